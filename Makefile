@@ -1,0 +1,39 @@
+# Every target sets up what it needs; nothing but Python 3.11+ (with venv) and make has to be there.
+.PHONY: setup run test test-slow check ui lock
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "meterhouse needs Python 3.11 or newer with the venv module" \
+		"(Debian and Ubuntu: apt-get install python3-venv)"; exit 2; }
+	$(PYTHON) -m venv --clear .venv
+	awk '/^[^ ]/ {uv = /^uv==/} uv' requirements.lock > .venv/uv.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup  ## load what is due and build the facts; with no source configured, against the sandbox
+	@$(BIN)/meterhouse sandbox --unless-configured -- $(BIN)/meterhouse run
+
+test: setup
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: setup
+	$(BIN)/python -m pytest -q
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+ui: setup  ## the Dagster UI on http://127.0.0.1:3000, its history kept in .dagster/
+	@mkdir -p .dagster && cp dagster.yaml .dagster/dagster.yaml
+	DAGSTER_HOME=$(CURDIR)/.dagster $(BIN)/dagster dev -w workspace.yaml
+
+lock: setup  ## refresh requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --quiet -o requirements.lock
