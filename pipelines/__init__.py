@@ -1,0 +1,1 @@
+"""ASK: what vendors answered, as they answered it, into raw.*."""

@@ -1,0 +1,204 @@
+"""The one way out to a vendor: time-outs, retries, the request budget, errors without secrets.
+
+Not here: what an answer means (the vendor's own module) and how it is read (decode.py).
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from httpx_retries import Retry, RetryTransport
+from pyrate_limiter import Rate, RateItem, SQLiteBucket
+
+RETRIED_STATUSES = (423, 429, 500, 502, 503, 504)
+TRIES = 7
+LONGEST_RETRY_AFTER_SECONDS = 900.0
+LONGEST_BACKOFF_SECONDS = 30.0
+
+
+class VendorError(RuntimeError):
+    """A vendor could not be asked, refused, or answered something that is not documented.
+
+    `status` is the HTTP status, or None where there was no HTTP answer to blame.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Budget:
+    """So many requests per interval for one credential, shared by every process on this machine.
+
+    Kept in a SQLite file under `folder`, so a restart does not forget what was just spent. The
+    credential itself is never written: the file carries a digest of it.
+    """
+
+    def __init__(self, folder: Path, name: str, credential: str, rates: Sequence[Rate]) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        digest = hashlib.sha256(credential.encode()).hexdigest()[:16]
+        self._bucket = SQLiteBucket.init_from_file(
+            list(rates), db_path=str(folder / f"{name}-{digest}.sqlite"), use_file_lock=True
+        )
+
+    def take(self) -> None:
+        """Spend one request, waiting for as long as the budget demands."""
+        while (wait_seconds := self._try()) > 0:
+            time.sleep(wait_seconds)
+
+    def _try(self) -> float:
+        with self._bucket.lock:
+            now = self._bucket.now()  # type: ignore[no-untyped-call]
+            self._bucket.leak(now)
+            item = RateItem("request", now)
+            if self._bucket.put(item):
+                return 0.0
+            wait: Any = self._bucket.waiting(item)
+            return max(float(wait), 10.0) / 1000
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._bucket.close()  # type: ignore[no-untyped-call]
+
+
+class _Retry(Retry):
+    """httpx-retries, with a ceiling on its own back-off only and ISO instants in Retry-After."""
+
+    def backoff_strategy(self) -> float:
+        return min(super().backoff_strategy(), LONGEST_BACKOFF_SECONDS)
+
+    def parse_retry_after(self, retry_after: str) -> float:
+        try:
+            return super().parse_retry_after(retry_after)
+        except ValueError:
+            instant = datetime.fromisoformat(retry_after.strip())
+            instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+            return max(0.0, (instant - datetime.now(UTC)).total_seconds())
+
+
+class _Metered(httpx.BaseTransport):
+    """Innermost: every try, retries included, spends from the budget and is counted."""
+
+    def __init__(
+        self, budget_for: Callable[[httpx.Request], Budget], count: Callable[[int], None]
+    ) -> None:
+        self._inner = httpx.HTTPTransport()
+        self._budget_for = budget_for
+        self._count = count
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self._budget_for(request).take()
+        try:
+            response = self._inner.handle_request(request)
+        except httpx.HTTPError:
+            self._count(0)
+            raise
+        self._count(response.status_code)
+        return response
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class Client:
+    """Asks one vendor over HTTP. Threads may share it.
+
+    `explain(status, message)` is the vendor module's advice for a 4xx; `secrets` are struck from
+    every error text, should a vendor echo them.
+    """
+
+    def __init__(
+        self,
+        vendor: str,
+        base_url: str,
+        headers: dict[str, str],
+        secrets: Sequence[str],
+        budget_for: Callable[[httpx.Request], Budget],
+        explain: Callable[[int, str], str],
+        backoff_seconds: float = 1.0,
+    ) -> None:
+        self.vendor = vendor
+        self.requests_sent = 0
+        self.rate_limited = 0
+        self._secrets = [secret for secret in secrets if secret]
+        self._explain = explain
+        self._counter = threading.Lock()
+        retry = _Retry(
+            total=TRIES - 1,
+            status_forcelist=RETRIED_STATUSES,
+            backoff_factor=backoff_seconds,
+            backoff_jitter=0.5,
+            max_backoff_wait=LONGEST_RETRY_AFTER_SECONDS,
+        )
+        self._http = httpx.Client(
+            base_url=base_url,
+            headers={"Accept": "application/json", "User-Agent": "meterhouse", **headers},
+            timeout=httpx.Timeout(60, connect=10),
+            transport=RetryTransport(transport=_Metered(budget_for, self._count), retry=retry),
+        )
+
+    def _count(self, status: int) -> None:
+        with self._counter:
+            self.requests_sent += 1
+            self.rate_limited += status == 429
+
+    def get(self, path: str, params: dict[str, Any], about: str) -> bytes:
+        """The body of a 200 answer to GET `path`; anything else is a VendorError about `about`."""
+        try:
+            response = self._http.get(path, params=params)
+        except httpx.HTTPError as error:
+            raise self.error(
+                about,
+                f"no answer after {TRIES} tries ({type(error).__name__}: {error})",
+                "Check the network and the vendor's status page, then run the same again.",
+            ) from None
+        if response.status_code != 200:
+            raise self._refusal(about, response)
+        return response.content
+
+    def error(self, about: str, what: str, advice: str, status: int | None = None) -> VendorError:
+        """A VendorError that says: about what, what happened, what to do, what is safe."""
+        text = (
+            f"{self.vendor} {about}: {what}. {advice} Nothing of this window was recorded as "
+            "loaded; everything landed before is untouched."
+        )
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return VendorError(text, status)
+
+    def _refusal(self, about: str, response: httpx.Response) -> VendorError:
+        message = _vendor_message(response)
+        return self.error(
+            about,
+            f"HTTP {response.status_code}: {message}",
+            self._explain(response.status_code, message),
+            response.status_code,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+
+def _vendor_message(response: httpx.Response) -> str:
+    try:
+        message = response.json()["message"]
+    except (ValueError, KeyError, TypeError):
+        message = response.text[:120].strip() or "(empty answer)"
+    return str(message).rstrip(".")
+
+
+@contextmanager
+def closing_all(*things: Client | Budget) -> Iterator[None]:
+    """Close clients and budgets when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        for thing in things:
+            thing.close()
