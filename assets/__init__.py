@@ -1,0 +1,1 @@
+"""DECIDE WHEN AND WHERE: the only importer of dagster."""

@@ -19,7 +19,14 @@ from pyrate_limiter import Duration, Rate
 from pipelines import neon_shapes as shapes
 from pipelines.decode import decode
 from pipelines.http import Budget, Client, VendorError
-from pipelines.load import OutOfReachError, PartialAnswerError, RetiredError, Window, covers
+from pipelines.load import (
+    OutOfReachError,
+    PartialAnswerError,
+    RetiredError,
+    Window,
+    covers,
+    create_raw_tables,
+)
 
 BASE_URL = "https://console.neon.tech/api/v2"
 BRANCH_METRICS = (
@@ -295,6 +302,26 @@ def projects_with_usage(
         order by usage.project_id
         """,
         [org_id, window.granularity, window.since, window.until],
+    ).fetchall()
+    return [project_id for (project_id,) in found]
+
+
+def listed_projects(connection: duckdb.DuckDBPyConnection, org_id: str) -> list[str] | None:
+    """Live projects of the latest listing; None where the org's projects were never listed."""
+    create_raw_tables(connection, {})
+    latest = connection.execute(
+        """
+        select load_id from raw.loads
+        where resource = 'neon_projects' and scope = ? order by asked_at desc limit 1
+        """,
+        [org_id],
+    ).fetchone()
+    if latest is None:
+        return None
+    found = connection.execute(
+        "select distinct project_id from raw.neon_projects where load_id = ? and org_id = ?"
+        " order by project_id",
+        [latest[0], org_id],
     ).fetchall()
     return [project_id for (project_id,) in found]
 

@@ -100,7 +100,7 @@ class Branch(Record):
     expires_at: Instant | None = None
 
 
-class Pagination(Record):
+class Cursors(msgspec.Struct):
     """`cursor` everywhere but in the list of branches, which says `next`."""
 
     cursor: str | None = None
@@ -110,13 +110,13 @@ class Pagination(Record):
 class Envelope(msgspec.Struct):
     """Just enough of a page to ask for the next one before this one is read."""
 
-    pagination: Pagination | None = None
+    pagination: Cursors | None = None
 
 
 class Page(Record, kw_only=True):
-    """A page of some call."""
+    """A page of some call; its cursor is read through Envelope."""
 
-    pagination: Pagination | None = None
+    pagination: dict[str, Any] | None = None
 
     def items(self) -> Sequence[Any]:
         """What the page lists."""

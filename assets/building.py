@@ -1,0 +1,19 @@
+"""Building the models and publishing the read copy: shared by Dagster and the terminal."""
+
+from datetime import datetime
+
+from assets.calls import RAW_TABLES, open_warehouse
+from assets.settings import Settings
+from dbt_like_sql import runner, warehouse
+from pipelines.load import create_raw_tables
+
+
+def build(
+    settings: Settings, since: datetime | None = None, until: datetime | None = None
+) -> runner.BuildReport:
+    """Build what is due (and [since, until) besides), in one transaction, and publish it."""
+    with open_warehouse(settings) as connection:
+        create_raw_tables(connection, RAW_TABLES)
+        report = runner.build(connection, since, until)
+        warehouse.publish(connection, settings.warehouse)
+    return report

@@ -1,0 +1,185 @@
+"""The `meterhouse` command: the same loads and builds as in Dagster, for people at a terminal.
+
+Exit codes: 0 all that was asked for was done, 1 some source or check failed (the others landed),
+2 wrong usage. Heavy imports (dlt, duckdb, sqlglot) wait until a command needs them.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ("neon", "neon_legacy")
+GRAINS = ("hourly", "daily", "monthly")
+
+
+class Instant(click.ParamType):
+    """A date or a UTC instant."""
+
+    name = "date or UTC instant"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """2026-11-01, 2026-11-01T12:00, 2026-11-01T12:00:00Z."""
+        try:
+            instant = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no date and no UTC instant like 2026-11-01T12:00Z", param, ctx)
+        if isinstance(instant, date) and not isinstance(instant, datetime):
+            instant = datetime.combine(instant, time())
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
+    """Print what the command returns (for people, or as JSON) and exit 1 if anything failed."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+    @wraps(command)
+    def wrapped(as_json: bool, **arguments: Any) -> None:
+        from assets import report
+        from assets.settings import SettingsError
+        from dbt_like_sql.warehouse import WarehouseBusyError
+
+        show = report.Report(as_json)
+        try:
+            result = command(show, **arguments)
+        except SettingsError as error:
+            raise click.UsageError(str(error)) from None
+        except WarehouseBusyError as error:
+            raise click.ClickException(str(error)) from None
+        if as_json:
+            click.echo(json.dumps(result, default=str, indent=2))
+        if result.get("failures"):
+            sys.exit(1)
+
+    return wrapped
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Your vendors' usage meters, in a warehouse you own."""
+
+
+@main.command()
+@reporting
+def run(show: Any) -> dict[str, Any]:
+    """Load what is due now, build the facts, and show them."""
+    from assets import jobs
+    from assets.settings import read_settings
+
+    settings = read_settings()
+    loaded = jobs.load_due(settings, show, SOURCES, GRAINS)
+    built = jobs.build(settings, show)
+    show.facts(settings)
+    show.next_commands(settings)
+    return {**loaded, **built, "failures": [*loaded["failures"], *built["failures"]]}
+
+
+@main.command()
+@click.option("--source", type=click.Choice(SOURCES), multiple=True, help="Default: all.")
+@click.option("--grain", type=click.Choice(GRAINS), multiple=True, help="Default: all three.")
+@click.option("--since", type=Instant(), help="Default: whatever is due.")
+@click.option("--until", type=Instant(), help="First instant not asked for. Default: now.")
+@reporting
+def load(
+    show: Any,
+    source: tuple[str, ...],
+    grain: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+) -> dict[str, Any]:
+    """Ask vendors for usage: what is due, or a window of your own."""
+    from assets import jobs
+    from assets.settings import read_settings
+
+    if until and not since:
+        raise click.UsageError("--until needs --since")
+    if since and until and since >= until:
+        raise click.UsageError("--since has to be before --until")
+    # `neon` is all of Neon
+    sources = tuple(s for s in SOURCES if not source or s in source or s.split("_")[0] in source)
+    settings = read_settings()
+    if since:
+        window = (since, until or datetime.now(UTC))
+        return jobs.load_window(settings, show, sources, grain or GRAINS, *window)
+    return jobs.load_due(settings, show, sources, grain or GRAINS)
+
+
+@main.command()
+@click.option("--since", type=Instant(), help="Rebuild from here too, due or not.")
+@click.option("--until", type=Instant(), help="Rebuild until here. Default: now.")
+@click.option("--show-sql", metavar="MODEL", help="Print the SQL that builds MODEL, and stop.")
+@reporting
+def build(
+    show: Any, since: datetime | None, until: datetime | None, show_sql: str | None
+) -> dict[str, Any]:
+    """Build the SQL models from what has landed."""
+    from assets import jobs
+    from assets.settings import read_settings
+
+    if until and not since:
+        raise click.UsageError("--until needs --since")
+    if show_sql:
+        return jobs.show_sql(show, show_sql, since, until)
+    if since:
+        return jobs.build(read_settings(), show, since, until or datetime.now(UTC))
+    return jobs.build(read_settings(), show)
+
+
+@main.command()
+@reporting
+def status(show: Any) -> dict[str, Any]:
+    """What is held, how fresh it is, and what is about to be lost."""
+    from assets.settings import read_settings
+
+    return dict(show.status(read_settings()))
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--unless-configured", is_flag=True, help="Run COMMAND as it is where a source is configured."
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def sandbox(unless_configured: bool, arguments: tuple[str, ...]) -> None:
+    """Run a command against stand-in vendors: meterhouse sandbox [OPTIONS] -- COMMAND...
+
+    They answer over HTTP on loopback, from one simulated company. Options are those of
+    `python -m tests.sandbox` (--projects, --orgs, --seed, ...). What they answer goes to a
+    warehouse of its own, warehouse/sandbox.duckdb, unless WAREHOUSE is set.
+    """
+    from assets.settings import read_settings
+
+    if unless_configured and read_settings().neon_missing is None:
+        sys.exit(subprocess.call(list(arguments)))  # noqa: S603  # the caller's own command
+    environment = {"WAREHOUSE": str(Path("warehouse") / "sandbox.duckdb"), **os.environ}
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+    options, command = _split(arguments)
+    call = [sys.executable, "-m", "tests.sandbox", *options, "--", *command]
+    sys.exit(subprocess.call(call, env=environment))  # noqa: S603
+
+
+def _split(arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """What stands before the command: options, each `--name value` or a flag."""
+    rest = list(arguments)
+    flags = {"--legacy-account"}
+    options: list[str] = []
+    while rest and rest[0].startswith("--"):
+        options.append(rest.pop(0))
+        if options[-1] not in flags and "=" not in options[-1] and rest:
+            options.append(rest.pop(0))
+    return options, rest
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""SQL models as assets: one per file in dbt_like_sql/, with its checks, columns and lineage.
+
+Nothing to edit here when a model is added. Models built a window at a time have daily partitions,
+the others none; one run is one transaction over all of them, so that tables never disagree.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import dagster as dg
+
+from assets.building import build
+from assets.calls import CALLS
+from assets.raw import OWNERS, raw_key
+from assets.settings import read_settings
+from dbt_like_sql.models import Model, column_lineage, load_models, output_columns
+from dbt_like_sql.runner import BuildReport, CheckFailedError, CheckResult
+
+DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_offset=1)
+MODELS = load_models()
+
+
+def model_key(name: str) -> dg.AssetKey:
+    """marts.fct_compute -> marts/fct_compute."""
+    return dg.AssetKey(name.split("."))
+
+
+def _input_keys(name: str) -> list[dg.AssetKey]:
+    """The assets behind a table: a raw table has one per granularity."""
+    schema, table = name.split(".")
+    if schema != "raw" or table == "loads":
+        return [model_key(name)]
+    call = next(call for call in CALLS if call.table == table)
+    return [raw_key(table, granularity) for granularity in call.granularities]
+
+
+def _spec(model: Model) -> dg.AssetSpec:
+    partitioned = model.window is not None and model.schema != "staging"
+    return dg.AssetSpec(
+        model_key(model.name),
+        deps=[key for name in model.inputs for key in _input_keys(name)],
+        description=f"{model.description}\n\n```sql\n{model.sql.strip()}\n```",
+        group_name=model.schema,
+        owners=OWNERS,
+        kinds={"sql", "view" if model.schema == "staging" else "duckdb"},
+        partitions_def=DAYS if partitioned else None,
+        code_version=model.fingerprint,
+        metadata={
+            "dagster/table_name": model.name,
+            "dagster/column_schema": _column_schema(model),
+            "dagster/column_lineage": _column_lineage(model),
+        },
+    )
+
+
+@cache
+def _lineage() -> dict[str, dict[str, list[tuple[str, str]]]]:
+    return column_lineage(MODELS)
+
+
+def _column_schema(model: Model) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name, description=model.column_docs.get(name))
+            for name in output_columns(model)
+        ]
+    )
+
+
+def _column_lineage(model: Model) -> dg.TableColumnLineage:
+    return dg.TableColumnLineage(
+        {
+            column: [
+                dg.TableColumnDep(key, source_column)
+                for table, source_column in sources
+                for key in _input_keys(table)
+            ]
+            for column, sources in _lineage()[model.name].items()
+        }
+    )
+
+
+def check_name(kind: str, expression: str) -> str:
+    """A grain or check as the name of an asset check: letters, digits and underscores."""
+    words = re.sub(r"[^a-z0-9]+", "_", expression.lower()).strip("_")
+    return "grain_is_unique" if kind == "grain" else f"check_{words}"[:80]
+
+
+def _check_specs(model: Model) -> list[dg.AssetCheckSpec]:
+    must_hold = model.schema != "reports"
+    grain = [("grain", ", ".join(model.grain))] if model.grain else []
+    return [
+        dg.AssetCheckSpec(
+            check_name(kind, expression),
+            asset=model_key(model.name),
+            description=f"One row per {expression}" if kind == "grain" else f"Every row: {expression}",
+            blocking=must_hold or kind == "grain",
+        )
+        for kind, expression in [*grain, *(("check", check) for check in model.checks)]
+    ]
+
+
+@dg.multi_asset(
+    name="models",
+    specs=[_spec(model) for model in MODELS.values()],
+    check_specs=[spec for model in MODELS.values() for spec in _check_specs(model)],
+    can_subset=True,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="warehouse",
+)
+def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """Build what is due and the run's days; report on the models that the run selected."""
+    since = until = None
+    if context.has_partition_key_range:
+        window = context.partition_time_window
+        since, until = window.start, window.end
+    try:
+        report = build(read_settings(), since, until)
+    except CheckFailedError as failure:
+        yield from _check_events(context, failure.results)
+        raise dg.Failure(str(failure)) from None
+    yield from _events(context, report)
+
+
+def _events(context: dg.AssetExecutionContext, report: BuildReport) -> Iterator[Any]:
+    built = {build.name: build for build in report.models}
+    for name in MODELS:
+        if model_key(name) in context.selected_asset_keys:
+            done = built[name]
+            yield dg.MaterializeResult(
+                asset_key=model_key(name),
+                metadata={
+                    "dagster/row_count": done.rows_total,
+                    "rows written": done.rows_written,
+                    "built": done.action,
+                    "seconds": round(done.seconds, 3),
+                },
+            )
+    yield from _check_events(context, report.checks)
+
+
+def _check_events(
+    context: dg.AssetExecutionContext, results: list[CheckResult] | tuple[CheckResult, ...]
+) -> Iterator[dg.AssetCheckResult]:
+    for result in results:
+        name = check_name(result.kind, result.expression)
+        key = dg.AssetCheckKey(model_key(result.model), name)
+        if key in context.selected_asset_check_keys:
+            yield dg.AssetCheckResult(
+                passed=result.passed,
+                asset_key=key.asset_key,
+                check_name=name,
+                severity=dg.AssetCheckSeverity.WARN
+                if result.model.startswith("reports.")
+                else dg.AssetCheckSeverity.ERROR,
+                metadata={"failing rows": result.failing_rows},
+            )
+
+
+def _seed_specs() -> list[dg.AssetSpec]:
+    names = {name for model in MODELS.values() for name in model.inputs if name.startswith("seeds.")}
+    return [
+        dg.AssetSpec(
+            model_key(name),
+            description=f"Rows kept by hand in dbt_like_sql/seeds/{name.split('.')[1]}.csv.",
+            group_name="seeds",
+            kinds={"csv"},
+        )
+        for name in sorted(names)
+    ]
+
+
+SEEDS = _seed_specs()

@@ -1,0 +1,193 @@
+"""Raw assets: one per vendor call and granularity, partitioned as the vendor is asked.
+
+Not here: how to ask (pipelines/) and what can be asked (calls.py).
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from assets import partitions
+from assets.calls import CALLS, RAW_TABLES, SNAPSHOT, Call, Vendors, land, missing_settings
+from assets.calls import open_warehouse as open_for_writing
+from assets.settings import read_settings
+from pipelines.load import Landing, Window
+
+OWNERS = ["team:usage-data"]
+# How many partitions one run asks for at most: the vendor's horizon, so that one walk serves all.
+PARTITIONS = {
+    "hourly": dg.HourlyPartitionsDefinition("2026-06-01-00:00", end_offset=1),
+    "daily": dg.DailyPartitionsDefinition("2026-01-01", end_offset=1),
+    "monthly": dg.MonthlyPartitionsDefinition("2025-01-01", end_offset=1),
+}
+PARTITIONS_PER_RUN = {"hourly": 168, "daily": 60, "monthly": 12}
+STALE_AFTER = {
+    "hourly": timedelta(hours=3),
+    "daily": timedelta(hours=36),
+    "monthly": timedelta(days=35),
+    SNAPSHOT: timedelta(hours=36),
+}
+
+
+@dg.resource(
+    description="Clients of the vendors whose settings are there, shared by a run's assets."
+)
+def vendors_resource(_: dg.InitResourceContext) -> Iterator[Vendors]:
+    """Vendors for the length of a run; settings are read when it starts."""
+    with Vendors(read_settings()) as vendors:
+        yield vendors
+
+
+def raw_key(table: str, granularity: str) -> dg.AssetKey:
+    """raw/<table> for snapshots, raw/<table>_<granularity> for partitioned calls."""
+    return dg.AssetKey(["raw", table if granularity == SNAPSHOT else f"{table}_{granularity}"])
+
+
+def _column_schema(schema: pa.Schema) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[dg.TableColumn(field.name, type=str(field.type)) for field in schema]
+    )
+
+
+def raw_asset(call: Call, granularity: str) -> dg.AssetsDefinition:
+    """The asset of one call at one granularity."""
+    partitioned = granularity != SNAPSHOT
+
+    @dg.asset(
+        key=raw_key(call.table, granularity),
+        description=f"{call.description}\n\n`{call.request}`, appended to `raw.{call.table}`.",
+        group_name=call.source,
+        owners=OWNERS,
+        kinds={"dlt", "duckdb"},
+        tags={"grain": granularity},
+        deps=[raw_key(needed, granularity) for needed in call.needs],
+        partitions_def=PARTITIONS[granularity] if partitioned else None,
+        backfill_policy=dg.BackfillPolicy.multi_run(PARTITIONS_PER_RUN[granularity])
+        if partitioned
+        else None,
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=STALE_AFTER[granularity]),
+        output_required=False,
+        metadata={
+            "dagster/table_name": f"raw.{call.table}",
+            "dagster/column_schema": _column_schema(RAW_TABLES[call.table]),
+            "vendor call": call.request,
+        },
+    )
+    def asset(
+        context: dg.AssetExecutionContext, vendors: dg.ResourceParam[Vendors]
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        missing = missing_settings(vendors.settings, call)
+        if missing:
+            context.log.warning(f"{call.source} is skipped: {missing}")
+        elif partitioned:
+            yield from _land_partitions(context, vendors, call, granularity)
+        else:
+            landing, requests = _land(context, vendors, call, None)
+            if landing.receipts:
+                yield dg.MaterializeResult(metadata=_metadata(landing, requests, landing.rows))
+
+    return asset
+
+
+def _land(
+    context: dg.AssetExecutionContext, vendors: Vendors, call: Call, window: Window | None
+) -> tuple[Landing, int]:
+    """Land one window; a scope that failed fails the asset after the others have landed."""
+    before = vendors.requests_sent
+    landing = land(vendors, call, window)
+    for note in landing.notes:
+        context.log.warning(note)
+    if landing.failures:
+        landed = ", ".join(receipt.scope for receipt in landing.receipts) or "none"
+        reasons = "\n".join(str(failure) for failure in landing.failures)
+        raise dg.Failure(f"{reasons}\nScopes that landed in this run: {landed}.")
+    return landing, vendors.requests_sent - before
+
+
+def _land_partitions(
+    context: dg.AssetExecutionContext, vendors: Vendors, call: Call, granularity: str
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """One walk for all partitions of the run; those out of reach are said so, and stay empty."""
+    now = datetime.now(UTC)
+    asked = context.partition_time_window
+    window = Window(granularity, asked.start.astimezone(UTC), asked.end.astimezone(UTC))
+    reach = partitions.clip_to_reach(call.table, window, now)
+    _say_out_of_reach(context, call, window, reach)
+    if reach is None:
+        return
+    landing, requests = _land(context, vendors, call, reach)
+    if not any(receipt.complete for receipt in landing.receipts):
+        return
+    covered = min(receipt.window.since for receipt in landing.receipts if receipt.window)
+    rows = _rows_by_bucket(vendors, landing)
+    landed = [start for start in partitions.buckets(reach) if start >= covered]
+    by_key = {_partition_key(granularity, start): rows.get(start, 0) for start in landed}
+    if landed == partitions.buckets(window):
+        for key, count in by_key.items():
+            context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=key)
+        yield dg.MaterializeResult(metadata=_metadata(landing, requests, landing.rows))
+        return
+    # only what landed turns green: without an output, Dagster marks just what is logged here
+    for key, count in by_key.items():
+        metadata = _metadata(landing, requests, landing.rows) | {
+            "dagster/partition_row_count": count
+        }
+        context.log_event(
+            dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
+        )
+
+
+def _say_out_of_reach(
+    context: dg.AssetExecutionContext, call: Call, window: Window, reach: Window | None
+) -> None:
+    for start in partitions.buckets(window):
+        if reach is None or start < reach.since:
+            text = partitions.out_of_reach(call.table, window.granularity, start)
+            context.log.warning(text)
+            context.log_event(
+                dg.AssetObservation(
+                    context.asset_key,
+                    partition=_partition_key(window.granularity, start),
+                    metadata={"out of reach": text},
+                )
+            )
+
+
+def _rows_by_bucket(vendors: Vendors, landing: Landing) -> dict[datetime, int]:
+    with open_for_writing(vendors.settings) as connection:
+        counts = connection.execute(
+            f"select bucket_start, count(*) from raw.{landing.table} "  # noqa: S608
+            "where load_id = ? group by bucket_start",
+            [landing.load_id],
+        ).fetchall()
+    return dict(counts)
+
+
+def _partition_key(granularity: str, start: datetime) -> str:
+    return start.strftime("%Y-%m-%d-%H:%M" if granularity == "hourly" else "%Y-%m-%d")
+
+
+def _metadata(landing: Landing, requests: int, rows: int) -> dict[str, Any]:
+    return {
+        "rows landed": rows,
+        "requests sent": requests,
+        "pages": sum(receipt.pages for receipt in landing.receipts),
+        "scopes": ", ".join(receipt.scope for receipt in landing.receipts),
+        "load id": landing.load_id,
+    }
+
+
+RAW_ASSETS = [raw_asset(call, granularity) for call in CALLS for granularity in call.granularities]
+RECEIPTS = dg.AssetSpec(
+    dg.AssetKey(["raw", "loads"]),
+    description=(
+        "One receipt per scope of every load, written after its last row: what was asked, for which "
+        "window, when. Rows without a receipt count for nothing; facts are built from receipts."
+    ),
+    group_name="receipts",
+    kinds={"duckdb"},
+    deps=[asset.key for asset in RAW_ASSETS],
+)

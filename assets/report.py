@@ -1,0 +1,190 @@
+"""What the terminal shows: tables where a person looks, plain lines elsewhere, nothing for --json."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from assets.calls import Call
+from assets.settings import Settings
+from dbt_like_sql import warehouse
+from dbt_like_sql.runner import BuildReport
+from pipelines.load import Connection, Window
+
+PROJECTS_SHOWN = 12
+FAMILIES = ("compute", "storage", "transfer", "operations")
+_FACTS = " union all ".join(f"select * from marts.fct_{family}" for family in FAMILIES)  # noqa: S608
+_USED = f"""
+    with facts as ({_FACTS}),
+    billed as (
+        select facts.source, facts.org_id, facts.project_id, meter.family,
+            any_value(meter.billed_unit) as billed_unit,
+            sum(facts.quantity / meter.quantity_per_billed_unit) as quantity
+        from facts
+        inner join seeds.meters as meter
+            on facts.source = meter.source and facts.meter = meter.meter
+            and facts.unit = meter.unit
+        where facts.period_start >= date_trunc('day', current_timestamp) - interval 30 day
+        group by all
+    )
+    pivot billed on family in ('compute', 'storage', 'transfer', 'operations')
+    using sum(quantity) group by source, org_id, project_id
+"""  # noqa: S608
+
+
+class Report:
+    """A place to show progress and results; silent when a script asked for JSON."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._silent = as_json
+        self.console = Console(quiet=as_json, highlight=False)
+
+    def say(self, text: str) -> None:
+        """A line."""
+        self.console.print(text, markup=False)
+
+    @contextmanager
+    def asking(self, call: Call, window: Window | None) -> Iterator[None]:
+        """A spinner on a terminal while a call is under way."""
+        text = f"asking {call.request}" + (f", {window}" if window else "")
+        if self.console.is_terminal and not self._silent:
+            with self.console.status(text):
+                yield
+        else:
+            yield
+
+    def asked(self, row: dict[str, Any]) -> None:
+        """One call is done: what was asked, how many requests, what landed."""
+        window = ""
+        if "since" in row:
+            window = f"{_short(row['since'], row['grain'])} to {_short(row['until'], row['grain'])}"
+        path = row["call"].removeprefix("GET ").replace("/consumption_history", "")
+        self.say(
+            f"  {path:<33} {window or 'now':<28} "
+            f"{row['requests']:>4} req {row['rows']:>9,} rows"
+        )
+        for text in [*row["notes"], *row["failed"]]:
+            self.say(f"    {text}")
+
+    def built(self, report: BuildReport) -> None:
+        """What a build did."""
+        changed = [build for build in report.models if build.rows_written]
+        rows = sum(build.rows_written for build in changed)
+        seconds = sum(build.seconds for build in report.models)
+        self.say(
+            f"\nBuilt {len(report.models)} models in {seconds:.1f} s: {rows:,} rows written in "
+            f"{len(changed)}; {len(report.checks)} checks, {len(report.failed_checks)} failed."
+        )
+        for check in report.failed_checks:
+            self.say(f"  CHECK FAILED {check.model}: {check.failing_rows} rows, {check.expression}")
+
+    def facts(self, settings: Settings) -> None:
+        """The fact families per org and project over the last 30 days, in billed units."""
+        with warehouse.reader(settings.warehouse) as connection:
+            rows = connection.execute(
+                f"""
+                select coalesce(org.org_name, used.org_id),
+                    coalesce(project.project_name, used.project_id || ' (deleted)'),
+                    compute, storage, transfer, operations
+                from ({_USED}) as used
+                left join marts.dim_org as org using (source, org_id)
+                left join marts.dim_project as project using (source, org_id, project_id)
+                order by compute desc nulls last
+                """  # noqa: S608
+            ).fetchall()
+        if not rows:
+            return
+        table = Table(title="\nUsed in the last 30 days", title_justify="left", box=None)
+        table.add_column("org", overflow="ellipsis", no_wrap=True, max_width=14)
+        table.add_column("project", overflow="ellipsis", no_wrap=True, max_width=20)
+        for heading in ("CU-hours", "GB-months", "GB out", "branch-mon"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for org in sorted({row[0] for row in rows}):
+            of_org = [row for row in rows if row[0] == org]
+            totals = [sum((row[i] or Decimal(0)) for row in of_org) for i in range(2, 6)]
+            table.add_row(org, f"all {len(of_org)} projects", *map(_number, totals), style="bold")
+        for row in rows[:PROJECTS_SHOWN]:
+            table.add_row(row[0], row[1], *map(_number, row[2:]))
+        if len(rows) > PROJECTS_SHOWN:
+            table.add_row("", f"... and {len(rows) - PROJECTS_SHOWN} more")
+        self.console.print(table)
+
+    def next_commands(self, settings: Settings) -> None:
+        """Three commands that a person would want now."""
+        copy = warehouse.read_copy(settings.warehouse)
+        self.say(
+            "\nNext:\n"
+            f"  .venv/bin/python -m duckdb {copy}   # or any DuckDB client: query marts.*\n"
+            "  .venv/bin/meterhouse status          # what is held, what is at risk\n"
+            "  make ui                              # the Dagster UI: schedules, backfills"
+        )
+
+    def status(self, settings: Settings) -> dict[str, Any]:
+        """What is held and how fresh; spans that are about to be lost are failures."""
+        with warehouse.reader(settings.warehouse) as connection:
+            held = _held(connection)
+            risks = _records(
+                connection,
+                "select * from reports.coverage where is_at_risk order by lost_at",
+            )
+        table = Table(title="Held", title_justify="left", box=None)
+        for heading in ("resource", "grain", "scopes", "from", "until", "missing", "asked"):
+            table.add_column(heading, no_wrap=True)
+        for row in held:
+            table.add_row(
+                row["resource"],
+                row["granularity"],
+                str(row["scopes"]),
+                _short(row["held_since"], row["granularity"]),
+                _short(row["held_until"], row["granularity"]),
+                str(row["missing"]),
+                f"{row['asked_at']:%m-%d %H:%M}",
+            )
+        self.console.print(table)
+        failures = [
+            f"{risk['resource']} {risk['granularity']} of {risk['scope']}: {risk['bucket_count']} "
+            f"buckets from {risk['span_start']:%Y-%m-%dT%H:%MZ} are {risk['state']} and gone at "
+            f"{risk['lost_at']:%Y-%m-%dT%H:%MZ}: run `meterhouse load --grain "
+            f"{risk['granularity']}`"
+            for risk in risks
+        ]
+        for failure in failures:
+            self.say(f"AT RISK {failure}")
+        return {"held": held, "at_risk": risks, "failures": failures}
+
+
+def _held(connection: Connection) -> list[dict[str, Any]]:
+    return _records(
+        connection,
+        """
+        select source, resource, granularity, count(distinct scope) as scopes,
+            min(span_start) as held_since,
+            max(span_end) filter (where state in ('held', 'open', 'provisional')) as held_until,
+            coalesce(
+                sum(bucket_count) filter (where state in ('missing', 'lost')), 0
+            )::bigint as missing,
+            max(last_asked_at) as asked_at
+        from reports.coverage
+        group by source, resource, granularity
+        order by resource, held_until - held_since
+        """,
+    )
+
+
+def _records(connection: Connection, sql: str) -> list[dict[str, Any]]:
+    result = connection.execute(sql)
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _short(instant: datetime, grain: str) -> str:
+    formats = {"hourly": "%m-%d %H:%M", "daily": "%Y-%m-%d", "monthly": "%Y-%m"}
+    return instant.strftime(formats[grain])
+
+
+def _number(value: Decimal | None) -> str:
+    return "" if value is None else f"{value:,.2f}"

@@ -1,0 +1,98 @@
+-- One row per resource, scope and UTC day: which granularity serves that day, so that no usage is
+-- counted at two. A day is served by its hours when they are known at least as late as its daily
+-- row, a month by its days when they are known at least as late as its monthly row; where nothing
+-- coarser was asked, by what is held. Derived from the receipts alone.
+-- grain: resource, scope, period_start
+-- check: served_by in ('hourly', 'daily', 'monthly')
+with days as (
+    select distinct
+        held.resource,
+        held.scope,
+        calendar.bucket_start as day_start,
+        calendar.bucket_end as day_end
+    from intermediate.int_buckets_held as held
+    inner join staging.stg_calendar__buckets as calendar
+        on calendar.granularity = 'daily'
+        and calendar.bucket_start >= date_trunc('day', held.bucket_start)
+        and calendar.bucket_start < held.bucket_end
+),
+
+asked as (
+    select
+        days.*,
+        daily.asked_at as day_asked_at,
+        monthly.asked_at as month_asked_at
+    from days
+    left join intermediate.int_buckets_held as daily
+        on days.resource = daily.resource and days.scope = daily.scope
+        and daily.granularity = 'daily' and days.day_start = daily.bucket_start
+    left join intermediate.int_buckets_held as monthly
+        on days.resource = monthly.resource and days.scope = monthly.scope
+        and monthly.granularity = 'monthly'
+        and date_trunc('month', days.day_start) = monthly.bucket_start
+),
+
+-- an hour is known as of an instant when it was asked after its end, or after that instant
+hours as (
+    select
+        asked.resource,
+        asked.scope,
+        asked.day_start,
+        asked.day_end,
+        asked.day_asked_at,
+        asked.month_asked_at,
+        count(held.asked_at) as hours_held,
+        bool_and(
+            calendar.bucket_start >= asked.day_asked_at
+            or coalesce(
+                held.asked_at >= least(calendar.bucket_end, asked.day_asked_at), false
+            )
+        ) as hours_known_as_of_day,
+        bool_and(
+            calendar.bucket_start >= asked.month_asked_at
+            or coalesce(
+                held.asked_at >= least(calendar.bucket_end, asked.month_asked_at), false
+            )
+        ) as hours_known_as_of_month
+    from asked
+    inner join staging.stg_calendar__buckets as calendar
+        on calendar.granularity = 'hourly'
+        and calendar.bucket_start >= asked.day_start
+        and calendar.bucket_start < asked.day_end
+    left join intermediate.int_buckets_held as held
+        on asked.resource = held.resource and asked.scope = held.scope
+        and held.granularity = 'hourly' and calendar.bucket_start = held.bucket_start
+    group by
+        asked.resource, asked.scope, asked.day_start, asked.day_end, asked.day_asked_at,
+        asked.month_asked_at
+),
+
+decided as (
+    select
+        hours.*,
+        bool_and(
+            hours.day_start >= hours.month_asked_at
+            or hours.hours_known_as_of_month
+            or coalesce(hours.day_asked_at >= least(hours.day_end, hours.month_asked_at), false)
+        ) over (
+            partition by hours.resource, hours.scope, date_trunc('month', hours.day_start)
+        ) as month_is_covered_by_days
+    from hours
+)
+
+select
+    decided.resource, -- the table in raw.*
+    decided.scope, -- what was asked about: an org id
+    decided.day_start as period_start, -- UTC day
+    cast(case
+        when decided.month_asked_at is not null and not decided.month_is_covered_by_days
+            then 'monthly'
+        when decided.hours_held > 0
+            and (decided.day_asked_at is null or decided.hours_known_as_of_day)
+            then 'hourly'
+        else 'daily'
+    end as varchar) as served_by -- hourly, daily or monthly
+from decided
+where decided.hours_held > 0
+    or decided.day_asked_at is not null
+    or not decided.month_is_covered_by_days

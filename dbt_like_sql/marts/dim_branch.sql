@@ -1,0 +1,52 @@
+-- One row per branch ever seen, in a listing or in usage. Deleted ones stay, marked; one that was
+-- deleted before it was ever listed has no name.
+-- grain: source, org_id, project_id, branch_id
+with used as (
+    select
+        usage.source,
+        usage.org_id,
+        usage.project_id,
+        usage.branch_id,
+        min(usage.period_end) as first_used_at
+    from intermediate.int_usage as usage
+    where usage.branch_id is not null
+    group by usage.source, usage.org_id, usage.project_id, usage.branch_id
+),
+
+listings as (
+    select
+        cast('neon' as varchar) as source,
+        receipt.scope as org_id,
+        max(receipt.asked_at) as listed_at
+    from staging.stg_loads__receipts as receipt
+    where receipt.resource = 'neon_branches' and receipt.is_complete
+    group by receipt.scope
+),
+
+listed as (
+    select cast('neon' as varchar) as source, branch.*
+    from staging.stg_neon__branches as branch
+)
+
+select
+    coalesce(listed.source, used.source) as source, -- vendor API family
+    coalesce(listed.org_id, used.org_id) as org_id, -- the vendor's organization
+    coalesce(listed.project_id, used.project_id) as project_id, -- the vendor's project
+    coalesce(listed.branch_id, used.branch_id) as branch_id, -- the vendor's id
+    listed.branch_name, -- current name; null where the vendor never listed it
+    listed.parent_branch_id, -- branch it was made from; null: a root branch, or not known
+    listed.logical_size_bytes, -- size of its data when last listed, bytes
+    listed.is_default, -- the project's default branch
+    listed.created_at, -- when it was made, as the vendor says
+    listed.first_seen_at, -- first time it was listed to us
+    listed.last_seen_at, -- last time it was listed to us
+    -- used but never listed: gone, if the org was listed since it was first used
+    cast(coalesce(listed.is_deleted, listings.listed_at > used.first_used_at) as boolean)
+        as is_deleted -- no longer listed; null: not known yet
+from listed
+full join used
+    on listed.source = used.source
+    and listed.org_id = used.org_id
+    and listed.project_id = used.project_id
+    and listed.branch_id = used.branch_id
+left join listings on used.source = listings.source and used.org_id = listings.org_id

@@ -1,0 +1,27 @@
+-- One row per organization ever seen, in a listing or in usage. Deleted ones stay, marked.
+-- grain: source, org_id
+with used as (
+    select
+        usage.source,
+        usage.org_id,
+        min(usage.period_end) as first_used_at
+    from intermediate.int_usage as usage
+    group by usage.source, usage.org_id
+),
+
+listed as (
+    select cast('neon' as varchar) as source, org.*
+    from staging.stg_neon__organizations as org
+)
+
+select
+    coalesce(listed.source, used.source) as source, -- vendor API family
+    coalesce(listed.org_id, used.org_id) as org_id, -- the vendor's id
+    listed.org_name, -- current name; null where the vendor never listed it
+    listed.plan, -- plan, in the vendor's words
+    listed.created_at, -- when it was made, as the vendor says
+    listed.first_seen_at, -- first time it was listed to us
+    listed.last_seen_at, -- last time it was listed to us
+    cast(coalesce(listed.is_deleted, false) as boolean) as is_deleted -- no longer listed
+from listed
+full join used on listed.source = used.source and listed.org_id = used.org_id

@@ -1,0 +1,92 @@
+-- One row per resource, scope, granularity and unbroken span of buckets in one state, from the first
+-- bucket ever held until now: what is held, what is missing, and until when the vendor still has it.
+-- Held: asked after the bucket had settled. Provisional: asked before that, so it has to be asked
+-- again. Missing: not asked, still within the vendor's reach. Lost: not asked, out of reach (a
+-- coarser granularity may still cover it). Open: still filling.
+-- grain: source, resource, scope, granularity, span_start
+-- check: not is_at_risk
+with scopes as (
+    select
+        held.source,
+        held.resource,
+        held.scope,
+        held.granularity,
+        retention.kept_hours,
+        retention.settles_minutes,
+        retention.warn_hours,
+        min(held.bucket_start) as first_bucket_start
+    from intermediate.int_buckets_held as held
+    inner join seeds.retention as retention
+        on held.source = retention.source
+        and held.resource = retention.resource
+        and held.granularity = retention.granularity
+    group by
+        held.source, held.resource, held.scope, held.granularity, retention.kept_hours,
+        retention.settles_minutes, retention.warn_hours
+),
+
+buckets as (
+    select
+        scopes.*,
+        calendar.bucket_start,
+        calendar.bucket_end,
+        held.asked_at,
+        calendar.bucket_start + scopes.kept_hours * interval '1' hour as lost_at,
+        case
+            when calendar.bucket_end + scopes.settles_minutes * interval '1' minute
+                > current_timestamp then 'open'
+            when held.asked_at
+                >= calendar.bucket_end + scopes.settles_minutes * interval '1' minute then 'held'
+            when calendar.bucket_start + scopes.kept_hours * interval '1' hour
+                < current_timestamp and held.asked_at is null then 'lost'
+            when held.asked_at is not null then 'provisional'
+            else 'missing'
+        end as state
+    from scopes
+    inner join staging.stg_calendar__buckets as calendar
+        on scopes.granularity = calendar.granularity
+        and calendar.bucket_start >= scopes.first_bucket_start
+        and calendar.bucket_start < current_timestamp
+    left join intermediate.int_buckets_held as held
+        on scopes.resource = held.resource
+        and scopes.scope = held.scope
+        and scopes.granularity = held.granularity
+        and calendar.bucket_start = held.bucket_start
+),
+
+numbered as (
+    select
+        buckets.*,
+        row_number() over (
+            partition by buckets.resource, buckets.scope, buckets.granularity
+            order by buckets.bucket_start
+        ) - row_number() over (
+            partition by buckets.resource, buckets.scope, buckets.granularity, buckets.state
+            order by buckets.bucket_start
+        ) as island
+    from buckets
+)
+
+select
+    numbered.source, -- vendor API family
+    numbered.resource, -- the table in raw.*
+    numbered.scope, -- what is asked about: an org id
+    numbered.granularity, -- hourly, daily or monthly
+    cast(numbered.state as varchar) as state, -- held, provisional, missing, lost or open
+    min(numbered.bucket_start) as span_start, -- first instant of the span, UTC
+    max(numbered.bucket_end) as span_end, -- first instant after the span, UTC
+    cast(count(*) as bigint) as bucket_count, -- buckets in the span
+    max(numbered.asked_at) as last_asked_at, -- latest time any of it was asked, UTC
+    min(numbered.lost_at) as lost_at, -- when its first bucket leaves the vendor's reach, UTC
+    -- true: load this span before lost_at, or the hole stays
+    cast(
+        numbered.state in ('missing', 'provisional')
+        and min(numbered.lost_at) > current_timestamp
+        and min(numbered.lost_at)
+        < current_timestamp + min(numbered.warn_hours) * interval '1' hour
+        as boolean
+    ) as is_at_risk -- load this span before lost_at, or the hole stays
+from numbered
+group by
+    numbered.source, numbered.resource, numbered.scope, numbered.granularity, numbered.state,
+    numbered.island
