@@ -3,6 +3,8 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# compiled imports are kept even where the environment says otherwise: seconds for every command
+unexport PYTHONDONTWRITEBYTECODE
 
 setup: .venv/.ready
 

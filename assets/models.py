@@ -16,7 +16,8 @@ from assets.calls import CALLS
 from assets.raw import OWNERS, raw_key
 from assets.settings import read_settings
 from dbt_like_sql.models import Model, column_lineage, load_models, output_columns
-from dbt_like_sql.runner import BuildReport, CheckFailedError, CheckResult
+from dbt_like_sql.checks import CheckFailedError, CheckResult
+from dbt_like_sql.runner import BuildReport
 
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_offset=1)
 MODELS = load_models()

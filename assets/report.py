@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -23,7 +22,8 @@ _USED = f"""
     billed as (
         select facts.source, facts.org_id, facts.project_id, meter.family,
             any_value(meter.billed_unit) as billed_unit,
-            sum(facts.quantity / meter.quantity_per_billed_unit) as quantity
+            sum(cast(facts.quantity as double) / cast(meter.quantity_per_billed_unit as double))
+                as quantity
         from facts
         inner join seeds.meters as meter
             on facts.source = meter.source and facts.meter = meter.meter
@@ -41,7 +41,7 @@ class Report:
 
     def __init__(self, as_json: bool) -> None:
         self._silent = as_json
-        self.console = Console(quiet=as_json, highlight=False)
+        self.console = Console(quiet=as_json, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """A line."""
@@ -64,10 +64,9 @@ class Report:
             window = f"{_short(row['since'], row['grain'])} to {_short(row['until'], row['grain'])}"
         path = row["call"].removeprefix("GET ").replace("/consumption_history", "")
         self.say(
-            f"  {path:<33} {window or 'now':<28} "
-            f"{row['requests']:>4} req {row['rows']:>9,} rows"
+            f"  {path:<32}{window or 'now':<27}{row['requests']:>4} req{row['rows']:>8,} rows"
         )
-        for text in [*row["notes"], *row["failed"]]:
+        for text in dict.fromkeys([*row["notes"], *row["failed"]]):
             self.say(f"    {text}")
 
     def built(self, report: BuildReport) -> None:
@@ -105,7 +104,7 @@ class Report:
             table.add_column(heading, justify="right", no_wrap=True)
         for org in sorted({row[0] for row in rows}):
             of_org = [row for row in rows if row[0] == org]
-            totals = [sum((row[i] or Decimal(0)) for row in of_org) for i in range(2, 6)]
+            totals = [sum(row[i] or 0.0 for row in of_org) for i in range(2, 6)]
             table.add_row(org, f"all {len(of_org)} projects", *map(_number, totals), style="bold")
         for row in rows[:PROJECTS_SHOWN]:
             table.add_row(row[0], row[1], *map(_number, row[2:]))
@@ -186,5 +185,5 @@ def _short(instant: datetime, grain: str) -> str:
     return instant.strftime(formats[grain])
 
 
-def _number(value: Decimal | None) -> str:
+def _number(value: float | None) -> str:
     return "" if value is None else f"{value:,.2f}"

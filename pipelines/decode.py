@@ -1,6 +1,7 @@
 """From bytes to typed records: wrong shapes are refused by name, unknown fields are kept."""
 
 from decimal import Decimal
+from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -26,28 +27,42 @@ def decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError:
-        return msgspec.convert(_set_unknown_apart(_UNTYPED.decode(body), kind), kind)
+        return msgspec.convert(_set_unknown_apart(_UNTYPED.decode(body), _plan(kind)), kind)
 
 
-def _set_unknown_apart(value: Any, kind: Any) -> Any:
+@cache
+def _plan(kind: Any) -> Any:
+    """Where records are in a type: {field: plan} of a record, [plan] of a list, None: nowhere."""
     if get_origin(kind) in (Union, UnionType):
         kind = next((arm for arm in get_args(kind) if arm is not type(None)), kind)
-    if get_origin(kind) is list and isinstance(value, list):
-        return [_set_unknown_apart(item, get_args(kind)[0]) for item in value]
-    if isinstance(kind, type) and issubclass(kind, Record) and isinstance(value, dict):
-        fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    if get_origin(kind) is list:
+        inner = _plan(get_args(kind)[0])
+        return None if inner is None else [inner]
+    if isinstance(kind, type) and issubclass(kind, Record):
+        fields = {field.encode_name: _plan(field.type) for field in msgspec.structs.fields(kind)}
         del fields["unknown_fields"]
-        known = {k: _set_unknown_apart(v, fields[k]) for k, v in value.items() if k in fields}
-        unknown = {k: v for k, v in value.items() if k not in fields}
-        return {**known, "unknown_fields": unknown}
-    return value
+        return fields
+    return None
+
+
+def _set_unknown_apart(value: Any, plan: Any) -> Any:
+    if isinstance(plan, list) and isinstance(value, list):
+        return [_set_unknown_apart(item, plan[0]) for item in value]
+    if not isinstance(plan, dict) or not isinstance(value, dict):
+        return value
+    known = {k: _set_unknown_apart(v, plan[k]) for k, v in value.items() if k in plan}
+    if len(known) < len(value):
+        known["unknown_fields"] = {k: v for k, v in value.items() if k not in plan}
+    return known
 
 
 def unknown_as_json(**levels: Record) -> str | None:
     """What these nested records said beyond the known fields, as JSON `{"level.field": value}`."""
+    if not any(record.unknown_fields for record in levels.values()):
+        return None
     found = {
         f"{level}.{field}": value
         for level, record in levels.items()
         for field, value in record.unknown_fields.items()
     }
-    return _JSON.encode(found).decode() if found else None
+    return _JSON.encode(found).decode()

@@ -96,6 +96,7 @@ class _Metered(httpx.BaseTransport):
         self._budget_for(request).take()
         try:
             response = self._inner.handle_request(request)
+            response.read()  # here, so that a connection that breaks mid-body is retried too
         except httpx.HTTPError:
             self._count(0)
             raise

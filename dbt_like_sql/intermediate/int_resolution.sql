@@ -1,7 +1,7 @@
 -- One row per resource, scope and UTC day: which granularity serves that day, so that no usage is
--- counted at two. A day is served by its hours when they are known at least as late as its daily
--- row, a month by its days when they are known at least as late as its monthly row; where nothing
--- coarser was asked, by what is held. Derived from the receipts alone.
+-- counted at two. A day is served by its hours when they cover it, else by its daily row; a month by
+-- its days when they cover it, else by its monthly row; where nothing coarser was asked, by what is
+-- held. Derived from the receipts alone.
 -- grain: resource, scope, period_start
 -- check: served_by in ('hourly', 'daily', 'monthly')
 with days as (
@@ -32,7 +32,8 @@ asked as (
         and date_trunc('month', days.day_start) = monthly.bucket_start
 ),
 
--- an hour is known as of an instant when it was asked after its end, or after that instant
+-- hours cover a day as of the instant when its daily row was asked: each that had ended by then was
+-- asked after its end, and the one still open was asked at all; the same for days and months
 hours as (
     select
         asked.resource,
@@ -45,15 +46,19 @@ hours as (
         bool_and(
             calendar.bucket_start >= asked.day_asked_at
             or coalesce(
-                held.asked_at >= least(calendar.bucket_end, asked.day_asked_at), false
+                held.asked_at >= calendar.bucket_end
+                or (held.asked_at is not null and calendar.bucket_end > asked.day_asked_at),
+                false
             )
-        ) as hours_known_as_of_day,
+        ) as hours_cover_day,
         bool_and(
             calendar.bucket_start >= asked.month_asked_at
             or coalesce(
-                held.asked_at >= least(calendar.bucket_end, asked.month_asked_at), false
+                held.asked_at >= calendar.bucket_end
+                or (held.asked_at is not null and calendar.bucket_end > asked.month_asked_at),
+                false
             )
-        ) as hours_known_as_of_month
+        ) as hours_cover_month
     from asked
     inner join staging.stg_calendar__buckets as calendar
         on calendar.granularity = 'hourly'
@@ -72,8 +77,9 @@ decided as (
         hours.*,
         bool_and(
             hours.day_start >= hours.month_asked_at
-            or hours.hours_known_as_of_month
-            or coalesce(hours.day_asked_at >= least(hours.day_end, hours.month_asked_at), false)
+            or hours.hours_cover_month
+            or coalesce(hours.day_asked_at >= hours.day_end, false)
+            or (hours.day_asked_at is not null and hours.day_end > hours.month_asked_at)
         ) over (
             partition by hours.resource, hours.scope, date_trunc('month', hours.day_start)
         ) as month_is_covered_by_days
@@ -88,7 +94,7 @@ select
         when decided.month_asked_at is not null and not decided.month_is_covered_by_days
             then 'monthly'
         when decided.hours_held > 0
-            and (decided.day_asked_at is null or decided.hours_known_as_of_day)
+            and (decided.day_asked_at is null or decided.hours_cover_day)
             then 'hourly'
         else 'daily'
     end as varchar) as served_by -- hourly, daily or monthly

@@ -1,0 +1,1 @@
+"""The vendors over real HTTP on loopback, from one simulated company whose bill is known."""

@@ -1,0 +1,193 @@
+"""What one model file says: its header, its SELECT and what its columns mean.
+
+Nothing here knows other files: whether inputs exist is decided in models.py.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlglot import Dialect, Token, TokenType, exp
+from sqlglot.errors import ParseError, TokenError
+
+_DUCKDB = Dialect.get_or_raise("duckdb")
+_HEADER_WORD = re.compile(r"([a-z]+):(?:\s+(.*))?$")
+_TRAILING_COMMENT = re.compile(r"[^\S\n]*--[^\S\n]?(.*)")
+_OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE}
+_CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE}
+_AFTER_COLUMNS = {
+    TokenType.FROM,
+    TokenType.WHERE,
+    TokenType.GROUP_BY,
+    TokenType.HAVING,
+    TokenType.QUALIFY,
+    TokenType.ORDER_BY,
+    TokenType.LIMIT,
+    TokenType.UNION,
+    TokenType.EXCEPT,
+    TokenType.INTERSECT,
+    TokenType.SEMICOLON,
+}
+
+
+class ModelError(ValueError):
+    """A model file that cannot be used, as `file:line: why`."""
+
+    def __init__(self, path: Path, line: int, message: str) -> None:
+        super().__init__(f"{path}:{line}: {message}")
+        self.path, self.line = path, line
+
+
+@dataclass
+class Header:
+    """The comment lines at the top of a model; `lines` says where each word stands."""
+
+    description: str = ""
+    grain: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    window: str | None = None
+    lines: dict[str, int] = field(default_factory=dict)
+
+
+def parse_header(path: Path, sql: str) -> Header:
+    """Description, grain, checks and window of a model; ModelError for any other header word."""
+    header, prose = Header(), []
+    for number, line in enumerate(sql.splitlines(), start=1):
+        if line.strip() and not line.startswith("--"):
+            break
+        text = line[2:].strip()
+        if word := _HEADER_WORD.match(text):
+            _take_word(header, path, number, word[1], (word[2] or "").strip())
+        elif line.strip():
+            prose.append(text)
+    header.description = "\n".join(" ".join(p.split("\n")) for p in _paragraphs(prose))
+    return header
+
+
+def _paragraphs(lines: list[str]) -> list[str]:
+    return [text for text in re.split(r"\n\n+", "\n".join(lines).strip("\n")) if text]
+
+
+def _take_word(header: Header, path: Path, line: int, word: str, value: str) -> None:
+    if word not in ("grain", "check", "window"):
+        message = f"unknown header word `{word}:`; there are grain, check and window"
+        raise ModelError(path, line, message)
+    if not value or (word != "check" and word in header.lines):
+        raise ModelError(path, line, f"`{word}:` must be written once and say something")
+    header.lines[f"check {value}" if word == "check" else word] = line
+    if word == "grain":
+        header.grain = tuple(column.strip() for column in value.split(","))
+    elif word == "window":
+        header.window = value
+    else:
+        _parse(path, f"select {value}", line)
+        header.checks += (value,)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The one SELECT of a model: its syntax tree, and its tokens, which know comments."""
+
+    query: exp.Query
+    tokens: Sequence[Token]
+
+
+def parse_statement(path: Path, sql: str) -> Statement:
+    """The one SELECT of a model; ModelError where it is none, or does not name its columns."""
+    tokens, parsed = _parse(path, sql)
+    statements = [statement for statement in parsed if statement is not None]
+    if len(statements) != 1:
+        line = _second_statement_line(tokens) if statements else 1
+        message = f"a model is one SELECT, here are {len(statements)} statements"
+        raise ModelError(path, line, message)
+    query = statements[0]
+    if not isinstance(query, exp.Query):
+        raise ModelError(path, tokens[0].line, "a model is a SELECT, nothing else")
+    _check_columns(path, tokens, query)
+    return Statement(query, tokens)
+
+
+def normalised(sql: str, tokens: Sequence[Token]) -> str:
+    """The text without comments and layout: the same for as long as the same is computed."""
+    words = (token for token in tokens if token.token_type != TokenType.SEMICOLON)
+    return " ".join(sql[token.start : token.end + 1] for token in words)
+
+
+def _parse(
+    path: Path, sql: str, line: int = 0
+) -> tuple[Sequence[Token], Sequence[exp.Expr | None]]:
+    try:
+        tokens = _DUCKDB.tokenize(sql)
+        return tokens, _DUCKDB.parser().parse(tokens, sql)
+    except ParseError as error:
+        found = error.errors[0]
+        raise ModelError(path, line or found["line"] or 1, found["description"] or "") from error
+    except TokenError as error:
+        raise ModelError(path, line or 1, str(error)) from error
+
+
+def _second_statement_line(tokens: Sequence[Token]) -> int:
+    ends = [at for at, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON]
+    return tokens[ends[0] + 1].line
+
+
+def _check_columns(path: Path, tokens: Sequence[Token], query: exp.Query) -> None:
+    line = next((token.line for token, _ in _projection_ends(tokens)), 1)
+    names = query.named_selects
+    if query.is_star or "*" in names:
+        raise ModelError(path, line, "name every output column: no `*` in the final select")
+    if "" in names:
+        at = names.index("") + 1
+        raise ModelError(path, line, f"output column {at} has no name: write `as ...`")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ModelError(path, line, f"two output columns are called {twice[0]}")
+
+
+def column_docs(sql: str, statement: Statement) -> dict[str, str]:
+    """The trailing `-- comment` of each output column, found by its place in the text.
+
+    The comment stands after the column or its comma, on the same line; lines below it that hold
+    only a comment starting in the same place go on with it. Of a union, the first SELECT counts.
+    """
+    names = statement.query.named_selects
+    ends = list(_projection_ends(statement.tokens))
+    if len(ends) != len(names):
+        return {}
+    documented = {
+        name: _comment_at(sql, comma.end if comma else last.end) or _comment_at(sql, last.end)
+        for name, (last, comma) in zip(names, ends, strict=True)
+    }
+    return {name: text for name, text in documented.items() if text}
+
+
+def _projection_ends(tokens: Sequence[Token]) -> Iterator[tuple[Token, Token | None]]:
+    """Last token and comma of each output column of the outermost (first) SELECT."""
+    depth, selecting, previous = 0, False, None
+    for token in tokens:
+        kind = token.token_type
+        depth += (kind in _OPENING) - (kind in _CLOSING)
+        if selecting and depth == 0 and previous is not None:
+            # `is distinct from` is no FROM clause
+            distinct_from = kind == TokenType.FROM and previous.token_type == TokenType.DISTINCT
+            if kind == TokenType.COMMA:
+                yield previous, token
+            elif kind in _AFTER_COLUMNS and not distinct_from:
+                break
+        selecting = selecting or (depth == 0 and kind == TokenType.SELECT)
+        previous = token
+    if selecting and previous is not None and previous.token_type != TokenType.COMMA:
+        yield previous, None
+
+
+def _comment_at(sql: str, end: int) -> str:
+    found = _TRAILING_COMMENT.match(sql, end + 1)
+    if not found:
+        return ""
+    indent = found.start() + found[0].index("--") - (sql.rfind("\n", 0, found.start()) + 1)
+    texts = [found[1].strip()]
+    for line in sql[found.end() :].splitlines()[1:]:
+        if line.find("--") != indent or line[:indent].strip():
+            break
+        texts.append(line[indent + 2 :].strip())
+    return " ".join(texts)

@@ -1,0 +1,64 @@
+# ruff: noqa: S608  (names come from our own seed files; DuckDB takes no name as a parameter)
+"""Rows that ship with the code: every seeds/<name>.csv becomes the table seeds.<name>.
+
+A column's type follows from its name, so a seed needs no second file: see `column_type`.
+"""
+
+import csv
+import hashlib
+from pathlib import Path
+
+import duckdb
+
+
+def seed_files(folder: Path) -> dict[str, Path]:
+    """`seeds.<name>` and its file, for every CSV below `folder`/seeds, by name."""
+    return {f"seeds.{path.stem}": path for path in sorted((folder / "seeds").glob("*.csv"))}
+
+
+def column_type(name: str) -> str:
+    """`_at`: instant; `date`, `_date`: day; numbers by their unit; anything else is text."""
+    if name.endswith("_at"):
+        return "TIMESTAMPTZ"
+    if name == "date" or name.endswith("_date"):
+        return "DATE"
+    if name.endswith(("_factor", "_usd")) or name.startswith("quantity"):
+        return "DECIMAL(38,18)"
+    if name.endswith(("_hours", "_minutes", "_count")):
+        return "INTEGER"
+    return "VARCHAR"
+
+
+def seed_columns(path: Path) -> dict[str, str]:
+    """The columns of a seed and their types, from its first line."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return {name: column_type(name) for name in next(csv.reader(file), [])}
+
+
+def content_hash(path: Path) -> str:
+    """What a seed holds, as a hash: a model that reads it is rebuilt when this changes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> int:
+    """Replace table `name` by the file's rows (empty = NULL); the number of rows.
+
+    Raises duckdb.Error naming the file where a row has other columns or a value is not of its type.
+    """
+    columns = seed_columns(path)
+    as_text = ", ".join(f"'{column}': 'VARCHAR'" for column in columns)
+    casts = ", ".join(
+        f'cast("{column}" as {kind}) as "{column}"' for column, kind in columns.items()
+    )
+    ddl = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+    connection.execute(f"create or replace table {name} ({ddl})")
+    try:
+        inserted = connection.execute(
+            f"insert into {name} select {casts} from read_csv($1, auto_detect=false, header=true,"
+            f" delim=',', quote='\"', escape='\"', columns={{{as_text}}})",
+            [str(path)],
+        ).fetchone()
+    except duckdb.Error as error:
+        error.add_note(f"while loading the seed {path}")
+        raise
+    return int(inserted[0]) if inserted else 0

@@ -1,0 +1,188 @@
+"""Opening the warehouse: one writer that waits its turn, readers on a copy that no writer touches.
+
+A DuckDB file has one writing process, and a reader of that file keeps the writer out. So analysts
+open the read copy, which `publish` replaces in one step; open readers keep the one they opened.
+"""
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+from filelock import FileLock, Timeout
+
+PUBLISHED_SCHEMAS = ("marts", "reports", "seeds")
+_RETRY_SECONDS = 0.1
+
+
+class WarehouseBusyError(RuntimeError):
+    """Somebody else held the warehouse for longer than we were ready to wait."""
+
+
+@contextlib.contextmanager
+def writer_lock(path: Path, timeout_seconds: float = 600) -> Iterator[None]:
+    """Hold the one lock under which this warehouse is written, `<path>.lock`.
+
+    Loads and builds both take it. Raises WarehouseBusyError when it is not free in time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = Path(f"{path}.lock")
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=timeout_seconds)
+    except Timeout:
+        raise WarehouseBusyError(_busy(path, _holder(file), timeout_seconds)) from None
+    try:
+        file.write_text(str(os.getpid()))  # only for the message that a waiter may need
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def writer(path: Path, timeout_seconds: float = 600) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse, open for writing, in UTC; waits at most `timeout_seconds` for its turn.
+
+    Raises WarehouseBusyError naming the process that holds it.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    with writer_lock(path, timeout_seconds):
+        connection = _connect(path, deadline, timeout_seconds)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def read_copy(path: Path) -> Path:
+    """Where the copy for readers is: meterhouse.duckdb -> meterhouse.read.duckdb."""
+    return path.with_suffix(f".read{path.suffix}")
+
+
+@contextlib.contextmanager
+def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The read copy of the warehouse at `path`, read-only, in UTC; never waits, never blocks.
+
+    Raises FileNotFoundError when nothing was published yet.
+    """
+    copy = read_copy(path)
+    if not copy.exists():
+        raise FileNotFoundError(f"nothing has been built yet: run `meterhouse run` (no {copy})")
+    connection = duckdb.connect(copy, read_only=True)
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+def publish(connection: duckdb.DuckDBPyConnection, path: Path) -> Path:
+    """Replace the read copy by the marts, reports and seeds of `connection`; the copy's path.
+
+    Call it inside `writer`, after the build's commit. Killed half-way, the old copy stands.
+    """
+    copy = read_copy(path)
+    draft = Path(f"{copy}.draft")
+    for leftover in (draft, Path(f"{draft}.wal")):
+        leftover.unlink(missing_ok=True)
+    connection.execute(f"attach {_literal(str(draft))} as published")
+    try:
+        _copy_tables(connection)
+        connection.execute("checkpoint published")
+    finally:
+        connection.execute("detach published")
+    _sync(draft)
+    draft.replace(copy)
+    _sync(copy.parent)
+    return copy
+
+
+def describe(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """`{schema.table: {column: type}}` of everything that stands in the warehouse."""
+    columns: dict[str, dict[str, str]] = {}
+    for schema, table, column, kind in connection.execute(
+        "select schema_name, table_name, column_name, data_type from duckdb_columns()"
+        " where database_name = current_database() and not internal order by all"
+    ).fetchall():
+        columns.setdefault(f"{schema}.{table}", {})[column] = kind
+    return columns
+
+
+def comment_on(
+    connection: duckdb.DuckDBPyConnection, kind: str, name: str, comment: str | None
+) -> None:
+    """Document a table, view or column in the catalogue, where analysts' tools show it."""
+    if comment:
+        connection.execute(f"comment on {kind} {name} is {_literal(comment)}")
+
+
+def _copy_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    tables = connection.execute(
+        "select schema_name, table_name, comment from duckdb_tables()"
+        " where database_name = current_database() and list_contains($1, schema_name)",
+        [list(PUBLISHED_SCHEMAS)],
+    ).fetchall()
+    for schema in PUBLISHED_SCHEMAS:
+        connection.execute(f"create schema published.{schema}")
+    for schema, table, comment in tables:
+        name = f'{schema}."{table}"'
+        connection.execute(f"create table published.{name} as from {name}")
+        comment_on(connection, "table", f"published.{name}", comment)
+        _copy_column_comments(connection, schema, table)
+
+
+def _copy_column_comments(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> None:
+    comments = connection.execute(
+        "select column_name, comment from duckdb_columns() where comment is not null"
+        " and database_name = current_database() and schema_name = $1 and table_name = $2",
+        [schema, table],
+    ).fetchall()
+    for column, comment in comments:
+        comment_on(connection, "column", f'published.{schema}."{table}"."{column}"', comment)
+
+
+def _connect(path: Path, deadline: float, timeout_seconds: float) -> duckdb.DuckDBPyConnection:
+    while True:
+        try:
+            connection = duckdb.connect(path)
+        except duckdb.IOException as error:
+            if "Could not set lock" not in str(error):
+                raise
+            if time.monotonic() >= deadline:
+                holder = re.search(r"held in (.*? \(PID \d+\))", str(error))
+                message = _busy(path, holder[1] if holder else str(error), timeout_seconds)
+                raise WarehouseBusyError(message) from error
+            time.sleep(_RETRY_SECONDS)
+        else:
+            connection.execute("set TimeZone = 'UTC'")
+            return connection
+
+
+def _busy(path: Path, holder: str, seconds: float) -> str:
+    return (
+        f"{path} is in use by {holder}; waited {seconds:g} s. If that is a load or a build, let it"
+        f" finish; if it is somebody's SQL client, close it there and open {read_copy(path)},"
+        " which is never locked."
+    )
+
+
+def _holder(lock: Path) -> str:
+    with contextlib.suppress(OSError):
+        if pid := lock.read_text().strip():
+            return f"another meterhouse process (PID {pid})"
+    return "another meterhouse process"
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,129 @@
+# ruff: noqa: S608  (names come from our own model files; DuckDB takes no name as a parameter)
+"""Which UTC days a build has to cover: windows of whole days, from receipts and from changed rows.
+
+A window is half-open, `[since, until)`. Nothing here builds anything.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple, TypeAlias
+
+import duckdb
+
+DAY = timedelta(days=1)
+# A window costs every model a delete and an insert: beyond this many, scattered days are bridged.
+MOST_WINDOWS = 32
+
+
+class Window(NamedTuple):
+    """Half-open `[since, until)`, in UTC; as a build uses it, whole days."""
+
+    since: datetime
+    until: datetime
+
+
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+END = datetime(9999, 12, 31, tzinfo=UTC)
+ALL_TIME = Window(BEGINNING, END)
+EVERYTHING = (ALL_TIME,)
+
+Windows: TypeAlias = tuple[Window, ...]
+
+
+def asked_window(since: datetime | None, until: datetime | None) -> Windows:
+    """Whole days that cover `[since, until)`; an end left out is open, both left out is nothing."""
+    if since is None and until is None:
+        return ()
+    for instant in (since, until):
+        if instant is not None and instant.tzinfo is None:
+            raise ValueError(f"{instant} has no time zone: write it with one, e.g. {instant}+00:00")
+    window = whole_days(since or BEGINNING, until or END)
+    return (window,) if window.since < window.until else ()
+
+
+def whole_days(since: datetime, until: datetime) -> Window:
+    """The UTC days that `[since, until)` touches."""
+    since, until = since.astimezone(UTC), until.astimezone(UTC)
+    last = _midnight(until)
+    return Window(_midnight(since), last if last == until else last + DAY)
+
+
+def coalesce(windows: Iterable[Window], at_most: int = MOST_WINDOWS) -> Windows:
+    """The same days in as few windows as there are gaps; the smallest gaps are built too."""
+    merged: list[Window] = []
+    for window in sorted(windows):
+        if merged and window.since <= merged[-1].until:
+            merged[-1] = Window(merged[-1].since, max(merged[-1].until, window.until))
+        else:
+            merged.append(window)
+    while len(merged) > at_most:
+        gaps = [after.since - before.until for before, after in pairwise(merged)]
+        at = gaps.index(min(gaps))
+        merged[at : at + 2] = [Window(merged[at].since, merged[at + 1].until)]
+    return tuple(merged)
+
+
+def due_windows(connection: duckdb.DuckDBPyConnection, through: datetime | None) -> Windows:
+    """Days whose receipts landed after `through` (None: all receipts).
+
+    A day is due where a bucket of the receipt's granularity starts: every day of an hourly or
+    daily window, the first of each month of a monthly one. Snapshots (no window_end) have no days.
+    """
+    receipts = connection.execute(
+        "select distinct granularity, window_start, window_end from raw.loads"
+        " where window_end is not null and granularity <> 'snapshot'"
+        " and (landed_at > $1 or $1 is null)",
+        [through],
+    ).fetchall()
+    return coalesce(
+        window
+        for granularity, window_start, window_end in receipts
+        for window in _bucket_days(granularity, whole_days(window_start, window_end))
+    )
+
+
+def days_that_differ(
+    connection: duckdb.DuckDBPyConnection, before: str, after: str, column: str
+) -> Windows:
+    """UTC days of `column` on which two tables of the same columns hold different rows."""
+    day = f"strftime(cast(\"{column}\" as timestamptz) at time zone 'UTC', '%Y-%m-%d')"
+    rows = connection.execute(
+        f"select distinct {day} from ((from {before} except all from {after})"
+        f" union all (from {after} except all from {before}))"
+    ).fetchall()
+    if (None,) in rows:  # a row that belongs to no day may be read by any
+        return EVERYTHING
+    return coalesce(_day(date.fromisoformat(text)) for (text,) in rows)
+
+
+def condition(column: str, windows: Windows) -> str:
+    """SQL that is true for rows of these windows; `true` for all of time."""
+    if ALL_TIME in windows:
+        return "true"
+    return " or ".join(
+        f"(\"{column}\" >= timestamptz '{since:%Y-%m-%d} 00:00:00+00'"
+        f" and \"{column}\" < timestamptz '{until:%Y-%m-%d} 00:00:00+00')"
+        for since, until in windows
+    )
+
+
+def _bucket_days(granularity: str, window: Window) -> list[Window]:
+    if granularity != "monthly":
+        return [window]
+    firsts = []
+    first = window.since.replace(day=1)
+    while first < window.until:
+        if first >= window.since:
+            firsts.append(_day(first.date()))
+        first = (first + timedelta(days=31)).replace(day=1)
+    return firsts
+
+
+def _day(day: date) -> Window:
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return Window(midnight, midnight + DAY)
+
+
+def _midnight(instant: datetime) -> datetime:
+    return instant.replace(hour=0, minute=0, second=0, microsecond=0)
