@@ -1,13 +1,14 @@
-"""What can be asked of vendors, and the asking of it: shared by the Dagster assets and the terminal.
+"""What can be asked of vendors, and the asking of it: for Dagster and the terminal alike.
 
-One Call per vendor call. To add a vendor: its client in pipelines/, its calls here, its staging SQL.
+One Call per vendor call. To add a vendor: its client in pipelines/, its calls here, its SQL.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
+from typing import Any
 
 import pyarrow as pa
 
@@ -24,7 +25,7 @@ SNAPSHOT = "snapshot"
 
 @dataclass(frozen=True)
 class Call:
-    """One vendor call: where its answers go (raw.<table>) and at which granularities it is asked."""
+    """One vendor call: where its answers go (raw.<table>) and at which granularities."""
 
     source: str
     table: str
@@ -159,18 +160,23 @@ def land(vendors: Vendors, call: Call, window: Window | None) -> Landing:
 def _scopes(vendors: Vendors, call: Call, window: Window | None) -> dict[str, Ask]:
     client = vendors.neon
     if call.table == "neon_organizations":
-        return {"all": lambda _: client.organizations()}
+        return {"all": _snapshot(client.organizations)}
     org_ids = client.org_ids()
     if call.table == "neon_projects":
-        return {org: lambda _, org=org: client.projects(org) for org in org_ids}
+        return {org: _snapshot(client.projects, org) for org in org_ids}
     if call.table == "neon_branches":
         listed = _listed_projects(vendors, org_ids)
-        return {org: lambda _, org=org: client.branches(org, listed[org]) for org in org_ids}
+        return {org: _snapshot(client.branches, org, listed[org]) for org in org_ids}
     if call.table == "neon_branch_usage" and window is not None:
         used = _projects_with_usage(vendors, org_ids, window)
         return {org: partial(client.branch_usage, org, project_ids=used[org]) for org in org_ids}
     ask = {"neon_project_usage": client.project_usage, "neon_account_usage": client.account_usage}
     return {org: partial(ask[call.table], org) for org in org_ids}
+
+
+def _snapshot(ask: Callable[..., Iterator[pa.Table]], *arguments: Any) -> Ask:
+    """A call that has no window."""
+    return lambda _: ask(*arguments)
 
 
 def _projects_with_usage(

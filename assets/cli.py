@@ -21,7 +21,7 @@ SOURCES = ("neon", "neon_legacy")
 GRAINS = ("hourly", "daily", "monthly")
 
 
-class Instant(click.ParamType):
+class Instant(click.ParamType[datetime]):
     """A date or a UTC instant."""
 
     name = "date or UTC instant"

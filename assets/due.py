@@ -1,4 +1,4 @@
-"""What is due to be asked now: from the receipts that are held and the hours that schedules keep."""
+"""What is due to be asked now: from the receipts held and the hours that schedules keep."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ def due_window(
     reach = partitions.everything_in_reach(call.table, granularity, now)
     wanted = [start for start in partitions.buckets(reach) if start <= tick]
     held = _held(connection, call, granularity)
-    trailing_since = partitions.trailing(call.table, granularity, now).since
+    trailing_since = partitions.trailing(call.table, granularity, tick).since
     settles = partitions.retention(call.table, granularity).settles
     starts = [
         start

@@ -89,7 +89,7 @@ def _load(
         result["requests"] = vendors.requests_sent
         result["rate_limited"] = vendors.rate_limited
     for why in dict.fromkeys(skipped["why"] for skipped in result["skipped"]):
-        show.say(f"neon is skipped: {why}. `meterhouse sandbox -- meterhouse run` shows how it looks.")
+        show.say(f"neon is skipped: {why}. To look around: meterhouse sandbox -- meterhouse run")
     return result
 
 

@@ -15,8 +15,9 @@ from assets.building import build
 from assets.calls import CALLS
 from assets.raw import OWNERS, raw_key
 from assets.settings import read_settings
-from dbt_like_sql.models import Model, column_lineage, load_models, output_columns
 from dbt_like_sql.checks import CheckFailedError, CheckResult
+from dbt_like_sql.lineage import column_documentation, column_lineage
+from dbt_like_sql.models import Model, load_models, output_columns
 from dbt_like_sql.runner import BuildReport
 
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_offset=1)
@@ -61,10 +62,15 @@ def _lineage() -> dict[str, dict[str, list[tuple[str, str]]]]:
     return column_lineage(MODELS)
 
 
+@cache
+def _documentation() -> dict[str, dict[str, str]]:
+    return column_documentation(MODELS)
+
+
 def _column_schema(model: Model) -> dg.TableSchema:
     return dg.TableSchema(
         columns=[
-            dg.TableColumn(name, description=model.column_docs.get(name))
+            dg.TableColumn(name, description=_documentation()[model.name].get(name))
             for name in output_columns(model)
         ]
     )
@@ -96,7 +102,7 @@ def _check_specs(model: Model) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             check_name(kind, expression),
             asset=model_key(model.name),
-            description=f"One row per {expression}" if kind == "grain" else f"Every row: {expression}",
+            description=("One row per " if kind == "grain" else "Every row: ") + expression,
             blocking=must_hold or kind == "grain",
         )
         for kind, expression in [*grain, *(("check", check) for check in model.checks)]
@@ -161,7 +167,9 @@ def _check_events(
 
 
 def _seed_specs() -> list[dg.AssetSpec]:
-    names = {name for model in MODELS.values() for name in model.inputs if name.startswith("seeds.")}
+    names = {
+        name for model in MODELS.values() for name in model.inputs if name.startswith("seeds.")
+    }
     return [
         dg.AssetSpec(
             model_key(name),
@@ -169,7 +177,8 @@ def _seed_specs() -> list[dg.AssetSpec]:
             group_name="seeds",
             kinds={"csv"},
         )
-        for name in sorted(names)
+        for name in sorted(read)
+        if name.startswith("seeds.")
     ]
 
 

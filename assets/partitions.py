@@ -15,8 +15,8 @@ from pipelines.load import Window, next_bucket
 GRANULARITIES = ("hourly", "daily", "monthly")
 # requests under way while the vendor's clock passes a boundary must not fall out of reach
 REACH_MARGIN = timedelta(minutes=1)
-# the minute past the hour, and the hour past midnight UTC, from which a grain is due again
-HOURLY_MINUTE, DAILY_HOUR = 20, 2
+# when a granularity is due again: at :20 every hour; at 02:20 and 03:20 UTC every day
+TICK_MINUTE, DAILY_HOUR, MONTHLY_HOUR = 20, 2, 3
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,16 @@ def open_end(granularity: str, now: datetime) -> datetime:
 
 
 def trailing(resource: str, granularity: str, now: datetime) -> Window:
-    """The open bucket and those before it that a vendor may still revise."""
+    """The open bucket and those before it that a vendor may still revise.
+
+    Once a day hours are read again as far back as days are: where hours serve a day, a correction
+    seen in its daily row alone would not reach the facts. A walk costs the same however wide.
+    """
     since = floor(now, granularity)
     for _ in range(retention(resource, granularity).reread_count):
         since = floor(since - timedelta(microseconds=1), granularity)
+    if granularity == "hourly" and now.hour == DAILY_HOUR:
+        since = trailing(resource, "daily", now).since
     return Window(granularity, since, open_end(granularity, now))
 
 
@@ -110,10 +116,7 @@ def out_of_reach(resource: str, granularity: str, asked_since: datetime) -> str:
 
 
 def last_tick(granularity: str, now: datetime) -> datetime:
-    """When this granularity last became due: the instants that the schedules run at."""
-    offset = {
-        "hourly": timedelta(minutes=HOURLY_MINUTE),
-        "daily": timedelta(hours=DAILY_HOUR, minutes=HOURLY_MINUTE),
-        "monthly": timedelta(hours=DAILY_HOUR + 1, minutes=HOURLY_MINUTE),
-    }[granularity]
-    return floor(now - offset, granularity) + offset
+    """When this granularity last became due: the instants at which the schedules run."""
+    hours = {"hourly": 0, "daily": DAILY_HOUR, "monthly": MONTHLY_HOUR}[granularity]
+    offset = timedelta(hours=hours, minutes=TICK_MINUTE)
+    return floor(now - offset, "hourly" if granularity == "hourly" else "daily") + offset

@@ -124,7 +124,7 @@ def _land_partitions(
     covered = min(receipt.window.since for receipt in landing.receipts if receipt.window)
     rows = _rows_by_bucket(vendors, landing)
     landed = [start for start in partitions.buckets(reach) if start >= covered]
-    by_key = {_partition_key(granularity, start): rows.get(start, 0) for start in landed}
+    by_key = {partition_key(granularity, start): rows.get(start, 0) for start in landed}
     if landed == partitions.buckets(window):
         for key, count in by_key.items():
             context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=key)
@@ -150,7 +150,7 @@ def _say_out_of_reach(
             context.log_event(
                 dg.AssetObservation(
                     context.asset_key,
-                    partition=_partition_key(window.granularity, start),
+                    partition=partition_key(window.granularity, start),
                     metadata={"out of reach": text},
                 )
             )
@@ -166,7 +166,8 @@ def _rows_by_bucket(vendors: Vendors, landing: Landing) -> dict[datetime, int]:
     return dict(counts)
 
 
-def _partition_key(granularity: str, start: datetime) -> str:
+def partition_key(granularity: str, start: datetime) -> str:
+    """How Dagster names the partition of the bucket that starts here."""
     return start.strftime("%Y-%m-%d-%H:%M" if granularity == "hourly" else "%Y-%m-%d")
 
 
@@ -184,8 +185,8 @@ RAW_ASSETS = [raw_asset(call, granularity) for call in CALLS for granularity in 
 RECEIPTS = dg.AssetSpec(
     dg.AssetKey(["raw", "loads"]),
     description=(
-        "One receipt per scope of every load, written after its last row: what was asked, for which "
-        "window, when. Rows without a receipt count for nothing; facts are built from receipts."
+        "One receipt per scope of every load, written after its last row: what was asked, for "
+        "which window, when. Rows without a receipt count for nothing; facts follow receipts."
     ),
     group_name="receipts",
     kinds={"duckdb"},

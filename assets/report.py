@@ -1,4 +1,4 @@
-"""What the terminal shows: tables where a person looks, plain lines elsewhere, nothing for --json."""
+"""What the terminal shows: tables for people, plain lines elsewhere, nothing for --json."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,9 +63,7 @@ class Report:
         if "since" in row:
             window = f"{_short(row['since'], row['grain'])} to {_short(row['until'], row['grain'])}"
         path = row["call"].removeprefix("GET ").replace("/consumption_history", "")
-        self.say(
-            f"  {path:<32}{window or 'now':<27}{row['requests']:>4} req{row['rows']:>8,} rows"
-        )
+        self.say(f"  {path:<32}{window or 'now':<27}{row['requests']:>4} req{row['rows']:>8,} rows")
         for text in dict.fromkeys([*row["notes"], *row["failed"]]):
             self.say(f"    {text}")
 

@@ -181,7 +181,7 @@ class _Build:
             self._create(model, ddl)
             self.differing[model.name] = EVERYTHING
         elif not self._differs(model):
-            return "unchanged", 0, EVERYTHING
+            return "unchanged", 0, ()
         else:
             self.differing[model.name] = self._differing_days(model)
             self.connection.execute(f"delete from {model.name}")

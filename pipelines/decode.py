@@ -27,7 +27,7 @@ def decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError:
-        return msgspec.convert(_set_unknown_apart(_UNTYPED.decode(body), _plan(kind)), kind)
+        return msgspec.convert(_set_unknown_apart(_UNTYPED.decode(body), _plan(kind)), kind)  # type: ignore[arg-type]
 
 
 @cache
