@@ -167,9 +167,7 @@ def _check_events(
 
 
 def _seed_specs() -> list[dg.AssetSpec]:
-    names = {
-        name for model in MODELS.values() for name in model.inputs if name.startswith("seeds.")
-    }
+    read = {name for model in MODELS.values() for name in model.inputs}
     return [
         dg.AssetSpec(
             model_key(name),
