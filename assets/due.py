@@ -24,28 +24,48 @@ def due_window(
     Due are, of the buckets within the vendor's reach: those never asked; those that were still
     open when asked; and the trailing ones that the vendor may revise, each once a tick.
     """
+    if _is_retired(connection, call, now):
+        return None
     tick = partitions.last_tick(granularity, now)
     reach = partitions.everything_in_reach(call.table, granularity, now)
     wanted = [start for start in partitions.buckets(reach) if start <= tick]
-    held = _held(connection, call, granularity)
-    trailing_since = partitions.trailing(call.table, granularity, tick).since
-    settles = partitions.retention(call.table, granularity).settles
+    held = _held(connection, call, granularity, reach.since)
+    trailing_since = partitions.trailing(call.table, granularity, now).since
+    # hours are read again once a day as far back as days are (partitions.trailing)
+    daily_tick, daily_since = (
+        partitions.last_tick("daily", now),
+        partitions.trailing(call.table, "daily", now).since,
+    )
+
+    def is_due(start: datetime, asked_at: datetime | None) -> bool:
+        if asked_at is None or (asked_at < daily_tick and start >= daily_since):
+            return True
+        may_differ = start >= trailing_since or _was_open(asked_at, start, call, granularity)
+        return may_differ and asked_at < tick
+
     starts = [
         start
-        for scope in (set(scopes) or held.keys() or {"nothing asked yet"})
+        for scope in (set(scopes) or set(held) or {"nothing asked yet"})
         for start in wanted
-        if _is_due(held[scope].get(start), start, granularity, tick, trailing_since, settles)
+        if is_due(start, held[scope].get(start))
     ]
     return Window(granularity, min(starts), reach.until) if starts else None
 
 
-def _is_due(asked_at, start, granularity, tick, trailing_since, settles) -> bool:  # type: ignore[no-untyped-def]
-    if asked_at is None:
-        return True
-    if asked_at >= tick:
-        return False
-    was_open = asked_at < next_bucket(start, granularity) + settles
-    return bool(was_open or start >= trailing_since)
+def _was_open(asked_at: datetime, start: datetime, call: Call, granularity: str) -> bool:
+    settles = partitions.retention(call.table, granularity).settles
+    return asked_at < next_bucket(start, granularity) + settles
+
+
+def _is_retired(connection: Connection, call: Call, now: datetime) -> bool:
+    """Whether the vendor's last word, since the last daily tick, was that there is no answer."""
+    create_raw_tables(connection, {})
+    latest = connection.execute(
+        "select complete, asked_at from raw.loads where resource = ?"
+        " order by asked_at desc limit 1",
+        [call.table],
+    ).fetchone()
+    return bool(latest and not latest[0] and latest[1] >= partitions.last_tick("daily", now))
 
 
 def snapshot_is_due(connection: Connection, call: Call, now: datetime) -> bool:
@@ -58,15 +78,14 @@ def snapshot_is_due(connection: Connection, call: Call, now: datetime) -> bool:
     return asked_at is None or asked_at < partitions.last_tick("daily", now)
 
 
-def _held(connection: Connection, call: Call, granularity: str) -> Held:
-    create_raw_tables(connection, {})
+def _held(connection: Connection, call: Call, granularity: str, since: datetime) -> Held:
     receipts = connection.execute(
         """
         select scope, window_start, window_end, asked_at from raw.loads
-        where resource = ? and granularity = ? and complete
+        where resource = ? and granularity = ? and complete and window_end > ?
         order by asked_at
         """,
-        [call.table, granularity],
+        [call.table, granularity, since],
     ).fetchall()
     held: Held = defaultdict(dict)
     for scope, since, until, asked_at in receipts:

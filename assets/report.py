@@ -113,11 +113,12 @@ class Report:
     def next_commands(self, settings: Settings) -> None:
         """Three commands that a person would want now."""
         copy = warehouse.read_copy(settings.warehouse)
+        under = ".venv/bin/meterhouse sandbox -- " if settings.is_sandbox else ""
         self.say(
             "\nNext:\n"
-            f"  .venv/bin/python -m duckdb {copy}   # or any DuckDB client: query marts.*\n"
-            "  .venv/bin/meterhouse status          # what is held, what is at risk\n"
-            "  make ui                              # the Dagster UI: schedules, backfills"
+            f"  duckdb {copy}   # query marts.* with any DuckDB client\n"
+            f"  {under}.venv/bin/meterhouse status   # what is held, what is at risk\n"
+            f"  {under}make ui   # Dagster: the graph, schedules, backfills"
         )
 
     def status(self, settings: Settings) -> dict[str, Any]:

@@ -26,6 +26,11 @@ class Settings:
     state_dir: Path
 
     @property
+    def is_sandbox(self) -> bool:
+        """Whether Neon is the stand-in of tests/sandbox."""
+        return self.neon_base_url.startswith("http://127.0.0.1:")
+
+    @property
     def neon_missing(self) -> str | None:
         """Why Neon is skipped, or None when it can be asked."""
         return None if self.neon_api_key else "NEON_API_KEY is not set"

@@ -33,7 +33,7 @@ from dbt_like_sql.windows import (
     due_windows,
 )
 
-__all__ = ["BuildReport", "CheckFailedError", "ModelBuild", "build", "due_days", "show_sql"]
+__all__ = ["BuildReport", "CheckFailedError", "ModelBuild", "build", "show_sql"]
 
 
 def build(
@@ -63,13 +63,6 @@ def build(
             connection.execute("rollback")
         raise
     return report
-
-
-def due_days(connection: duckdb.DuckDBPyConnection, folder: Path = PACKAGE_FOLDER) -> Windows:
-    """Windows that the next build will cover because of new receipts; () when no day is due."""
-    connection.execute("set TimeZone = 'UTC'")
-    through = Ledger(connection).built_through(load_models(folder))
-    return due_windows(connection, through)
 
 
 class _Build:

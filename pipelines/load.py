@@ -192,7 +192,7 @@ def _pages_of(
         complete = False
     except RetiredError as retired:
         landing.notes.append(str(retired))
-        return
+        complete = False  # asked, and known to have no answer: not asked again at every turn
     except pa.ArrowInvalid as error:
         landing.failures.append(VendorError(f"{landing.table} of {scope}, {window}: {error}"))
         return

@@ -5,21 +5,21 @@
 -- grain: resource, scope, period_start
 -- check: served_by in ('hourly', 'daily', 'monthly')
 with days as (
-    select distinct
-        held.resource,
-        held.scope,
-        calendar.bucket_start as day_start,
-        calendar.bucket_end as day_end
+    select held.resource, held.scope, date_trunc('day', held.bucket_start) as day_start
+    from intermediate.int_buckets_held as held
+    where held.granularity <> 'monthly'
+    union
+    select held.resource, held.scope, calendar.bucket_start as day_start
     from intermediate.int_buckets_held as held
     inner join staging.stg_calendar__buckets as calendar
-        on calendar.granularity = 'daily'
-        and calendar.bucket_start >= date_trunc('day', held.bucket_start)
-        and calendar.bucket_start < held.bucket_end
+        on date_trunc('month', calendar.bucket_start) = held.bucket_start
+    where held.granularity = 'monthly' and calendar.granularity = 'daily'
 ),
 
 asked as (
     select
         days.*,
+        days.day_start + interval '1' day as day_end,
         daily.asked_at as day_asked_at,
         monthly.asked_at as month_asked_at
     from days
@@ -61,12 +61,11 @@ hours as (
         ) as hours_cover_month
     from asked
     inner join staging.stg_calendar__buckets as calendar
-        on calendar.granularity = 'hourly'
-        and calendar.bucket_start >= asked.day_start
-        and calendar.bucket_start < asked.day_end
+        on date_trunc('day', calendar.bucket_start) = asked.day_start
     left join intermediate.int_buckets_held as held
         on asked.resource = held.resource and asked.scope = held.scope
         and held.granularity = 'hourly' and calendar.bucket_start = held.bucket_start
+    where calendar.granularity = 'hourly'
     group by
         asked.resource, asked.scope, asked.day_start, asked.day_end, asked.day_asked_at,
         asked.month_asked_at

@@ -32,7 +32,7 @@ def main(
 
     They serve a simulated company up to the present moment. Without COMMAND: until Ctrl-C.
     """
-    company = Company(seed, orgs, projects, branches, huge_values=False)
+    company = Company(seed, orgs, projects, branches, oddities=False)
     options = {"requests_per_minute": requests_per_minute, "legacy_account": legacy_account}
     with serve(company, **options) as sandbox:
         about = f"{orgs} orgs, {projects} projects, seed {seed}"

@@ -29,8 +29,8 @@ class Company:
 
     `projects` is the total over the orgs; a project has about `branches` branches. `now` is the
     clock, and may be set; None is the real one. `special` names the project that carries each
-    case of estate.ROLES. `free_org` adds an org on the free plan, `huge_values` a meter beyond
-    2**53 a day.
+    case of estate.ROLES. `free_org` adds an org on the free plan, `oddities` a meter beyond
+    2**53 a day and a metric that nobody has heard of: cases that a first look need not meet.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class Company:
         now: datetime | None = None,
         *,
         free_org: bool = False,
-        huge_values: bool = True,
+        oddities: bool = True,
     ) -> None:
         self.seed = seed
         self._clock = now
-        estate = found(seed, orgs, projects, branches, self.now, huge_values)
+        estate = found(seed, orgs, projects, branches, self.now, oddities)
         self.history_start = estate.history_start
         self.orgs = {org.id: org for org in estate.orgs}
         self.free_org = found_free_org(seed, self.history_start) if free_org else None

@@ -98,12 +98,12 @@ class Estate:
 
 
 def found(
-    seed: int, orgs: int, projects: int, branches: int, origin: datetime, huge_values: bool
+    seed: int, orgs: int, projects: int, branches: int, origin: datetime, oddities: bool
 ) -> Estate:
     """The estate as it stands at `origin`; the same for the same arguments, always."""
     start, today = months_before(origin, HISTORY_MONTHS), floor(origin, "daily")
     owners = [_org(seed, index, start, today) for index in range(orgs)]
-    founder = _Founder(seed, branches, start, origin, huge_values)
+    founder = _Founder(seed, branches, start, origin, oddities)
     members = [founder.project(index, owners[index % orgs].id) for index in range(projects)]
     special = dict(zip(ROLES, (member.id for member in members), strict=False))
     return Estate(start, owners, members, special)
@@ -126,9 +126,9 @@ class _Founder:
     """Makes project after project; each depends on its number only, not on how many there are."""
 
     def __init__(
-        self, seed: int, branches: int, start: datetime, origin: datetime, huge_values: bool
+        self, seed: int, branches: int, start: datetime, origin: datetime, oddities: bool
     ) -> None:
-        self._seed, self._branches, self._huge_values = seed, branches, huge_values
+        self._seed, self._branches, self._oddities = seed, branches, oddities
         self._start, self._origin, self._today = start, origin, floor(origin, "daily")
 
     def project(self, index: int, org_id: str) -> Project:
@@ -140,7 +140,7 @@ class _Founder:
         own = (hour_of(created_at), hour_after(deleted_at))
         meters = Meters(f"{self._seed}/{index}", own)
         if role != "idle":
-            meters.run(index, role, branches, self._huge_values)
+            meters.run(index, role, branches, self._oddities)
         return Project(
             id=id,
             org_id=org_id,

@@ -34,17 +34,17 @@ class Meters:
         self._name, self._own_hours = name, own_hours
         self._chance = random.Random(f"meters {name}")
 
-    def run(self, index: int, role: str, branches: Sequence[Metered], huge_values: bool) -> None:
+    def run(self, index: int, role: str, branches: Sequence[Metered], oddities: bool) -> None:
         """Start every meter of the project."""
         for branch in branches:
             self._run_branch(index, branch)
-        if role == "huge" and huge_values:
+        if role == "huge" and oddities:
             self._add(branches[0], "private_network_transfer_bytes", HUGE_BYTES_A_MONTH, "steady")
         if role == "surplus" or index % 10 == 6:
             self._add(None, "compute_unit_seconds", 7_000, "steady")
         if index % 5 == 1:
             self._add(None, "snapshot_storage_bytes_month", self._chance.randrange(10**8, 10**10))
-        if role == "unknown_metric":
+        if role == "unknown_metric" and oddities:
             self._add(None, UNKNOWN_METRIC, 12_345_678)
 
     def _run_branch(self, index: int, branch: Metered) -> None:

@@ -1,0 +1,150 @@
+"""A company, the stand-in vendor that serves it, a warehouse of its own: what every proof needs."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from assets import building, calls, partitions
+from assets.settings import Settings, read_settings
+from dbt_like_sql import warehouse
+from dbt_like_sql.runner import BuildReport
+from pipelines.load import Landing, Window
+from tests.sandbox.company import Company
+from tests.sandbox.desk import Request
+from tests.sandbox.expected import FactKey, Held
+from tests.sandbox.server import Sandbox, serve
+
+GRAINS = ("hourly", "daily", "monthly")
+FAMILIES = ("compute", "storage", "transfer", "operations")
+USAGE_TABLES = ("neon_project_usage", "neon_branch_usage")
+PROJECTS = 11
+
+
+@dataclass
+class World:
+    """A company, its vendor and the product's settings for it."""
+
+    company: Company
+    sandbox: Sandbox
+    settings: Settings
+    environment: dict[str, str]
+    _seen: int = field(default=0)
+
+    def reach(self, grain: str) -> Window:
+        """Everything that the vendor still answers for at this grain."""
+        return partitions.everything_in_reach("neon_project_usage", grain, self.company.now)
+
+    def land(self, table: str, window: Window | None) -> Landing:
+        """Ask for one window with clients of its own, as a process of its own would."""
+        with calls.Vendors(self.settings) as vendors:
+            return calls.land(vendors, calls.call_of(table), window)
+
+    def land_reach(self, *grains: str) -> None:
+        """Project and branch usage of everything in reach, of these grains or of all three."""
+        with calls.Vendors(self.settings) as vendors:
+            for table in USAGE_TABLES:
+                for grain in grains or GRAINS:
+                    landing = calls.land(vendors, calls.call_of(table), self.reach(grain))
+                    assert not landing.failures
+
+    def build(self) -> BuildReport:
+        """Build what is due, and publish it."""
+        return building.build(self.settings)
+
+    def facts(self) -> dict[FactKey, int]:
+        """All fact tables of the read copy, keyed as the answer key is."""
+        return facts_of(self.settings)
+
+    def expected(self, *grains: str) -> dict[FactKey, int]:
+        """The answer key for everything in reach of these grains, or of all three."""
+        windows = {grain: self.reach(grain) for grain in grains or GRAINS}
+        held: Held = {grain: (w.since, w.until) for grain, w in windows.items()}
+        return self.company.expected_facts(held)
+
+    def new_requests(self) -> list[Request]:
+        """What the vendor was asked since the last time this was called."""
+        found = self.sandbox.requests[self._seen :]
+        self._seen += len(found)
+        return found
+
+    def read(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Rows of the read copy."""
+        with warehouse.reader(self.settings.warehouse) as connection:
+            return connection.execute(sql, list(parameters)).fetchall()
+
+    def raw(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Rows of the warehouse itself."""
+        with warehouse.writer(self.settings.warehouse) as connection:
+            return connection.execute(sql, list(parameters)).fetchall()
+
+
+def facts_of(settings: Settings) -> dict[FactKey, int]:
+    """All fact tables of the read copy; fails where two rows have the same key."""
+    columns = "org_id, project_id, branch_id, meter, granularity, period_start, quantity"
+    union = " union all ".join(f"select {columns} from marts.fct_{name}" for name in FAMILIES)
+    facts: dict[FactKey, int] = {}
+    with warehouse.reader(settings.warehouse) as connection:
+        for *parts, quantity in connection.execute(union).fetchall():
+            key: FactKey = tuple(parts)  # type: ignore[assignment]
+            assert key not in facts
+            facts[key] = quantity
+    return facts
+
+
+def within_one_hour(seconds: int = 30) -> None:
+    """Return when the hour has `seconds` left, at once unless it is about to turn.
+
+    The company's clock stands still and the product's does not: a test that straddles the hour
+    would compare the facts of one hour with the answer key of another.
+    """
+    now = datetime.now(UTC)
+    left = partitions.open_end("hourly", now) - now
+    if left < timedelta(seconds=seconds):
+        threading.Event().wait(left.total_seconds() + 0.1)
+
+
+Open = Callable[..., World]
+
+
+@contextmanager
+def open_world(folder: Path, **options: Any) -> Iterator[World]:
+    """A world whose warehouse is in `folder`; `options` of Company by name, the rest of Neon."""
+    of_company = {"seed", "orgs", "projects", "branches", "now", "free_org", "oddities"}
+    about = {name: options.pop(name) for name in of_company & options.keys()}
+    within_one_hour()
+    company = Company(**{"now": datetime.now(UTC), "projects": PROJECTS} | about)
+    extra = options.pop("environment", {})
+    with serve(company, **options) as sandbox:
+        environment = sandbox.environment | {
+            "WAREHOUSE": str(folder / "meterhouse.duckdb"),
+            "XDG_STATE_HOME": str(folder / "state"),
+            **extra,
+        }
+        yield World(company, sandbox, read_settings(environment), environment)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Open]:
+    """Opens worlds that close when the test ends."""
+    with ExitStack() as stack:
+
+        def enter(**options: Any) -> World:
+            opened: AbstractContextManager[World] = open_world(tmp_path, **options)
+            return stack.enter_context(opened)
+
+        yield enter
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory."""
+    with duckdb.connect() as opened:
+        opened.execute("set TimeZone = 'UTC'")
+        yield opened
