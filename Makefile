@@ -32,9 +32,10 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-ui: setup  ## the Dagster UI on http://127.0.0.1:3000, its history kept in .dagster/
+ui: setup  ## the Dagster UI on http://127.0.0.1:3000, its history kept in .dagster/; as for run
 	@mkdir -p .dagster && cp dagster.yaml .dagster/dagster.yaml
-	DAGSTER_HOME=$(CURDIR)/.dagster $(BIN)/dagster dev -w workspace.yaml
+	@DAGSTER_HOME=$(CURDIR)/.dagster $(BIN)/meterhouse sandbox --unless-configured -- \
+		$(BIN)/dagster dev -w workspace.yaml
 
 lock: setup  ## refresh requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

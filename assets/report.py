@@ -118,7 +118,7 @@ class Report:
             "\nNext:\n"
             f"  duckdb {copy}   # query marts.* with any DuckDB client\n"
             f"  {under}.venv/bin/meterhouse status   # what is held, what is at risk\n"
-            f"  {under}make ui   # Dagster: the graph, schedules, backfills"
+            "  make ui   # Dagster: the graph, schedules, backfills"
         )
 
     def status(self, settings: Settings) -> dict[str, Any]:
