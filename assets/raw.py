@@ -17,13 +17,11 @@ from assets.settings import read_settings
 from pipelines.load import Landing, Window
 
 OWNERS = ["team:usage-data"]
-# How many partitions one run asks for at most: the vendor's horizon, so that one walk serves all.
 PARTITIONS = {
     "hourly": dg.HourlyPartitionsDefinition("2026-06-01-00:00", end_offset=1),
     "daily": dg.DailyPartitionsDefinition("2026-01-01", end_offset=1),
     "monthly": dg.MonthlyPartitionsDefinition("2025-01-01", end_offset=1),
 }
-PARTITIONS_PER_RUN = {"hourly": 168, "daily": 60, "monthly": 12}
 STALE_AFTER = {
     "hourly": timedelta(hours=3),
     "daily": timedelta(hours=36),
@@ -65,9 +63,8 @@ def raw_asset(call: Call, granularity: str) -> dg.AssetsDefinition:
         tags={"grain": granularity},
         deps=[raw_key(needed, granularity) for needed in call.needs],
         partitions_def=PARTITIONS[granularity] if partitioned else None,
-        backfill_policy=dg.BackfillPolicy.multi_run(PARTITIONS_PER_RUN[granularity])
-        if partitioned
-        else None,
+        # what is out of the vendor's reach is not asked for, so no run is longer than one walk
+        backfill_policy=dg.BackfillPolicy.single_run() if partitioned else None,
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=STALE_AFTER[granularity]),
         output_required=False,
         metadata={
@@ -143,17 +140,20 @@ def _land_partitions(
 def _say_out_of_reach(
     context: dg.AssetExecutionContext, call: Call, window: Window, reach: Window | None
 ) -> None:
-    for start in partitions.buckets(window):
-        if reach is None or start < reach.since:
-            text = partitions.out_of_reach(call.table, window.granularity, start)
-            context.log.warning(text)
-            context.log_event(
-                dg.AssetObservation(
-                    context.asset_key,
-                    partition=partition_key(window.granularity, start),
-                    metadata={"out of reach": text},
-                )
+    old = [start for start in partitions.buckets(window) if reach is None or start < reach.since]
+    if old:
+        text = partitions.out_of_reach(call.table, window.granularity, old[0])
+        context.log.warning(f"{len(old)} partitions stay empty. {text}")
+    for start in old:
+        text = partitions.out_of_reach(call.table, window.granularity, start)
+        context.log_event(
+            dg.AssetObservation(
+                context.asset_key,
+                description=text,
+                partition=partition_key(window.granularity, start),
+                metadata={"out of reach": text},
             )
+        )
 
 
 def _rows_by_bucket(vendors: Vendors, landing: Landing) -> dict[datetime, int]:

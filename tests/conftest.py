@@ -1,20 +1,21 @@
 """A company, the stand-in vendor that serves it, a warehouse of its own: what every proof needs."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from assets import building, calls, partitions
 from assets.settings import Settings, read_settings
 from dbt_like_sql import warehouse
 from dbt_like_sql.runner import BuildReport
+from pipelines import neon
 from pipelines.load import Landing, Window
 from tests.sandbox.company import Company
 from tests.sandbox.desk import Request
@@ -25,6 +26,9 @@ GRAINS = ("hourly", "daily", "monthly")
 FAMILIES = ("compute", "storage", "transfer", "operations")
 USAGE_TABLES = ("neon_project_usage", "neon_branch_usage")
 PROJECTS = 11
+
+
+Open = Callable[..., "World"]
 
 
 @dataclass
@@ -53,6 +57,24 @@ class World:
                 for grain in grains or GRAINS:
                     landing = calls.land(vendors, calls.call_of(table), self.reach(grain))
                     assert not landing.failures
+
+    def land_trailing(self) -> None:
+        """Project and branch usage of what a vendor may still revise, at every grain."""
+        for table in USAGE_TABLES:
+            for grain in GRAINS:
+                self.land(table, partitions.trailing(table, grain, self.company.now))
+
+    def impatient(self) -> calls.Vendors:
+        """Vendors whose client backs off for milliseconds."""
+        vendors = calls.Vendors(self.settings)
+        vendors._neon = neon.Neon(
+            self.sandbox.api_key,
+            base_url=self.sandbox.base_url,
+            requests_per_minute=3000,
+            state_dir=self.settings.state_dir,
+            backoff_seconds=0.001,
+        )
+        return vendors
 
     def build(self) -> BuildReport:
         """Build what is due, and publish it."""
@@ -98,7 +120,7 @@ def facts_of(settings: Settings) -> dict[FactKey, int]:
     return facts
 
 
-def within_one_hour(seconds: int = 30) -> None:
+def within_one_hour(seconds: int = 40) -> None:
     """Return when the hour has `seconds` left, at once unless it is about to turn.
 
     The company's clock stands still and the product's does not: a test that straddles the hour
@@ -110,9 +132,6 @@ def within_one_hour(seconds: int = 30) -> None:
         threading.Event().wait(left.total_seconds() + 0.1)
 
 
-Open = Callable[..., World]
-
-
 @contextmanager
 def open_world(folder: Path, **options: Any) -> Iterator[World]:
     """A world whose warehouse is in `folder`; `options` of Company by name, the rest of Neon."""
@@ -120,31 +139,52 @@ def open_world(folder: Path, **options: Any) -> Iterator[World]:
     about = {name: options.pop(name) for name in of_company & options.keys()}
     within_one_hour()
     company = Company(**{"now": datetime.now(UTC), "projects": PROJECTS} | about)
-    extra = options.pop("environment", {})
     with serve(company, **options) as sandbox:
         environment = sandbox.environment | {
             "WAREHOUSE": str(folder / "meterhouse.duckdb"),
             "XDG_STATE_HOME": str(folder / "state"),
-            **extra,
         }
         yield World(company, sandbox, read_settings(environment), environment)
 
 
+class Landed:
+    """Warehouses into which everything in reach was loaded and built once, one for each hour."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[datetime, tuple[datetime, Path]] = {}
+
+    def copy_to(self, folder: Path) -> datetime:
+        """Copy the warehouse of this hour and its read copy; the company's clock in it."""
+        within_one_hour()
+        hour = partitions.floor(datetime.now(UTC), "hourly")
+        if hour not in self._made:
+            made = self._folder / f"{hour:%Y%m%dT%H}"
+            with open_world(made) as here:
+                here.land_reach()
+                here.build()
+                self._made[hour] = (here.company.now, made)
+        now, made = self._made[hour]
+        for file in made.glob("*.duckdb"):
+            shutil.copy(file, folder)
+        return now
+
+
+@pytest.fixture(scope="session")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> Landed:
+    """What a cold load leaves, to start from."""
+    return Landed(tmp_path_factory.mktemp("landed"))
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[Open]:
-    """Opens worlds that close when the test ends."""
+    """Opens worlds that close when the test ends: `world(orgs=1, page_size_cap=2)`."""
     with ExitStack() as stack:
-
-        def enter(**options: Any) -> World:
-            opened: AbstractContextManager[World] = open_world(tmp_path, **options)
-            return stack.enter_context(opened)
-
-        yield enter
+        yield lambda **options: stack.enter_context(open_world(tmp_path, **options))
 
 
 @pytest.fixture
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in memory."""
-    with duckdb.connect() as opened:
-        opened.execute("set TimeZone = 'UTC'")
-        yield opened
+def landed_world(tmp_path: Path, landed: Landed) -> Iterator[World]:
+    """A world of its own into whose warehouse everything in reach has been loaded and built."""
+    with open_world(tmp_path, now=landed.copy_to(tmp_path)) as here:
+        yield here

@@ -2,6 +2,7 @@
 -- Facts hold the later one. A null quantity: the row was not there (withdrawn, or new).
 -- grain: source, resource, org_id, project_id, branch_id, meter, granularity, period_start, observed_at
 -- window: period_start
+-- every ask of a bucket after it had settled, where there was more than one
 with asks as (
     select
         receipt.source,
@@ -10,8 +11,7 @@ with asks as (
         receipt.granularity,
         receipt.load_id,
         receipt.asked_at,
-        calendar.bucket_start,
-        calendar.bucket_end + retention.settles_minutes * interval '1' minute as settles_at
+        calendar.bucket_start
     from staging.stg_loads__receipts as receipt
     inner join staging.stg_calendar__buckets as calendar
         on receipt.granularity = calendar.granularity
@@ -22,6 +22,12 @@ with asks as (
         and receipt.resource = retention.resource
         and receipt.granularity = retention.granularity
     where receipt.is_complete
+        and receipt.asked_at
+        >= calendar.bucket_end + retention.settles_minutes * interval '1' minute
+    qualify count(*) over (
+        partition by
+            receipt.resource, receipt.scope, receipt.granularity, calendar.bucket_start
+    ) > 1
 ),
 
 things as (
@@ -29,6 +35,11 @@ things as (
         usage.resource, usage.org_id, usage.project_id, usage.branch_id, usage.meter,
         usage.granularity, usage.bucket_start
     from staging.stg_neon__observed_usage as usage
+    semi join asks
+        on usage.resource = asks.resource
+        and usage.org_id = asks.scope
+        and usage.granularity = asks.granularity
+        and usage.bucket_start = asks.bucket_start
 ),
 
 said as (
@@ -36,7 +47,6 @@ said as (
         asks.source,
         things.*,
         asks.asked_at,
-        asks.settles_at,
         usage.quantity,
         lag(usage.quantity) over same_thing as quantity_before,
         lag(asks.asked_at) over same_thing as asked_before_at
@@ -76,5 +86,5 @@ select
     said.asked_before_at, -- when it said the first
     said.asked_at as observed_at -- when it said the second
 from said
-where said.asked_before_at >= said.settles_at
+where said.asked_before_at is not null
     and said.quantity is distinct from said.quantity_before

@@ -1,0 +1,167 @@
+"""What is due follows from the receipts held and the ticks that schedules keep."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import duckdb
+import pytest
+
+from assets.calls import call_of
+from assets.due import due_window, snapshot_is_due
+from pipelines.load import Window, create_raw_tables
+
+USAGE = call_of("neon_project_usage")
+NOW = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
+
+
+def at(text: str) -> datetime:
+    """A UTC instant."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A warehouse with no receipts."""
+    with duckdb.connect() as opened:
+        opened.execute("set TimeZone = 'UTC'")
+        create_raw_tables(opened, {})
+        yield opened
+
+
+def receipt(
+    connection: duckdb.DuckDBPyConnection,
+    since: str | None,
+    until: str | None,
+    asked: str,
+    grain: str = "hourly",
+    scope: str = "org-1",
+    complete: bool = True,
+    resource: str = "neon_project_usage",
+) -> None:
+    """One receipt."""
+    connection.execute(
+        "insert into raw.loads by name select 'load' as load_id, 'neon' as source,"
+        " $1 as resource, $2 as granularity, $3 as scope, $4::timestamptz as window_start,"
+        " $5::timestamptz as window_end, $6::timestamptz as asked_at, 0 as rows, 1 as pages,"
+        " $7 as complete, $6::timestamptz as landed_at",
+        [
+            resource,
+            grain,
+            scope,
+            at(since) if since else None,
+            at(until) if until else None,
+            at(asked),
+            complete,
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("grain", "since", "until"),
+    [
+        ("hourly", "2026-11-14T09:00", "2026-11-21T09:00"),
+        ("daily", "2026-09-23", "2026-11-22"),
+        ("monthly", "2025-12-01", "2026-12-01"),
+    ],
+)
+def test_with_nothing_held_everything_in_reach_is_due(
+    connection: duckdb.DuckDBPyConnection, grain: str, since: str, until: str
+) -> None:
+    """The first load asks for all that the vendor keeps."""
+    assert due_window(connection, USAGE, grain, NOW) == Window(grain, at(since), at(until))
+
+
+def test_nothing_is_due_twice_in_a_tick(connection: duckdb.DuckDBPyConnection) -> None:
+    """Asked after the tick of 08:20, hours are due again at 09:20 and not before."""
+    receipt(connection, "2026-11-14T09:00", "2026-11-21T09:00", "2026-11-21T08:21")
+    assert due_window(connection, USAGE, "hourly", NOW) is None
+    assert due_window(connection, USAGE, "hourly", at("2026-11-21T09:19")) is None
+    due = due_window(connection, USAGE, "hourly", at("2026-11-21T09:20"))
+    assert due == Window("hourly", at("2026-11-21T03:00"), at("2026-11-21T10:00"))
+
+
+def test_a_hole_is_asked_for_with_all_that_follows(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """One walk from the oldest missing hour on: it costs no more than the hole alone."""
+    receipt(connection, "2026-11-14T09:00", "2026-11-18T00:00", "2026-11-21T08:21")
+    receipt(connection, "2026-11-18T05:00", "2026-11-21T09:00", "2026-11-21T08:21")
+    due = due_window(connection, USAGE, "hourly", NOW)
+    assert due == Window("hourly", at("2026-11-18T00:00"), at("2026-11-21T09:00"))
+
+
+def test_hours_that_were_open_when_asked_are_due(connection: duckdb.DuckDBPyConnection) -> None:
+    """An hour asked about before it had settled, 15 minutes after its end, is asked about again."""
+    noon = at("2026-11-21T12:30")
+    receipt(connection, "2026-11-14T13:00", "2026-11-21T13:00", "2026-11-21T12:21")
+    assert due_window(connection, USAGE, "hourly", noon) is None
+    connection.execute("delete from raw.loads")
+    receipt(connection, "2026-11-14T13:00", "2026-11-21T03:00", "2026-11-21T12:19")
+    receipt(connection, "2026-11-21T03:00", "2026-11-21T04:00", "2026-11-21T04:15")
+    receipt(connection, "2026-11-21T04:00", "2026-11-21T05:00", "2026-11-21T05:14")
+    receipt(connection, "2026-11-21T05:00", "2026-11-21T13:00", "2026-11-21T12:21")
+    due = due_window(connection, USAGE, "hourly", noon)
+    assert due == Window("hourly", at("2026-11-21T04:00"), at("2026-11-21T13:00"))
+
+
+def test_recent_hours_are_due_again_once_a_day(connection: duckdb.DuckDBPyConnection) -> None:
+    """After the tick of 02:20, hours of the last three days that were last asked before it."""
+    receipt(connection, "2026-11-14T09:00", "2026-11-21T02:00", "2026-11-21T02:19")
+    receipt(connection, "2026-11-21T02:00", "2026-11-21T09:00", "2026-11-21T08:21")
+    due = due_window(connection, USAGE, "hourly", NOW)
+    assert due == Window("hourly", at("2026-11-18T00:00"), at("2026-11-21T09:00"))
+
+
+def test_the_latest_asking_counts(connection: duckdb.DuckDBPyConnection) -> None:
+    """An hour that was open once and was asked about since is not due."""
+    receipt(connection, "2026-11-14T09:00", "2026-11-21T09:00", "2026-11-21T08:21")
+    receipt(connection, "2026-11-20T20:00", "2026-11-20T21:00", "2026-11-20T20:30")
+    assert due_window(connection, USAGE, "hourly", NOW) is None
+
+
+def test_a_receipt_of_something_else_covers_nothing(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """Neither of another grain, nor of another resource, nor an incomplete one of yesterday."""
+    window = ("2026-11-14T09:00", "2026-11-21T09:00", "2026-11-21T08:21")
+    receipt(connection, *window[:2], "2026-11-21T02:19", complete=False)
+    receipt(connection, *window, grain="daily")
+    receipt(connection, *window, resource="neon_branch_usage")
+    due = due_window(connection, USAGE, "hourly", NOW)
+    assert due == Window("hourly", at("2026-11-14T09:00"), at("2026-11-21T09:00"))
+
+
+def test_a_retired_call_is_due_once_a_day(connection: duckdb.DuckDBPyConnection) -> None:
+    """An incomplete receipt of a window says that there is no answer, until the next daily tick."""
+    account = call_of("neon_account_usage")
+    since, until = "2026-11-14T09:00", "2026-11-21T09:00"
+    asked = "2026-11-21T08:21"
+    receipt(connection, since, until, asked, complete=False, resource="neon_account_usage")
+    assert due_window(connection, account, "hourly", NOW) is None
+    assert due_window(connection, account, "hourly", at("2026-11-22T02:19")) is None
+    assert due_window(connection, account, "hourly", at("2026-11-22T02:20")) is not None
+
+
+def test_an_org_without_receipts_makes_everything_due(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """A configured org that was never asked is due although another one is up to date."""
+    receipt(connection, "2026-11-14T09:00", "2026-11-21T09:00", "2026-11-21T08:21")
+    assert due_window(connection, USAGE, "hourly", NOW, ["org-1"]) is None
+    due = due_window(connection, USAGE, "hourly", NOW, ["org-1", "org-2"])
+    assert due == Window("hourly", at("2026-11-14T09:00"), at("2026-11-21T09:00"))
+
+
+def test_names_are_due_once_a_day(connection: duckdb.DuckDBPyConnection) -> None:
+    """Asked before the tick of 02:20 they are due, asked after it they are not."""
+    projects = call_of("neon_projects")
+    assert snapshot_is_due(connection, projects, NOW)
+    receipt(
+        connection, None, None, "2026-11-21T02:19", grain="snapshot", resource="neon_projects"
+    )
+    assert snapshot_is_due(connection, projects, NOW)
+    receipt(
+        connection, None, None, "2026-11-21T02:20", grain="snapshot", resource="neon_projects"
+    )
+    assert not snapshot_is_due(connection, projects, NOW)
+    assert snapshot_is_due(connection, projects, at("2026-11-22T02:20"))

@@ -1,0 +1,126 @@
+"""Buckets start where UTC says, reach as far as the vendor keeps, and are read again a while."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from assets import partitions
+from pipelines.load import Window
+
+USAGE = "neon_project_usage"
+NOW = datetime(2026, 11, 21, 8, 20, 30, tzinfo=UTC)
+
+
+def at(text: str) -> datetime:
+    """A UTC instant."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("grain", "start"),
+    [("hourly", "2026-11-21T08:00"), ("daily", "2026-11-21"), ("monthly", "2026-11-01")],
+)
+def test_a_bucket_starts_where_utc_says(grain: str, start: str) -> None:
+    """Also for an instant told in another zone."""
+    assert partitions.floor(NOW, grain) == at(start)
+    elsewhere = NOW.astimezone(timezone(timedelta(hours=-9)))
+    assert partitions.floor(elsewhere, grain) == at(start)
+    assert partitions.floor(at(start), grain) == at(start)
+
+
+@pytest.mark.parametrize(
+    ("grain", "since", "until", "count"),
+    [
+        ("hourly", "2026-11-14T09:00", "2026-11-21T09:00", 168),
+        ("daily", "2026-09-23", "2026-11-22", 60),
+        ("monthly", "2025-12-01", "2026-12-01", 12),
+    ],
+)
+def test_reach_is_what_the_vendor_keeps(grain: str, since: str, until: str, count: int) -> None:
+    """168 hours, 60 days, 12 months, the open bucket among them."""
+    reach = partitions.everything_in_reach(USAGE, grain, NOW)
+    assert reach == Window(grain, at(since), at(until))
+    assert len(partitions.buckets(reach)) == count
+
+
+def test_reach_leaves_a_margin_at_the_boundary() -> None:
+    """Seconds before the vendor's clock drops an hour, that hour is no longer asked for."""
+    hour = at("2026-11-14T08:00")
+    kept = timedelta(hours=168)
+    assert partitions.earliest(USAGE, "hourly", hour + kept - timedelta(seconds=61)) == hour
+    later = at("2026-11-14T09:00")
+    assert partitions.earliest(USAGE, "hourly", hour + kept - timedelta(seconds=59)) == later
+
+
+@pytest.mark.parametrize(
+    ("grain", "since", "until"),
+    [
+        ("hourly", "2026-11-21T02:00", "2026-11-21T09:00"),
+        ("daily", "2026-11-18", "2026-11-22"),
+        ("monthly", "2026-09-01", "2026-12-01"),
+    ],
+)
+def test_trailing_windows_are_read_again(grain: str, since: str, until: str) -> None:
+    """The open bucket and the 6 hours, 3 days or 2 months before it."""
+    assert partitions.trailing(USAGE, grain, NOW) == Window(grain, at(since), at(until))
+
+
+def test_once_a_day_hours_are_read_as_far_as_days() -> None:
+    """In the hour of the daily tick, so that a late correction reaches days served by hours."""
+    window = partitions.trailing(USAGE, "hourly", at("2026-11-21T02:20"))
+    assert window == Window("hourly", at("2026-11-18"), at("2026-11-21T03:00"))
+
+
+def test_a_year_turns() -> None:
+    """Months before January are those of the year before."""
+    window = partitions.trailing(USAGE, "monthly", at("2027-01-01T00:00"))
+    assert window == Window("monthly", at("2026-11-01"), at("2027-02-01"))
+    months = partitions.buckets(Window("monthly", at("2026-12-01"), at("2027-03-01")))
+    assert months == [at("2026-12-01"), at("2027-01-01"), at("2027-02-01")]
+
+
+def test_a_window_is_clipped_to_reach() -> None:
+    """What is older than the vendor keeps or not begun is cut off; nothing left is None."""
+    wide = Window("hourly", at("2026-11-01"), at("2026-12-01"))
+    assert partitions.clip_to_reach(USAGE, wide, NOW) == Window(
+        "hourly", at("2026-11-14T09:00"), at("2026-11-21T09:00")
+    )
+    old = Window("hourly", at("2026-11-01"), at("2026-11-02"))
+    assert partitions.clip_to_reach(USAGE, old, NOW) is None
+    inside = Window("daily", at("2026-11-01T13:30"), at("2026-11-03"))
+    assert partitions.clip_to_reach(USAGE, inside, NOW) == Window(
+        "daily", at("2026-11-01"), at("2026-11-03")
+    )
+
+
+def test_out_of_reach_says_what_still_reaches() -> None:
+    """How long Neon keeps it, what was asked for, and which grain to ask instead."""
+    assert partitions.out_of_reach(USAGE, "hourly", at("2026-11-01T05:00")) == (
+        "Neon keeps hourly for 168 hours; asked for 2026-11-01T05:00Z; daily reaches further "
+        "back. Nothing was asked, and nothing that landed before is touched."
+    )
+    assert "; monthly reaches" in partitions.out_of_reach(USAGE, "daily", at("2026-01-01"))
+    assert "further" not in partitions.out_of_reach(USAGE, "monthly", at("2020-01-01"))
+
+
+@pytest.mark.parametrize(
+    ("grain", "now", "tick"),
+    [
+        ("hourly", "2026-11-21T08:19:59", "2026-11-21T07:20"),
+        ("hourly", "2026-11-21T08:20", "2026-11-21T08:20"),
+        ("hourly", "2026-11-21T00:10", "2026-11-20T23:20"),
+        ("daily", "2026-11-21T02:19", "2026-11-20T02:20"),
+        ("daily", "2026-11-21T02:20", "2026-11-21T02:20"),
+        ("monthly", "2026-11-21T03:19", "2026-11-20T03:20"),
+        ("monthly", "2026-12-01T03:20", "2026-12-01T03:20"),
+    ],
+)
+def test_a_grain_is_due_at_its_tick(grain: str, now: str, tick: str) -> None:
+    """At :20 every hour; days at 02:20 and months at 03:20 UTC, every day."""
+    assert partitions.last_tick(grain, at(now)) == at(tick)
+
+
+def test_a_resource_without_retention_is_an_error() -> None:
+    """Nothing is guessed."""
+    with pytest.raises(KeyError, match=r"retention\.csv has no row for nobody, hourly"):
+        partitions.retention("nobody", "hourly")
