@@ -9,14 +9,18 @@ from typing import Any
 import dagster as dg
 
 from assets import partitions
-from assets.calls import CALLS, SNAPSHOT, missing_settings, open_warehouse
+from assets.calls import CALLS, SNAPSHOT, missing_settings
 from assets.models import DAYS, models
 from assets.raw import partition_key, raw_key
 from assets.settings import read_settings
+from dbt_like_sql import warehouse
 from dbt_like_sql.due import due
 from pipelines.load import create_raw_tables
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+# Dagster ends a tick after 60 seconds, as an error; a build may hold the warehouse for longer
+TICK_WAITS_SECONDS = 10
 
 
 def load_job(granularity: str) -> Any:
@@ -111,9 +115,12 @@ def build_what_landed(_: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipR
     settings = read_settings()
     if not settings.warehouse.exists():
         return dg.SkipReason("nothing has been loaded yet")
-    with open_warehouse(settings) as connection:
-        create_raw_tables(connection, {})
-        what = due(connection)
+    try:
+        with warehouse.writer(settings.warehouse, TICK_WAITS_SECONDS) as connection:
+            create_raw_tables(connection, {})
+            what = due(connection)
+    except warehouse.WarehouseBusyError as busy:
+        return dg.SkipReason(f"looking again at the next tick: {busy}")
     if what is None:
         return dg.SkipReason("every receipt is built")
     today = partitions.floor(datetime.now(UTC), "daily")

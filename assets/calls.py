@@ -16,6 +16,7 @@ from assets import partitions
 from assets.settings import Settings
 from dbt_like_sql import warehouse
 from pipelines import load, neon
+from pipelines.http import VendorError
 from pipelines.load import Ask, Connection, Landing, Window
 from pipelines.neon_shapes import TABLES as NEON_TABLES
 
@@ -169,7 +170,7 @@ def _scopes(vendors: Vendors, call: Call, window: Window | None) -> dict[str, As
         return {org: _snapshot(client.branches, org, listed[org]) for org in org_ids}
     if call.table == "neon_branch_usage" and window is not None:
         used = _projects_with_usage(vendors, org_ids, window)
-        return {org: partial(client.branch_usage, org, project_ids=used[org]) for org in org_ids}
+        return {org: _asking_branches(client, org, used[org]) for org in org_ids}
     ask = {"neon_project_usage": client.project_usage, "neon_account_usage": client.account_usage}
     return {org: partial(ask[call.table], org) for org in org_ids}
 
@@ -179,23 +180,32 @@ def _snapshot(ask: Callable[..., Iterator[pa.Table]], *arguments: Any) -> Ask:
     return lambda _: ask(*arguments)
 
 
+def _asking_branches(client: neon.Neon, org_id: str, used: list[str] | VendorError) -> Ask:
+    def ask(window: Window) -> Iterator[pa.Table]:
+        if isinstance(used, VendorError):
+            raise used
+        return client.branch_usage(org_id, window, used)
+
+    return ask
+
+
 def _projects_with_usage(
     vendors: Vendors, org_ids: Iterable[str], window: Window
-) -> dict[str, list[str]]:
+) -> dict[str, list[str] | VendorError]:
     """The projects to ask for branches, from the v2/projects walk of this window.
 
-    Where that walk has not been made yet, it is made now, for it is needed anyhow.
+    Where that walk has not been made yet, it is made now, for it is needed anyhow; an org for
+    which it fails has its error here.
     """
     with open_warehouse(vendors.settings) as connection:
         found = {org: neon.projects_with_usage(connection, org, window) for org in org_ids}
-    if all(ids is not None for ids in found.values()):
-        return {org: ids or [] for org, ids in found.items()}
-    walked = land(vendors, call_of("neon_project_usage"), window)
-    with open_warehouse(vendors.settings) as connection:
-        found = {org: neon.projects_with_usage(connection, org, window) for org in org_ids}
-    if walked.failures and any(ids is None for ids in found.values()):
-        raise walked.failures[0]
-    return {org: ids or [] for org, ids in found.items()}
+    error = VendorError("v2/projects was not asked")
+    if any(ids is None for ids in found.values()):
+        walked = land(vendors, call_of("neon_project_usage"), window)
+        error = next(iter(walked.failures), error)
+        with open_warehouse(vendors.settings) as connection:
+            found = {org: neon.projects_with_usage(connection, org, window) for org in org_ids}
+    return {org: error if ids is None else ids for org, ids in found.items()}
 
 
 def _listed_projects(vendors: Vendors, org_ids: Iterable[str]) -> dict[str, list[str]]:

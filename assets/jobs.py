@@ -1,6 +1,6 @@
 """Loads and builds as the terminal runs them: what is due, or a window, source by source."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -74,23 +74,41 @@ def _load(
     choose: Choose,
     names: bool,
 ) -> dict[str, Any]:
-    result: dict[str, Any] = {"asked": [], "skipped": [], "failures": []}
+    result: dict[str, Any] = {"asked": [], "skipped": [], "failures": [], "refused": False}
     with Vendors(settings) as vendors:
-        for call in (call for call in CALLS if call.source in sources):
+        for call, grain in _wanted(sources, grains, names):
             missing = missing_settings(settings, call)
             if missing:
                 result["skipped"].append({"source": call.source, "why": missing})
                 continue
-            wanted = [grain for grain in call.granularities if grain in grains]
-            if names and call.granularities == (SNAPSHOT,):
-                wanted = [SNAPSHOT]
-            for grain in wanted:
-                _load_one(vendors, show, call, grain, choose, result)
+            _load_one(vendors, show, call, grain, choose, result)
+            if result["refused"]:  # a key that is not valid is not tried call by call
+                break
         result["requests"] = vendors.requests_sent
         result["rate_limited"] = vendors.rate_limited
+    _say_outcome(show, result)
+    return result
+
+
+def _wanted(
+    sources: Iterable[str], grains: Iterable[str], names: bool
+) -> Iterator[tuple[Call, str]]:
+    for call in CALLS:
+        if call.source in sources:
+            for grain in call.granularities:
+                if grain in grains or (names and grain == SNAPSHOT):
+                    yield call, grain
+
+
+def _say_outcome(show: Show, result: dict[str, Any]) -> None:
     for why in dict.fromkeys(skipped["why"] for skipped in result["skipped"]):
         show.say(f"neon is skipped: {why}. To look around: meterhouse sandbox -- meterhouse run")
-    return result
+    if result["asked"]:
+        rows = sum(row["rows"] for row in result["asked"])
+        limited = f", {result['rate_limited']} answered 429" if result["rate_limited"] else ""
+        show.say(f"{result['requests']} requests sent{limited}, {rows:,} rows landed.")
+    elif not result["skipped"]:
+        show.say(f"Nothing is due before the next :{partitions.TICK_MINUTE}; no request was sent.")
 
 
 def _load_one(
@@ -120,6 +138,7 @@ def _load_one(
     row |= {"notes": notes, "failed": [str(failure) for failure in failures]}
     result["asked"].append(row)
     result["failures"] += row["failed"]
+    result["refused"] = any(failure.status == 401 for failure in failures)
     show.asked(row)
 
 

@@ -5,20 +5,22 @@ the others none; one run is one transaction over all of them, so that tables nev
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
 import dagster as dg
 
 from assets.building import build
-from assets.calls import CALLS
+from assets.calls import CALLS, open_warehouse
 from assets.raw import OWNERS, raw_key
 from assets.settings import read_settings
+from dbt_like_sql import warehouse
 from dbt_like_sql.checks import CheckFailedError, CheckResult
 from dbt_like_sql.lineage import column_documentation, column_lineage
-from dbt_like_sql.models import Model, load_models, output_columns
+from dbt_like_sql.models import PACKAGE_FOLDER, Model, load_models, output_columns
 from dbt_like_sql.runner import BuildReport
+from dbt_like_sql.seeds import seed_columns, seed_files
 
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_offset=1)
 MODELS = load_models()
@@ -43,7 +45,7 @@ def _spec(model: Model) -> dg.AssetSpec:
     return dg.AssetSpec(
         model_key(model.name),
         deps=[key for name in model.inputs for key in _input_keys(name)],
-        description=f"{model.description}\n\n```sql\n{model.sql.strip()}\n```",
+        description=f"{model.description}\n\n```sql\n{_without_header(model.sql)}\n```",
         group_name=model.schema,
         owners=OWNERS,
         kinds={"sql", "view" if model.schema == "staging" else "duckdb"},
@@ -57,6 +59,13 @@ def _spec(model: Model) -> dg.AssetSpec:
     )
 
 
+def _without_header(sql: str) -> str:
+    lines = sql.strip().splitlines()
+    while lines and lines[0].startswith("--"):
+        lines.pop(0)
+    return "\n".join(lines)
+
+
 @cache
 def _lineage() -> dict[str, dict[str, list[tuple[str, str]]]]:
     return column_lineage(MODELS)
@@ -67,10 +76,12 @@ def _documentation() -> dict[str, dict[str, str]]:
     return column_documentation(MODELS)
 
 
-def _column_schema(model: Model) -> dg.TableSchema:
+def _column_schema(model: Model, types: Mapping[str, str] | None = None) -> dg.TableSchema:
+    """Types are the warehouse's, so they are known once the model has been built."""
+    documented = _documentation()[model.name]
     return dg.TableSchema(
         columns=[
-            dg.TableColumn(name, description=_documentation()[model.name].get(name))
+            dg.TableColumn(name, (types or {}).get(name, "not built"), documented.get(name))
             for name in output_columns(model)
         ]
     )
@@ -123,23 +134,29 @@ def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     if context.has_partition_key_range:
         window = context.partition_time_window
         since, until = window.start, window.end
+    settings = read_settings()
     try:
-        report = build(read_settings(), since, until)
+        report = build(settings, since, until)
     except CheckFailedError as failure:
         yield from _check_events(context, failure.results)
         raise dg.Failure(str(failure)) from None
-    yield from _events(context, report)
+    with open_warehouse(settings) as connection:
+        types = warehouse.describe(connection)
+    yield from _events(context, report, types)
 
 
-def _events(context: dg.AssetExecutionContext, report: BuildReport) -> Iterator[Any]:
+def _events(
+    context: dg.AssetExecutionContext, report: BuildReport, types: Mapping[str, Mapping[str, str]]
+) -> Iterator[Any]:
     built = {build.name: build for build in report.models}
-    for name in MODELS:
+    for name, model in MODELS.items():
         if model_key(name) in context.selected_asset_keys:
             done = built[name]
             yield dg.MaterializeResult(
                 asset_key=model_key(name),
                 metadata={
-                    "dagster/row_count": done.rows_total,
+                    **({} if model.is_view else {"dagster/row_count": done.rows_total}),
+                    "dagster/column_schema": _column_schema(model, types[name]),
                     "rows written": done.rows_written,
                     "built": done.action,
                     "seconds": round(done.seconds, 3),
@@ -167,16 +184,21 @@ def _check_events(
 
 
 def _seed_specs() -> list[dg.AssetSpec]:
-    read = {name for model in MODELS.values() for name in model.inputs}
     return [
         dg.AssetSpec(
             model_key(name),
-            description=f"Rows kept by hand in dbt_like_sql/seeds/{name.split('.')[1]}.csv.",
+            description=f"Rows kept by hand in `dbt_like_sql/seeds/{path.name}`.",
             group_name="seeds",
+            owners=OWNERS,
             kinds={"csv"},
+            metadata={
+                "dagster/table_name": name,
+                "dagster/column_schema": dg.TableSchema(
+                    [dg.TableColumn(column, kind) for column, kind in seed_columns(path).items()]
+                ),
+            },
         )
-        for name in sorted(read)
-        if name.startswith("seeds.")
+        for name, path in seed_files(PACKAGE_FOLDER).items()
     ]
 
 

@@ -14,6 +14,7 @@ from assets import partitions
 from assets.calls import CALLS, RAW_TABLES, SNAPSHOT, Call, Vendors, land, missing_settings
 from assets.calls import open_warehouse as open_for_writing
 from assets.settings import read_settings
+from pipelines import load
 from pipelines.load import Landing, Window
 
 OWNERS = ["team:usage-data"]
@@ -189,6 +190,11 @@ RECEIPTS = dg.AssetSpec(
         "which window, when. Rows without a receipt count for nothing; facts follow receipts."
     ),
     group_name="receipts",
+    owners=OWNERS,
     kinds={"duckdb"},
+    metadata={
+        "dagster/table_name": "raw.loads",
+        "dagster/column_schema": _column_schema(load.RECEIPTS),
+    },
     deps=[asset.key for asset in RAW_ASSETS],
 )
