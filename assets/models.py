@@ -24,6 +24,11 @@ from dbt_like_sql.seeds import seed_columns, seed_files
 
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_offset=1)
 MODELS = load_models()
+SIGNS = {"<=": " at most ", ">=": " at least ", "<>": " is not ", "!=": " is not "} | {
+    "<": " below ",
+    ">": " above ",
+    "=": " is ",
+}
 
 
 def model_key(name: str) -> dg.AssetKey:
@@ -102,8 +107,10 @@ def _column_lineage(model: Model) -> dg.TableColumnLineage:
 
 def check_name(kind: str, expression: str) -> str:
     """A grain or check as the name of an asset check: letters, digits and underscores."""
+    for sign, word in SIGNS.items():
+        expression = expression.replace(sign, word)
     words = re.sub(r"[^a-z0-9]+", "_", expression.lower()).strip("_")
-    return "grain_is_unique" if kind == "grain" else f"check_{words}"[:80]
+    return "grain_is_unique" if kind == "grain" else words[:100]
 
 
 def _check_specs(model: Model) -> list[dg.AssetCheckSpec]:

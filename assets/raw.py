@@ -3,6 +3,7 @@
 Not here: how to ask (pipelines/) and what can be asked (calls.py).
 """
 
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,9 +16,13 @@ from assets.calls import CALLS, RAW_TABLES, SNAPSHOT, Call, Vendors, land, missi
 from assets.calls import open_warehouse as open_for_writing
 from assets.settings import read_settings
 from pipelines import load
+from pipelines.http import VendorError
 from pipelines.load import Landing, Window
 
 OWNERS = ["team:usage-data"]
+# a line per asset and process on everybody's terminal; the version of dagster is pinned
+warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
+
 PARTITIONS = {
     "hourly": dg.HourlyPartitionsDefinition("2026-06-01-00:00", end_offset=1),
     "daily": dg.DailyPartitionsDefinition("2026-01-01", end_offset=1),
@@ -95,7 +100,10 @@ def _land(
 ) -> tuple[Landing, int]:
     """Land one window; a scope that failed fails the asset after the others have landed."""
     before = vendors.requests_sent
-    landing = land(vendors, call, window)
+    try:
+        landing = land(vendors, call, window)
+    except VendorError as error:  # nothing can be asked: the organizations could not be listed
+        raise dg.Failure(str(error)) from None
     for note in landing.notes:
         context.log.warning(note)
     if landing.failures:

@@ -169,12 +169,16 @@ class Client:
             f"{self.vendor} {about}: {what}. {advice} Nothing of this window was recorded as "
             "loaded; everything landed before is untouched."
         )
+        return VendorError(self.strike(text), status)
+
+    def strike(self, text: str) -> str:
+        """The text without secrets; before any cut, which would leave a part of one unknown."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return VendorError(text, status)
+        return text
 
     def _refusal(self, about: str, response: httpx.Response) -> VendorError:
-        message = _vendor_message(response)
+        message = _vendor_message(response, self.strike(response.text))
         return self.error(
             about,
             f"HTTP {response.status_code}: {message}",
@@ -187,11 +191,11 @@ class Client:
         self._http.close()
 
 
-def _vendor_message(response: httpx.Response) -> str:
+def _vendor_message(response: httpx.Response, text: str) -> str:
     try:
         message = response.json()["message"]
     except (ValueError, KeyError, TypeError):
-        message = response.text[:120].strip() or "(empty answer)"
+        message = text[:120].strip() or "(empty answer)"
     return str(message).rstrip(".")
 
 

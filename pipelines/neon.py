@@ -261,7 +261,7 @@ class Neon:
         try:
             return decode(body, kind)
         except msgspec.DecodeError as error:
-            start = body[:80].decode(errors="replace")
+            start = self.client.strike(body.decode(errors="replace"))[:80]
             raise self.client.error(
                 about,
                 f"the answer is not the documented shape: {error} (it starts {start!r})",

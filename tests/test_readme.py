@@ -1,0 +1,229 @@
+"""What README.md says is so: its SQL runs, its tables are the code's, and what it names exists."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from assets.cli import main
+from assets.settings import DOCUMENTED
+from dbt_like_sql.models import load_models, output_columns
+from tests.conftest import World, open_world
+from tests.sandbox.times import floor, following
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# question in bold, SQL, and the header of the table printed below it
+ANSWERS = re.compile(
+    r"\*\*([^*]+\?)\*\*[^`]*?(?:`[^`\n]+`[^`]*?)*```sql\n(.*?)```\n\n(\|.*?)\n\n", re.S
+)
+QUESTIONS = {question: (sql, table) for question, sql, table in ANSWERS.findall(README)}
+CU_SECONDS = "compute_unit_seconds"
+STORAGE = ("root_branch", "child_branch", "instant_restore", "snapshot_storage")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A loaded and built company, of which one past hour was corrected after it had been loaded."""
+    folder = tmp_path_factory.mktemp("readme")
+    with open_world(folder, orgs=1, projects=4, branches=2, oddities=False) as here:
+        for table in ("neon_organizations", "neon_projects"):
+            here.land(table, None)
+        here.land_reach("hourly", "daily")
+        restate_an_hour(here)
+        here.land("neon_project_usage", here.reach("hourly"))
+        here.build()
+        yield here
+
+
+def restate_an_hour(world: World) -> None:
+    """Two CU-hours more, three hours ago, in the part of a project that no branch accounts for."""
+    project_id = next(iter(world.company.projects))
+    hour = floor(world.company.now, "hourly") - timedelta(hours=3)
+    world.company.restate(project_id, None, CU_SECONDS, hour, 7200)
+
+
+def answer(world: World, question: str) -> tuple[list[str], list[dict[str, Any]]]:
+    """The columns and rows that the SQL under a question gives on the read copy."""
+    sql = QUESTIONS[next(q for q in QUESTIONS if question in q)][0]
+    copy = world.settings.warehouse.with_suffix(".read.duckdb")
+    with duckdb.connect(copy, read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        result = connection.execute(sql)
+        columns = [column[0] for column in result.description or []]
+        return columns, [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+
+
+def cells(line: str) -> list[str]:
+    """The cells of a line of a table, without code marks."""
+    return [cell.strip().replace("`", "") for cell in line.strip().strip("|").split("|")]
+
+
+def section(heading: str) -> str:
+    """The text under a heading."""
+    return README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def words_in_code(text: str = README) -> set[str]:
+    """What stands between backticks, outside of blocks."""
+    return set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S)))
+
+
+def test_every_block_of_sql_is_covered() -> None:
+    """All SQL of the README is a question's, or the one about the three hops."""
+    assert README.count("```sql") == len(QUESTIONS) + 1
+    assert len(QUESTIONS) >= 5
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_sql_gives_the_printed_columns(world: World, question: str) -> None:
+    """Every query runs on the read copy, finds rows, and its columns are those printed below it."""
+    columns, rows = answer(world, question)
+    printed = [cells(line) for line in QUESTIONS[question][1].splitlines()]
+    assert rows
+    assert columns == printed[0]
+    assert {len(line) for line in printed} == {len(columns)}
+
+
+def test_usage_by_project_is_the_true_usage(world: World) -> None:
+    """This month and last, each project's compute, storage and egress are the company's own."""
+    _, rows = answer(world, "this month and last")
+    company = world.company
+    projects = {p.name: p.id for p in company.projects.values()}
+    metrics = {
+        "cu_hours": ((CU_SECONDS,), 3600),
+        "egress_gb": (("public_network_transfer_bytes",), 10**9),
+        "gb_months": (
+            tuple(f"{kind}_bytes_month" for kind in STORAGE),
+            10**9,
+        ),
+    }
+    for row in rows:
+        month = datetime.fromisoformat(f"{row['month']}T00:00:00+00:00")
+        project_id = projects.get(row["project"], row["project"])
+        org_id = company.projects[project_id].org_id
+        for column, (names, divisor) in metrics.items():
+            true = sum(
+                company.value(org_id, project_id, None, name, "monthly", month) for name in names
+            )
+            assert (row[column] or 0) == pytest.approx(true / divisor, abs=0.006)
+
+
+def test_compute_by_day_is_the_true_compute(world: World) -> None:
+    """Day by day, the compute of an org is the company's own, at whichever granularity."""
+    _, rows = answer(world, "day by day")
+    (org_id,) = world.company.orgs
+    for row in rows:
+        day = datetime.fromisoformat(f"{row['day']}T00:00:00+00:00")
+        true = world.company.total(CU_SECONDS, day, following(day, "daily"), org_id)
+        assert row["cu_hours"] == pytest.approx(true / 3600, abs=0.006)
+    assert {row["served_by"] for row in rows} >= {"hourly"}
+
+
+def test_the_correction_is_found(world: World) -> None:
+    """What the vendor corrected is one row, and it differs by the correction."""
+    _, rows = answer(world, "correct after the fact")
+    assert [row["quantity_after"] - (row["quantity_before"] or 0) for row in rows] == [7200]
+
+
+def test_three_hops_lead_from_a_fact_to_its_receipt(world: World) -> None:
+    """The SQL of the three hops finds, for every branch row, the answers that add up to it."""
+    (sql,) = re.findall(r"```sql\n(-- on warehouse.*?)```", README, re.S)
+    hops = world.raw(sql)
+    assert hops
+    answers: dict[tuple[str, datetime], list[Decimal]] = {}
+    for branch_id, start, quantity, value, *_ in hops:
+        answers.setdefault((branch_id, start), [-quantity]).append(value)
+    facts = world.read(
+        "select branch_id, period_start from marts.fct_compute where branch_id <> ''"
+    )
+    assert answers.keys() == set(facts)
+    assert {sum(parts) for parts in answers.values()} == {0}
+
+
+def test_the_settings_are_those_of_the_code() -> None:
+    """Name, default and meaning of every setting, in the order of assets/settings.py."""
+    lines = [cells(line) for line in section("Settings").splitlines() if line.startswith("| `")]
+    assert lines == [[name, default or "–", what] for name, default, what in DOCUMENTED]
+
+
+def test_the_example_names_every_setting() -> None:
+    """.env.example has every setting with its default, and no other."""
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert lines == [f"{name}={default}" for name, default, _ in DOCUMENTED]
+
+
+def test_the_make_targets_are_there() -> None:
+    """Every `make` target that is named exists, and every one but the set-up is named."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.M))
+    named = set(
+        re.findall(r"\bmake ([a-z-]+)", "\n".join(words_in_code()) + section("Two commands"))
+    )
+    assert named <= targets
+    (listed,) = re.findall(r"`make` has (.*?)\. The", README, re.S)
+    assert words_in_code(listed) - {"requirements.lock"} == targets - {"setup"}
+
+
+def test_the_commands_are_there() -> None:
+    """The README's table of commands is the command line's."""
+    lines = [cells(line)[0] for line in section("Commands").splitlines() if line.startswith("| `")]
+    commands = main.commands
+    assert {line.removeprefix("meterhouse ") for line in lines} == commands.keys()
+    for option in re.findall(r"`(--[a-z-]+)", section("Commands")):
+        offered = {name for command in commands.values() for p in command.params for name in p.opts}
+        assert option in offered
+
+
+def test_the_tables_are_there() -> None:
+    """Every table that is named exists, and every mart and report is named."""
+    models = load_models()
+    named = {
+        ".".join(word.split(".")[:2])
+        for word in re.findall(r"\b(?:staging|intermediate|marts|reports)\.\w+", README)
+    }
+    assert named <= models.keys()
+    described = words_in_code(section("The tables"))
+    assert {name for name in models if name.startswith(("marts.", "reports."))} <= described
+    seeds = set(re.findall(r"`seeds\.(\w+)", README))
+    assert seeds == {path.stem for path in (ROOT / "dbt_like_sql" / "seeds").glob("*.csv")}
+
+
+def test_the_columns_of_a_fact_are_listed() -> None:
+    """The columns are those of every fact table, in their order."""
+    (listed,) = re.findall(r"The columns of every fact: (.*?)\. \(", README, re.S)
+    columns = re.findall(r"`(\w+)`", listed)
+    facts = [m for name, m in load_models().items() if name.startswith("marts.fct_")]
+    assert facts
+    assert all(output_columns(model) == columns for model in facts)
+
+
+def test_the_files_are_there() -> None:
+    """Every file and folder that is named exists, but for what a run makes."""
+    made = ("warehouse/", ".env", ".venv/", ".dagster/")
+    paths = {
+        word
+        for word in words_in_code()
+        if re.fullmatch(r"[\w./-]+(\.(py|sql|csv|md|yaml|lock|example)|/)", word)
+        and (word == ".env.example" or not word.startswith(made))
+    }
+    assert len(paths) > 10
+    folders = (ROOT, ROOT / "dbt_like_sql")
+    assert [p for p in paths if not any((folder / p).exists() for folder in folders)] == []
+
+
+def test_the_schedules_and_sensors_are_there() -> None:
+    """Every schedule, with its time, and every sensor is in the README, and no other."""
+    from assets.automation import SCHEDULES, build_what_landed  # dagster costs seconds
+
+    named = re.findall(r"^\| (schedule|sensor) `(\w+)` \| ([^|]+) \|", README, re.M)
+    crons = {"20 * * * *": "every hour at :20", "20 2 * * *": "02:20", "20 3 * * *": "03:20"}
+    there = [("schedule", s.name, crons[str(s.cron_schedule)]) for s in SCHEDULES]
+    every = f"every {build_what_landed.minimum_interval_seconds} seconds"
+    assert named == [*there, ("sensor", build_what_landed.name, every)]
