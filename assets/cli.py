@@ -54,7 +54,7 @@ def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
             result = command(show, **arguments)
         except SettingsError as error:
             raise click.UsageError(str(error)) from None
-        except WarehouseBusyError as error:
+        except (WarehouseBusyError, FileNotFoundError) as error:
             raise click.ClickException(str(error)) from None
         if as_json:
             click.echo(json.dumps(result, default=str, indent=2))

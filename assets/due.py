@@ -24,7 +24,7 @@ def due_window(
     Due are, of the buckets within the vendor's reach: those never asked; those that were still
     open when asked; and the trailing ones that the vendor may revise, each once a tick.
     """
-    if _is_retired(connection, call, now):
+    if is_retired(connection, call, now):
         return None
     tick = partitions.last_tick(granularity, now)
     reach = partitions.everything_in_reach(call.table, granularity, now)
@@ -57,7 +57,7 @@ def _was_open(asked_at: datetime, start: datetime, call: Call, granularity: str)
     return asked_at < next_bucket(start, granularity) + settles
 
 
-def _is_retired(connection: Connection, call: Call, now: datetime) -> bool:
+def is_retired(connection: Connection, call: Call, now: datetime) -> bool:
     """Whether the vendor's last word, since the last daily tick, was that there is no answer."""
     create_raw_tables(connection, {})
     latest = connection.execute(

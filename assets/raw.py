@@ -14,6 +14,7 @@ import pyarrow as pa
 from assets import partitions
 from assets.calls import CALLS, RAW_TABLES, SNAPSHOT, Call, Vendors, land, missing_settings
 from assets.calls import open_warehouse as open_for_writing
+from assets.due import is_retired
 from assets.settings import read_settings
 from pipelines import load
 from pipelines.http import VendorError
@@ -122,12 +123,13 @@ def _land_partitions(
     window = Window(granularity, asked.start.astimezone(UTC), asked.end.astimezone(UTC))
     reach = partitions.clip_to_reach(call.table, window, now)
     _say_out_of_reach(context, call, window, reach)
-    if reach is None:
+    if reach is None or _known_as_retired(context, vendors, call, now):
         return
     landing, requests = _land(context, vendors, call, reach)
     if not any(receipt.complete for receipt in landing.receipts):
         return
-    covered = min(receipt.window.since for receipt in landing.receipts if receipt.window)
+    # a scope whose oldest bucket aged out on the way has a shorter window
+    covered = max(receipt.window.since for receipt in landing.receipts if receipt.window)
     rows = _rows_by_bucket(vendors, landing)
     landed = [start for start in partitions.buckets(reach) if start >= covered]
     by_key = {partition_key(granularity, start): rows.get(start, 0) for start in landed}
@@ -144,6 +146,17 @@ def _land_partitions(
         context.log_event(
             dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
         )
+
+
+def _known_as_retired(
+    context: dg.AssetExecutionContext, vendors: Vendors, call: Call, now: datetime
+) -> bool:
+    """A call that the vendor has taken away is asked once a day, not at every tick."""
+    with open_for_writing(vendors.settings) as connection:
+        retired = is_retired(connection, call, now)
+    if retired:
+        context.log.info(f"{call.request} was answered as retired today; it is not asked again")
+    return retired
 
 
 def _say_out_of_reach(

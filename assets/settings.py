@@ -42,7 +42,7 @@ DOCUMENTED = (
     ("NEON_API_KEY", "", "Neon is asked only when this is set"),
     ("NEON_ORG_IDS", "", "comma-separated; none: every organization that the key sees"),
     ("NEON_BASE_URL", neon.BASE_URL, "where Neon's API is"),
-    ("NEON_REQUESTS_PER_MINUTE", "45", "consumption requests; Neon allows about 50 an account"),
+    ("NEON_REQUESTS_PER_MINUTE", "45", "consumption requests; an account has about 50"),
 )
 _DEFAULTS = {name: default for name, default, _ in DOCUMENTED}
 
