@@ -125,10 +125,13 @@ def build(
     """Build the SQL models from what has landed."""
     from assets import jobs
     from assets.settings import read_settings
+    from dbt_like_sql.models import load_models
 
     if until and not since:
         raise click.UsageError("--until needs --since")
     if show_sql:
+        if show_sql not in load_models():
+            raise click.UsageError(f"no model is called {show_sql!r}: it is schema.file_name")
         return jobs.show_sql(show, show_sql, since, until)
     if since:
         return jobs.build(read_settings(), show, since, until or datetime.now(UTC))

@@ -79,7 +79,8 @@ def _load(
         for call, grain in _wanted(sources, grains, names):
             missing = missing_settings(settings, call)
             if missing:
-                result["skipped"].append({"source": call.source, "why": missing})
+                skipped = {"source": call.source, "why": missing}
+                result["skipped"] += [] if skipped in result["skipped"] else [skipped]
                 continue
             _load_one(vendors, show, call, grain, choose, result)
             if result["refused"]:  # a key that is not valid is not tried call by call

@@ -91,7 +91,7 @@ def raw_asset(call: Call, granularity: str) -> dg.AssetsDefinition:
         else:
             landing, requests = _land(context, vendors, call, None)
             if landing.receipts:
-                yield dg.MaterializeResult(metadata=_metadata(landing, requests, landing.rows))
+                yield dg.MaterializeResult(metadata=_metadata(vendors, landing, requests))
 
     return asset
 
@@ -130,33 +130,20 @@ def _land_partitions(
         return
     # a scope whose oldest bucket aged out on the way has a shorter window
     covered = max(receipt.window.since for receipt in landing.receipts if receipt.window)
-    rows = _rows_by_bucket(vendors, landing)
+    rows, metadata = _rows_by_bucket(vendors, landing), _metadata(vendors, landing, requests)
     landed = [start for start in partitions.buckets(reach) if start >= covered]
     by_key = {partition_key(granularity, start): rows.get(start, 0) for start in landed}
     if landed == partitions.buckets(window):
         for key, count in by_key.items():
             context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=key)
-        yield dg.MaterializeResult(metadata=_metadata(landing, requests, landing.rows))
+        yield dg.MaterializeResult(metadata=metadata)
         return
     # only what landed turns green: without an output, Dagster marks just what is logged here
     for key, count in by_key.items():
-        metadata = _metadata(landing, requests, landing.rows) | {
-            "dagster/partition_row_count": count
-        }
+        counted = metadata | {"dagster/partition_row_count": count}
         context.log_event(
-            dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata)
+            dg.AssetMaterialization(context.asset_key, partition=key, metadata=counted)
         )
-
-
-def _known_as_retired(
-    context: dg.AssetExecutionContext, vendors: Vendors, call: Call, now: datetime
-) -> bool:
-    """A call that the vendor has taken away is asked once a day, not at every tick."""
-    with open_for_writing(vendors.settings) as connection:
-        retired = is_retired(connection, call, now)
-    if retired:
-        context.log.info(f"{call.request} was answered as retired today; it is not asked again")
-    return retired
 
 
 def _say_out_of_reach(
@@ -193,9 +180,14 @@ def partition_key(granularity: str, start: datetime) -> str:
     return start.strftime("%Y-%m-%d-%H:%M" if granularity == "hourly" else "%Y-%m-%d")
 
 
-def _metadata(landing: Landing, requests: int, rows: int) -> dict[str, Any]:
+def _metadata(vendors: Vendors, landing: Landing, requests: int) -> dict[str, Any]:
+    with open_for_writing(vendors.settings) as connection:
+        (total,) = connection.execute(
+            f"select count(*) from raw.{landing.table}"  # noqa: S608
+        ).fetchone() or (0,)
     return {
-        "rows landed": rows,
+        "dagster/row_count": total,
+        "rows landed": landing.rows,
         "requests sent": requests,
         "pages": sum(receipt.pages for receipt in landing.receipts),
         "scopes": ", ".join(receipt.scope for receipt in landing.receipts),

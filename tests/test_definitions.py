@@ -201,6 +201,7 @@ def test_168_hours_are_one_walk_and_168_partitions(
     assert rows > 0
     assert sum(metadata["dagster/partition_row_count"] for metadata in found.values()) == rows
     assert {metadata["rows landed"] for metadata in found.values()} == {rows}
+    assert {metadata["dagster/row_count"] for metadata in found.values()} == {rows}
     assert {metadata["requests sent"] for metadata in found.values()} == {2}
     assert configured.sandbox.api_key not in log_of(instance, result)
 
@@ -298,18 +299,19 @@ def test_a_build_materializes_what_was_selected(
 def test_a_blocking_check_fails_the_run_and_keeps_the_tables(
     configured: World, instance: dg.DagsterInstance
 ) -> None:
-    """Rows that repeat at the vendor's grain stop the build: the facts of the last one stand."""
+    """Usage in no unit stops the build: the facts of the last one stand."""
     land_two_days(configured)
     settings = read_settings()
     building.build(settings)
     before = facts_of(settings)
     land_two_days(configured)
-    configured.raw("insert into raw.neon_project_usage from raw.neon_project_usage")
+    configured.raw("update seeds.meters set unit = null")
     result = run(instance, "build", None, today(), today())
     assert not result.success
     said = failure_of(result)
-    assert "staging.stg_neon__project_usage" in said
+    assert "quantity is not null" in said
     assert "Nothing was changed: the tables of the last build stand." in said
     failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
-    assert {check.check_name for check in failed} == {"grain_is_unique"}
+    assert failed
+    assert all("quantity_is_not_null" in check.check_name for check in failed)
     assert facts_of(settings) == before
