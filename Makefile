@@ -3,6 +3,7 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # compiled imports are kept even where the environment says otherwise: seconds for every command
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -13,9 +14,12 @@ setup: .venv/.ready
 		"(Debian and Ubuntu: apt-get install python3-venv)"; exit 2; }
 	$(PYTHON) -m venv --clear .venv
 	awk '/^[^ ]/ {uv = /^uv==/} uv' requirements.lock > .venv/uv.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.lock
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	$(PIP) --no-deps --require-hashes -r .venv/uv.lock
+	@# pip knows mirrors and certificates that uv may not: slower, and always there
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --system-certs --require-hashes \
+		requirements.lock || $(PIP) --no-deps --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --offline --python $(BIN)/python --no-deps \
+		--no-build-isolation -e .
 	@touch $@
 
 run: setup  ## load what is due and build the facts; with no source configured, against the sandbox

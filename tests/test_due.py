@@ -156,12 +156,8 @@ def test_names_are_due_once_a_day(connection: duckdb.DuckDBPyConnection) -> None
     """Asked before the tick of 02:20 they are due, asked after it they are not."""
     projects = call_of("neon_projects")
     assert snapshot_is_due(connection, projects, NOW)
-    receipt(
-        connection, None, None, "2026-11-21T02:19", grain="snapshot", resource="neon_projects"
-    )
+    receipt(connection, None, None, "2026-11-21T02:19", grain="snapshot", resource="neon_projects")
     assert snapshot_is_due(connection, projects, NOW)
-    receipt(
-        connection, None, None, "2026-11-21T02:20", grain="snapshot", resource="neon_projects"
-    )
+    receipt(connection, None, None, "2026-11-21T02:20", grain="snapshot", resource="neon_projects")
     assert not snapshot_is_due(connection, projects, NOW)
     assert snapshot_is_due(connection, projects, at("2026-11-22T02:20"))

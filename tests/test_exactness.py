@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from assets.report import Report
 from pipelines.load import Window
 from tests.conftest import GRAINS, USAGE_TABLES, Open, World
 from tests.sandbox.company import Company
-from tests.sandbox.desk import Fault
+from tests.sandbox.desk import Fault, FaultKind
 from tests.sandbox.usage import UNKNOWN_METRIC
 
 COMPUTE = "compute_unit_seconds"
+PROJECT_USAGE = "/consumption_history/v2/projects"
 # dies where the named function is about to be called, with nothing of Python's tidying up
 RUN_UNTIL_KILLED = """
 import os, signal, sys
@@ -50,9 +52,8 @@ setattr(owner, name, value)
 settings = read_settings()
 with calls.Vendors(settings) as vendors:
     for table in ("neon_project_usage", "neon_branch_usage"):
-        for grain in ("hourly", "daily", "monthly"):
-            window = partitions.trailing(table, grain, now)
-            assert not calls.land(vendors, calls.call_of(table), window).failures
+        window = partitions.trailing(table, "hourly", now)
+        assert not calls.land(vendors, calls.call_of(table), window).failures
 building.build(settings)
 """
 KILLED_AT = (
@@ -223,29 +224,28 @@ def test_a_plan_change_puts_one_hour_under_two_periods(landed_world: World) -> N
     """The hour in which the plan changed is billed under two periods, and is one fact: their sum."""
     here, changed_at = landed_world, landed_world.company.plan_changed_at
     assert changed_at is not None
-    hour = partitions.floor(changed_at, "hourly")
-    plans = here.raw(
+    hour, meter = partitions.floor(changed_at, "hourly"), "root_branch_bytes_month"
+    org = next(iter(here.company.orgs))
+    billed = here.raw(
         """
-        select project_id, array_agg(period_plan order by timeframe_start, period_plan),
-            sum(quantity)
+        select project_id, array_agg(period_plan order by period_plan), sum(quantity)
         from staging.stg_neon__project_usage
-        where granularity = 'hourly' and bucket_start = ? and meter = 'root_branch_bytes_month'
-            and org_id = ?
+        where granularity = 'hourly' and bucket_start = ? and meter = ? and org_id = ?
         group by project_id
         """,
         hour,
-        next(iter(here.company.orgs)),
+        meter,
+        org,
     )
-    assert plans
-    facts = here.facts()
-    for project, names, quantity in plans:
-        assert names == ["launch", "scale"]
-        of_hour = [v for key, v in facts.items() if key[1] == project and key[5] == hour]
-        assert quantity in of_hour or quantity == sum(
-            value
-            for key, value in facts.items()
-            if key[1] == project and key[3] == "root_branch_bytes_month" and key[5] == hour
-        )
+    facts: Counter[str] = Counter()
+    for (_, project, _, name, _, start), quantity in here.facts().items():
+        if (name, start) == (meter, hour):
+            facts[project] += quantity
+    assert billed
+    for project, plans, quantity in billed:
+        assert plans == ["launch", "scale"]
+        assert quantity == facts[project]
+        assert quantity == here.company.value(org, project, None, meter, "hourly", hour)
 
 
 def test_the_open_bucket_is_marked(landed_world: World) -> None:
@@ -282,40 +282,41 @@ def test_an_unknown_metric_lands_and_fails_its_own_check_only(landed_world: Worl
     report = here.build()
     assert [check.model for check in report.failed_checks] == ["reports.unmapped_meters"]
     unknown = here.company.special["unknown_metric"]
-    (row,) = here.read("select source, meter, project_count, quantity from reports.unmapped_meters")
-    since = here.reach("monthly").since
-    used = sum(
-        here.company.shown(
-            unknown, None, UNKNOWN_METRIC, "monthly", partitions.buckets(here.reach("monthly"))
-        )[i]
-        or 0
-        for i in range(len(partitions.buckets(here.reach("monthly"))))
-    )
-    assert since < here.company.now
-    assert row == ("neon", UNKNOWN_METRIC, 1, used)
+    months = partitions.buckets(here.reach("monthly"))
+    shown = here.company.shown(unknown, None, UNKNOWN_METRIC, "monthly", months)
+    rows = here.read("select source, meter, project_count, quantity from reports.unmapped_meters")
+    assert rows == [("neon", UNKNOWN_METRIC, 1, sum(value or 0 for value in shown))]
     assert UNKNOWN_METRIC not in {key[3] for key in here.facts()}
 
 
 @pytest.mark.parametrize(("kind", "count"), [(404, 1), (503, 7), ("html", 1), ("truncate", 1)])
 def test_an_org_that_fails_in_mid_walk_leaves_no_receipt(
-    world: Open, kind: int | str, count: int
+    world: Open, kind: FaultKind, count: int
 ) -> None:
-    """The broken walk of one org counts for nothing; the other org lands, and so does a retry."""
+    """The pages it gave are kept without a receipt; the other org lands."""
     here = world(page_size_cap=2)
+    first, second = here.company.orgs
+    here.sandbox.faults.append(Fault(PROJECT_USAGE, kind, count=count, skip=1))
+    with here.impatient() as vendors:
+        landing = calls.land(vendors, calls.call_of("neon_project_usage"), here.reach("monthly"))
+    assert len(landing.failures) == 1
+    assert first in str(landing.failures[0])
+    assert [receipt.scope for receipt in landing.receipts] == [second]
+    assert here.raw("select scope, complete from raw.loads") == [(second, True)]
+    rows = here.raw("select distinct org_id from raw.neon_project_usage order by 1")
+    assert rows == sorted([(first,), (second,)])
+
+
+def test_an_org_that_failed_is_no_fact_until_it_lands(world: Open) -> None:
+    """A broken walk is not shown as a small one: the org has no fact, and then the true ones."""
+    here = world(projects=9, page_size_cap=2)
     window = here.reach("daily")
     first, second = here.company.orgs
-    path = "/consumption_history/v2/projects"
-    here.sandbox.faults.append(Fault(path, kind, count=count, skip=1))  # type: ignore[arg-type]
-    with here.impatient() as vendors:
-        landing = calls.land(vendors, calls.call_of("neon_project_usage"), window)
-        assert len(landing.failures) == 1
-        assert first in str(landing.failures[0])
-        assert [receipt.scope for receipt in landing.receipts] == [second]
-        here.build()
-        assert {key[0] for key in here.facts()} == {second}
-        assert here.raw("select distinct org_id from raw.neon_project_usage order by 1") == sorted(
-            [(first,), (second,)]
-        )
+    here.sandbox.faults.append(Fault(PROJECT_USAGE, 404, skip=1))
+    assert len(here.land("neon_project_usage", window).failures) == 1
+    here.build()
+    assert {key[0] for key in here.facts()} == {second}
     here.land_reach("daily")
     here.build()
     assert here.facts() == here.expected("daily")
+    assert {key[0] for key in here.facts()} == {first, second}

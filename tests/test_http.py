@@ -161,9 +161,7 @@ def test_strange_answers_are_refused_by_name(world: Open, kind: FaultKind, named
 @pytest.mark.parametrize(
     ("status", "kind"), [(400, "text/plain"), (500, "text/html"), (200, "application/json")]
 )
-def test_an_echoed_key_is_in_no_error(
-    tmp_path: Path, status: int, kind: str, place: int
-) -> None:
+def test_an_echoed_key_is_in_no_error(tmp_path: Path, status: int, kind: str, place: int) -> None:
     """Wherever the vendor echoes the key, also where the quotation is cut: no part of it shows."""
     body = ("x" * place + KEY + "y" * 200).encode()
     window = Window("daily", datetime(2026, 8, 2, tzinfo=UTC), datetime(2026, 8, 4, tzinfo=UTC))

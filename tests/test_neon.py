@@ -63,7 +63,9 @@ def test_a_metric_becomes_a_row() -> None:
 
 def test_a_timeframe_clipped_by_a_period_lies_in_its_bucket() -> None:
     """A billing period that starts within a day clips the timeframe, not the bucket."""
-    clipped = page(metric("82")).replace('frame_start":"2026-08-02T00', 'frame_start":"2026-08-02T18')
+    clipped = page(metric("82")).replace(
+        'frame_start":"2026-08-02T00', 'frame_start":"2026-08-02T18'
+    )
     (row,) = rows_of(clipped)
     assert row["timeframe_start"] == datetime(2026, 8, 2, 18, tzinfo=UTC)
     assert row["bucket_start"] == datetime(2026, 8, 2, tzinfo=UTC)
@@ -165,9 +167,7 @@ def test_the_retired_account_is_a_note_and_no_failure(world: Open) -> None:
     here = world(projects=3)
     landing = here.land("neon_account_usage", here.reach("daily"))
     assert landing.failures == []
-    assert set(landing.notes) == {
-        "retired by Neon on 2026-06-01; org totals come from v2/projects"
-    }
+    assert set(landing.notes) == {"retired by Neon on 2026-06-01; org totals come from v2/projects"}
     assert landing.rows == 0
     assert here.raw("select count(*) from raw.loads where complete") == [(0,)]
 
