@@ -146,6 +146,17 @@ def _land_partitions(
         )
 
 
+def _known_as_retired(
+    context: dg.AssetExecutionContext, vendors: Vendors, call: Call, now: datetime
+) -> bool:
+    """A call that the vendor has taken away is asked once a day, not at every tick."""
+    with open_for_writing(vendors.settings) as connection:
+        retired = is_retired(connection, call, now)
+    if retired:
+        context.log.info(f"{call.request} was answered as retired today; it is not asked again")
+    return retired
+
+
 def _say_out_of_reach(
     context: dg.AssetExecutionContext, call: Call, window: Window, reach: Window | None
 ) -> None:

@@ -11,21 +11,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from assets.cli import main
+from assets.settings import DOCUMENTED
 from tests.conftest import Open, World
 from tests.sandbox.desk import Fault
 
 ROOT = Path(__file__).parents[1]
-NOTHING_SET = {
-    name: None
-    for name in (
-        "WAREHOUSE",
-        "NEON_API_KEY",
-        "NEON_ORG_IDS",
-        "NEON_BASE_URL",
-        "NEON_REQUESTS_PER_MINUTE",
-        "XDG_STATE_HOME",
-    )
-}
+NOTHING_SET: dict[str, str | None] = dict.fromkeys(
+    [*(name for name, *_ in DOCUMENTED), "XDG_STATE_HOME"]
+)
 
 
 @pytest.fixture(autouse=True)

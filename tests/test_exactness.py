@@ -106,7 +106,7 @@ def pieces(chance: random.Random, window: Window, count: int) -> list[Window]:
 
 
 def test_a_cold_load_gives_the_answer_key(landed_world: World) -> None:
-    """Three grains loaded once and built: every fact row is the company's, and no other is there."""
+    """Three grains loaded once and built: every fact row is the company's, and none besides."""
     facts = landed_world.facts()
     assert len(facts) > 5_000
     assert {key[4] for key in facts} == set(GRAINS)
@@ -221,7 +221,7 @@ def test_pages_of_one_item_give_the_answer_key(world: Open) -> None:
 
 
 def test_a_plan_change_puts_one_hour_under_two_periods(landed_world: World) -> None:
-    """The hour in which the plan changed is billed under two periods, and is one fact: their sum."""
+    """The hour in which the plan changed has two billing periods and is one fact: their sum."""
     here, changed_at = landed_world, landed_world.company.plan_changed_at
     assert changed_at is not None
     hour, meter = partitions.floor(changed_at, "hourly"), "root_branch_bytes_month"

@@ -1,4 +1,4 @@
-"""One way out: retried where that helps, refused with advice, within the budget, without secrets."""
+"""One way out: retried where it helps, refused with advice, within the budget, without secrets."""
 
 import subprocess
 import sys
@@ -49,7 +49,7 @@ def answering(status: int, content_type: str, body: bytes) -> Iterator[str]:
     """The address of a server that answers everything like this."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
