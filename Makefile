@@ -26,7 +26,7 @@ run: setup  ## load what is due and build the facts; with no source configured, 
 	@$(BIN)/meterhouse sandbox --unless-configured -- $(BIN)/meterhouse run
 
 test: setup
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 test-slow: setup
 	$(BIN)/python -m pytest -q

@@ -1,0 +1,1 @@
+"""PRETEND AND PROVE: the stand-in vendors, and the proofs."""
