@@ -113,12 +113,11 @@ class Report:
     def next_commands(self, settings: Settings) -> None:
         """Three commands that a person would want now."""
         copy = warehouse.read_copy(settings.warehouse)
-        under = ".venv/bin/meterhouse sandbox -- " if settings.is_sandbox else ""
+        where = f"WAREHOUSE={settings.warehouse} " if settings.is_sandbox else ""
         self.say(
-            "\nNext:\n"
-            f"  duckdb {copy}   # query marts.* with any DuckDB client\n"
-            f"  {under}.venv/bin/meterhouse status   # what is held, what is at risk\n"
-            "  make ui   # Dagster: the graph, schedules, backfills"
+            f"\nQuery marts.* with any DuckDB client:  duckdb {copy}\n"
+            f"What is held, and at risk:  {where}.venv/bin/meterhouse status\n"
+            "Schedules, backfills, lineage in Dagster:  make ui"
         )
 
     def status(self, settings: Settings) -> dict[str, Any]:
@@ -130,13 +129,12 @@ class Report:
                 "select * from reports.coverage where is_at_risk order by lost_at",
             )
         table = Table(title="Held", title_justify="left", box=None)
-        for heading in ("resource", "grain", "scopes", "from", "until", "missing", "asked"):
+        for heading in ("resource", "grain", "from", "until", "missing", "asked"):
             table.add_column(heading, no_wrap=True)
         for row in held:
             table.add_row(
                 row["resource"],
                 row["granularity"],
-                str(row["scopes"]),
                 _short(row["held_since"], row["granularity"]),
                 _short(row["held_until"], row["granularity"]),
                 str(row["missing"]),
