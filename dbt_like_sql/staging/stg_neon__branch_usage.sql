@@ -1,6 +1,7 @@
 -- One row per branch, billing period, timeframe and metric that Neon reported, as it was last asked
 -- (GET /consumption_history/v2/branches).
 -- grain: org_id, project_id, branch_id, period_id, granularity, timeframe_start, meter
+-- check: quantity is not null
 -- window: bucket_start
 select
     usage.org_id, -- Neon organization
