@@ -1,5 +1,6 @@
 -- One row per project or branch, metric and bucket, and complete load that reported it: not only
 -- the last word (stg_neon__project_usage, stg_neon__branch_usage) but every word.
+-- grain: resource, org_id, project_id, branch_id, granularity, bucket_start, meter, load_id
 -- window: bucket_start
 with observed as (
     select
