@@ -142,7 +142,9 @@ def open_world(folder: Path, **options: Any) -> Iterator[World]:
     of_company = {"seed", "orgs", "projects", "branches", "now", "free_org", "oddities"}
     about = {name: options.pop(name) for name in of_company & options.keys()}
     within_one_hour()
-    defaults: dict[str, Any] = {"now": datetime.now(UTC), "projects": PROJECTS}
+    # half past, whatever the minute: in an hour's first quarter nothing is metered yet
+    half_past = partitions.floor(datetime.now(UTC), "hourly") + timedelta(minutes=30)
+    defaults: dict[str, Any] = {"now": half_past, "projects": PROJECTS}
     company = Company(**defaults | about)
     with serve(company, **options) as sandbox:
         environment = sandbox.environment | {

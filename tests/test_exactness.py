@@ -117,7 +117,7 @@ def test_a_cold_load_gives_the_answer_key(landed_world: World) -> None:
     "seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 40))]
 )
 def test_any_order_of_partitions_gives_the_answer_key(world: Open, seed: int) -> None:
-    """Windows cut at random, asked in a random order with a build in between: the same facts."""
+    """Windows cut at random, asked and built in a random order: the same facts."""
     here, chance = world(seed=seed, orgs=1, projects=9, branches=2), random.Random(seed)
     todo = [
         (table, piece)
@@ -126,7 +126,8 @@ def test_any_order_of_partitions_gives_the_answer_key(world: Open, seed: int) ->
         for piece in pieces(chance, here.reach(grain), 2)
     ]
     chance.shuffle(todo)
-    built_after = chance.randrange(len(todo))
+    # every other order has a build in the middle, whose tables the last build then corrects
+    built_after = chance.randrange(len(todo)) if seed % 2 else None
     with calls.Vendors(here.settings) as vendors:
         for place, (table, piece) in enumerate(todo):
             assert not calls.land(vendors, calls.call_of(table), piece).failures
