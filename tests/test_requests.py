@@ -56,6 +56,7 @@ def test_a_cold_load_asks_for_each_page_once(world: Open) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_cold_load_of_a_thousand_projects(world: Open) -> None:
     """Ten pages of v2/projects for 168 hours, for 60 days and for 12 months; ten of branches."""
     here = world(orgs=1, projects=1000, branches=1, oddities=False)
