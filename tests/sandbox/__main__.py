@@ -16,6 +16,7 @@ from tests.sandbox.server import serve
 @click.option("--orgs", default=2, show_default=True, help="Organizations.")
 @click.option("--projects", default=40, show_default=True, help="Projects over all orgs.")
 @click.option("--branches", default=3, show_default=True, help="Branches per project, about.")
+@click.option("--apps", default=2, show_default=True, help="Forge apps; 0: Forge is not set up.")
 @click.option("--requests-per-minute", type=int, help="Consumption rate limit; none by default.")
 @click.option("--legacy-account", is_flag=True, help="With the account endpoint Neon removed.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -24,6 +25,7 @@ def main(
     orgs: int,
     projects: int,
     branches: int,
+    apps: int,
     requests_per_minute: int | None,
     legacy_account: bool,
     command: tuple[str, ...],
@@ -32,11 +34,14 @@ def main(
 
     They serve a simulated company up to the present moment. Without COMMAND: until Ctrl-C.
     """
-    company = Company(seed, orgs, projects, branches, oddities=False)
+    company = Company(seed, orgs, projects, branches, oddities=False, apps=apps)
     options = {"requests_per_minute": requests_per_minute, "legacy_account": legacy_account}
     with serve(company, **options) as sandbox:
         about = f"{orgs} orgs, {projects} projects, seed {seed}"
         click.echo(f"sandbox: stand-in Neon at {sandbox.base_url} ({about})", err=True)
+        if apps:
+            where = sandbox.environment["ATLASSIAN_GRAPHQL_URL"]
+            click.echo(f"sandbox: stand-in Atlassian at {where} ({apps} Forge apps)", err=True)
         if command:
             environment = {**os.environ, **sandbox.environment}
             code = subprocess.run(command, env=environment, check=False).returncode

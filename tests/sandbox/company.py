@@ -12,6 +12,7 @@ from operator import add, sub
 
 from tests.sandbox.estate import Branch, Project, found, found_free_org
 from tests.sandbox.expected import FactKey, Held, expected_facts
+from tests.sandbox.forge_apps import Apps
 from tests.sandbox.times import (
     Granularity,
     Month,
@@ -31,6 +32,7 @@ class Company:
     clock, and may be set; None is the real one. `special` names the project that carries each
     case of estate.ROLES. `free_org` adds an org on the free plan, `oddities` a meter beyond
     2**53 a day and a metric that nobody has heard of: cases that a first look need not meet.
+    `forge` is what its `apps` Forge apps on `sites` sites used.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class Company:
         *,
         free_org: bool = False,
         oddities: bool = True,
+        apps: int = 2,
+        sites: int = 5,
     ) -> None:
         self.seed = seed
         self._clock = now
@@ -53,6 +57,7 @@ class Company:
         self.projects = {project.id: project for project in estate.projects}
         self.special = estate.special
         self.plan_changed_at = estate.orgs[0].plan_changed_at
+        self.forge = Apps(seed, lambda: self.now, apps, sites, oddities=oddities)
         self._newest_first: dict[str, list[Project]] = defaultdict(list)
         for project in sorted(estate.projects, key=lambda p: (p.created_at, p.id), reverse=True):
             self._newest_first[project.org_id].append(project)

@@ -3,18 +3,43 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from tests.sandbox.company import Company
-from tests.sandbox.desk import Fault, Request
+from tests.sandbox.desk import Desk, Fault, Request, control
+from tests.sandbox.forge import Forge
 from tests.sandbox.neon import API_KEY, BASE_PATH, Neon
 
 STARTED_WITHIN_SECONDS = 10.0
+
+
+class Vendor(Protocol):
+    """A vendor that is served beside Neon."""
+
+    @property
+    def desk(self) -> Desk:
+        """Where its requests are logged and its faults scripted."""
+        ...
+
+    def routes(self) -> list[Route]:
+        """What it answers, at paths that no other vendor has."""
+        ...
+
+    def environment(self, origin: str) -> dict[str, str]:
+        """The settings that point the product to it."""
+        ...
+
+
+# another vendor is one more line here; its options start with its name: forge_page_size
+VENDORS: dict[str, Callable[..., Vendor]] = {"forge": partial(Forge, requests_per_minute=None)}
 
 
 @dataclass(frozen=True)
@@ -23,8 +48,23 @@ class Sandbox:
 
     company: Company
     origin: str
-    requests: list[Request]
-    faults: list[Fault]
+    neon: Desk
+    vendors: dict[str, Vendor]
+
+    @property
+    def requests(self) -> list[Request]:
+        """What Neon was asked."""
+        return self.neon.requests
+
+    @property
+    def faults(self) -> list[Fault]:
+        """What goes wrong at Neon."""
+        return self.neon.faults
+
+    @property
+    def forge(self) -> Desk:
+        """What Forge's gateway was asked, and what goes wrong there."""
+        return self.vendors["forge"].desk
 
     @property
     def base_url(self) -> str:
@@ -39,20 +79,63 @@ class Sandbox:
     @property
     def environment(self) -> dict[str, str]:
         """The settings that point the product here."""
-        return {
+        settings = {
             "NEON_BASE_URL": self.base_url,
             "NEON_API_KEY": self.api_key,
             "NEON_REQUESTS_PER_MINUTE": "3000",
         }
+        for vendor in self.vendors.values():
+            settings |= vendor.environment(self.origin)
+        return settings
 
 
 @contextmanager
 def serve(company: Company, **options: Any) -> Iterator[Sandbox]:
-    """Serve `company` over HTTP while the block runs; `options` are those of neon.Neon."""
+    """Serve `company` over HTTP while the block runs.
+
+    `options` are those of neon.Neon, and those of the VENDORS with `<vendor>_` before their names.
+    No vendor limits the rate unless told to.
+    """
+    vendors = {
+        name: vendor(company, **_taken(options, f"{name}_")) for name, vendor in VENDORS.items()
+    }
     neon = Neon(company, **options)
+    routes = [*neon.app().routes]
+    for name, vendor in vendors.items():
+        routes += [*vendor.routes(), *_control_routes(f"/_sandbox/{name}", vendor.desk)]
+    with _listening(Starlette(routes=routes)) as origin:
+        yield Sandbox(company, origin, neon.desk, vendors)
+
+
+def _taken(options: dict[str, Any], prefix: str) -> dict[str, Any]:
+    names = [name for name in options if name.startswith(prefix)]
+    return {name.removeprefix(prefix): options.pop(name) for name in names}
+
+
+def _control_routes(path: str, desk: Desk) -> list[Route]:
+    def log(_: Any) -> dict[str, Any]:
+        return {"requests": [request.as_json() for request in desk.requests]}
+
+    def forget(_: Any) -> dict[str, Any]:
+        desk.requests.clear()
+        return {}
+
+    def script(body: list[dict[str, Any]]) -> dict[str, Any]:
+        desk.faults[:] = [Fault(**fault) for fault in body]
+        return {}
+
+    return [
+        Route(f"{path}/requests", control(log)),
+        Route(f"{path}/requests", control(forget), methods=["DELETE"]),
+        Route(f"{path}/faults", control(script), methods=["POST"]),
+    ]
+
+
+@contextmanager
+def _listening(app: Starlette) -> Iterator[str]:
     # Silent: a dropped connection is meant, and uvicorn would report it as an error
     config = uvicorn.Config(
-        neon.app(), loop="asyncio", lifespan="off", log_config=None, timeout_graceful_shutdown=1
+        app, loop="asyncio", lifespan="off", log_config=None, timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     listener = socket.socket()
@@ -61,8 +144,7 @@ def serve(company: Company, **options: Any) -> Iterator[Sandbox]:
     thread.start()
     try:
         _wait_until_started(server, thread)
-        origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        yield Sandbox(company, origin, neon.desk.requests, neon.desk.faults)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()
