@@ -148,7 +148,7 @@ class Forge:
             return response | _error(fault.message, appId, fault.extensions)
         if refusal := self._refusal(bare(appId), filters):
             return response | refusal
-        page = filters.get("page") or 1
+        page = _page_number(filters)
         rows = self._page(bare(appId), filters, group_by, page - (kind == "repeat_page"))
         if kind == "graphql_errors":
             rows = rows[: len(rows) // 2]
@@ -160,7 +160,7 @@ class Forge:
             told = {"errorType": "FORBIDDEN", "statusCode": 403}
             return _error("The caller does not own this app", app, [told])
         since, until = _interval(filters)
-        if since > until or (filters.get("page") or 1) < 1:
+        if since > until or _page_number(filters) < 1:
             told = {"errorType": "BAD_REQUEST", "statusCode": 400}
             return _error("Invalid filters: interval or page", app, [told])
         return None
@@ -221,6 +221,11 @@ def _is_asked_for(cell: Cell, filters: Json, group_by: str | None) -> bool:
     if (sites or group_by == "CONTEXT_ARI") and site is None:
         return False
     return (not sites or site in sites) and filters.get("environment") in (None, environment)
+
+
+def _page_number(filters: Json) -> int:
+    page: int | None = filters.get("page")
+    return 1 if page is None else page
 
 
 def _interval(filters: Json) -> tuple[datetime, datetime]:

@@ -201,7 +201,8 @@ class Apps:
         """The steps of a whole day, with what was restated and without zeros."""
         key = (app, resource, ordinal)
         if key not in self._days:
-            cells = product((*self._sites, None), self._environments[app])
+            sites = [s for s in (*self._sites, None) if self._runs(app, resource, ordinal, s)]
+            cells = product(sites, self._environments[app])
             metered = {cell: self._metered(app, resource, ordinal, *cell) for cell in cells}
             self._days[key] = {cell: steps for cell, steps in metered.items() if steps}
         if key not in self._restated:
@@ -214,11 +215,11 @@ class Apps:
     def _metered(
         self, app: str, resource: str, ordinal: int, site: str | None, environment: str
     ) -> int:
-        """The steps of a whole day as first metered: 0 where the app did not run."""
+        """The steps of a whole day as first metered."""
         place = self._environments[app].index(environment)
         chance = number(self._seed, app, resource, ordinal, site, environment)
         # production every day, the others on fewer and fewer
-        if chance % 4 < min(place, 3) or not self._runs(app, resource, ordinal, site):
+        if chance % 4 < min(place, 3):
             return 0
         level = LEVELS.get(UNITS[resource], 12)
         is_huge = app == self.special.get("huge") and resource in HUGE_RESOURCES

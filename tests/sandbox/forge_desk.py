@@ -5,7 +5,7 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,13 +63,13 @@ def bare(app_id: str) -> str:
 class SlidingWindow:
     """Admits `count` requests in any 60 seconds; a refused one does not count."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.count, self._clock = count, clock
         self._admitted: deque[float] = deque()
 
     def take(self) -> float:
         """Admit a request: 0, or the seconds until one is admitted."""
-        now = time.monotonic()
+        now = self._clock()
         while self._admitted and self._admitted[0] <= now - 60:
             self._admitted.popleft()
         if len(self._admitted) >= self.count:
@@ -159,4 +159,5 @@ def _arguments(
         return {}
     field: Any = schema.type_map["DevConsoleQuery"]
     given = get_argument_values(field.fields[FIELD], fields.found[0], coerced)
-    return {**given, **given.pop("filters")}
+    filters = given.pop("filters")
+    return {**given, **filters}
