@@ -1,18 +1,20 @@
-"""When things run by themselves: a schedule per granularity, and the build that follows a load.
+"""When things run by themselves: schedules per vendor, and the build that follows a load.
 
 Start and stop each of them in the UI. Freshness is a policy on every raw asset (raw.py).
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
 from assets import partitions
-from assets.calls import CALLS, SNAPSHOT, missing_settings
+from assets.calls import CALLS, missing_settings
 from assets.models import DAYS, models
 from assets.raw import partition_key, raw_key
 from assets.settings import read_settings
+from assets.vendors import SNAPSHOT, Call
 from dbt_like_sql import warehouse
 from dbt_like_sql.due import due
 from pipelines.load import create_raw_tables
@@ -23,20 +25,73 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 TICK_WAITS_SECONDS = 10
 
 
-def load_job(granularity: str) -> Any:
-    """All raw assets of one granularity. Backfill from an asset's page instead: job backfills
-    ignore the backfill policy (dagster #17404) and would make a run per partition."""
-    keys = [raw_key(call.table, granularity) for call in CALLS if granularity in call.granularities]
+@dataclass(frozen=True)
+class Turn:
+    """One schedule: a vendor's calls at one granularity, and what a run of it reads again."""
+
+    vendor: str
+    granularity: str
+    usage_table: str
+    description: str
+
+    @property
+    def name(self) -> str:
+        """neon_hourly, neon_names, forge_daily."""
+        return f"{self.vendor}_{'names' if self.granularity == SNAPSHOT else self.granularity}"
+
+    @property
+    def calls(self) -> list[Call]:
+        """The vendor's calls at this granularity."""
+        return [
+            call
+            for call in CALLS
+            if call.source.split("_")[0] == self.vendor and self.granularity in call.granularities
+        ]
+
+    @property
+    def cron(self) -> str:
+        """When it runs: at the ticks after which a terminal would find the same due."""
+        if self.granularity == "hourly":
+            return f"{partitions.TICK_MINUTE} * * * *"
+        hour = partitions.DAILY_HOUR
+        if self.granularity != SNAPSHOT:
+            hour = partitions.retention(self.usage_table, self.granularity).tick_hour
+        return f"{partitions.TICK_MINUTE} {hour} * * *"
+
+
+TURNS = (
+    Turn(
+        "neon",
+        "hourly",
+        "neon_project_usage",
+        "Re-read the open hour and the 6 before it; at 02:20 those of the last 3 days.",
+    ),
+    Turn("neon", "daily", "neon_project_usage", "Re-read today and the 3 days before it."),
+    Turn("neon", "monthly", "neon_project_usage", "Re-read this month and the 2 before it."),
+    Turn("neon", SNAPSHOT, "", "List organizations, projects and branches again."),
+    Turn(
+        "forge",
+        "daily",
+        "forge_app_usage",
+        "Re-read this month (until the 5th, the one before it too) and at least the last 7 days, "
+        "after Atlassian's daily refresh at 12:00 UTC.",
+    ),
+)
+
+
+def _load_job(turn: Turn) -> Any:
+    """The raw assets of a turn. Backfill from an asset's page instead: job backfills ignore the
+    backfill policy (dagster #17404) and would make a run per partition."""
     return dg.define_asset_job(
-        f"load_{granularity}" if granularity != SNAPSHOT else "load_names",
-        selection=dg.AssetSelection.assets(*keys),
-        description=f"Ask every vendor for {granularity} usage"
-        if granularity != SNAPSHOT
-        else "Ask every vendor for the names of things",
+        f"load_{turn.name}",
+        selection=dg.AssetSelection.assets(
+            *(raw_key(call.table, turn.granularity) for call in turn.calls)
+        ),
+        description=turn.description,
     )
 
 
-JOBS = {granularity: load_job(granularity) for granularity in (*partitions.GRANULARITIES, SNAPSHOT)}
+JOBS = {turn.name: _load_job(turn) for turn in TURNS}
 BUILD_JOB = dg.define_asset_job(
     "build",
     selection=dg.AssetSelection.assets(models),
@@ -44,62 +99,41 @@ BUILD_JOB = dg.define_asset_job(
 )
 
 
-def trailing_request(granularity: str, now: datetime) -> dg.RunRequest:
+def trailing_request(turn: Turn, now: datetime) -> dg.RunRequest:
     """One run over the trailing partitions: one walk however many they are."""
-    window = partitions.trailing("neon_project_usage", granularity, now)
+    window = partitions.trailing(turn.usage_table, turn.granularity, now)
     first, last = partitions.buckets(window)[0], partitions.buckets(window)[-1]
     return dg.RunRequest(
-        run_key=f"{granularity} {now:%Y-%m-%dT%H:%M}",
+        run_key=f"{turn.name} {now:%Y-%m-%dT%H:%M}",
         tags={
-            RANGE_START: partition_key(granularity, first),
-            RANGE_END: partition_key(granularity, last),
+            RANGE_START: partition_key(turn.granularity, first),
+            RANGE_END: partition_key(turn.granularity, last),
         },
     )
 
 
-def _schedule(granularity: str, cron: str, description: str) -> dg.ScheduleDefinition:
+def _schedule(turn: Turn) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name=f"every_{granularity}" if granularity != SNAPSHOT else "names_daily",
-        job=JOBS[granularity],
-        cron_schedule=cron,
+        name=turn.name,
+        job=JOBS[turn.name],
+        cron_schedule=turn.cron,
         execution_timezone="UTC",
-        description=description,
+        description=turn.description,
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         settings = read_settings()
-        missing = [missing_settings(settings, call) for call in CALLS]
+        missing = [missing_settings(settings, call) for call in turn.calls]
         if all(missing):
             return dg.SkipReason("; ".join(dict.fromkeys(filter(None, missing))))
         now = context.scheduled_execution_time.astimezone(UTC)
-        if granularity == SNAPSHOT:
-            return dg.RunRequest(run_key=f"names {now:%Y-%m-%d}")
-        return trailing_request(granularity, now)
+        if turn.granularity == SNAPSHOT:
+            return dg.RunRequest(run_key=f"{turn.name} {now:%Y-%m-%d}")
+        return trailing_request(turn, now)
 
     return schedule
 
 
-SCHEDULES = [
-    _schedule(
-        "hourly",
-        f"{partitions.TICK_MINUTE} * * * *",
-        "Re-read the open hour and the 6 before it; at 02:20 those of the last 3 days.",
-    ),
-    _schedule(
-        "daily",
-        f"{partitions.TICK_MINUTE} {partitions.DAILY_HOUR} * * *",
-        "Re-read today and the 3 days before it.",
-    ),
-    _schedule(
-        "monthly",
-        f"{partitions.TICK_MINUTE} {partitions.MONTHLY_HOUR} * * *",
-        "Re-read this month and the 2 before it.",
-    ),
-    _schedule(
-        SNAPSHOT,
-        f"{partitions.TICK_MINUTE} {partitions.DAILY_HOUR} * * *",
-        "List organizations, projects and branches again.",
-    ),
-]
+SCHEDULES = [_schedule(turn) for turn in TURNS]
 
 
 @dg.sensor(

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from assets.calls import RAW_TABLES, open_warehouse
+from assets.calls import RAW_TABLES
 from assets.settings import Settings
+from assets.vendors import open_warehouse
 from dbt_like_sql import runner, warehouse
 from pipelines.load import create_raw_tables
 

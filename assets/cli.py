@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ("neon", "neon_legacy")
+SOURCES = ("neon", "neon_legacy", "forge")
 GRAINS = ("hourly", "daily", "monthly")
 
 
@@ -159,9 +159,10 @@ def sandbox(unless_configured: bool, arguments: tuple[str, ...]) -> None:
     `python -m tests.sandbox` (--projects, --orgs, --seed, ...). What they answer goes to a
     warehouse of its own, warehouse/sandbox.duckdb, unless WAREHOUSE is set.
     """
+    from assets.calls import configured
     from assets.settings import read_settings
 
-    if unless_configured and read_settings().neon_missing is None:
+    if unless_configured and configured(read_settings()):
         sys.exit(subprocess.call(list(arguments)))  # noqa: S603  # the caller's own command
     environment = {"WAREHOUSE": str(Path("warehouse") / "sandbox.duckdb"), **os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from assets import partitions
-from assets.calls import SNAPSHOT, Call
+from assets.vendors import SNAPSHOT, Call
 from pipelines.load import Connection, Window, create_raw_tables, next_bucket
 
 # scope -> start of bucket -> when it was last asked
@@ -19,21 +19,35 @@ def due_window(
     now: datetime,
     scopes: Iterable[str] = (),
 ) -> Window | None:
-    """The window to ask for now, or None when nothing is due before the next tick.
+    """The window to ask for now, or None when nothing is due before the next tick."""
+    if is_retired(connection, call, now):
+        return None
+    due = due_starts(connection, call, granularity, now, scopes)
+    starts = [start for of_scope in due.values() for start in of_scope]
+    until = partitions.open_end(granularity, now)
+    return Window(granularity, min(starts), until) if starts else None
+
+
+def due_starts(
+    connection: Connection,
+    call: Call,
+    granularity: str,
+    now: datetime,
+    scopes: Iterable[str] = (),
+) -> dict[str, list[datetime]]:
+    """The buckets to ask for now, by scope (no scopes: those that were asked before).
 
     Due are, of the buckets within the vendor's reach: those never asked; those that were still
     open when asked; and the trailing ones that the vendor may revise, each once a tick.
     """
-    if is_retired(connection, call, now):
-        return None
-    tick = partitions.last_tick(granularity, now)
+    tick = partitions.last_tick(call.table, granularity, now)
     reach = partitions.everything_in_reach(call.table, granularity, now)
     wanted = [start for start in partitions.buckets(reach) if start <= tick]
-    held = _held(connection, call, granularity, reach.since)
+    held = held_since(connection, call.table, granularity, reach.since)
     trailing_since = partitions.trailing(call.table, granularity, now).since
     # hours are read again once a day as far back as days are (partitions.trailing)
     daily_tick, daily_since = (
-        partitions.last_tick("daily", now),
+        partitions.last_tick(call.table, "daily", now),
         partitions.trailing(call.table, "daily", now).since,
     )
 
@@ -43,13 +57,10 @@ def due_window(
         may_differ = start >= trailing_since or _was_open(asked_at, start, call, granularity)
         return may_differ and asked_at < tick
 
-    starts = [
-        start
+    return {
+        scope: [start for start in wanted if is_due(start, held[scope].get(start))]
         for scope in (set(scopes) or set(held) or {"nothing asked yet"})
-        for start in wanted
-        if is_due(start, held[scope].get(start))
-    ]
-    return Window(granularity, min(starts), reach.until) if starts else None
+    }
 
 
 def _was_open(asked_at: datetime, start: datetime, call: Call, granularity: str) -> bool:
@@ -65,7 +76,7 @@ def is_retired(connection: Connection, call: Call, now: datetime) -> bool:
         " order by asked_at desc limit 1",
         [call.table],
     ).fetchone()
-    return bool(latest and not latest[0] and latest[1] >= partitions.last_tick("daily", now))
+    return bool(latest and not latest[0] and latest[1] >= partitions.last_daily_tick(now))
 
 
 def snapshot_is_due(connection: Connection, call: Call, now: datetime) -> bool:
@@ -75,17 +86,19 @@ def snapshot_is_due(connection: Connection, call: Call, now: datetime) -> bool:
         "select max(asked_at) from raw.loads where resource = ? and granularity = ?",
         [call.table, SNAPSHOT],
     ).fetchone() or (None,)
-    return asked_at is None or asked_at < partitions.last_tick("daily", now)
+    return asked_at is None or asked_at < partitions.last_daily_tick(now)
 
 
-def _held(connection: Connection, call: Call, granularity: str, since: datetime) -> Held:
+def held_since(connection: Connection, table: str, granularity: str, since: datetime) -> Held:
+    """The buckets of raw.<table> that complete receipts cover, and when each was last asked."""
+    create_raw_tables(connection, {})
     receipts = connection.execute(
         """
         select scope, window_start, window_end, asked_at from raw.loads
         where resource = ? and granularity = ? and complete and window_end > ?
         order by asked_at
         """,
-        [call.table, granularity, since],
+        [table, granularity, since],
     ).fetchall()
     held: Held = defaultdict(dict)
     for scope, since, until, asked_at in receipts:

@@ -1,13 +1,13 @@
 """Loads and builds as the terminal runs them: what is due, or a window, source by source."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from assets import building, partitions
-from assets.calls import CALLS, SNAPSHOT, Call, Vendors, land, missing_settings, open_warehouse
+from assets import asking_forge, building, calls, partitions
 from assets.due import due_window, snapshot_is_due
 from assets.settings import Settings
+from assets.vendors import SNAPSHOT, Call, Vendors, land_pieces, open_warehouse
 from dbt_like_sql import models, runner
 from dbt_like_sql.runner import CheckFailedError
 from pipelines.http import VendorError
@@ -21,7 +21,7 @@ class Show(Protocol):
     """Where progress and results are shown (assets/report.py)."""
 
     def asking(self, call: Call, window: Window | None) -> Any:
-        """A context within which one call is under way."""
+        """A context within which one call is under way; it gives a place to show its pieces."""
 
     def asked(self, row: dict[str, Any]) -> None:
         """One call is done."""
@@ -40,9 +40,9 @@ def load_due(
     now = datetime.now(UTC)
 
     def choose(connection: Connection, call: Call, grain: str) -> Window | None:
-        return due_window(connection, call, grain, now, settings.neon_org_ids)
+        return due_window(connection, call, grain, now, calls.known_scopes(settings, call))
 
-    return _load(settings, show, sources, grains, choose, names=True)
+    return _load(settings, show, _due(sources, grains), choose, only_due=True)
 
 
 def load_window(
@@ -57,53 +57,88 @@ def load_window(
     now = datetime.now(UTC)
 
     def choose(_: Connection, call: Call, grain: str) -> Window | None:
-        window = Window(grain, partitions.floor(since, grain), until)
+        window = Window(call.receipts_at(grain), partitions.floor(since, grain), until)
         reach = partitions.clip_to_reach(call.table, window, now)
         if reach is None or reach.since > window.since:
             show.say(partitions.out_of_reach(call.table, grain, window.since))
         return reach
 
-    return _load(settings, show, sources, grains, choose, names=False)
+    return _load(settings, show, _of_grains(sources, grains), choose, only_due=False)
+
+
+def _due(sources: Iterable[str], grains: Iterable[str]) -> list[tuple[Call, str]]:
+    """The calls of these sources that fall due at these granularities, and the names of things."""
+    wanted = {*grains, SNAPSHOT}
+    return [
+        (call, grain)
+        for call in calls.CALLS
+        if call.source in sources
+        for grain in call.granularities
+        if grain in wanted and grain not in call.only_backfilled
+    ]
+
+
+def _of_grains(sources: Iterable[str], grains: Iterable[str]) -> list[tuple[Call, str]]:
+    """The calls of these sources at these granularities; the same receipts are not asked twice."""
+    wanted = set(grains)
+    return [
+        (call, grain)
+        for call in calls.CALLS
+        if call.source in sources
+        for grain in call.granularities
+        if grain in wanted
+        and not (grain in call.only_backfilled and call.granularities[0] in wanted)
+    ]
 
 
 def _load(
     settings: Settings,
     show: Show,
-    sources: Iterable[str],
-    grains: Iterable[str],
+    wanted: list[tuple[Call, str]],
     choose: Choose,
-    names: bool,
+    only_due: bool,
 ) -> dict[str, Any]:
-    result: dict[str, Any] = {"asked": [], "skipped": [], "failures": [], "refused": False}
+    result: dict[str, Any] = {"asked": [], "skipped": [], "failures": [], "refused": set()}
     with Vendors(settings) as vendors:
-        for call, grain in _wanted(sources, grains, names):
-            missing = missing_settings(settings, call)
-            if missing:
-                skipped = {"source": call.source, "why": missing}
-                result["skipped"] += [] if skipped in result["skipped"] else [skipped]
-                continue
-            _load_one(vendors, show, call, grain, choose, result)
-            if result["refused"]:  # a key that is not valid is not tried call by call
-                break
+        askable = [(call, grain) for call, grain in wanted if _can_ask(settings, call, result)]
+        _say_forecast(vendors, show, askable, choose, only_due)
+        for call, grain in askable:
+            if call.source not in result["refused"]:  # a key that is not valid is not tried again
+                _load_one(vendors, show, call, grain, choose, only_due, result)
         result["requests"] = vendors.requests_sent
         result["rate_limited"] = vendors.rate_limited
+    result["refused"] = sorted(result["refused"])
     _say_outcome(show, result)
     return result
 
 
-def _wanted(
-    sources: Iterable[str], grains: Iterable[str], names: bool
-) -> Iterator[tuple[Call, str]]:
-    for call in CALLS:
-        if call.source in sources:
-            for grain in call.granularities:
-                if grain in grains or (names and grain == SNAPSHOT):
-                    yield call, grain
+def _can_ask(settings: Settings, call: Call, result: dict[str, Any]) -> bool:
+    missing = calls.missing_settings(settings, call)
+    skipped = {"source": call.source, "why": missing}
+    if missing and skipped not in result["skipped"]:
+        result["skipped"].append(skipped)
+    return missing is None and calls.is_wanted(settings, call)
+
+
+def _say_forecast(
+    vendors: Vendors, show: Show, askable: list[tuple[Call, str]], choose: Choose, only_due: bool
+) -> None:
+    """Forge's budget makes a load take minutes or hours: say so before it starts."""
+    count = 0
+    for call, grain in askable:
+        if call in asking_forge.CALLS:
+            with open_warehouse(vendors.settings) as connection:
+                window = choose(connection, call, grain)
+            count += len(calls.pieces(vendors, call, window, only_due)) if window else 0
+    if count:
+        show.say(asking_forge.forecast(vendors.settings, count))
 
 
 def _say_outcome(show: Show, result: dict[str, Any]) -> None:
-    for why in dict.fromkeys(skipped["why"] for skipped in result["skipped"]):
-        show.say(f"neon is skipped: {why}. To look around: meterhouse sandbox -- meterhouse run")
+    for skipped in {row["why"]: row for row in result["skipped"]}.values():
+        show.say(f"{skipped['source']} is skipped: {skipped['why']}.")
+    if result["skipped"] and not result["asked"]:
+        show.say("To look around without an account: meterhouse sandbox -- meterhouse run")
     if result["asked"]:
         rows = sum(row["rows"] for row in result["asked"])
         limited = f", {result['rate_limited']} answered 429" if result["rate_limited"] else ""
@@ -113,7 +148,13 @@ def _say_outcome(show: Show, result: dict[str, Any]) -> None:
 
 
 def _load_one(
-    vendors: Vendors, show: Show, call: Call, grain: str, choose: Choose, result: dict[str, Any]
+    vendors: Vendors,
+    show: Show,
+    call: Call,
+    grain: str,
+    choose: Choose,
+    only_due: bool,
+    result: dict[str, Any],
 ) -> None:
     with open_warehouse(vendors.settings) as connection:
         if grain == SNAPSHOT:
@@ -128,18 +169,21 @@ def _load_one(
     if window:
         row |= {"since": window.since, "until": window.until}
     try:
-        with show.asking(call, window):
-            landing = land(vendors, call, window)
+        with show.asking(call, window) as shown:
+            pieces = calls.pieces(vendors, call, window, only_due)
+            landing = land_pieces(vendors.settings, call, pieces, shown(len(pieces)))
     except VendorError as error:
         failures, notes, rows, scopes = [error], [], 0, []
     else:
         failures, notes, rows = landing.failures, landing.notes, landing.rows
-        scopes = [receipt.scope for receipt in landing.receipts]
+        scopes = sorted({receipt.scope for receipt in landing.receipts})
+        notes += [] if pieces else ["nothing to ask: all of it was asked since the last tick"]
     row |= {"requests": vendors.requests_sent - before, "rows": rows, "scopes": scopes}
-    row |= {"notes": notes, "failed": [str(failure) for failure in failures]}
+    row |= {"notes": notes, "failed": list(dict.fromkeys(map(str, failures)))}
     result["asked"].append(row)
-    result["failures"] += row["failed"]
-    result["refused"] = any(failure.status == 401 for failure in failures)
+    result["failures"] += [text for text in row["failed"] if text not in result["failures"]]
+    if any(failure.status == 401 for failure in failures):
+        result["refused"].add(call.source)
     show.asked(row)
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import dagster as dg
 
 from assets.building import build
-from assets.calls import CALLS, open_warehouse
+from assets.calls import CALLS
 from assets.raw import OWNERS, raw_key
 from assets.settings import read_settings
+from assets.vendors import open_warehouse
 from dbt_like_sql import warehouse
 from dbt_like_sql.checks import CheckFailedError, CheckResult
 from dbt_like_sql.lineage import column_documentation, column_lineage

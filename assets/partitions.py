@@ -15,16 +15,22 @@ from pipelines.load import Window, next_bucket
 GRANULARITIES = ("hourly", "daily", "monthly")
 # requests under way while the vendor's clock passes a boundary must not fall out of reach
 REACH_MARGIN = timedelta(minutes=1)
-# when a granularity is due again: at :20 every hour; at 02:20 and 03:20 UTC every day
-TICK_MINUTE, DAILY_HOUR, MONTHLY_HOUR = 20, 2, 3
+# when a granularity is due again: at :20 every hour; at :20 of its tick_hour, UTC, every day
+TICK_MINUTE, DAILY_HOUR = 20, 2
 
 
 @dataclass(frozen=True)
 class Retention:
-    """How long a vendor keeps one resource at one granularity, and how much is read again."""
+    """How long a vendor keeps one resource at one granularity, and how much is read again.
+
+    `beyond_reach`: what it does when asked for more: refused, or unknown (perhaps nothing).
+    """
 
     kept: timedelta
+    beyond_reach: str
     reread_count: int
+    reread_month_until_day: int
+    tick_hour: int
     settles: timedelta
 
 
@@ -37,7 +43,10 @@ def retention(resource: str, granularity: str) -> Retention:
             if (row["resource"], row["granularity"]) == (resource, granularity):
                 return Retention(
                     timedelta(hours=int(row["kept_hours"])),
+                    row["beyond_reach"],
                     int(row["reread_count"]),
+                    int(row["reread_month_until_day"] or 0),
+                    int(row["tick_hour"] or 0),
                     timedelta(minutes=int(row["settles_minutes"])),
                 )
     raise KeyError(f"seeds/retention.csv has no row for {resource}, {granularity}")
@@ -81,22 +90,29 @@ def open_end(granularity: str, now: datetime) -> datetime:
 def trailing(resource: str, granularity: str, now: datetime) -> Window:
     """The open bucket and those before it that a vendor may still revise.
 
+    Where it revises by calendar month, the whole open month, and that before it for some days.
     Once a day hours are read again as far back as days are: where hours serve a day, a correction
     seen in its daily row alone would not reach the facts. A walk costs the same however wide.
     """
+    rules = retention(resource, granularity)
     since = floor(now, granularity)
-    for _ in range(retention(resource, granularity).reread_count):
+    for _ in range(rules.reread_count):
         since = floor(since - timedelta(microseconds=1), granularity)
+    if rules.reread_month_until_day:
+        month_start = floor(now, "monthly")
+        if now.day <= rules.reread_month_until_day:
+            month_start = floor(month_start - timedelta(microseconds=1), "monthly")
+        since = min(since, month_start)
     if granularity == "hourly" and now.hour == DAILY_HOUR:
         since = trailing(resource, "daily", now).since
     return Window(granularity, since, open_end(granularity, now))
 
 
 def clip_to_reach(resource: str, window: Window, now: datetime) -> Window | None:
-    """The part of the window that the vendor still answers for, up to the open bucket."""
-    since = max(
-        floor(window.since, window.granularity), earliest(resource, window.granularity, now)
-    )
+    """The part of the window that the vendor may still answer for, up to the open bucket."""
+    since = floor(window.since, window.granularity)
+    if retention(resource, window.granularity).beyond_reach == "refused":
+        since = max(since, earliest(resource, window.granularity, now))
     until = min(window.until, open_end(window.granularity, now))
     return Window(window.granularity, since, until) if since < until else None
 
@@ -115,8 +131,18 @@ def out_of_reach(resource: str, granularity: str, asked_since: datetime) -> str:
     )
 
 
-def last_tick(granularity: str, now: datetime) -> datetime:
-    """When this granularity last became due: the instants at which the schedules run."""
-    hours = {"hourly": 0, "daily": DAILY_HOUR, "monthly": MONTHLY_HOUR}[granularity]
-    offset = timedelta(hours=hours, minutes=TICK_MINUTE)
-    return floor(now - offset, "hourly" if granularity == "hourly" else "daily") + offset
+def last_tick(resource: str, granularity: str, now: datetime) -> datetime:
+    """When this granularity of a resource last became due: the instants of its schedule."""
+    if granularity == "hourly":
+        return _last(now, "hourly", 0)
+    return _last(now, "daily", retention(resource, granularity).tick_hour)
+
+
+def last_daily_tick(now: datetime) -> datetime:
+    """When names, and what is asked once a day, last became due."""
+    return _last(now, "daily", DAILY_HOUR)
+
+
+def _last(now: datetime, every: str, hour: int) -> datetime:
+    offset = timedelta(hours=hour, minutes=TICK_MINUTE)
+    return floor(now - offset, every) + offset

@@ -11,11 +11,12 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from assets import partitions
-from assets.calls import CALLS, RAW_TABLES, SNAPSHOT, Call, Vendors, land, missing_settings
-from assets.calls import open_warehouse as open_for_writing
+from assets import asking_forge, partitions
+from assets.calls import CALLS, is_wanted, landed_buckets, missing_settings, pieces
 from assets.due import is_retired
 from assets.settings import read_settings
+from assets.vendors import SNAPSHOT, Call, Vendors, land_pieces
+from assets.vendors import open_warehouse as open_for_writing
 from pipelines import load
 from pipelines.http import VendorError
 from pipelines.load import Landing, Window
@@ -76,7 +77,7 @@ def raw_asset(call: Call, granularity: str) -> dg.AssetsDefinition:
         output_required=False,
         metadata={
             "dagster/table_name": f"raw.{call.table}",
-            "dagster/column_schema": _column_schema(RAW_TABLES[call.table]),
+            "dagster/column_schema": _column_schema(call.schema),
             "vendor call": call.request,
         },
     )
@@ -86,6 +87,8 @@ def raw_asset(call: Call, granularity: str) -> dg.AssetsDefinition:
         missing = missing_settings(vendors.settings, call)
         if missing:
             context.log.warning(f"{call.source} is skipped: {missing}")
+        elif not is_wanted(vendors.settings, call):
+            context.log.info("The settings do not ask for this one.")
         elif partitioned:
             yield from _land_partitions(context, vendors, call, granularity)
         else:
@@ -102,14 +105,17 @@ def _land(
     """Land one window; a scope that failed fails the asset after the others have landed."""
     before = vendors.requests_sent
     try:
-        landing = land(vendors, call, window)
+        todo = pieces(vendors, call, window)
+        if call in asking_forge.CALLS:
+            context.log.info(asking_forge.forecast(vendors.settings, len(todo)))
+        landing = land_pieces(vendors.settings, call, todo)
     except VendorError as error:  # nothing can be asked: the organizations could not be listed
         raise dg.Failure(str(error)) from None
     for note in landing.notes:
         context.log.warning(note)
     if landing.failures:
-        landed = ", ".join(receipt.scope for receipt in landing.receipts) or "none"
-        reasons = "\n".join(str(failure) for failure in landing.failures)
+        landed = ", ".join(_scopes(landing)) or "none"
+        reasons = "\n".join(dict.fromkeys(str(failure) for failure in landing.failures))
         raise dg.Failure(f"{reasons}\nScopes that landed in this run: {landed}.")
     return landing, vendors.requests_sent - before
 
@@ -120,20 +126,24 @@ def _land_partitions(
     """One walk for all partitions of the run; those out of reach are said so, and stay empty."""
     now = datetime.now(UTC)
     asked = context.partition_time_window
-    window = Window(granularity, asked.start.astimezone(UTC), asked.end.astimezone(UTC))
-    reach = partitions.clip_to_reach(call.table, window, now)
+    since, until = asked.start.astimezone(UTC), asked.end.astimezone(UTC)
+    reach = partitions.clip_to_reach(
+        call.table, Window(call.receipts_at(granularity), since, until), now
+    )
+    window = Window(granularity, since, until)
     _say_out_of_reach(context, call, window, reach)
     if reach is None or _known_as_retired(context, vendors, call, now):
         return
     landing, requests = _land(context, vendors, call, reach)
-    if not any(receipt.complete for receipt in landing.receipts):
-        return
-    # a scope whose oldest bucket aged out on the way has a shorter window
-    covered = max(receipt.window.since for receipt in landing.receipts if receipt.window)
     rows, metadata = _rows_by_bucket(vendors, landing), _metadata(vendors, landing, requests)
-    landed = [start for start in partitions.buckets(reach) if start >= covered]
-    by_key = {partition_key(granularity, start): rows.get(start, 0) for start in landed}
-    if landed == partitions.buckets(window):
+    with open_for_writing(vendors.settings) as connection:
+        held = set(landed_buckets(connection, vendors.settings, call, reach, landing))
+    by_key: dict[str, int] = {}
+    for start in partitions.buckets(window):
+        within = partitions.buckets(_within(reach, start, granularity))
+        if within and held.issuperset(within):
+            by_key[partition_key(granularity, start)] = sum(rows.get(s, 0) for s in within)
+    if len(by_key) == len(partitions.buckets(window)):
         for key, count in by_key.items():
             context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=key)
         yield dg.MaterializeResult(metadata=metadata)
@@ -144,6 +154,16 @@ def _land_partitions(
         context.log_event(
             dg.AssetMaterialization(context.asset_key, partition=key, metadata=counted)
         )
+
+
+def _within(reach: Window, start: datetime, granularity: str) -> Window:
+    """The part of a partition that was asked for, in the buckets of the receipts."""
+    end = load.next_bucket(start, granularity)
+    return Window(reach.granularity, max(start, reach.since), min(end, reach.until))
+
+
+def _scopes(landing: Landing) -> list[str]:
+    return sorted({receipt.scope for receipt in landing.receipts})
 
 
 def _known_as_retired(
@@ -201,7 +221,7 @@ def _metadata(vendors: Vendors, landing: Landing, requests: int) -> dict[str, An
         "rows landed": landing.rows,
         "requests sent": requests,
         "pages": sum(receipt.pages for receipt in landing.receipts),
-        "scopes": ", ".join(receipt.scope for receipt in landing.receipts),
+        "scopes": ", ".join(_scopes(landing)),
         "load id": landing.load_id,
     }
 

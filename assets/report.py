@@ -1,19 +1,31 @@
 """What the terminal shows: tables for people, plain lines elsewhere, nothing for --json."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
-from assets.calls import Call
 from assets.settings import Settings
+from assets.vendors import Call
 from dbt_like_sql import warehouse
 from dbt_like_sql.runner import BuildReport
-from pipelines.load import Connection, Window
+from pipelines.load import Connection, Piece, Window
 
+# given how many pieces there are, what to call after each
+ShowPieces = Callable[[int], Callable[[Piece], None]]
+LINE_EVERY_SECONDS = 60.0
 PROJECTS_SHOWN = 12
 FAMILIES = ("compute", "storage", "transfer", "operations")
 _FACTS = " union all ".join(f"select * from marts.fct_{family}" for family in FAMILIES)  # noqa: S608
@@ -48,14 +60,37 @@ class Report:
         self.console.print(text, markup=False)
 
     @contextmanager
-    def asking(self, call: Call, window: Window | None) -> Iterator[None]:
-        """A spinner on a terminal while a call is under way."""
+    def asking(self, call: Call, window: Window | None) -> Iterator[ShowPieces]:
+        """Progress while a call is under way: a bar on a terminal, elsewhere a line a minute."""
         text = f"asking {call.request}" + (f", {window}" if window else "")
-        if self.console.is_terminal and not self._silent:
-            with self.console.status(text):
-                yield
-        else:
-            yield
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=12),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        on_terminal = self.console.is_terminal and not self._silent
+        with Progress(
+            *columns, console=self.console, transient=True, disable=not on_terminal
+        ) as progress:
+            task = progress.add_task(text, total=None)
+
+            def shown(total: int) -> Callable[[Piece], None]:
+                progress.update(task, total=total)
+                said_at, count = time.monotonic(), 0
+
+                def done(_: Piece) -> None:
+                    nonlocal said_at, count
+                    count += 1
+                    progress.advance(task)
+                    if not on_terminal and time.monotonic() - said_at > LINE_EVERY_SECONDS:
+                        said_at = time.monotonic()
+                        self.say(f"  {text}: {count} of {total} done")
+
+                return done
+
+            yield shown
 
     def asked(self, row: dict[str, Any]) -> None:
         """One call is done: what was asked, how many requests, what landed."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from pipelines import neon
+from pipelines import forge, neon
 
 
 class SettingsError(ValueError):
@@ -23,17 +23,19 @@ class Settings:
     neon_org_ids: tuple[str, ...]
     neon_base_url: str
     neon_requests_per_minute: int
+    atlassian_email: str | None
+    atlassian_api_token: str | None
+    atlassian_graphql_url: str
+    forge_app_ids: tuple[str, ...]
+    forge_experimental_api: str
+    forge_requests_per_minute: int
+    forge_sites_by_environment: bool
     state_dir: Path
 
     @property
     def is_sandbox(self) -> bool:
-        """Whether Neon is the stand-in of tests/sandbox."""
+        """Whether the vendors are the stand-ins of tests/sandbox."""
         return self.neon_base_url.startswith("http://127.0.0.1:")
-
-    @property
-    def neon_missing(self) -> str | None:
-        """Why Neon is skipped, or None when it can be asked."""
-        return None if self.neon_api_key else "NEON_API_KEY is not set"
 
 
 # name, default, what it is: the README's table is compared with this one by a test
@@ -43,6 +45,13 @@ DOCUMENTED = (
     ("NEON_ORG_IDS", "", "comma-separated; none: every organization that the key sees"),
     ("NEON_BASE_URL", neon.BASE_URL, "where Neon's API is"),
     ("NEON_REQUESTS_PER_MINUTE", "45", "consumption requests; an account has about 50"),
+    ("ATLASSIAN_EMAIL", "", "Forge is asked only when this, the token and app ids are set"),
+    ("ATLASSIAN_API_TOKEN", "", "of the account that owns the apps"),
+    ("ATLASSIAN_GRAPHQL_URL", forge.GATEWAY_URL, "where Atlassian's GraphQL gateway is"),
+    ("FORGE_APP_IDS", "", "comma-separated, each a UUID or an ARI"),
+    ("FORGE_EXPERIMENTAL_API", forge.EXPERIMENTAL_API, "the `X-ExperimentalAPI` header"),
+    ("FORGE_REQUESTS_PER_MINUTE", "5", "requests; Atlassian allows 5"),
+    ("FORGE_SITES_BY_ENVIRONMENT", "no", "yes: ask for sites within each environment too"),
 )
 _DEFAULTS = {name: default for name, default, _ in DOCUMENTED}
 
@@ -58,15 +67,31 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
     # request budgets are the machine's, not the warehouse's: XDG base directory specification
     state_home = Path(environment.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
-    org_ids = (part.strip() for part in value("NEON_ORG_IDS").split(","))
+
+    def listed(name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in value(name).split(",") if part.strip())
+
     return Settings(
         warehouse=Path(value("WAREHOUSE")).expanduser(),
         neon_api_key=value("NEON_API_KEY") or None,
-        neon_org_ids=tuple(org_id for org_id in org_ids if org_id),
+        neon_org_ids=listed("NEON_ORG_IDS"),
         neon_base_url=value("NEON_BASE_URL").rstrip("/"),
         neon_requests_per_minute=_positive("NEON_REQUESTS_PER_MINUTE", value),
+        atlassian_email=value("ATLASSIAN_EMAIL") or None,
+        atlassian_api_token=value("ATLASSIAN_API_TOKEN") or None,
+        atlassian_graphql_url=value("ATLASSIAN_GRAPHQL_URL"),
+        forge_app_ids=listed("FORGE_APP_IDS"),
+        forge_experimental_api=value("FORGE_EXPERIMENTAL_API"),
+        forge_requests_per_minute=_positive("FORGE_REQUESTS_PER_MINUTE", value),
+        forge_sites_by_environment=_yes("FORGE_SITES_BY_ENVIRONMENT", value),
         state_dir=state_home / "meterhouse",
     )
+
+
+def _yes(name: str, value: Callable[[str], str]) -> bool:
+    if value(name).lower() not in ("yes", "no"):
+        raise SettingsError(f"{name} is {value(name)!r}: it has to be yes or no")
+    return value(name).lower() == "yes"
 
 
 def _positive(name: str, value: Callable[[str], str]) -> int:

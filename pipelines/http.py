@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +87,15 @@ class _Metered(httpx.BaseTransport):
     """Innermost: every try, retries included, spends from the budget and is counted."""
 
     def __init__(
-        self, budget_for: Callable[[httpx.Request], Budget], count: Callable[[int], None]
+        self,
+        budget_for: Callable[[httpx.Request], Budget],
+        count: Callable[[int], None],
+        status_of: Callable[[httpx.Response], int],
     ) -> None:
         self._inner = httpx.HTTPTransport()
         self._budget_for = budget_for
         self._count = count
+        self._status_of = status_of
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._budget_for(request).take()
@@ -100,6 +105,7 @@ class _Metered(httpx.BaseTransport):
         except httpx.HTTPError:
             self._count(0)
             raise
+        response.status_code = self._status_of(response)
         self._count(response.status_code)
         return response
 
@@ -111,7 +117,8 @@ class Client:
     """Asks one vendor over HTTP. Threads may share it.
 
     `explain(status, message)` is the vendor module's advice for a 4xx; `secrets` are struck from
-    every error text, should a vendor echo them.
+    every error text, should a vendor echo them. `status_of` is for a vendor that says "too many
+    requests" inside a 200: the status that an answer really has.
     """
 
     def __init__(
@@ -123,6 +130,7 @@ class Client:
         budget_for: Callable[[httpx.Request], Budget],
         explain: Callable[[int, str], str],
         backoff_seconds: float = 1.0,
+        status_of: Callable[[httpx.Response], int] = attrgetter("status_code"),
     ) -> None:
         self.vendor = vendor
         self.requests_sent = 0
@@ -132,6 +140,7 @@ class Client:
         self._counter = threading.Lock()
         retry = _Retry(
             total=TRIES - 1,
+            allowed_methods=("GET", "POST"),  # questions all: nothing here changes anything
             status_forcelist=RETRIED_STATUSES,
             backoff_factor=backoff_seconds,
             backoff_jitter=0.5,
@@ -141,7 +150,9 @@ class Client:
             base_url=base_url,
             headers={"Accept": "application/json", "User-Agent": "meterhouse", **headers},
             timeout=httpx.Timeout(60, connect=10),
-            transport=RetryTransport(transport=_Metered(budget_for, self._count), retry=retry),
+            transport=RetryTransport(
+                transport=_Metered(budget_for, self._count, status_of), retry=retry
+            ),
         )
 
     def _count(self, status: int) -> None:
@@ -151,8 +162,15 @@ class Client:
 
     def get(self, path: str, params: dict[str, Any], about: str) -> bytes:
         """The body of a 200 answer to GET `path`; anything else is a VendorError about `about`."""
+        return self._send("GET", path, about, params=params)
+
+    def post(self, url: str, body: dict[str, Any], about: str) -> bytes:
+        """The same for a POST of JSON, which here is a question all the same (GraphQL)."""
+        return self._send("POST", url, about, json=body)
+
+    def _send(self, method: str, path: str, about: str, **content: Any) -> bytes:
         try:
-            response = self._http.get(path, params=params)
+            response = self._http.request(method, path, **content)
         except httpx.HTTPError as error:
             raise self.error(
                 about,
@@ -192,9 +210,12 @@ class Client:
 
 
 def _vendor_message(response: httpx.Response, text: str) -> str:
+    """What the vendor says: `message`, also within `error` (REST) or `errors` (GraphQL)."""
     try:
-        message = response.json()["message"]
-    except (ValueError, KeyError, TypeError):
+        body = response.json()
+        first = (body.get("errors") or [None])[0] or body.get("error") or body
+        message = first["message"]
+    except (AttributeError, ValueError, KeyError, TypeError):
         message = text[:120].strip() or "(empty answer)"
     return str(message).rstrip(".")
 

@@ -1,13 +1,16 @@
 """One source, one window -> raw.*, and then a receipt per scope in raw.loads.
 
 raw.* only ever grows. A receipt is written last, under the same lock as the rows, so rows without
-a receipt (a walk that broke, a process that was killed) count for nothing.
+a receipt (a walk that broke, a process that was killed) count for nothing. A long load lands as it
+goes: what was killed goes on after the last receipt.
 """
 
 import shutil
 import tempfile
+import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +20,9 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.http import VendorError
+
+# an interruption costs at most what was asked for this long; landing costs half a second
+LAND_EVERY_SECONDS = 20.0
 
 Connection = duckdb.DuckDBPyConnection
 OpenWarehouse = Callable[[], AbstractContextManager[Connection]]
@@ -45,6 +51,14 @@ class OutOfReachError(VendorError):
 
 class PartialAnswerError(VendorError):
     """The vendor said that its answer leaves something out; what it did say is worth keeping."""
+
+
+class UnknownBeforeError(VendorError):
+    """The answer counts for `window` only (None: for nothing): what was before is not known."""
+
+    def __init__(self, message: str, window: "Window | None") -> None:
+        super().__init__(message)
+        self.window = window
 
 
 class RetiredError(VendorError):
@@ -111,33 +125,47 @@ class Landing:
 Ask = Callable[[Any], Iterator[pa.Table]]
 
 
+@dataclass(frozen=True)
+class Piece:
+    """One scope over one window (None: a snapshot), how to ask for it, and its receipt."""
+
+    scope: str
+    window: Window | None
+    ask: Ask
+
+
 def load(
     open_warehouse: OpenWarehouse,
     source: str,
     table: str,
     schema: pa.Schema,
-    scopes: Mapping[str, Ask],
-    window: Window | None,
+    pieces: Iterable[Piece],
+    done: Callable[[Piece], None] = lambda piece: None,
 ) -> Landing:
-    """Ask for every scope, append the answers to raw.<table>, write the receipts.
+    """Ask for every piece, append the answers to raw.<table>, write the receipts.
 
-    Extracting and normalizing hold no lock; only the short load into DuckDB does. A scope that
-    fails is reported in `Landing.failures` and leaves no receipt; the others land.
+    Extracting and normalizing hold no lock; only the short load into DuckDB does. A piece that
+    fails is reported in `Landing.failures` and leaves no receipt; the others land. `done` is
+    called after each.
     """
     landing = Landing(f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{uuid.uuid4().hex[:8]}", table)
-    folder = tempfile.mkdtemp(prefix="meterhouse-dlt-")
-    try:
-        pipeline = _pipeline(folder)
-        pipeline.extract(_resource(landing, table, scopes, window), loader_file_format="parquet")
-        pipeline.normalize()
-        if landing.receipts:
-            with open_warehouse() as connection:
-                create_raw_tables(connection, {table: schema})
-                if landing.rows:
-                    pipeline.load(credentials=connection).raise_on_failed_jobs()
-                _write_receipts(connection, source, landing)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    waiting = deque(pieces)
+    while waiting:
+        folder, receipts_before = tempfile.mkdtemp(prefix="meterhouse-dlt-"), len(landing.receipts)
+        try:
+            pipeline = _pipeline(folder)
+            resource = _resource(landing, table, waiting, done)
+            pipeline.extract(resource, loader_file_format="parquet")
+            pipeline.normalize()
+            receipts = landing.receipts[receipts_before:]
+            if receipts:
+                with open_warehouse() as connection:
+                    create_raw_tables(connection, {table: schema})
+                    if any(receipt.rows for receipt in receipts):
+                        pipeline.load(credentials=connection).raise_on_failed_jobs()
+                    _write_receipts(connection, source, landing, receipts)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     return landing
 
 
@@ -158,24 +186,27 @@ def _pipeline(folder: str) -> Any:
 
 
 def _resource(
-    landing: Landing, table: str, scopes: Mapping[str, Ask], window: Window | None
+    landing: Landing, table: str, waiting: deque[Piece], done: Callable[[Piece], None]
 ) -> Any:
+    """The pages of the pieces in turn, until it is time to land."""
     import dlt
 
     def pages() -> Iterator[pa.Table]:
-        for scope, ask in scopes.items():
-            yield from _pages_of(landing, scope, ask, window)
+        started = time.monotonic()
+        while waiting and time.monotonic() - started < LAND_EVERY_SECONDS:
+            piece = waiting.popleft()
+            yield from _pages_of(landing, piece)
+            done(piece)
 
     return dlt.resource(pages, name=table, write_disposition="append")
 
 
-def _pages_of(
-    landing: Landing, scope: str, ask: Ask, window: Window | None, retried_after: int = 0
-) -> Iterator[pa.Table]:
-    """The pages of one scope, and its receipt after the last one."""
+def _pages_of(landing: Landing, piece: Piece, retried_after: int = 0) -> Iterator[pa.Table]:
+    """The pages of one piece, and its receipt after the last one."""
     asked_at, rows, number, complete = datetime.now(UTC), 0, retried_after, True
+    window = piece.window
     try:
-        for number, page in enumerate(ask(window), start=retried_after + 1):
+        for number, page in enumerate(piece.ask(window), start=retried_after + 1):
             rows += len(page)
             if len(page):
                 yield _stamped(page, landing.load_id, number)
@@ -185,21 +216,28 @@ def _pages_of(
         if shorter is None or shorter.since >= shorter.until or retried_after:
             landing.failures.append(error)
         else:
-            yield from _pages_of(landing, scope, ask, shorter, retried_after=number + 1)
+            retry = replace(piece, window=shorter)
+            yield from _pages_of(landing, retry, retried_after=number + 1)
         return
     except PartialAnswerError as partial:
         landing.notes.append(str(partial))
         complete = False
+    except UnknownBeforeError as unknown:
+        landing.notes.append(str(unknown))
+        if unknown.window is None:
+            return
+        window = unknown.window
     except RetiredError as retired:
         landing.notes.append(str(retired))
         complete = False  # asked, and known to have no answer: not asked again at every turn
     except pa.ArrowInvalid as error:
-        landing.failures.append(VendorError(f"{landing.table} of {scope}, {window}: {error}"))
+        about = f"{landing.table} of {piece.scope}, {window}"
+        landing.failures.append(VendorError(f"{about}: {error}"))
         return
     except VendorError as error:
         landing.failures.append(error)
         return
-    landing.receipts.append(Receipt(scope, window, asked_at, rows, number, complete))
+    landing.receipts.append(Receipt(piece.scope, window, asked_at, rows, number, complete))
 
 
 def _stamped(page: pa.Table, load_id: str, number: int) -> pa.Table:
@@ -241,9 +279,11 @@ def create_raw_tables(connection: Connection, tables: Mapping[str, pa.Schema]) -
             connection.execute(f'alter table raw.{name} add column if not exists "{column}" {kind}')
 
 
-def _write_receipts(connection: Connection, source: str, landing: Landing) -> None:
+def _write_receipts(
+    connection: Connection, source: str, landing: Landing, receipts: Iterable[Receipt]
+) -> None:
     connection.execute("begin")
-    for receipt in landing.receipts:
+    for receipt in receipts:
         connection.execute(
             """
             insert into raw.loads by name

@@ -13,6 +13,7 @@ import pytest
 
 from assets import building, calls, partitions
 from assets.settings import Settings, read_settings
+from assets.vendors import Vendors
 from dbt_like_sql import warehouse
 from dbt_like_sql.runner import BuildReport
 from pipelines import neon
@@ -53,12 +54,12 @@ class World:
 
     def land(self, table: str, window: Window | None) -> Landing:
         """Ask for one window with clients of its own, as a process of its own would."""
-        with calls.Vendors(self.settings) as vendors:
+        with Vendors(self.settings) as vendors:
             return calls.land(vendors, calls.call_of(table), window)
 
     def land_reach(self, *grains: str) -> None:
         """Project and branch usage of everything in reach, of these grains or of all three."""
-        with calls.Vendors(self.settings) as vendors:
+        with Vendors(self.settings) as vendors:
             for table in USAGE_TABLES:
                 for grain in grains or GRAINS:
                     landing = calls.land(vendors, calls.call_of(table), self.reach(grain))
@@ -70,15 +71,17 @@ class World:
             for grain in GRAINS:
                 self.land(table, partitions.trailing(table, grain, self.company.now))
 
-    def impatient(self) -> calls.Vendors:
+    def impatient(self) -> Vendors:
         """Vendors whose client backs off for milliseconds."""
-        vendors = calls.Vendors(self.settings)
-        vendors._neon = neon.Neon(
-            self.sandbox.api_key,
-            base_url=self.sandbox.base_url,
-            requests_per_minute=3000,
-            state_dir=self.settings.state_dir,
-            backoff_seconds=0.001,
+        vendors = Vendors(self.settings)
+        vendors.use(
+            neon.Neon(
+                self.sandbox.api_key,
+                base_url=self.sandbox.base_url,
+                requests_per_minute=3000,
+                state_dir=self.settings.state_dir,
+                backoff_seconds=0.001,
+            )
         )
         return vendors
 

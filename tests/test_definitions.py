@@ -12,12 +12,13 @@ import dagster as dg
 import pytest
 
 from assets import building
-from assets.calls import CALLS, Vendors, call_of, land
+from assets.calls import CALLS, call_of, land
 from assets.definitions import defs
 from assets.models import check_name, model_key
 from assets.partitions import open_end
 from assets.raw import partition_key, raw_key
 from assets.settings import read_settings
+from assets.vendors import Vendors
 from dbt_like_sql.models import PACKAGE_FOLDER, SCHEMAS, load_models, output_columns
 from pipelines.load import Window
 from tests.conftest import Open, World, facts_of
@@ -189,7 +190,7 @@ def test_168_hours_are_one_walk_and_168_partitions(
 ) -> None:
     """One request for the organizations and one for everything that a week's hours hold."""
     keys = hours(168)
-    result = run(instance, "load_hourly", [HOURLY], keys[0], keys[-1])
+    result = run(instance, "load_neon_hourly", [HOURLY], keys[0], keys[-1])
     assert result.success
     assert [request.path for request in configured.new_requests()] == [
         "/users/me/organizations",
@@ -211,7 +212,7 @@ def test_what_is_out_of_reach_stays_empty_and_says_so(
 ) -> None:
     """Hours that Neon keeps turn green; the 4 before them carry an observation."""
     keys = hours(172)[:8]
-    result = run(instance, "load_hourly", [HOURLY], keys[0], keys[-1])
+    result = run(instance, "load_neon_hourly", [HOURLY], keys[0], keys[-1])
     assert result.success
     assert instance.get_materialized_partitions(HOURLY) == set(keys[4:])
     assert set(materialized(result, HOURLY)) == set(keys[4:])
@@ -230,7 +231,7 @@ def test_only_out_of_reach_partitions_ask_nothing(
 ) -> None:
     """A run that cannot be answered is green, sends no request and materializes nothing."""
     keys = hours(300)
-    result = run(instance, "load_hourly", [HOURLY], keys[0], keys[9])
+    result = run(instance, "load_neon_hourly", [HOURLY], keys[0], keys[9])
     assert result.success
     assert configured.new_requests() == []
     assert materialized(result, HOURLY) == {}
@@ -241,7 +242,7 @@ def test_a_source_without_a_key_is_skipped(
 ) -> None:
     """No key: the run is green, says which setting is missing, and materializes nothing."""
     monkeypatch.delenv("NEON_API_KEY")
-    result = run(instance, "load_hourly", [HOURLY], hours(1)[0], hours(1)[0])
+    result = run(instance, "load_neon_hourly", [HOURLY], hours(1)[0], hours(1)[0])
     assert result.success
     assert result.get_asset_materialization_events() == []
     assert "neon is skipped: NEON_API_KEY is not set" in log_of(instance, result)
@@ -255,7 +256,7 @@ def test_a_refusing_vendor_fails_the_run_in_words(
     """The failure names what was asked and what to do, never the key."""
     key = configured.sandbox.api_key
     configured.sandbox.faults.append(Fault(path, 401, message=f"bad credentials {key}"))
-    result = run(instance, "load_hourly", [HOURLY], hours(1)[0], hours(1)[0])
+    result = run(instance, "load_neon_hourly", [HOURLY], hours(1)[0], hours(1)[0])
     assert not result.success
     said = failure_of(result)
     assert "Neon" in said

@@ -13,6 +13,7 @@ import pytest
 
 from assets import calls, jobs, partitions
 from assets.report import Report
+from assets.vendors import Vendors
 from pipelines.load import Window
 from tests.conftest import GRAINS, USAGE_TABLES, Open, World
 from tests.sandbox.company import Company
@@ -28,6 +29,7 @@ from datetime import datetime
 import dlt
 from assets import building, calls, partitions
 from assets.settings import read_settings
+from assets.vendors import Vendors
 from dbt_like_sql import ledger, warehouse
 from pipelines import load
 
@@ -50,7 +52,7 @@ owner, name, value = {
 }[point]
 setattr(owner, name, value)
 settings = read_settings()
-with calls.Vendors(settings) as vendors:
+with Vendors(settings) as vendors:
     for table in ("neon_project_usage", "neon_branch_usage"):
         window = partitions.trailing(table, "hourly", now)
         assert not calls.land(vendors, calls.call_of(table), window).failures
@@ -128,7 +130,7 @@ def test_any_order_of_partitions_gives_the_answer_key(world: Open, seed: int) ->
     chance.shuffle(todo)
     # every other order has a build in the middle, whose tables the last build then corrects
     built_after = chance.randrange(len(todo)) if seed % 2 else None
-    with calls.Vendors(here.settings) as vendors:
+    with Vendors(here.settings) as vendors:
         for place, (table, piece) in enumerate(todo):
             assert not calls.land(vendors, calls.call_of(table), piece).failures
             if place == built_after:

@@ -12,7 +12,16 @@ import pyarrow as pa
 
 from dbt_like_sql import warehouse
 from pipelines.http import VendorError
-from pipelines.load import Ask, Landing, OutOfReachError, PartialAnswerError, Window, covers, load
+from pipelines.load import (
+    Ask,
+    Landing,
+    OutOfReachError,
+    PartialAnswerError,
+    Piece,
+    Window,
+    covers,
+    load,
+)
 from pipelines.neon import projects_with_usage
 from tests.conftest import Open
 from tests.sandbox.desk import Fault
@@ -40,7 +49,8 @@ def saying(*pages: pa.Table, then: Exception | None = None) -> Ask:
 def land(folder: Path, window: Window | None = WINDOW, **scopes: Ask) -> Landing:
     """One load into raw.things."""
     opened = partial(warehouse.writer, folder / "here.duckdb")
-    return load(opened, "neon", "things", SCHEMA, scopes, window)
+    pieces = [Piece(scope, window, ask) for scope, ask in scopes.items()]
+    return load(opened, "neon", "things", SCHEMA, pieces)
 
 
 def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
@@ -110,7 +120,8 @@ def test_a_new_column_is_added(tmp_path: Path) -> None:
     wider = pa.schema([*SCHEMA, ("note", pa.string())])
     noted = pa.table({"org_id": ["one"], "value": [2], "note": ["new"]}, schema=wider)
     opened = partial(warehouse.writer, tmp_path / "here.duckdb")
-    assert not load(opened, "neon", "things", wider, {"one": saying(noted)}, WINDOW).failures
+    pieces = [Piece("one", WINDOW, saying(noted))]
+    assert not load(opened, "neon", "things", wider, pieces).failures
     found = rows(tmp_path, "select value, note from raw.things order by 1")
     assert found == [(1, None), (2, "new")]
 
@@ -191,9 +202,10 @@ import sys
 from datetime import datetime
 from assets import calls, partitions
 from assets.settings import read_settings
+from assets.vendors import Vendors
 table, grain, now = sys.argv[1:]
 window = partitions.everything_in_reach(table, grain, datetime.fromisoformat(now))
-with calls.Vendors(read_settings()) as vendors:
+with Vendors(read_settings()) as vendors:
     assert not calls.land(vendors, calls.call_of(table), window).failures
 """
 

@@ -117,7 +117,7 @@ def test_out_of_reach_says_what_still_reaches() -> None:
 )
 def test_a_grain_is_due_at_its_tick(grain: str, now: str, tick: str) -> None:
     """At :20 every hour; days at 02:20 and months at 03:20 UTC, every day."""
-    assert partitions.last_tick(grain, at(now)) == at(tick)
+    assert partitions.last_tick(USAGE, grain, at(now)) == at(tick)
 
 
 def test_a_resource_without_retention_is_an_error() -> None:

@@ -8,11 +8,12 @@ import pytest
 
 from assets import building
 from assets.automation import SCHEDULES, build_what_landed
-from assets.calls import Vendors, call_of, land
+from assets.calls import call_of, land
 from assets.definitions import defs
 from assets.partitions import floor, open_end
 from assets.raw import partition_key
 from assets.settings import read_settings
+from assets.vendors import Vendors
 from dbt_like_sql import warehouse
 from pipelines.load import Window
 from tests.conftest import Open, World
@@ -71,13 +72,13 @@ def land_today(configured: World) -> None:
 @pytest.mark.parametrize(
     ("name", "at", "first", "last"),
     [
-        ("every_hourly", (2026, 11, 21, 10, 20), "2026-11-21-04:00", "2026-11-21-10:00"),
-        ("every_hourly", (2026, 11, 21, 0, 20), "2026-11-20-18:00", "2026-11-21-00:00"),
-        ("every_hourly", (2026, 11, 21, 2, 20), "2026-11-18-00:00", "2026-11-21-02:00"),
-        ("every_daily", (2026, 11, 21, 2, 20), "2026-11-18", "2026-11-21"),
-        ("every_daily", (2026, 3, 1, 2, 20), "2026-02-26", "2026-03-01"),
-        ("every_monthly", (2026, 11, 21, 3, 20), "2026-09-01", "2026-11-01"),
-        ("every_monthly", (2026, 1, 31, 3, 20), "2025-11-01", "2026-01-01"),
+        ("neon_hourly", (2026, 11, 21, 10, 20), "2026-11-21-04:00", "2026-11-21-10:00"),
+        ("neon_hourly", (2026, 11, 21, 0, 20), "2026-11-20-18:00", "2026-11-21-00:00"),
+        ("neon_hourly", (2026, 11, 21, 2, 20), "2026-11-18-00:00", "2026-11-21-02:00"),
+        ("neon_daily", (2026, 11, 21, 2, 20), "2026-11-18", "2026-11-21"),
+        ("neon_daily", (2026, 3, 1, 2, 20), "2026-02-26", "2026-03-01"),
+        ("neon_monthly", (2026, 11, 21, 3, 20), "2026-09-01", "2026-11-01"),
+        ("neon_monthly", (2026, 1, 31, 3, 20), "2025-11-01", "2026-01-01"),
     ],
 )
 def test_a_schedule_reads_the_open_partition_and_the_trailing_ones_again(
@@ -90,18 +91,19 @@ def test_a_schedule_reads_the_open_partition_and_the_trailing_ones_again(
 @pytest.mark.usefixtures("configured")
 def test_names_are_asked_for_once_a_day() -> None:
     """A run without partitions, whose key is the day's."""
-    request = tick("names_daily", datetime(2026, 11, 21, 2, 20, tzinfo=UTC))
-    assert request.run_key == "names 2026-11-21"
+    request = tick("neon_names", datetime(2026, 11, 21, 2, 20, tzinfo=UTC))
+    assert request.run_key == "neon_names 2026-11-21"
     assert request.tags.get("dagster/asset_partition_range_start") is None
 
 
 def test_schedules_run_at_twenty_past_in_utc() -> None:
     """Hourly at :20; daily, and the names, at 02:20; monthly at 03:20."""
     assert {name: schedule.cron_schedule for name, schedule in BY_NAME.items()} == {
-        "every_hourly": "20 * * * *",
-        "every_daily": "20 2 * * *",
-        "every_monthly": "20 3 * * *",
-        "names_daily": "20 2 * * *",
+        "neon_hourly": "20 * * * *",
+        "neon_daily": "20 2 * * *",
+        "neon_monthly": "20 3 * * *",
+        "neon_names": "20 2 * * *",
+        "forge_daily": "20 12 * * *",
     }
     assert {schedule.execution_timezone for schedule in SCHEDULES} == {"UTC"}
 
@@ -111,10 +113,12 @@ def test_a_schedule_without_a_source_is_skipped(
     name: str, configured: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No source has its settings: no run, and the tick says which setting is missing."""
-    monkeypatch.delenv("NEON_API_KEY")
+    missing = {"neon": "NEON_API_KEY", "forge": "FORGE_APP_IDS"}[name.split("_")[0]]
+    monkeypatch.delenv(missing, raising=False)
     found = evaluate(name, datetime(2026, 11, 21, 10, 20, tzinfo=UTC))
     assert found.run_requests == []
-    assert found.skip_message == "NEON_API_KEY is not set"
+    assert missing in found.skip_message
+    assert "not set" in found.skip_message
     assert configured.new_requests() == []
 
 
