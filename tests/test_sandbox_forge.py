@@ -314,7 +314,8 @@ def test_who_may_not_ask_is_refused(account: Account) -> None:
     assert "X-ExperimentalAPI" in refused.json()["message"]
     admitted = client.post(GRAPHQL, json=body, headers={"X-ExperimentalApi": "anything"})
     assert admitted.json()["data"] == {"__typename": "Query"}
-    assert client.post(GRAPHQL, content=b"query").status_code == 400
+    for content in (b"query", b"[]", b'{"query": "{ __typename }", "variables": 1}'):
+        assert client.post(GRAPHQL, content=content).status_code == 400
 
 
 def test_an_app_of_others_is_refused_inside_a_200(account: Account) -> None:
@@ -353,7 +354,8 @@ def test_invalid_variables_are_answered_with_errors(
 
 def test_invalid_queries_are_answered_with_errors(account: Account) -> None:
     """Broken text, an unknown field, a union without its fragments."""
-    for query in ("{", "{ tenant }", QUERY.replace("__typename", "error { message }")):
+    fragment = "fragment F on Query { __typename }"
+    for query in ("{", fragment, "{ tenant }", QUERY.replace("__typename", "error { message }")):
         variables = {"appId": "x", "filters": {}}
         response = account.client.post(GRAPHQL, json={"query": query, "variables": variables})
         assert response.status_code == 200

@@ -18,8 +18,6 @@ from graphql import (
     GraphQLError,
     GraphQLResolveInfo,
     execute_sync,
-    parse,
-    validate,
 )
 from starlette.requests import Request as HttpRequest
 from starlette.routing import Route
@@ -35,6 +33,7 @@ from tests.sandbox.forge_desk import (
     FIELD,
     ForgeDesk,
     bare,
+    parsed,
     read_schema,
 )
 
@@ -64,12 +63,12 @@ class Forge:
         pagination: bool = True,
         resolution: Resolution = "ONE_DAY",
     ) -> None:
-        self._apps, self._schema = company.forge, read_schema()
+        self._apps = company.forge
         self._page_size, self._page_counts = page_size, page_counts
         self._has_pagination, self._resolution = pagination, resolution
         self._chance = random.Random(company.seed)
         http_app = next(iter(self._apps.app_ids), None)
-        self.desk = ForgeDesk(self._schema, http_app, faults, requests_per_minute)
+        self.desk = ForgeDesk(http_app, faults, requests_per_minute)
 
     def routes(self) -> list[Route]:
         """The one route of a GraphQL gateway."""
@@ -110,16 +109,16 @@ class Forge:
         """The answer to a query; invalid ones are answered with `errors`, as a 200."""
         try:
             sent = json.loads(body)
-            query, variables = sent["query"], sent.get("variables")
-            document = parse(query)
+            document, errors = parsed(sent["query"])
+            variables = dict(sent.get("variables") or {})
         except GraphQLError as error:
             return ExecutionResult(None, [error])
         except (KeyError, TypeError, ValueError):
             raise RefusalError(400, "the body has to be JSON with a query") from None
-        if errors := validate(self._schema, document):
+        if errors:
             return ExecutionResult(None, errors)
         return execute_sync(
-            self._schema,
+            read_schema(),
             document,
             {"ecosystem": {"devConsole": {FIELD: self._usage}}},
             fault,

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from graphql import (
     Visitor,
     build_schema,
     parse,
+    validate,
     visit,
 )
 from graphql.execution.values import get_argument_values, get_variable_values
@@ -36,6 +38,7 @@ _BASIC = base64.b64encode(f"{EMAIL}:{API_TOKEN}".encode()).decode()
 TOO_MANY = "Too many requests: this API takes {} a minute"
 
 
+@cache
 def read_schema() -> GraphQLSchema:
     """The schema of forge.graphql, whose instants need a time zone."""
     schema = build_schema(Path(__file__).with_name("forge.graphql").read_text(encoding="utf-8"))
@@ -44,6 +47,13 @@ def read_schema() -> GraphQLSchema:
     # instances carry methods: graphql-core has no other way to give a scalar of an SDL its parser
     scalar.parse_value = _instant_text  # type: ignore[method-assign]
     return schema
+
+
+@lru_cache(maxsize=16)
+def parsed(query: str) -> tuple[DocumentNode, list[GraphQLError]]:
+    """A query and what is wrong with it; raises GraphQLError where it cannot be read."""
+    document = parse(query)
+    return document, validate(read_schema(), document)
 
 
 def _instant_text(value: Any) -> str:
@@ -88,21 +98,20 @@ class ForgeDesk(Desk):
 
     def __init__(
         self,
-        schema: GraphQLSchema,
         http_app: str | None,
         faults: Sequence[Fault],
         requests_per_minute: int | None,
     ) -> None:
         super().__init__(BASE_PATH, _BASIC, faults)
-        self._schema, self._http_app = schema, http_app
+        self._http_app = http_app
         self._window = SlidingWindow(requests_per_minute) if requests_per_minute else None
 
     def asked(self, request: HttpRequest) -> dict[str, Any]:
         """The arguments of the first usage field, filters beside the rest; {} if there is none."""
         try:
             body = json.loads(request.state.body)
-            return _arguments(self._schema, parse(body["query"]), body.get("variables") or {})
-        except (GraphQLError, KeyError, TypeError, ValueError):
+            return _arguments(body["query"], body.get("variables") or {})
+        except (GraphQLError, LookupError, TypeError, ValueError):
             return {}
 
     def applies(self, fault: Fault, request: HttpRequest) -> bool:
@@ -148,10 +157,8 @@ class _Fields(Visitor):
             self.found.append(node)
 
 
-def _arguments(
-    schema: GraphQLSchema, document: DocumentNode, variables: dict[str, Any]
-) -> dict[str, Any]:
-    fields = _Fields()
+def _arguments(query: str, variables: dict[str, Any]) -> dict[str, Any]:
+    (document, _), schema, fields = parsed(query), read_schema(), _Fields()
     visit(document, fields)
     operations = [n for n in document.definitions if isinstance(n, OperationDefinitionNode)]
     coerced = get_variable_values(schema, operations[0].variable_definitions, variables)
