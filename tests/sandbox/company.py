@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from operator import add, sub
 
+from tests.sandbox.atlassian_org import AtlassianOrg
 from tests.sandbox.estate import Branch, Project, found, found_free_org
 from tests.sandbox.expected import FactKey, Held, expected_facts
 from tests.sandbox.forge_apps import Apps
@@ -32,7 +33,8 @@ class Company:
     clock, and may be set; None is the real one. `special` names the project that carries each
     case of estate.ROLES. `free_org` adds an org on the free plan, `oddities` a meter beyond
     2**53 a day and a metric that nobody has heard of: cases that a first look need not meet.
-    `forge` is what its `apps` Forge apps on `sites` sites used.
+    `forge` is what its `apps` Forge apps on `sites` sites used, `atlassian` what ran in its
+    Bitbucket `workspaces`, with so many `repositories` each, and what Platform usage shows.
     """
 
     def __init__(
@@ -47,6 +49,8 @@ class Company:
         oddities: bool = True,
         apps: int = 2,
         sites: int = 5,
+        workspaces: int = 2,
+        repositories: int = 4,
     ) -> None:
         self.seed = seed
         self._clock = now
@@ -58,6 +62,7 @@ class Company:
         self.special = estate.special
         self.plan_changed_at = estate.orgs[0].plan_changed_at
         self.forge = Apps(seed, lambda: self.now, apps, sites, oddities=oddities)
+        self.atlassian = AtlassianOrg(seed, lambda: self.now, workspaces, repositories)
         self._newest_first: dict[str, list[Project]] = defaultdict(list)
         for project in sorted(estate.projects, key=lambda p: (p.created_at, p.id), reverse=True):
             self._newest_first[project.org_id].append(project)

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from tests.sandbox.bitbucket import Bitbucket
 from tests.sandbox.company import Company
 from tests.sandbox.desk import Desk, Fault, Request, control
 from tests.sandbox.forge import Forge
@@ -39,7 +41,10 @@ class Vendor(Protocol):
 
 
 # another vendor is one more line here; its options start with its name: forge_page_size
-VENDORS: dict[str, Callable[..., Vendor]] = {"forge": partial(Forge, requests_per_minute=None)}
+VENDORS: dict[str, Callable[..., Vendor]] = {
+    "forge": partial(Forge, requests_per_minute=None),
+    "bitbucket": lambda company, **options: Bitbucket(company.atlassian, **options),
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Sandbox:
     origin: str
     neon: Desk
     vendors: dict[str, Vendor]
+    platform_usage_dir: Path | None = None
 
     @property
     def requests(self) -> list[Request]:
@@ -65,6 +71,11 @@ class Sandbox:
     def forge(self) -> Desk:
         """What Forge's gateway was asked, and what goes wrong there."""
         return self.vendors["forge"].desk
+
+    @property
+    def bitbucket(self) -> Desk:
+        """What Bitbucket was asked, and what goes wrong there."""
+        return self.vendors["bitbucket"].desk
 
     @property
     def base_url(self) -> str:
@@ -86,12 +97,16 @@ class Sandbox:
         }
         for vendor in self.vendors.values():
             settings |= vendor.environment(self.origin)
+        if self.platform_usage_dir:
+            settings["PLATFORM_USAGE_DIR"] = str(self.platform_usage_dir)
         return settings
 
 
 @contextmanager
-def serve(company: Company, **options: Any) -> Iterator[Sandbox]:
-    """Serve `company` over HTTP while the block runs.
+def serve(
+    company: Company, platform_usage_dir: Path | None = None, **options: Any
+) -> Iterator[Sandbox]:
+    """Serve `company` over HTTP while the block runs; `platform_usage_dir` is where exports are.
 
     `options` are those of neon.Neon, and those of the VENDORS with `<vendor>_` before their names.
     No vendor limits the rate unless told to.
@@ -104,7 +119,7 @@ def serve(company: Company, **options: Any) -> Iterator[Sandbox]:
     for name, vendor in vendors.items():
         routes += [*vendor.routes(), *_control_routes(f"/_sandbox/{name}", vendor.desk)]
     with _listening(Starlette(routes=routes)) as origin:
-        yield Sandbox(company, origin, neon.desk, vendors)
+        yield Sandbox(company, origin, neon.desk, vendors, platform_usage_dir)
 
 
 def _taken(options: dict[str, Any], prefix: str) -> dict[str, Any]:
