@@ -1,7 +1,7 @@
 -- One row per thing that used something, meter and period, from every source, with what the meter is
 -- (seeds.meters). A meter that nobody has classified has no family and is in no fact:
 -- reports.unmapped_meters lists it.
--- grain: source, org_id, project_id, branch_id, site_id, environment_id, user_id, meter, period_start
+-- grain: source, org_id, project_id, branch_id, site_id, environment_id, user_id, meter, unit, period_start
 -- window: period_start
 with usage as (
     select
@@ -14,29 +14,64 @@ with usage as (
         cast(null as varchar) as environment_id,
         cast(null as varchar) as user_id,
         neon.meter,
+        cast(null as varchar) as unit,
         neon.granularity,
         neon.period_start,
         neon.period_end,
         neon.quantity,
         neon.observed_at
     from intermediate.int_neon_usage as neon
+    union all
+    select
+        cast('forge' as varchar) as source,
+        cast('forge_app_usage' as varchar) as resource,
+        cast(null as varchar) as org_id,
+        forge.app_id as project_id,
+        cast(null as varchar) as branch_id,
+        forge.site_id,
+        forge.environment_id,
+        cast(null as varchar) as user_id,
+        forge.meter,
+        forge.unit,
+        cast('daily' as varchar) as granularity,
+        forge.period_start,
+        forge.period_end,
+        forge.quantity,
+        forge.observed_at
+    from intermediate.int_forge_usage as forge
+),
+
+-- a meter may be known in several units; its family is the same in all of them
+meters as (
+    select
+        meter.source,
+        meter.meter,
+        coalesce(meter.valid_from_date, date '1970-01-01') as valid_from_date,
+        coalesce(meter.valid_until_date, date '9999-12-31') as valid_until_date,
+        min(meter.family) as family,
+        min(meter.unit) as unit
+    from seeds.meters as meter
+    group by
+        meter.source, meter.meter, coalesce(meter.valid_from_date, date '1970-01-01'),
+        coalesce(meter.valid_until_date, date '9999-12-31')
 )
 
 select
     usage.source, -- vendor API family
-    usage.org_id, -- the vendor's organization
+    usage.org_id, -- the vendor's organization; null where it names none (Forge)
     usage.project_id, -- the vendor's project
     usage.branch_id, -- Neon branch; null: what no branch accounts for
-    usage.site_id, -- Atlassian site; null for other sources
-    usage.environment_id, -- Forge environment; null for other sources
+    usage.site_id, -- Atlassian site; null: what no site accounts for, and for other sources
+    usage.environment_id, -- Forge environment, where asked for by site; else null
     usage.user_id, -- user, where the vendor says so
     usage.meter, -- the vendor's name of what is metered
     usage.granularity, -- which of hourly, daily, monthly served this period
     usage.period_start, -- first instant, UTC
     usage.period_end, -- first instant of the next period, UTC
     usage.quantity, -- in `unit`, as the vendor reports it
-    meter.unit, -- unit of `quantity`; null where the meter is not known
-    meter.family, -- compute, storage, transfer, credits, operations; null: not classified
+    -- as the vendor says it, or else as seeds.meters dates it; null where the meter is not known
+    cast(coalesce(usage.unit, meters.unit) as varchar) as unit, -- unit of `quantity`
+    meters.family, -- compute, storage, transfer, credits, operations; null: not classified
     -- still filling, or asked before the vendor's metering had settled
     cast(
         usage.observed_at
@@ -45,11 +80,11 @@ select
     ) as is_open, -- true: the quantity will still grow
     usage.observed_at -- when the vendor said so
 from usage
-left join seeds.meters as meter
-    on usage.source = meter.source
-    and usage.meter = meter.meter
-    and cast(usage.period_start as date) >= coalesce(meter.valid_from_date, date '1970-01-01')
-    and cast(usage.period_start as date) < coalesce(meter.valid_until_date, date '9999-12-31')
+left join meters
+    on usage.source = meters.source
+    and usage.meter = meters.meter
+    and cast(usage.period_start as date) >= meters.valid_from_date
+    and cast(usage.period_start as date) < meters.valid_until_date
 left join seeds.retention as retention
     on usage.source = retention.source
     and usage.resource = retention.resource

@@ -6,6 +6,7 @@ with used as (
         usage.org_id,
         min(usage.period_end) as first_used_at
     from intermediate.int_usage as usage
+    where usage.org_id is not null
     group by usage.source, usage.org_id
 ),
 

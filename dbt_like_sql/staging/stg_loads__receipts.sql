@@ -1,6 +1,6 @@
--- One row per receipt: one scope of one load whose every page was read. Rows of raw.* without a
+-- One row per receipt: one scope and window of one load whose every page was read. Rows of raw.* without a
 -- receipt (a walk that broke, a process that was killed) count for nothing.
--- grain: load_id, resource, granularity, scope
+-- grain: load_id, resource, granularity, scope, window_start
 select
     receipt.load_id, -- the load that asked
     receipt.source, -- vendor API family: neon, neon_legacy

@@ -1,0 +1,34 @@
+-- One row per Atlassian site that ever used something, under the id that usage names it by (a site's
+-- ARI). A host name is known where seeds/site_names.csv has it: no documented call tells it.
+-- grain: source, site_id
+with used as (
+    select
+        usage.source,
+        usage.site_id,
+        min(usage.period_start) as first_used_at,
+        max(usage.period_end) as last_used_at
+    from intermediate.int_usage as usage
+    where usage.site_id is not null
+    group by usage.source, usage.site_id
+),
+
+parsed as (
+    select
+        used.*,
+        case when used.site_id like 'ari:cloud:%::site/%'
+            then split_part(used.site_id, '::site/', 2) else used.site_id end as cloud_id,
+        case when used.site_id like 'ari:cloud:%::site/%'
+            then split_part(split_part(used.site_id, '::site/', 1), ':', 3) end as product
+    from used
+)
+
+select
+    parsed.source, -- vendor API family
+    parsed.site_id, -- as the vendor gives it
+    cast(parsed.cloud_id as varchar) as cloud_id, -- the site's cloud id
+    cast(parsed.product as varchar) as product, -- jira, confluence, ...; null where the id has none
+    name.host_name, -- from seeds/site_names.csv; null where it is not there
+    parsed.first_used_at, -- start of the first period with usage, UTC
+    parsed.last_used_at -- end of the last period with usage, UTC
+from parsed
+left join seeds.site_names as name on parsed.cloud_id = name.cloud_id
