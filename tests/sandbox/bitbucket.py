@@ -95,7 +95,8 @@ class Bitbucket:
     `page_size_cap` keeps pages smaller than asked for. `arrivals` runs begin in a repository after
     each page of its pipelines was served. Lists of pipelines name no `sort` in `next`, as in
     September 2026; with `next_of_pipelines=False` they have no `next` at all, as until 2021
-    (BCLOUD-20639).
+    (BCLOUD-20639). The specification knows no minus before a sort: without `takes_minus` it is
+    ignored.
     """
 
     def __init__(
@@ -108,11 +109,12 @@ class Bitbucket:
         latency_seconds: float = 0.0,
         arrivals: int = 0,
         next_of_pipelines: bool = True,
+        takes_minus: bool = True,
     ) -> None:
         self.org = org
         self.desk: Desk = BitbucketDesk(faults, requests_per_hour, latency_seconds)
         self._page_size_cap, self._arrivals = page_size_cap, arrivals
-        self._next_of_pipelines = next_of_pipelines
+        self._next_of_pipelines, self._takes_minus = next_of_pipelines, takes_minus
 
     def routes(self) -> list[Route]:
         """The calls, with and without a slash at the end where Bitbucket takes both."""
@@ -162,7 +164,7 @@ class Bitbucket:
         if sort not in RUN_SORTS:
             raise RefusalError(400, f"Invalid sort: {sort}")
         runs = self.org.runs(repository.uuid)
-        if not RUN_SORTS[sort]:
+        if not (RUN_SORTS[sort] and self._takes_minus):
             runs.reverse()
         page = self._page(
             request, runs, lambda run: self._run_as_json(repository, run), is_of_pipelines=True
