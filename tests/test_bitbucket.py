@@ -154,6 +154,15 @@ def test_a_window_is_half_open(bitbucket: Open) -> None:
     assert at_midnight in after
 
 
+def test_runs_of_the_same_instant_are_not_parted(bitbucket: Open) -> None:
+    """Where that is the window's start, the walk goes on to the page with an older one."""
+    here = bitbucket(page_size_cap=1)
+    started = {here.org.start_run(here.busy).uuid for _ in range(3)}
+    found = here.busy_runs(NOW, NOW + timedelta(seconds=1))
+    assert {row["run_uuid"] for row in found} == started
+    assert len(here.asked()) == 4
+
+
 def test_a_run_is_a_row(bitbucket: Open) -> None:
     """With what is known of it; null where nothing is said of its seconds."""
     here = bitbucket()

@@ -160,7 +160,7 @@ def _without(column: str) -> list[Row]:
 
 
 BROKEN: dict[str, tuple[str, Callable[[], bytes]]] = {
-    "wrong_column": ("csv", lambda: _csv(_example(amount=Decimal(1)))),
+    "wrong_column": ("csv", lambda: _csv(_example(surprise=Decimal(1)))),
     "missing_column": ("csv", lambda: _csv(_without("quantity"))),
     "wrong_unit": ("csv", lambda: _csv(_example(unit="GiB"))),
     "wrong_date": ("csv", lambda: _csv(_example(period_start="11/01/2026"))),
