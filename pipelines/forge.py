@@ -6,7 +6,7 @@ windows to ask for (assets/asking_forge.py), and what a resource is (seeds/meter
 
 import base64
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,6 @@ GATEWAY_URL = "https://api.atlassian.com/graphql"
 EXPERIMENTAL_API = "ForgeMetricsQuery"
 USER_AGENT = "ForgeMetricsExportServer/1.0.0"  # Atlassian asks for this one
 QUERY = Path(__file__).with_name("forge.graphql").read_text(encoding="utf-8")
-PAGE_SIZE = 100  # where a page does not say
 # a minute, and what a request may take from being counted here to being counted there
 BUDGET_MILLISECONDS = 62_000
 APP_ARI = "ari:cloud:ecosystem::app/"
@@ -123,13 +122,20 @@ class Forge:
             variables["environment"] = environment_id
             groups["environment_id"] = environment_id
             about += f", environment {environment_id}"
+        resolutions: dict[datetime, str] = {}
         for page in self._pages(variables, about):
+            self._check_days(page, window, resolutions, about)
             yield usage_table(table, app_uuid(app_id), resource, page, groups)
 
     def _pages(self, variables: dict[str, Any], about: str) -> Iterator[Usage]:
-        """Every page. There is no total: the last one is empty, or short however one counts."""
-        seen: set[tuple[str, str | None]] = set()
+        """Every page. There is no total: the last one is empty, or short however one counts.
+
+        How many a page holds is known from the pages alone: where none says so, only an empty one
+        is surely the last.
+        """
+        seen: set[tuple[str | None, ...]] = set()
         page_number: int | None = None
+        page_size: int | None = None
         while True:
             asked = variables if page_number is None else variables | {"page": page_number}
             usage = self._ask(asked, about)
@@ -142,8 +148,9 @@ class Forge:
                 )
             seen.update(parts)
             yield usage
-            page_size = usage.pagination.pageSize if usage.pagination else PAGE_SIZE
-            if max(len(usage.resourceUsage or []), len(parts)) < page_size or not parts:
+            page_size = usage.pagination.pageSize if usage.pagination else page_size
+            count = max(len(usage.resourceUsage or []), len(parts))
+            if not count or (page_size is not None and count < page_size):
                 return
             page_number = (usage.pagination.page if usage.pagination else page_number or 1) + 1
 
@@ -173,7 +180,7 @@ class Forge:
                 raise self._refusal(about, envelope.errors)
             answer = envelope.data
             for level in ("ecosystem", "devConsole", "appResourceUsage"):
-                answer = answer[level] if isinstance(answer, dict) else None
+                answer = answer.get(level) if isinstance(answer, dict) else None
             if answer is None:
                 raise self.client.error(
                     about,
@@ -183,14 +190,14 @@ class Forge:
             usage = decode(_JSON.encode(answer), Usage)
             if usage.error is not None:
                 raise self._refusal(about, [usage.error])
-            self._check_shape(usage, grouped=variables["groupBy"] is not None, about=about)
+            self._check_shape(usage, variables["groupBy"], about)
         except (msgspec.DecodeError, ValueError) as error:
             start = self.client.strike(body.decode(errors="replace"))[:80]
             raise self._undocumented(about, f"{error} (it starts {start!r})") from None
         return usage
 
-    def _check_shape(self, usage: Usage, grouped: bool, about: str) -> None:
-        periods = usage.resourceUsage
+    def _check_shape(self, usage: Usage, group_by: str | None, about: str) -> None:
+        periods, grouped = usage.resourceUsage, group_by is not None
         if usage.typename not in (FLAT, GROUPED):
             raise self._undocumented(about, f"it is a {usage.typename}")
         if periods is None:
@@ -203,11 +210,26 @@ class Forge:
                 raise self._undocumented(
                     about, f"its resolution is {period.resolution}, which cannot be told by day"
                 )
+            # the schema has free text here, the documentation no answer: only what is surely wrong
+            told = {group.groupBy for group in period.groups or []} & GROUP_COLUMNS.keys()
+            if told - {group_by}:
+                raise self._undocumented(about, f"it is grouped by {', '.join(sorted(told))}")
             amounts = [period.tokensConsumed] if not grouped else []
             amounts += [group.tokensConsumed for group in period.groups or []]
             whole = period.groups is not None if grouped else period.tokenUnit is not None
             if not whole or not all(_is_number(amount) for amount in amounts):
                 raise self._undocumented(about, f"period {period.period} has no number or no unit")
+
+    def _check_days(
+        self, usage: Usage, window: Window, resolutions: dict[datetime, str], about: str
+    ) -> None:
+        """Every day was asked for, and none is told twice: as a whole and by its hours."""
+        for period in usage.resourceUsage or []:
+            day = day_of(period.period)
+            if not window.since <= day < window.until:
+                raise self._undocumented(about, f"it has {period.period}, which was not asked for")
+            if resolutions.setdefault(day, period.resolution) != period.resolution:
+                raise self._undocumented(about, f"{day:%Y-%m-%d} comes by the day and by the hour")
 
     def _undocumented(self, about: str, what: str) -> VendorError:
         return self.client.error(
@@ -225,11 +247,11 @@ class Forge:
         return self.client.error(about, text.rstrip("."), _explain(status or 0, text), status)
 
 
-def _parts(period: Period) -> list[tuple[str, str | None]]:
+def _parts(period: Period) -> list[tuple[str | None, ...]]:
     """What a page says of a period: of each group, or of the whole."""
-    return [(period.period, group.groupValue) for group in period.groups or []] or [
-        (period.period, None)
-    ]
+    return [
+        (period.period, group.groupValue, group.tokenUnit) for group in period.groups or []
+    ] or [(period.period, None, period.tokenUnit)]
 
 
 def _is_number(amount: Decimal | None) -> bool:
@@ -259,10 +281,12 @@ def _status_of(response: httpx.Response) -> int:
     try:
         body = response.json()
         errors = list(body.get("errors") or [])
-        usage = body["data"]["ecosystem"]["devConsole"]["appResourceUsage"]
-        errors += [usage.get("error")] if usage else []
-    except (AttributeError, KeyError, TypeError, ValueError):
+        answer = body.get("data")
+        for level in ("ecosystem", "devConsole", "appResourceUsage", "error"):
+            answer = answer.get(level) if isinstance(answer, dict) else None
+    except (AttributeError, TypeError, ValueError):
         return 200  # what it is instead is told where it is read
+    errors.append(answer)
     return next((status for status in _statuses(errors) if status in RETRIED_STATUSES), 200)
 
 

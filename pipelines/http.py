@@ -4,6 +4,7 @@ Not here: what an answer means (the vendor's own module) and how it is read (dec
 """
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -216,7 +217,8 @@ def _vendor_message(response: httpx.Response, text: str) -> str:
         first = (body.get("errors") or [None])[0] or body.get("error") or body
         message = first["message"]
     except (AttributeError, ValueError, KeyError, TypeError):
-        message = text[:120].strip() or "(empty answer)"
+        told = re.search(r'"message"\s*:\s*"([^"]+)"', text)  # wherever else it is
+        message = told[1] if told else text[:120].strip() or "(empty answer)"
     return str(message).rstrip(".")
 
 
