@@ -38,6 +38,7 @@ from pipelines.platform_usage_rules import (
     check_lines,
     texts_of,
     typed,
+    without_problems,
 )
 from pipelines.platform_usage_template import template
 from pipelines.platform_usage_xlsx import xlsx_rows
@@ -161,9 +162,9 @@ def _typed_batches(path: Path, content: bytes, problems: Problems) -> Iterator[p
         texts, lines = texts_of(header, batch), [line for line, _ in batch]
         check_columns(texts, header, lines, problems)
         if complete:
-            table = typed(texts, lines, problems)
+            table = typed(texts, lines)
             check_lines(table, now, problems)
-            yield table
+            yield without_problems(table, problems)
         if problems.full:
             return
     if not count and not problems.lines:
@@ -190,6 +191,12 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 def _header(line: int | None, names: list[str], problems: Problems) -> dict[str, int]:
     """Where each column of the contract is; BrokenError where none of them is there."""
+    if not any(map(column_called, names)):
+        raise BrokenError(
+            line,
+            "has no header with columns of the contract: start from the file that `meterhouse "
+            "platform-usage template` writes",
+        )
     header: dict[str, int] = {}
     for at, given in enumerate(names):
         name = column_called(given)
@@ -200,12 +207,6 @@ def _header(line: int | None, names: list[str], problems: Problems) -> dict[str,
             problems.add(line, name, f"is there twice, as {twice}: take one away")
         elif name:
             header[name] = at
-    if not header:
-        raise BrokenError(
-            line,
-            "has no header with columns of the contract: start from the file that `meterhouse "
-            "platform-usage template` writes",
-        )
     for name in (column.name for column in COLUMNS if column.name in _REQUIRED - header.keys()):
         problems.add(line, name, f"is missing: add the column ({BY_NAME[name].help})")
     return header

@@ -178,6 +178,8 @@ def json_rows(content: bytes, problems: Problems) -> Iterator[Row]:
     """The records of a JSON list, or of `rows` in an object whose scalars apply to each."""
     refuse_other_encodings(content)
     records, common = _records(_parsed(content.decode("utf-8-sig")), problems)
+    if not records:
+        return
     header = _names(records, common)
     yield None, header
     for number, record in enumerate(records, start=1):

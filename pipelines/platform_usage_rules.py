@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from operator import itemgetter
 from typing import Any
 
@@ -26,10 +26,12 @@ from pipelines.platform_usage_explain import explain
 from pipelines.platform_usage_files import Row
 from pipelines.platform_usage_problems import LISTED, Problems
 
-# one that is written as a formula, or has a character that nobody types, is no text
-_TEXT = r"^(?:[^=+\-@\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,499})?$"
-_NAME = r"^(?:[a-z][a-z0-9_]{0,99})?$"
-_NUMBER = r"^(?:[0-9]{1,29}(?:\.[0-9]{1,9})?)?$"
+_PATTERNS = {
+    # no text: what is written as a formula, or has a character that nobody types
+    "text": r"[^=+\-@\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,499}",
+    "name": r"[a-z][a-z0-9_]{0,99}",
+    "number": r"[0-9]{1,29}(?:\.[0-9]{1,9})?",
+}
 _INSTANT = re.compile(
     r"2[01]\d\d-\d\d-\d\d"
     r"(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?: ?(?:[Zz]|UTC|[+-]\d\d:?\d\d))?)?",
@@ -98,19 +100,18 @@ def _schema(name: str) -> Any:
 
     column = BY_NAME[name]
     if column.kind == "instant":
-        check = pandera.Check(_are_instants, n_failure_cases=LISTED)
+        are = partial(_are_instants, required=column.required)
+        check = pandera.Check(are, n_failure_cases=LISTED)
     elif column.kind in ("choice", "flag"):
-        choices = [*(column.choices or _FLAGS), ""]
-        check = pandera.Check.isin(choices, n_failure_cases=LISTED)
+        check = pandera.Check.isin([*(column.choices or _FLAGS)], n_failure_cases=LISTED)
     else:
-        pattern = {"text": _TEXT, "name": _NAME, "number": _NUMBER}[column.kind]
+        pattern = f"^(?:{_PATTERNS[column.kind]}){'' if column.required else '?'}$"
         check = pandera.Check.str_matches(pattern, n_failure_cases=LISTED)
-    there = pandera.Check.str_length(min_value=1)
-    return pandera.SeriesSchema(checks=[check, there] if column.required else [check], name=name)
+    return pandera.SeriesSchema(checks=check, name=name)
 
 
-def _are_instants(texts: Any) -> Any:
-    return texts.map(lambda text: not text or instant(text) is not None).astype(bool)
+def _are_instants(texts: Any, required: bool) -> Any:
+    return texts.map(lambda text: instant(text) is not None if text else not required).astype(bool)
 
 
 def check_columns(
@@ -137,26 +138,31 @@ def _wrong_values(name: str, texts: Texts) -> Iterator[tuple[int, str, str]]:
             )
 
 
-def typed(texts: dict[str, Texts], lines: list[int | None], problems: Problems) -> pa.Table:
-    """The lines without a problem, as the contract's types; texts as dictionaries."""
+def typed(texts: dict[str, Texts], lines: list[int | None]) -> pa.Table:
+    """The lines as the contract's types: texts as dictionaries, wrong numbers and instants null."""
     columns = {column.name: _typed(column, texts[column.name]) for column in COLUMNS}
     columns["unit"] = _units(texts["usage_type"], texts["unit"])
-    table = pa.table({**columns, "line": pa.array(lines, pa.int32())})
+    return pa.table({**columns, "line": pa.array(lines, pa.int32())})
+
+
+def without_problems(table: pa.Table, problems: Problems) -> pa.Table:
+    """The lines of which nothing is wrong."""
     wrong = pa.array([line for line in problems.lines if line], pa.int32())
     return table.filter(pc.invert(pc.is_in(table["line"], value_set=wrong)))
 
 
 def _typed(column: Column, texts: Texts) -> Any:
-    """A column's values; one that is blank or wrong is null."""
+    """A column's values; one that is blank, or wrong and no text, is null."""
     kind = TABLES["platform_usage"].field(column.name).type
     if column.kind == "flag":
         return pa.array([_FLAGS.get(text) for text in texts.distinct], kind).take(texts.codes)
     if column.kind == "instant":
         return pa.array([instant(text) for text in texts.distinct], kind).take(texts.codes)
     if column.kind == "number":
-        good = [text if text and re.match(_NUMBER, text) else None for text in texts.distinct]
+        distinct = pa.array(texts.distinct, pa.string())
+        good = pc.match_substring_regex(distinct, f"^{_PATTERNS['number']}$")
         # from text to decimal nothing is rounded
-        return pa.array(good, pa.string()).cast(kind).take(texts.codes)
+        return pc.if_else(good, distinct, pa.scalar(None, pa.string())).cast(kind).take(texts.codes)
     blank = texts.distinct.index("") if "" in texts.distinct else -1
     codes = pc.if_else(pc.equal(texts.codes, blank), pa.scalar(None, pa.int32()), texts.codes)
     return pa.DictionaryArray.from_arrays(codes, texts.distinct)
@@ -176,13 +182,14 @@ def check_lines(table: pa.Table, now: datetime, problems: Problems) -> None:
     names = ["usage_type", "scope_type", "scope_id", "granularity", "unit"]
     frame = table.select(["line", *names, "period_start", "period_end", "exported_at"]).to_pandas()
     for column, wrong, reason in _line_rules(frame, now):
-        for row in frame[wrong].head(LISTED + 1).itertuples():
+        for row in frame[wrong].head(LISTED + 1).itertuples() if wrong.any() else ():
             problems.add(int(row.line), column, reason(row))
 
 
 def _line_rules(f: Any, now: datetime) -> Iterator[tuple[str, Any, Callable[[Any], str]]]:
     """(column, which lines are wrong, why); the first one about a value is the one that counts."""
     span = f.period_end - f.period_start
+    known = span.notna()
     expected = f.usage_type.astype(object).map(UNITS)
     yield (
         "unit",
@@ -206,7 +213,7 @@ def _line_rules(f: Any, now: datetime) -> Iterator[tuple[str, Any, Callable[[Any
     midnight = f.period_start == f.period_start.dt.floor("D")
     yield (
         "period_end",
-        (f.granularity == "day") & ((span != _DAY) | ~midnight),
+        known & (f.granularity == "day") & ((span != _DAY) | ~midnight),
         lambda row: "a day goes from midnight UTC to the next: period_end is the day after",
     )
     yield (
@@ -216,7 +223,7 @@ def _line_rules(f: Any, now: datetime) -> Iterator[tuple[str, Any, Callable[[Any
     )
     yield (
         "period_end",
-        (f.granularity == "snapshot") & (span != timedelta(0)),
+        known & (f.granularity == "snapshot") & (span != timedelta(0)),
         lambda row: "a snapshot has no length: period_start and period_end are when it was read",
     )
     yield (
@@ -246,7 +253,7 @@ def check_file(table: pa.Table, problems: Problems) -> None:
         problems.add(int(frame.at[at, "line"]), "period_start", reason)
     reached = frame.groupby("scope")["period_end"].cummax().shift()
     overlapping = same & ~twice & (frame["period_start"] < reached)
-    for row in frame[overlapping].head(LISTED + 1).itertuples():
+    for row in frame[overlapping].head(LISTED + 1).itertuples() if overlapping.any() else ():
         reason = f"the period overlaps that of line {_overlapped(frame, row)}: correct one"
         problems.add(int(row.line), "period_start", reason)
 
