@@ -144,6 +144,14 @@ class Bitbucket:
                 "runs that landed before stay"
             )
 
+    def runs_again(self, workspace: str, runs: Mapping[str, Collection[str]]) -> Iterator[pa.Table]:
+        """These runs (by repository) as they are now, one request each; none where one is gone."""
+        uuid = self._uuid_of(workspace)
+        for repository_uuid, run_uuids in runs.items():
+            path = _pipelines_path(uuid, repository_uuid)
+            found = [run for run_uuid in sorted(run_uuids) for run in self._run(path, run_uuid)]
+            yield shapes.runs_table(uuid, repository_uuid, found)
+
     def _runs_of(
         self,
         workspace_uuid: str,
@@ -154,7 +162,7 @@ class Bitbucket:
     ) -> list[pa.Table]:
         """A table per page, and one of the unfinished runs that no page had."""
         found: list[list[shapes.Run]] = []
-        path = f"repositories/{quote(workspace_uuid, '')}/{quote(repository_uuid, '')}/pipelines"
+        path = _pipelines_path(workspace_uuid, repository_uuid)
         about = f"pipelines of repository {repository_uuid} since {since:%Y-%m-%dT%H:%MZ}"
         self.unanswered.discard(repository_uuid)
         met: set[str] = set()
@@ -275,6 +283,10 @@ class Bitbucket:
                 f"the answer is not the documented shape: {error} (it starts {start!r})",
                 "If BITBUCKET_BASE_URL is right, Bitbucket changed this call: please report it.",
             ) from None
+
+
+def _pipelines_path(workspace_uuid: str, repository_uuid: str) -> str:
+    return f"repositories/{quote(workspace_uuid, '')}/{quote(repository_uuid, '')}/pipelines"
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None, bytes]:

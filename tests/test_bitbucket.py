@@ -232,6 +232,16 @@ def test_a_run_that_no_page_has_costs_one_request(bitbucket: Open) -> None:
     }
 
 
+def test_runs_can_be_asked_for_by_themselves(bitbucket: Open) -> None:
+    """A request each, whatever their day; one that is gone is left out."""
+    here = bitbucket()
+    workspace, oldest = here.org.workspaces[0].uuid, here.org.runs(here.busy)[-2:]
+    wanted = {here.busy: [*(run.uuid for run in oldest), "{gone}"]}
+    found = rows(here.client.runs_again(workspace, wanted))
+    assert {row["run_uuid"] for row in found} == {run.uuid for run in oldest}
+    assert len(here.asked()) == 3
+
+
 def test_a_run_that_is_run_again_has_used_more(bitbucket: Open) -> None:
     """What comes from reading the same days again is the truth of then."""
     here, since = bitbucket(), TODAY - timedelta(days=9)

@@ -405,3 +405,19 @@ def test_broken_files_are_written(tmp_path: Path, kind: str) -> None:
     path = write_broken(tmp_path / "deep", kind)
     assert path.is_file()
     assert path.stem == kind
+
+
+def test_the_settings_point_to_bitbucket(
+    asked: tuple[Sandbox, httpx.Client], tmp_path: Path
+) -> None:
+    """And to a folder of exports where there is one; to nothing where there is no workspace."""
+    settings = asked[0].environment
+    assert settings["BITBUCKET_BASE_URL"] == asked[0].origin + BASE_PATH
+    assert settings["BITBUCKET_TOKEN"] == TOKEN
+    assert settings["BITBUCKET_WORKSPACES"] == "team-1,team-2"
+    assert settings["BITBUCKET_REQUESTS_PER_HOUR"] == "36000"
+    assert "PLATFORM_USAGE_DIR" not in settings
+    company = Company(projects=1, now=NOW, apps=0, workspaces=0)
+    with serve(company, platform_usage_dir=tmp_path) as sandbox:
+        assert sandbox.environment["PLATFORM_USAGE_DIR"] == str(tmp_path)
+        assert not any(name.startswith("BITBUCKET") for name in sandbox.environment)

@@ -17,8 +17,12 @@ SECRET = "hunter2"  # noqa: S105  # what a variable of a run could hold
 
 def workspace_base_as_json(workspace: Workspace) -> Json:
     """A workspace_access: its workspace has no name."""
-    base = {"type": "workspace_base", "uuid": workspace.uuid, "slug": workspace.slug}
-    base["links"] = _links(f"/workspaces/{workspace.slug}")
+    base = {
+        "type": "workspace_base",
+        "uuid": workspace.uuid,
+        "slug": workspace.slug,
+        "links": _links(f"/workspaces/{workspace.slug}"),
+    }
     return {"type": "workspace_access", "administrator": True, "workspace": base}
 
 

@@ -103,14 +103,13 @@ class Sandbox:
 
 
 @contextmanager
-def serve(
-    company: Company, platform_usage_dir: Path | None = None, **options: Any
-) -> Iterator[Sandbox]:
-    """Serve `company` over HTTP while the block runs; `platform_usage_dir` is where exports are.
+def serve(company: Company, **options: Any) -> Iterator[Sandbox]:
+    """Serve `company` over HTTP while the block runs.
 
     `options` are those of neon.Neon, and those of the VENDORS with `<vendor>_` before their names.
-    No vendor limits the rate unless told to.
+    No vendor limits the rate unless told to. `platform_usage_dir` is where exports are dropped.
     """
+    exports: Path | None = options.pop("platform_usage_dir", None)
     vendors = {
         name: vendor(company, **_taken(options, f"{name}_")) for name, vendor in VENDORS.items()
     }
@@ -119,7 +118,7 @@ def serve(
     for name, vendor in vendors.items():
         routes += [*vendor.routes(), *_control_routes(f"/_sandbox/{name}", vendor.desk)]
     with _listening(Starlette(routes=routes)) as origin:
-        yield Sandbox(company, origin, neon.desk, vendors, platform_usage_dir)
+        yield Sandbox(company, origin, neon.desk, vendors, exports)
 
 
 def _taken(options: dict[str, Any], prefix: str) -> dict[str, Any]:
