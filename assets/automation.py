@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import partitions
+from assets import asking_platform_usage, partitions
 from assets.calls import CALLS, missing_settings
 from assets.models import DAYS, models
 from assets.raw import partition_key, raw_key
@@ -76,6 +76,13 @@ TURNS = (
         "Re-read this month (until the 5th, the one before it too) and at least the last 7 days, "
         "after Atlassian's daily refresh at 12:00 UTC.",
     ),
+    Turn(
+        "bitbucket",
+        "daily",
+        "bitbucket_pipeline_runs",
+        "Re-read the runs of today and the 3 days before it, and older ones that had not finished.",
+    ),
+    Turn("bitbucket", SNAPSHOT, "", "List workspaces and repositories again."),
 )
 
 
@@ -134,6 +141,35 @@ def _schedule(turn: Turn) -> dg.ScheduleDefinition:
 
 
 SCHEDULES = [_schedule(turn) for turn in TURNS]
+
+
+FILES_JOB = dg.define_asset_job(
+    "load_platform_usage_files",
+    selection=dg.AssetSelection.assets(raw_key("platform_usage", SNAPSHOT)),
+    description="Load the platform usage files that are new, and say what is wrong with the others",
+)
+
+
+@dg.sensor(
+    name="platform_usage_files",
+    job=FILES_JOB,
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Load files that are dropped into PLATFORM_USAGE_DIR, or changed there.",
+)
+def platform_usage_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """One run whenever the folder is another than before."""
+    settings = read_settings()
+    if why := asking_platform_usage.missing(settings):
+        return dg.SkipReason(why)
+    found = asking_platform_usage.fingerprint_of_folder(settings)
+    if found == context.cursor:
+        try:
+            rejected = asking_platform_usage.still_rejected(settings, TICK_WAITS_SECONDS)
+        except warehouse.WarehouseBusyError as busy:
+            return dg.SkipReason(f"no new file; {busy}")
+        return dg.SkipReason("\n".join(["no new file", *rejected]))
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=found)], cursor=found)
 
 
 @dg.sensor(

@@ -16,8 +16,10 @@ from typing import Any
 
 import click
 
+from assets.platform_usage_cli import platform_usage
+
 ROOT = Path(__file__).parents[1]
-SOURCES = ("neon", "neon_legacy", "forge")
+SOURCES = ("neon", "neon_legacy", "forge", "bitbucket", "atlassian_platform")
 GRAINS = ("hourly", "daily", "monthly")
 
 
@@ -184,6 +186,8 @@ def _split(arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:
             options.append(rest.pop(0))
     return options, rest
 
+
+main.add_command(platform_usage)
 
 if __name__ == "__main__":
     main()

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from assets import asking_forge, building, calls, partitions
+from assets import asking_forge, asking_platform_usage, building, calls, partitions
 from assets.due import due_window, snapshot_is_due
 from assets.settings import Settings
-from assets.vendors import SNAPSHOT, Call, Vendors, land_pieces, open_warehouse
+from assets.vendors import SNAPSHOT, Call, Vendors, open_warehouse
 from dbt_like_sql import models, runner
 from dbt_like_sql.runner import CheckFailedError
 from pipelines.http import VendorError
@@ -72,7 +72,7 @@ def _due(sources: Iterable[str], grains: Iterable[str]) -> list[tuple[Call, str]
     return [
         (call, grain)
         for call in calls.CALLS
-        if call.source in sources
+        if call.source in sources and call.part_of is None
         for grain in call.granularities
         if grain in wanted and grain not in call.only_backfilled
     ]
@@ -156,12 +156,14 @@ def _load_one(
     only_due: bool,
     result: dict[str, Any],
 ) -> None:
-    with open_warehouse(vendors.settings) as connection:
-        if grain == SNAPSHOT:
-            window, due = None, snapshot_is_due(connection, call, datetime.now(UTC))
-        else:
-            window = choose(connection, call, grain)
-            due = window is not None
+    window, due = None, True
+    if call != asking_platform_usage.FILES:  # a file may come at any time
+        with open_warehouse(vendors.settings) as connection:
+            if grain == SNAPSHOT:
+                due = snapshot_is_due(connection, call, datetime.now(UTC))
+            else:
+                window = choose(connection, call, grain)
+                due = window is not None
     if not due:
         return
     before = vendors.requests_sent
@@ -170,14 +172,14 @@ def _load_one(
         row |= {"since": window.since, "until": window.until}
     try:
         with show.asking(call, window) as shown:
-            pieces = calls.pieces(vendors, call, window, only_due)
-            landing = land_pieces(vendors.settings, call, pieces, shown(len(pieces)))
+            landing = calls.land(vendors, call, window, only_due, shown)
     except VendorError as error:
         failures, notes, rows, scopes = [error], [], 0, []
     else:
         failures, notes, rows = landing.failures, landing.notes, landing.rows
         scopes = sorted({receipt.scope for receipt in landing.receipts})
-        notes += [] if pieces else ["nothing to ask: all of it was asked since the last tick"]
+    if call == asking_platform_usage.FILES and not (scopes or failures):
+        return
     row |= {"requests": vendors.requests_sent - before, "rows": rows, "scopes": scopes}
     row |= {"notes": notes, "failed": list(dict.fromkeys(map(str, failures)))}
     result["asked"].append(row)

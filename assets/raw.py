@@ -4,22 +4,23 @@ Not here: how to ask (pipelines/) and what can be asked (calls.py).
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
-from assets import asking_forge, partitions
-from assets.calls import CALLS, is_wanted, landed_buckets, missing_settings, pieces
+from assets import asking_forge, asking_platform_usage, partitions
+from assets.calls import CALLS, is_wanted, land, landed_buckets, missing_settings
 from assets.due import is_retired
 from assets.settings import read_settings
-from assets.vendors import SNAPSHOT, Call, Vendors, land_pieces
+from assets.vendors import SNAPSHOT, Call, Vendors
 from assets.vendors import open_warehouse as open_for_writing
 from pipelines import load
 from pipelines.http import VendorError
-from pipelines.load import Landing, Window
+from pipelines.load import Landing, Piece, Window
 
 OWNERS = ["team:usage-data"]
 # a line per asset and process on everybody's terminal; the version of dagster is pinned
@@ -30,6 +31,8 @@ PARTITIONS = {
     "daily": dg.DailyPartitionsDefinition("2026-01-01", end_offset=1),
     "monthly": dg.MonthlyPartitionsDefinition("2025-01-01", end_offset=1),
 }
+# exports are made by people: every month, and a few days' grace
+FILES_STALE_AFTER = timedelta(days=35)
 STALE_AFTER = {
     "hourly": timedelta(hours=3),
     "daily": timedelta(hours=36),
@@ -73,7 +76,9 @@ def raw_asset(call: Call, granularity: str) -> dg.AssetsDefinition:
         partitions_def=PARTITIONS[granularity] if partitioned else None,
         # what is out of the vendor's reach is not asked for, so no run is longer than one walk
         backfill_policy=dg.BackfillPolicy.single_run() if partitioned else None,
-        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=STALE_AFTER[granularity]),
+        freshness_policy=dg.FreshnessPolicy.time_window(
+            fail_window=_stale_after(call, granularity)
+        ),
         output_required=False,
         metadata={
             "dagster/table_name": f"raw.{call.table}",
@@ -99,16 +104,18 @@ def raw_asset(call: Call, granularity: str) -> dg.AssetsDefinition:
     return asset
 
 
+def _stale_after(call: Call, granularity: str) -> timedelta:
+    is_files = call == asking_platform_usage.FILES
+    return FILES_STALE_AFTER if is_files else STALE_AFTER[granularity]
+
+
 def _land(
     context: dg.AssetExecutionContext, vendors: Vendors, call: Call, window: Window | None
 ) -> tuple[Landing, int]:
     """Land one window; a scope that failed fails the asset after the others have landed."""
     before = vendors.requests_sent
     try:
-        todo = pieces(vendors, call, window)
-        if call in asking_forge.CALLS:
-            context.log.info(asking_forge.forecast(vendors.settings, len(todo)))
-        landing = land_pieces(vendors.settings, call, todo)
+        landing = land(vendors, call, window, shown=partial(_said_to, context, vendors, call))
     except VendorError as error:  # nothing can be asked: the organizations could not be listed
         raise dg.Failure(str(error)) from None
     for note in landing.notes:
@@ -118,6 +125,14 @@ def _land(
         reasons = "\n".join(dict.fromkeys(str(failure) for failure in landing.failures))
         raise dg.Failure(f"{reasons}\nScopes that landed in this run: {landed}.")
     return landing, vendors.requests_sent - before
+
+
+def _said_to(
+    context: dg.AssetExecutionContext, vendors: Vendors, call: Call, count: int
+) -> Callable[[Piece], None]:
+    if call in asking_forge.CALLS:
+        context.log.info(asking_forge.forecast(vendors.settings, count))
+    return lambda piece: context.log.debug(f"asked: {piece.scope}, {piece.window}")
 
 
 def _land_partitions(
@@ -135,7 +150,7 @@ def _land_partitions(
     if reach is None or _known_as_retired(context, vendors, call, now):
         return
     landing, requests = _land(context, vendors, call, reach)
-    rows, metadata = _rows_by_bucket(vendors, landing), _metadata(vendors, landing, requests)
+    rows, metadata = _rows_by_bucket(vendors, call, landing), _metadata(vendors, landing, requests)
     with open_for_writing(vendors.settings) as connection:
         held = set(landed_buckets(connection, vendors.settings, call, reach, landing))
     by_key: dict[str, int] = {}
@@ -196,8 +211,9 @@ def _say_out_of_reach(
         )
 
 
-def _rows_by_bucket(vendors: Vendors, landing: Landing) -> dict[datetime, int]:
+def _rows_by_bucket(vendors: Vendors, call: Call, landing: Landing) -> dict[datetime, int]:
     with open_for_writing(vendors.settings) as connection:
+        load.create_raw_tables(connection, {call.table: call.schema})
         counts = connection.execute(
             f"select bucket_start, count(*) from raw.{landing.table} "  # noqa: S608
             "where load_id = ? group by bucket_start",
@@ -226,7 +242,29 @@ def _metadata(vendors: Vendors, landing: Landing, requests: int) -> dict[str, An
     }
 
 
-RAW_ASSETS = [raw_asset(call, granularity) for call in CALLS for granularity in call.granularities]
+RAW_ASSETS = [
+    raw_asset(call, granularity)
+    for call in CALLS
+    if call.part_of is None
+    for granularity in call.granularities
+]
+# tables that another asset fills
+PARTS = [
+    dg.AssetSpec(
+        raw_key(call.table, SNAPSHOT),
+        description=call.description,
+        group_name=call.source,
+        owners=OWNERS,
+        kinds={"dlt", "duckdb"},
+        metadata={
+            "dagster/table_name": f"raw.{call.table}",
+            "dagster/column_schema": _column_schema(call.schema),
+        },
+        deps=[raw_key(call.part_of, SNAPSHOT)],
+    )
+    for call in CALLS
+    if call.part_of
+]
 RECEIPTS = dg.AssetSpec(
     dg.AssetKey(["raw", "loads"]),
     description=(

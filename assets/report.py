@@ -26,25 +26,47 @@ from pipelines.load import Connection, Piece, Window
 # given how many pieces there are, what to call after each
 ShowPieces = Callable[[int], Callable[[Piece], None]]
 LINE_EVERY_SECONDS = 60.0
-PROJECTS_SHOWN = 12
-FAMILIES = ("compute", "storage", "transfer", "operations")
-_FACTS = " union all ".join(f"select * from marts.fct_{family}" for family in FAMILIES)  # noqa: S608
-_USED = f"""
-    with facts as ({_FACTS}),
-    billed as (
-        select facts.source, facts.org_id, facts.project_id, meter.family,
-            any_value(meter.billed_unit) as billed_unit,
+ROWS_SHOWN = 12
+FAMILIES = ("compute", "storage", "transfer", "credits", "operations")
+_FACTS = " union all ".join(f"from marts.fct_{family}" for family in FAMILIES)
+_NEON = f"""
+    with billed as (
+        select facts.org_id, facts.project_id, meter.family,
             sum(cast(facts.quantity as double) / cast(meter.quantity_per_billed_unit as double))
                 as quantity
-        from facts
+        from ({_FACTS}) as facts
         inner join seeds.meters as meter
             on facts.source = meter.source and facts.meter = meter.meter
             and facts.unit = meter.unit
-        where facts.period_start >= date_trunc('day', current_timestamp) - interval 30 day
+        where facts.source = 'neon'
+            and facts.period_start >= date_trunc('day', current_timestamp) - interval 30 day
         group by all
+    ),
+    used as (
+        pivot billed on family in ('compute', 'storage', 'transfer', 'operations')
+        using sum(quantity) group by org_id, project_id
     )
-    pivot billed on family in ('compute', 'storage', 'transfer', 'operations')
-    using sum(quantity) group by source, org_id, project_id
+    select coalesce(org.org_name, used.org_id),
+        coalesce(project.project_name, used.project_id || ' (deleted)'),
+        compute, storage, transfer, operations
+    from used
+    left join marts.dim_org as org on org.source = 'neon' and used.org_id = org.org_id
+    left join marts.dim_project as project
+        on project.source = 'neon' and used.org_id = project.org_id
+        and used.project_id = project.project_id
+    order by compute desc nulls last
+"""  # noqa: S608
+_OTHERS = f"""
+    select facts.source, coalesce(project.project_name, facts.project_id, facts.org_id) as whose,
+        facts.meter, sum(facts.quantity), facts.unit
+    from ({_FACTS}) as facts
+    left join marts.dim_project as project
+        on facts.source = project.source and facts.project_id = project.project_id
+        and facts.org_id is not distinct from project.org_id
+    where facts.source <> 'neon'
+        and facts.period_start >= date_trunc('day', current_timestamp) - interval 30 day
+    group by all
+    order by facts.source, facts.meter, sum(facts.quantity) desc
 """  # noqa: S608
 
 
@@ -97,8 +119,9 @@ class Report:
         window = ""
         if "since" in row:
             window = f"{_short(row['since'], row['grain'])} to {_short(row['until'], row['grain'])}"
-        path = row["call"].removeprefix("GET ").replace("/consumption_history", "")
-        self.say(f"  {path:<32}{window or 'now':<27}{row['requests']:>4} req{row['rows']:>8,} rows")
+        # the table says which call it was; its vendor's words are in the JSON and in Dagster
+        name = row["table"].removeprefix("raw.")
+        self.say(f"  {name:<30}{window or 'now':<27}{row['requests']:>5} req{row['rows']:>8,} rows")
         for text in dict.fromkeys([*row["notes"], *row["failed"]]):
             self.say(f"    {text}")
 
@@ -115,22 +138,18 @@ class Report:
             self.say(f"  CHECK FAILED {check.model}: {check.failing_rows} rows, {check.expression}")
 
     def facts(self, settings: Settings) -> None:
-        """The fact families per org and project over the last 30 days, in billed units."""
+        """What was used over the last 30 days: Neon's fact families per project, others by meter."""
         with warehouse.reader(settings.warehouse) as connection:
-            rows = connection.execute(
-                f"""
-                select coalesce(org.org_name, used.org_id),
-                    coalesce(project.project_name, used.project_id || ' (deleted)'),
-                    compute, storage, transfer, operations
-                from ({_USED}) as used
-                left join marts.dim_org as org using (source, org_id)
-                left join marts.dim_project as project using (source, org_id, project_id)
-                order by compute desc nulls last
-                """  # noqa: S608
-            ).fetchall()
-        if not rows:
-            return
-        table = Table(title="\nUsed in the last 30 days", title_justify="left", box=None)
+            neon = connection.execute(_NEON).fetchall()
+            others = connection.execute(_OTHERS).fetchall()
+        if neon:
+            self._neon(neon)
+        for source in dict.fromkeys(row[0] for row in others):
+            self._source(source, [row[1:] for row in others if row[0] == source])
+
+    def _neon(self, rows: list[tuple[Any, ...]]) -> None:
+        """In billed units, per org and then per project."""
+        table = Table(title="\nNeon, last 30 days", title_justify="left", box=None)
         table.add_column("org", overflow="ellipsis", no_wrap=True, max_width=14)
         table.add_column("project", overflow="ellipsis", no_wrap=True, max_width=20)
         for heading in ("CU-hours", "GB-months", "GB out", "branch-mon"):
@@ -139,10 +158,23 @@ class Report:
             of_org = [row for row in rows if row[0] == org]
             totals = [sum(row[i] or 0.0 for row in of_org) for i in range(2, 6)]
             table.add_row(org, f"all {len(of_org)} projects", *map(_number, totals), style="bold")
-        for row in rows[:PROJECTS_SHOWN]:
+        for row in rows[:ROWS_SHOWN]:
             table.add_row(row[0], row[1], *map(_number, row[2:]))
-        if len(rows) > PROJECTS_SHOWN:
-            table.add_row("", f"... and {len(rows) - PROJECTS_SHOWN} more")
+        if len(rows) > ROWS_SHOWN:
+            table.add_row("", f"... and {len(rows) - ROWS_SHOWN} more")
+        self.console.print(table)
+
+    def _source(self, source: str, rows: list[tuple[Any, ...]]) -> None:
+        """In the vendor's units, per meter and project or organization."""
+        table = Table(title=f"\n{source}, last 30 days", title_justify="left", box=None)
+        table.add_column("meter", no_wrap=True)
+        table.add_column("app, repository, org", overflow="ellipsis", no_wrap=True, max_width=28)
+        table.add_column("used", justify="right", no_wrap=True)
+        table.add_column("unit", no_wrap=True)
+        for whose, meter, quantity, unit in rows[:ROWS_SHOWN]:
+            table.add_row(meter, whose, _number(quantity), unit)
+        if len(rows) > ROWS_SHOWN:
+            table.add_row(f"... and {len(rows) - ROWS_SHOWN} more")
         self.console.print(table)
 
     def next_commands(self, settings: Settings) -> None:
@@ -217,5 +249,5 @@ def _short(instant: datetime, grain: str) -> str:
     return instant.strftime(formats[grain])
 
 
-def _number(value: float | None) -> str:
+def _number(value: Any) -> str:
     return "" if value is None else f"{value:,.2f}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from pipelines import forge, neon
+from pipelines import bitbucket, forge, neon
 
 
 class SettingsError(ValueError):
@@ -30,6 +30,11 @@ class Settings:
     forge_experimental_api: str
     forge_requests_per_minute: int
     forge_sites_by_environment: bool
+    bitbucket_token: str | None
+    bitbucket_workspaces: tuple[str, ...]
+    bitbucket_base_url: str
+    bitbucket_requests_per_hour: int
+    platform_usage_dir: Path
     state_dir: Path
 
     @property
@@ -52,6 +57,11 @@ DOCUMENTED = (
     ("FORGE_EXPERIMENTAL_API", forge.EXPERIMENTAL_API, "the `X-ExperimentalAPI` header"),
     ("FORGE_REQUESTS_PER_MINUTE", "5", "requests; Atlassian allows 5"),
     ("FORGE_SITES_BY_ENVIRONMENT", "no", "yes: ask for sites within each environment too"),
+    ("BITBUCKET_TOKEN", "", "Bitbucket is asked only when this is set; or email:api_token"),
+    ("BITBUCKET_WORKSPACES", "", "comma-separated; none: every workspace that the token sees"),
+    ("BITBUCKET_BASE_URL", bitbucket.BASE_URL, "where Bitbucket's API is"),
+    ("BITBUCKET_REQUESTS_PER_HOUR", "900", "requests; Bitbucket allows 1,000"),
+    ("PLATFORM_USAGE_DIR", "platform_usage/", "the folder where exported files are dropped"),
 )
 _DEFAULTS = {name: default for name, default, _ in DOCUMENTED}
 
@@ -84,6 +94,11 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         forge_experimental_api=value("FORGE_EXPERIMENTAL_API"),
         forge_requests_per_minute=_positive("FORGE_REQUESTS_PER_MINUTE", value),
         forge_sites_by_environment=_yes("FORGE_SITES_BY_ENVIRONMENT", value),
+        bitbucket_token=value("BITBUCKET_TOKEN") or None,
+        bitbucket_workspaces=listed("BITBUCKET_WORKSPACES"),
+        bitbucket_base_url=value("BITBUCKET_BASE_URL").rstrip("/"),
+        bitbucket_requests_per_hour=_positive("BITBUCKET_REQUESTS_PER_HOUR", value),
+        platform_usage_dir=Path(value("PLATFORM_USAGE_DIR")).expanduser(),
         state_dir=state_home / "meterhouse",
     )
 

@@ -25,7 +25,7 @@ class Call:
     """One vendor call: where its answers go (raw.<table>) and at which granularities.
 
     `only_backfilled`: granularities that are partitions to backfill by, of receipts of the first
-    granularity; nothing is due at them.
+    granularity; nothing is due at them. `part_of`: the call that this table is filled by.
     """
 
     source: str
@@ -36,6 +36,7 @@ class Call:
     granularities: tuple[str, ...] = (SNAPSHOT,)
     needs: tuple[str, ...] = ()
     only_backfilled: tuple[str, ...] = ()
+    part_of: str | None = None
 
     def receipts_at(self, granularity: str) -> str:
         """The granularity of the receipts that a load at this one writes."""

@@ -143,7 +143,7 @@ def within_one_hour(seconds: int = 40) -> None:
 def open_world(folder: Path, **options: Any) -> Iterator[World]:
     """A world whose warehouse is in `folder`; `options` of Company by name, the rest of Neon."""
     of_company = {"seed", "orgs", "projects", "branches", "now", "free_org", "oddities"}
-    of_company |= {"apps", "sites"}
+    of_company |= {"apps", "sites", "workspaces", "repositories"}
     about = {name: options.pop(name) for name in of_company & options.keys()}
     within_one_hour()
     # half past, whatever the minute: in an hour's first quarter nothing is metered yet

@@ -39,6 +39,42 @@ with usage as (
         forge.quantity,
         forge.observed_at
     from intermediate.int_forge_usage as forge
+    union all
+    select
+        cast('atlassian_platform' as varchar) as source,
+        cast('platform_usage' as varchar) as resource,
+        platform.org_id,
+        platform.project_id,
+        cast(null as varchar) as branch_id,
+        platform.site_id,
+        cast(null as varchar) as environment_id,
+        platform.user_id,
+        platform.meter,
+        platform.unit,
+        platform.granularity,
+        platform.period_start,
+        platform.period_end,
+        platform.quantity,
+        platform.observed_at
+    from intermediate.int_platform_usage as platform
+    union all
+    select
+        cast('bitbucket' as varchar) as source,
+        cast('bitbucket_pipeline_runs' as varchar) as resource,
+        bitbucket.workspace_uuid as org_id,
+        bitbucket.repository_uuid as project_id,
+        cast(null as varchar) as branch_id,
+        bitbucket.workspace_uuid as site_id,
+        cast(null as varchar) as environment_id,
+        cast(null as varchar) as user_id,
+        cast('build_seconds_used' as varchar) as meter,
+        cast('seconds' as varchar) as unit,
+        cast('daily' as varchar) as granularity,
+        bitbucket.period_start,
+        bitbucket.period_end,
+        bitbucket.quantity,
+        bitbucket.observed_at
+    from intermediate.int_bitbucket_usage as bitbucket
 ),
 
 -- a meter may be known in several units; its family is the same in all of them

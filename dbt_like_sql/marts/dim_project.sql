@@ -8,6 +8,7 @@ with used as (
         usage.project_id,
         min(usage.period_end) as first_used_at
     from intermediate.int_usage as usage
+    where usage.project_id is not null
     group by usage.source, usage.org_id, usage.project_id
 ),
 
@@ -19,18 +20,37 @@ listings as (
     from staging.stg_loads__receipts as receipt
     where receipt.resource = 'neon_projects' and receipt.is_complete
     group by receipt.scope
+    union all
+    select
+        cast('bitbucket' as varchar) as source,
+        receipt.scope as org_id,
+        max(receipt.asked_at) as listed_at
+    from staging.stg_loads__receipts as receipt
+    where receipt.resource = 'bitbucket_repositories' and receipt.is_complete
+    group by receipt.scope
 ),
 
 listed as (
-    select cast('neon' as varchar) as source, project.*
+    select
+        cast('neon' as varchar) as source, project.org_id, project.project_id,
+        project.project_name, project.region_id, project.pg_version, project.created_at,
+        project.first_seen_at, project.last_seen_at, project.is_deleted
     from staging.stg_neon__projects as project
+    union all
+    select
+        cast('bitbucket' as varchar) as source, repository.workspace_uuid,
+        repository.repository_uuid, repository.full_name, cast(null as varchar),
+        cast(null as integer), repository.created_at, repository.first_seen_at,
+        repository.last_seen_at, repository.is_deleted
+    from staging.stg_bitbucket__repositories as repository
 )
 
 select
     coalesce(listed.source, used.source) as source, -- vendor API family
     coalesce(listed.org_id, used.org_id) as org_id, -- the vendor's organization
     coalesce(listed.project_id, used.project_id) as project_id, -- the vendor's id
-    listed.project_name, -- current name; null where the vendor never listed it
+    -- a repository has the same name where exported minutes are attributed to it
+    coalesce(listed.project_name, repository.full_name) as project_name, -- null: never listed
     listed.region_id, -- cloud and region
     listed.pg_version, -- Postgres major version
     listed.created_at, -- when it was made, as the vendor says
@@ -45,3 +65,5 @@ full join used
     and listed.org_id = used.org_id
     and listed.project_id = used.project_id
 left join listings on used.source = listings.source and used.org_id = listings.org_id
+left join staging.stg_bitbucket__repositories as repository
+    on used.source = 'atlassian_platform' and used.project_id = repository.repository_uuid

@@ -1,5 +1,6 @@
--- One row per Atlassian site that ever used something, under the id that usage names it by (a site's
--- ARI). A host name is known where seeds/site_names.csv has it: no documented call tells it.
+-- One row per Atlassian site or Bitbucket workspace that ever used something, under the id that usage
+-- names it by (a site's ARI, a workspace's uuid). A host name is known where seeds/site_names.csv has
+-- one, for no documented call tells it.
 -- grain: source, site_id
 with used as (
     select
@@ -26,9 +27,14 @@ select
     parsed.source, -- vendor API family
     parsed.site_id, -- as the vendor gives it
     cast(parsed.cloud_id as varchar) as cloud_id, -- the site's cloud id
-    cast(parsed.product as varchar) as product, -- jira, confluence, ...; null where the id has none
+    -- jira, confluence, bitbucket, ...
+    cast(case when workspace.workspace_uuid is null then parsed.product else 'bitbucket' end
+        as varchar) as product, -- jira, confluence, bitbucket; null where the id does not say
+    workspace.slug as workspace_slug, -- of a Bitbucket workspace that was listed
     name.host_name, -- from seeds/site_names.csv; null where it is not there
     parsed.first_used_at, -- start of the first period with usage, UTC
     parsed.last_used_at -- end of the last period with usage, UTC
 from parsed
 left join seeds.site_names as name on parsed.cloud_id = name.cloud_id
+left join staging.stg_bitbucket__workspaces as workspace
+    on parsed.site_id = workspace.workspace_uuid

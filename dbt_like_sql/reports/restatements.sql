@@ -1,6 +1,6 @@
 -- One row per correction: a vendor said one thing of a bucket that had settled, and later another.
 -- Facts hold the later one. A null quantity: the row was not there (withdrawn, or new).
--- grain: source, resource, org_id, project_id, branch_id, meter, granularity, period_start, observed_at
+-- grain: source, resource, org_id, project_id, branch_id, site_id, meter, unit, granularity, period_start, observed_at
 -- window: period_start
 -- every ask of a bucket after it had settled, where there was more than one
 with asks as (
@@ -11,7 +11,11 @@ with asks as (
         receipt.granularity,
         receipt.load_id,
         receipt.asked_at,
-        calendar.bucket_start
+        calendar.bucket_start,
+        count(*) over (
+            partition by
+                receipt.resource, receipt.scope, receipt.granularity, calendar.bucket_start
+        ) as ask_count
     from staging.stg_loads__receipts as receipt
     inner join staging.stg_calendar__buckets as calendar
         on receipt.granularity = calendar.granularity
@@ -24,50 +28,73 @@ with asks as (
     where receipt.is_complete
         and receipt.asked_at
         >= calendar.bucket_end + retention.settles_minutes * interval '1' minute
-    qualify count(*) over (
-        partition by
-            receipt.resource, receipt.scope, receipt.granularity, calendar.bucket_start
-    ) > 1
+    qualify ask_count > 1
 ),
 
-things as (
-    select distinct
-        usage.resource, usage.org_id, usage.project_id, usage.branch_id, usage.meter,
-        usage.granularity, usage.bucket_start
-    from staging.stg_neon__observed_usage as usage
-    semi join asks
-        on usage.resource = asks.resource
-        and usage.org_id = asks.scope
-        and usage.granularity = asks.granularity
-        and usage.bucket_start = asks.bucket_start
+observed as (
+    select
+        neon.resource, neon.org_id as scope, neon.org_id, neon.project_id, neon.branch_id,
+        cast(null as varchar) as site_id, neon.meter, cast(null as varchar) as unit,
+        neon.granularity, neon.bucket_start, neon.load_id, neon.quantity
+    from staging.stg_neon__observed_usage as neon
+    union all
+    select
+        forge.resource, forge.scope, cast(null as varchar) as org_id, forge.app_id,
+        cast(null as varchar) as branch_id, forge.site_id, forge.meter, forge.unit,
+        cast('daily' as varchar) as granularity, forge.bucket_start, forge.load_id, forge.quantity
+    from staging.stg_forge__observed_usage as forge
+),
+
+-- what was not the same, or not there, in every ask
+changed as (
+    select
+        observed.resource, observed.scope, observed.org_id, observed.project_id,
+        observed.branch_id, observed.site_id, observed.meter, observed.unit,
+        observed.granularity, observed.bucket_start
+    from observed
+    inner join asks
+        on observed.resource = asks.resource
+        and observed.scope = asks.scope
+        and observed.granularity = asks.granularity
+        and observed.bucket_start = asks.bucket_start
+        and observed.load_id = asks.load_id
+    group by
+        observed.resource, observed.scope, observed.org_id, observed.project_id,
+        observed.branch_id, observed.site_id, observed.meter, observed.unit,
+        observed.granularity, observed.bucket_start
+    having min(observed.quantity) <> max(observed.quantity) or count(*) < max(asks.ask_count)
 ),
 
 said as (
     select
         asks.source,
-        things.*,
+        changed.*,
         asks.asked_at,
-        usage.quantity,
-        lag(usage.quantity) over same_thing as quantity_before,
+        observed.quantity,
+        lag(observed.quantity) over same_thing as quantity_before,
         lag(asks.asked_at) over same_thing as asked_before_at
-    from things
+    from changed
     inner join asks
-        on things.resource = asks.resource
-        and things.org_id = asks.scope
-        and things.granularity = asks.granularity
-        and things.bucket_start = asks.bucket_start
-    left join staging.stg_neon__observed_usage as usage
-        on things.resource = usage.resource
-        and things.project_id = usage.project_id
-        and things.branch_id is not distinct from usage.branch_id
-        and things.meter = usage.meter
-        and things.granularity = usage.granularity
-        and things.bucket_start = usage.bucket_start
-        and asks.load_id = usage.load_id
+        on changed.resource = asks.resource
+        and changed.scope = asks.scope
+        and changed.granularity = asks.granularity
+        and changed.bucket_start = asks.bucket_start
+    left join observed
+        on changed.resource = observed.resource
+        and changed.scope = observed.scope
+        and changed.project_id = observed.project_id
+        and changed.branch_id is not distinct from observed.branch_id
+        and changed.site_id is not distinct from observed.site_id
+        and changed.meter = observed.meter
+        and changed.unit is not distinct from observed.unit
+        and changed.granularity = observed.granularity
+        and changed.bucket_start = observed.bucket_start
+        and asks.load_id = observed.load_id
     window same_thing as (
         partition by
-            things.resource, things.org_id, things.project_id, things.branch_id, things.meter,
-            things.granularity, things.bucket_start
+            changed.resource, changed.scope, changed.project_id, changed.branch_id,
+            changed.site_id, changed.meter, changed.unit, changed.granularity,
+            changed.bucket_start
         order by asks.asked_at
     )
 )
@@ -75,10 +102,12 @@ said as (
 select
     said.source, -- vendor API family
     said.resource, -- the table in raw.*
-    said.org_id, -- the vendor's organization
+    said.org_id, -- the vendor's organization; null where it names none
     said.project_id, -- the vendor's project
     said.branch_id, -- Neon branch; null for project totals
+    said.site_id, -- Atlassian site; null for app totals
     said.meter, -- the vendor's name of what is metered
+    said.unit, -- the vendor's unit, where it sends one
     said.granularity, -- hourly, daily or monthly
     said.bucket_start as period_start, -- first instant, UTC
     said.quantity_before, -- what the vendor said first; null: nothing

@@ -17,8 +17,8 @@ with answered as (
     -- a page may repeat what an earlier page said: the last word counts
     qualify row_number() over (
         partition by
-            usage.app_id, usage.resource, usage.site_id, usage.environment_id, usage.token_unit, usage.bucket_start,
-            usage.period
+            usage.app_id, usage.resource, usage.site_id, usage.environment_id,
+            usage.token_unit, usage.bucket_start, usage.period
         order by usage.page desc
     ) = 1
 )
@@ -36,5 +36,5 @@ select
     max(answered.asked_at) as observed_at -- when Atlassian said so
 from answered
 group by
-    answered.app_id, answered.resource, answered.site_id, answered.environment_id, answered.token_unit, answered.bucket_start,
-    answered.bucket_end
+    answered.app_id, answered.resource, answered.site_id, answered.environment_id,
+    answered.token_unit, answered.bucket_start, answered.bucket_end

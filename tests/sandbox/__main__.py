@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import click
 
+from tests.sandbox import platform_exports
+from tests.sandbox.atlassian_usage import UNITS, UNKNOWN_TYPE
 from tests.sandbox.company import Company
 from tests.sandbox.server import serve
 
@@ -44,12 +47,23 @@ def main(
             click.echo(f"sandbox: stand-in Atlassian at {where} ({apps} Forge apps)", err=True)
         if command:
             environment = {**os.environ, **sandbox.environment}
+            environment["PLATFORM_USAGE_DIR"] = str(_exports(company))
             code = subprocess.run(command, env=environment, check=False).returncode
         else:
             for name, value in sandbox.environment.items():
                 click.echo(f"export {name}={value}")
             code = _wait_for_interrupt()
     sys.exit(code)
+
+
+def _exports(company: Company) -> Path:
+    """A folder beside the warehouse with what an admin exported; made once, so it stays the same."""
+    warehouse = Path(os.environ.get("WAREHOUSE", "warehouse/sandbox.duckdb"))
+    folder = warehouse.parent / "sandbox_platform_usage"
+    if not folder.is_dir():
+        known = [name for name in UNITS if name != UNKNOWN_TYPE]
+        platform_exports.write(company.atlassian, folder, usage_types=known)
+    return folder
 
 
 def _wait_for_interrupt() -> int:

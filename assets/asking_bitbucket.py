@@ -1,0 +1,156 @@
+"""Bitbucket's calls, and how each is asked: per workspace, newest runs first.
+
+Runs are merged by their uuid, not replaced by window: a repository that is deleted vanishes from
+the API, and what it used does not.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from assets import partitions
+from assets.settings import Settings
+from assets.vendors import Call, Vendors, land_pieces, open_warehouse
+from pipelines import bitbucket
+from pipelines.bitbucket_shapes import TABLES
+from pipelines.load import Ask, Connection, Piece, Window, create_raw_tables
+
+WORKSPACES = Call(
+    "bitbucket",
+    "bitbucket_workspaces",
+    "GET /workspaces/{workspace}",
+    "The workspaces that the token sees, or those of BITBUCKET_WORKSPACES. A snapshot per load.",
+    TABLES["bitbucket_workspaces"],
+)
+REPOSITORIES = Call(
+    "bitbucket",
+    "bitbucket_repositories",
+    "GET /repositories/{workspace}",
+    "Names of live repositories. Deleted ones are not listed, and have used. A snapshot per load.",
+    TABLES["bitbucket_repositories"],
+)
+RUNS = Call(
+    "bitbucket",
+    "bitbucket_pipeline_runs",
+    "GET /repositories/{workspace}/{repo}/pipelines",
+    "Pipeline runs with the build seconds that each used, by the UTC day on which it was created. "
+    "A lower bound of the minutes that Atlassian bills: deleted repositories are missing, and the "
+    "exported minutes are the fact of record where there are some.",
+    TABLES["bitbucket_pipeline_runs"],
+    ("daily",),
+    needs=("bitbucket_repositories",),
+)
+CALLS = (WORKSPACES, REPOSITORIES, RUNS)
+# a run may wait for a person for weeks; beyond this it is taken for forgotten
+UNFINISHED_FOR = timedelta(days=30)
+
+
+def missing(settings: Settings) -> str | None:
+    """Why Bitbucket is skipped, or None when it can be asked."""
+    return None if settings.bitbucket_token else "BITBUCKET_TOKEN is not set"
+
+
+def make_client(settings: Settings) -> bitbucket.Bitbucket:
+    """The client of the configured token."""
+    return bitbucket.Bitbucket(
+        settings.bitbucket_token or "",
+        settings.bitbucket_workspaces,
+        settings.bitbucket_base_url,
+        settings.bitbucket_requests_per_hour,
+        settings.state_dir,
+    )
+
+
+def pieces(vendors: Vendors, call: Call, window: Window | None) -> list[Piece]:
+    """One piece per workspace; of runs, one more per older day that has unfinished ones."""
+    client = vendors.client(bitbucket.Bitbucket, make_client)
+    if call == WORKSPACES:
+        return [Piece("all", None, _snapshot(client.workspaces))]
+    workspaces = client.workspace_uuids()
+    if call == REPOSITORIES or window is None:
+        return [Piece(uuid, None, _snapshot(client.repositories, uuid)) for uuid in workspaces]
+    listed = _listed(vendors, workspaces)
+    with open_warehouse(vendors.settings) as connection:
+        older = {uuid: _unfinished(connection, uuid, window) for uuid in workspaces}
+    return [
+        *(Piece(uuid, window, _asking_runs(client, uuid, listed[uuid])) for uuid in workspaces),
+        *(
+            Piece(uuid, _day(day), _asking_again(client, uuid, runs))
+            for uuid in workspaces
+            for day, runs in older[uuid].items()
+        ),
+    ]
+
+
+def _snapshot(ask: Callable[..., Iterator[pa.Table]], *arguments: Any) -> Ask:
+    """A call that has no window."""
+    return lambda _: ask(*arguments)
+
+
+def _asking_runs(client: bitbucket.Bitbucket, workspace: str, repositories: list[str]) -> Ask:
+    return lambda window: client.runs(workspace, repositories, window.since, window.until)
+
+
+def _asking_again(client: bitbucket.Bitbucket, workspace: str, runs: dict[str, list[str]]) -> Ask:
+    return lambda _: client.runs_again(workspace, runs)
+
+
+def _day(start: datetime) -> Window:
+    return Window("daily", start, start + timedelta(days=1))
+
+
+def _listed(vendors: Vendors, workspaces: list[str]) -> dict[str, list[str]]:
+    """The repositories of each workspace by its latest listing; listed now where there is none."""
+    with open_warehouse(vendors.settings) as connection:
+        found = {uuid: _listed_repositories(connection, uuid) for uuid in workspaces}
+    if any(uuids is None for uuids in found.values()):
+        listing = land_pieces(vendors.settings, REPOSITORIES, pieces(vendors, REPOSITORIES, None))
+        if listing.failures:
+            raise listing.failures[0]
+        with open_warehouse(vendors.settings) as connection:
+            found = {uuid: _listed_repositories(connection, uuid) for uuid in workspaces}
+    return {uuid: uuids or [] for uuid, uuids in found.items()}
+
+
+def _listed_repositories(connection: Connection, workspace: str) -> list[str] | None:
+    create_raw_tables(connection, {REPOSITORIES.table: REPOSITORIES.schema})
+    latest = connection.execute(
+        "select load_id from raw.loads where resource = ? and scope = ? and complete"
+        " order by asked_at desc limit 1",
+        [REPOSITORIES.table, workspace],
+    ).fetchone()
+    if latest is None:
+        return None
+    found = connection.execute(
+        "select distinct repository_uuid from raw.bitbucket_repositories"
+        " where load_id = ? and workspace_uuid = ? order by 1",
+        [latest[0], workspace],
+    ).fetchall()
+    return [uuid for (uuid,) in found]
+
+
+def _unfinished(
+    connection: Connection, workspace: str, window: Window
+) -> dict[datetime, dict[str, list[str]]]:
+    """Runs from before the window that were unfinished when last seen: day, repository, runs."""
+    create_raw_tables(connection, {RUNS.table: RUNS.schema})
+    rows = connection.execute(
+        """
+        select run.bucket_start, run.repository_uuid, run.run_uuid
+        from raw.bitbucket_pipeline_runs as run
+        inner join raw.loads as receipt
+            on run.load_id = receipt.load_id and run.workspace_uuid = receipt.scope
+        where run.workspace_uuid = ? and run.bucket_start >= ? and run.bucket_start < ?
+        qualify row_number() over (
+            partition by run.run_uuid order by receipt.asked_at desc, run.page desc
+        ) = 1 and run.completed_at is null
+        order by run.bucket_start, run.repository_uuid, run.run_uuid
+        """,
+        [workspace, window.since - UNFINISHED_FOR, window.since],
+    ).fetchall()
+    found: dict[datetime, dict[str, list[str]]] = {}
+    for day, repository, run in rows:
+        found.setdefault(partitions.floor(day, "daily"), {}).setdefault(repository, []).append(run)
+    return found

@@ -1,0 +1,95 @@
+-- One row per scope and period that counts, so that nothing is counted by the day and by the month.
+-- Days serve a month when all are there that had passed when the month was exported; else the month
+-- serves, and its days do not count.
+-- grain: org_id, meter, unit, scope_type, site_id, project_id, user_id, period_start
+with days as (
+    select scope.*
+    from intermediate.int_platform_scopes as scope
+    left join (
+        select distinct meter.meter from seeds.meters as meter
+        where meter.source = 'atlassian_platform' and meter.aggregation = 'last'
+    ) as gauge on scope.meter = gauge.meter
+    where scope.granularity = 'day' and gauge.meter is null
+),
+
+-- each month, and those of its days that had passed when it was exported
+within_months as (
+    select
+        month.org_id, month.meter, month.unit, month.scope_type, month.site_id,
+        month.project_id, month.user_id, month.period_start, month.period_end,
+        greatest(1, date_diff(
+            'day', month.period_start,
+            least(month.period_end, date_trunc('day', month.exported_at))
+        )) as days_passed,
+        count(days.quantity) filter (
+            days.period_end <= date_trunc('day', month.exported_at)
+        ) as days_held
+    from intermediate.int_platform_months as month
+    left join days
+        on month.org_id = days.org_id
+        and month.meter = days.meter
+        and month.unit = days.unit
+        and month.scope_type = days.scope_type
+        and month.site_id is not distinct from days.site_id
+        and month.project_id is not distinct from days.project_id
+        and month.user_id is not distinct from days.user_id
+        and days.period_start >= month.period_start
+        and days.period_end <= month.period_end
+    group by
+        month.org_id, month.meter, month.unit, month.scope_type, month.site_id,
+        month.project_id, month.user_id, month.period_start, month.period_end, month.exported_at
+),
+
+served_by_month as (
+    select within_months.*
+    from within_months
+    where within_months.days_held < within_months.days_passed
+),
+
+counted as (
+    select
+        month.org_id, month.meter, month.unit, month.scope_type, month.site_id,
+        month.project_id, month.user_id, month.period_start, month.period_end, month.quantity,
+        month.is_final, month.exported_at
+    from intermediate.int_platform_months as month
+    semi join served_by_month as served
+        on month.org_id = served.org_id
+        and month.meter = served.meter
+        and month.unit = served.unit
+        and month.scope_type = served.scope_type
+        and month.site_id is not distinct from served.site_id
+        and month.project_id is not distinct from served.project_id
+        and month.user_id is not distinct from served.user_id
+        and month.period_start = served.period_start
+    union all
+    select
+        days.org_id, days.meter, days.unit, days.scope_type, days.site_id, days.project_id,
+        days.user_id, days.period_start, days.period_end, days.quantity, days.is_final,
+        days.exported_at
+    from days
+    anti join served_by_month as served
+        on days.org_id = served.org_id
+        and days.meter = served.meter
+        and days.unit = served.unit
+        and days.scope_type = served.scope_type
+        and days.site_id is not distinct from served.site_id
+        and days.project_id is not distinct from served.project_id
+        and days.user_id is not distinct from served.user_id
+        and days.period_start < served.period_end
+        and days.period_end > served.period_start
+)
+
+select
+    counted.org_id, -- Atlassian organization
+    counted.meter, -- what was used
+    counted.unit, -- of the quantity
+    counted.scope_type, -- org, site, workspace, user or repository
+    counted.site_id, -- site, or workspace; null for org and user
+    counted.project_id, -- repository; else null
+    counted.user_id, -- user; else null
+    cast(counted.period_start as timestamptz) as period_start, -- first instant, UTC
+    cast(counted.period_end as timestamptz) as period_end, -- first instant after the period, UTC
+    cast(counted.quantity as decimal(38, 9)) as quantity, -- as exported
+    cast(counted.is_final as boolean) as is_final, -- cannot change
+    cast(counted.exported_at as timestamptz) as exported_at -- when it was read off the page
+from counted

@@ -1,0 +1,100 @@
+-- One row per workspace, repository and period of what was exported by workspace: repositories stand
+-- for their workspace, and what it has over them is a row without a repository. Where a workspace's
+-- minutes were exported without repositories, the runs that Bitbucket's API knows attribute them.
+-- grain: org_id, meter, unit, site_id, project_id, period_start, period_end
+with wholes as (
+    select period.*
+    from intermediate.int_platform_periods as period
+    where period.scope_type = 'workspace'
+),
+
+exported_parts as (
+    select
+        period.org_id, period.meter, period.unit, period.site_id, period.project_id,
+        period.period_start, period.period_end, period.quantity, period.exported_at
+    from intermediate.int_platform_periods as period
+    where period.scope_type = 'repository'
+),
+
+parts as (
+    select exported_parts.*
+    from exported_parts
+    union all
+    select
+        wholes.org_id, wholes.meter, wholes.unit, wholes.site_id, minutes.repository_uuid,
+        minutes.period_start, minutes.period_end,
+        cast(cast(minutes.build_seconds as double) / 60 as decimal(38, 9)), wholes.exported_at
+    from wholes
+    inner join intermediate.int_bitbucket_minutes as minutes
+        on wholes.meter = 'pipelines_build_minutes'
+        and wholes.site_id = minutes.workspace_uuid
+        and minutes.period_start >= wholes.period_start
+        and minutes.period_end <= wholes.period_end
+    where not exists (
+        select 1 from exported_parts as other
+        where other.org_id = wholes.org_id and other.meter = wholes.meter
+            and other.site_id = wholes.site_id
+    )
+),
+
+attributed as (
+    select
+        wholes.org_id, wholes.meter, wholes.unit, wholes.site_id, wholes.period_start,
+        sum(parts.quantity) as quantity
+    from wholes
+    inner join parts
+        on wholes.org_id = parts.org_id
+        and wholes.meter = parts.meter
+        and wholes.unit = parts.unit
+        and wholes.site_id = parts.site_id
+        and parts.period_start >= wholes.period_start
+        and parts.period_end <= wholes.period_end
+    group by
+        wholes.org_id, wholes.meter, wholes.unit, wholes.site_id, wholes.period_start
+),
+
+rows_of_both as (
+    select
+        wholes.org_id, wholes.meter, wholes.unit, wholes.site_id,
+        cast(null as varchar) as project_id, wholes.period_start, wholes.period_end,
+        wholes.quantity - coalesce(attributed.quantity, 0) as quantity, wholes.exported_at
+    from wholes
+    left join attributed
+        on wholes.org_id = attributed.org_id
+        and wholes.meter = attributed.meter
+        and wholes.unit = attributed.unit
+        and wholes.site_id = attributed.site_id
+        and wholes.period_start = attributed.period_start
+    where attributed.org_id is null or wholes.quantity <> attributed.quantity
+    union all
+    -- a part counts within a whole, or where no whole says anything
+    select
+        parts.org_id, parts.meter, parts.unit, parts.site_id, parts.project_id,
+        parts.period_start, parts.period_end, parts.quantity, parts.exported_at
+    from parts
+    where not exists (
+        select 1 from wholes
+        where wholes.org_id = parts.org_id
+            and wholes.meter = parts.meter
+            and wholes.unit = parts.unit
+            and wholes.site_id = parts.site_id
+            and wholes.period_start < parts.period_end
+            and wholes.period_end > parts.period_start
+            and not (
+                parts.period_start >= wholes.period_start
+                and parts.period_end <= wholes.period_end
+            )
+    )
+)
+
+select
+    rows_of_both.org_id, -- Atlassian organization
+    rows_of_both.meter, -- what was used
+    rows_of_both.unit, -- of the quantity
+    rows_of_both.site_id, -- workspace
+    rows_of_both.project_id, -- repository; null: what none accounts for
+    cast(rows_of_both.period_start as timestamptz) as period_start, -- first instant, UTC
+    cast(rows_of_both.period_end as timestamptz) as period_end, -- first instant after it, UTC
+    cast(rows_of_both.quantity as decimal(38, 9)) as quantity, -- as exported
+    cast(rows_of_both.exported_at as timestamptz) as exported_at -- when it was read off the page
+from rows_of_both

@@ -1,0 +1,21 @@
+-- One row per organization and usage type that was ever exported: how old the latest export is. No API
+-- tells platform usage, so somebody has to export it again.
+-- grain: org_id, meter
+-- check: not is_stale
+select
+    scope.org_id, -- Atlassian organization
+    scope.meter, -- what was used
+    max(scope.exported_at) as last_exported_at, -- when it was last read off the page
+    max(scope.period_end) as exported_until, -- first instant that was not exported
+    cast(
+        date_diff('day', max(scope.exported_at), current_timestamp) as bigint
+    ) as age_days, -- since the last export
+    -- a month, and a few days' grace
+    cast(max(scope.exported_at) < current_timestamp - interval '35' day as boolean)
+        as is_stale, -- no export for 35 days
+    cast(concat(
+        'Open admin.atlassian.com/o/', scope.org_id, '/platform-usage, and put what it shows of ',
+        scope.meter, ' into a file in PLATFORM_USAGE_DIR (meterhouse platform-usage template).'
+    ) as varchar) as what_to_do -- for an organization admin
+from intermediate.int_platform_scopes as scope
+group by scope.org_id, scope.meter

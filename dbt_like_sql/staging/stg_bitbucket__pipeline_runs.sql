@@ -1,0 +1,23 @@
+-- One row per pipeline run, as last seen. Runs are merged by their uuid and never taken back: those of
+-- a deleted repository vanish from the API, and the minutes are used all the same.
+-- grain: workspace_uuid, repository_uuid, run_uuid
+-- window: bucket_start
+select
+    run.workspace_uuid, -- Bitbucket workspace
+    run.repository_uuid, -- Bitbucket repository
+    run.run_uuid, -- the run
+    run.bucket_start, -- UTC day on which it was created
+    run.created_at, -- when it was created
+    run.completed_at, -- when it ended; null: it had not when last seen
+    run.state, -- as Bitbucket says it
+    run.build_seconds_used, -- seconds counted as used; null: none said (self-hosted, or not yet)
+    run.load_id, -- the load that landed it
+    receipt.asked_at as observed_at -- when Bitbucket said so
+from raw.bitbucket_pipeline_runs as run
+inner join raw.loads as receipt
+    on run.load_id = receipt.load_id and run.workspace_uuid = receipt.scope
+where receipt.resource = 'bitbucket_pipeline_runs'
+qualify row_number() over (
+    partition by run.workspace_uuid, run.repository_uuid, run.run_uuid, run.bucket_start
+    order by receipt.asked_at desc, run.load_id desc, run.page desc
+) = 1
