@@ -1,6 +1,7 @@
--- One row per thing that two answers of a vendor measure, side by side: the facts, made of finer
--- buckets, against the coarser bucket of the same period; the facts against the retired legacy
--- endpoint; and project totals that are smaller than the sum of their branches. Settled periods only.
+-- One row per thing that two answers of a vendor measure, side by side: Neon's facts, made of finer
+-- buckets, against the coarser bucket of the same period, and against the retired legacy endpoint;
+-- exported Pipelines minutes against the runs that Bitbucket's API knows; Forge's totals against its
+-- environments; and wholes that are smaller than the sum of their parts. Settled periods only.
 -- grain: comparison, source, org_id, project_id, meter, granularity, period_start
 -- check: is_within_tolerance
 with spans (granularity) as (
@@ -24,7 +25,8 @@ facts as (
         bool_or(usage.granularity = spans.granularity) as is_the_same_bucket
     from intermediate.int_usage as usage
     cross join spans
-    where usage.granularity = 'hourly' or spans.granularity = 'monthly'
+    where usage.source = 'neon'
+        and (usage.granularity = 'hourly' or spans.granularity = 'monthly')
     group by
         usage.source, usage.org_id, usage.project_id, usage.meter, spans.granularity,
         case
@@ -81,26 +83,57 @@ compared as (
     having not bool_or(facts.is_open)
     union all
     select
-        'branches above project', usage.source, usage.org_id, usage.project_id, usage.meter,
-        usage.granularity, usage.period_start, cast(0 as decimal(38, 9)), usage.quantity, 0
+        'parts above whole', usage.source, usage.org_id, usage.project_id, usage.meter,
+        usage.granularity, usage.period_start, cast(0 as decimal(38, 9)), sum(usage.quantity), 0
     from intermediate.int_usage as usage
-    where usage.branch_id is null and usage.quantity < 0 and not usage.is_open
+    where usage.quantity < 0 and not usage.is_open
+    group by
+        usage.source, usage.org_id, usage.project_id, usage.meter, usage.granularity,
+        usage.period_start
+    union all
+    select
+        'environments', 'forge', cast(null as varchar), total.app_id, total.meter, 'daily',
+        total.bucket_start, total.quantity, sum(part.quantity), 0
+    from staging.stg_forge__app_usage as total
+    inner join staging.stg_forge__environment_usage as part
+        on total.app_id = part.app_id and total.meter = part.meter and total.unit = part.unit
+        and total.bucket_start = part.bucket_start
+    where least(total.observed_at, part.observed_at) >= total.bucket_end + interval '12' hour
+    group by
+        total.app_id, total.meter, total.unit, total.bucket_start, total.quantity
+    union all
+    -- the runs of repositories that are gone are missing: below the export is as it should be
+    select
+        'pipeline runs', 'atlassian_platform', exported.org_id, exported.site_id, exported.meter,
+        case when exported.period_end = exported.period_start + interval '1' day
+            then 'daily' else 'monthly' end,
+        exported.period_start, exported.quantity, sum(minutes.build_seconds) / 60,
+        greatest(exported.quantity - cast(sum(minutes.build_seconds) as double) / 60, 1)
+    from intermediate.int_platform_periods as exported
+    inner join intermediate.int_bitbucket_minutes as minutes
+        on exported.site_id = minutes.workspace_uuid
+        and minutes.period_start >= exported.period_start
+        and minutes.period_end <= exported.period_end
+    where exported.meter = 'pipelines_build_minutes' and exported.scope_type = 'workspace'
+    group by
+        exported.org_id, exported.site_id, exported.meter, exported.period_start,
+        exported.period_end, exported.quantity
 )
 
 select
     cast(compared.comparison as varchar) as comparison, -- what is compared with the facts
     compared.source, -- vendor API family
     compared.org_id, -- the vendor's organization
-    compared.project_id, -- the vendor's project; null: the whole org
+    compared.project_id, -- the vendor's project (pipeline runs: workspace); null: the whole org
     compared.meter, -- the vendor's name of what is metered
     compared.granularity, -- granularity of the other side
     compared.period_start, -- first instant, UTC
-    -- for branches above their project: 0, and what the branches have too much, below zero
+    -- for parts above their whole: 0, and what the parts have too much, below zero
     cast(compared.fact_quantity as decimal(38, 9)) as fact_quantity, -- sum over the facts
     cast(compared.other_quantity as decimal(38, 9)) as other_quantity, -- what the other side says
     cast(compared.other_quantity - compared.fact_quantity as decimal(38, 9))
         as difference, -- the other side less the facts
-    -- vendors report whole numbers: each fact row may be off by its rounding
+    -- Neon reports whole numbers: each fact row may be off by its rounding
     cast(abs(compared.other_quantity - compared.fact_quantity) <= compared.tolerance as boolean)
         as is_within_tolerance -- false: ask the finer granularity again while it is still kept
 from compared
