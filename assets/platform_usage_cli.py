@@ -23,6 +23,8 @@ def template(path: Path) -> None:
 
     try:
         files.template(path)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     except FileExistsError:
         raise click.ClickException(f"{path} is there already: name another file") from None
     except OSError as error:

@@ -200,9 +200,10 @@ def _line_rules(f: Any, now: datetime) -> Iterator[tuple[str, Any, Callable[[Any
         ),
     )
     repository = f.scope_id.where(f.scope_type == "repository").astype(object)
+    is_one = repository.map(lambda text: bool(_REPOSITORY.fullmatch(text)), na_action="ignore")
     yield (
         "scope_id",
-        repository.map(lambda text: not _REPOSITORY.fullmatch(text), na_action="ignore") == True,  # noqa: E712
+        is_one.eq(False),
         lambda row: f"{row.scope_id!r} is no repository: write workspace/repo-slug or its uuid",
     )
     yield (

@@ -9,11 +9,15 @@ from pipelines.platform_usage_xlsx import SHEET
 
 
 def template(path: Path) -> None:
-    """Write an empty CSV, or an .xlsx workbook; FileExistsError where something is there already.
+    """Write an empty .csv or .xlsx file; FileExistsError where something is there already.
 
     In a CSV, `# column: help` lines stand before the header; in a workbook, on a second sheet.
+    Another ending is a ValueError.
     """
-    write = _write_xlsx if path.suffix.casefold() == ".xlsx" else _write_csv
+    writers = {".csv": _write_csv, ".xlsx": _write_xlsx}
+    write = writers.get(path.suffix.casefold())
+    if write is None:
+        raise ValueError(f"{path}: a template ends in .csv or .xlsx")
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     write(path)
 

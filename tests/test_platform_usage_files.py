@@ -403,7 +403,7 @@ def test_days_beside_their_month_are_fine(tmp_path: Path) -> None:
 def test_all_problems_are_found_in_one_go(tmp_path: Path) -> None:
     """In the order of the file; the message has the first, and how many there are."""
     text = csv_text(
-        good(color="x", quantity="1,5", unit=""),
+        good(color="x", quantity="1,5", unit="GB"),
         good(color="x", org_id="", scope_id="b"),
         header=[*COLUMNS, "Color"],
     )
@@ -511,10 +511,11 @@ def bomb(folder: Path) -> Path:
 
 
 def too_large(folder: Path) -> Path:
-    """A workbook of parts that each look sane and are 262 MB together."""
-    parts = parts_of(xlsx_file(folder, GOOD))
-    parts |= {f"xl/media/{number}.bin": bytes(1 << 20) for number in range(250)}
-    return zipped(folder / "usage.xlsx", parts)
+    """A workbook whose directory says that each of its parts has 60 MB."""
+    path = xlsx_file(folder, GOOD)
+    first, *entries = path.read_bytes().split(b"PK\x01\x02")
+    size = (60_000_000).to_bytes(4, "little")
+    return written(path, b"PK\x01\x02".join([first, *(e[:20] + size + e[24:] for e in entries)]))
 
 
 def lying(folder: Path) -> Path:
@@ -583,7 +584,7 @@ BROKEN_WORKBOOKS: list[tuple[Callable[[Path], Path], int | None, str | None, str
         "cannot be read as a workbook",
     ),
     (bomb, None, None, "like a zip bomb"),
-    (too_large, None, None, "unpacks to 262 MB"),
+    (too_large, None, None, "unpacks to 540 MB in 9 parts"),
     (lying, None, None, "is a damaged workbook"),
     (locked, None, None, "has a password"),
     (lambda f: with_sheet(f, entities), None, None, "declares XML entities"),
