@@ -17,7 +17,7 @@ import dbt_like_sql
 from assets import partitions
 from assets.due import due_starts, held_since
 from assets.settings import Settings
-from assets.vendors import Call, Vendors, land_pieces, open_warehouse
+from assets.vendors import Call, Vendors, open_warehouse
 from pipelines import forge
 from pipelines.forge_shapes import TABLES
 from pipelines.load import Connection, Piece, UnknownBeforeError, Window, covers
@@ -198,26 +198,29 @@ def _refuse_to_guess(call: Call, scope: str, window: Window, days: set[datetime]
 def _environments(
     vendors: Vendors, scope: str, app_id: str, resource: str, window: Window
 ) -> list[str | None]:
-    """The environments that used this resource in the window; asked now where that is not held."""
+    """The environments that used this resource in the window; asked now where that is not held.
+
+    Asked and not landed: a load cannot land another within itself.
+    """
     table = ENVIRONMENT_USAGE.table
     with open_warehouse(vendors.settings) as connection:
-        held = covers(connection, table, scope, window)
-    if not held:
-        piece = _piece(vendors, ENVIRONMENT_USAGE, scope, app_id, resource, window)
-        landing = land_pieces(vendors.settings, ENVIRONMENT_USAGE, [piece])
-        if landing.failures:
-            raise landing.failures[0]
-    with open_warehouse(vendors.settings) as connection:
-        found = connection.execute(
-            """
-            select distinct usage.environment_id
-            from raw.forge_environment_usage as usage
-            semi join raw.loads as receipt
-                on receipt.load_id = usage.load_id and receipt.scope = ?
-            where usage.app_id || '/' || usage.resource = ?
-                and usage.bucket_start >= ? and usage.bucket_start < ?
-            order by usage.environment_id
-            """,
-            [scope, scope, window.since, window.until],
-        ).fetchall()
+        if covers(connection, table, scope, window):
+            return _environments_held(connection, scope, window)
+    pages = vendors.client(forge.Forge, make_client).usage(table, app_id, resource, window)
+    return sorted({id for page in pages for id in page["environment_id"].to_pylist() if id})
+
+
+def _environments_held(connection: Connection, scope: str, window: Window) -> list[str | None]:
+    found = connection.execute(
+        """
+        select distinct usage.environment_id
+        from raw.forge_environment_usage as usage
+        semi join raw.loads as receipt
+            on receipt.load_id = usage.load_id and receipt.scope = ?
+        where usage.app_id || '/' || usage.resource = ? and usage.environment_id <> ''
+            and usage.bucket_start >= ? and usage.bucket_start < ?
+        order by usage.environment_id
+        """,
+        [scope, scope, window.since, window.until],
+    ).fetchall()
     return [environment_id for (environment_id,) in found]

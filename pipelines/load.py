@@ -193,10 +193,12 @@ def _resource(
 
     def pages() -> Iterator[pa.Table]:
         started = time.monotonic()
-        while waiting and time.monotonic() - started < LAND_EVERY_SECONDS:
+        while waiting:
             piece = waiting.popleft()
             yield from _pages_of(landing, piece)
             done(piece)
+            if time.monotonic() - started >= LAND_EVERY_SECONDS:
+                return
 
     return dlt.resource(pages, name=table, write_disposition="append")
 
@@ -268,15 +270,33 @@ def covers(connection: Connection, table: str, scope: str, window: Window) -> bo
 def create_raw_tables(connection: Connection, tables: Mapping[str, pa.Schema]) -> None:
     """Make raw.<table> and raw.loads, or add the columns that an older version did not have."""
     connection.execute("create schema if not exists raw")
+    held: dict[str, set[str]] = {}
+    for table, column in connection.execute(
+        "select table_name, column_name from duckdb_columns() where schema_name = 'raw'"
+    ).fetchall():
+        held.setdefault(table, set()).add(column)
     stamp = [("load_id", pa.string()), ("page", pa.int32())]
     wanted = {name: pa.schema([*schema, *stamp]) for name, schema in tables.items()}
     for name, schema in {**wanted, "loads": RECEIPTS}.items():
-        empty_answer = schema.empty_table()  # noqa: F841  # DuckDB reads it by its name
-        columns = connection.execute("describe select * from empty_answer").fetchall()
-        body = ", ".join(f'"{column}" {kind}' for column, kind, *_ in columns)
-        connection.execute(f"create table if not exists raw.{name} ({body})")
-        for column, kind, *_ in columns:
-            connection.execute(f'alter table raw.{name} add column if not exists "{column}" {kind}')
+        columns = {field.name: f'"{field.name}" {_duckdb_type(field.type)}' for field in schema}
+        if name not in held:
+            connection.execute(f"create table raw.{name} ({', '.join(columns.values())})")
+        else:
+            for column in columns.keys() - held[name]:
+                connection.execute(f"alter table raw.{name} add column {columns[column]}")
+
+
+def _duckdb_type(kind: pa.DataType) -> str:
+    if pa.types.is_decimal(kind):
+        return f"DECIMAL({kind.precision}, {kind.scale})"
+    names = {
+        pa.string(): "VARCHAR",
+        pa.bool_(): "BOOLEAN",
+        pa.int32(): "INTEGER",
+        pa.int64(): "BIGINT",
+        pa.timestamp("us", "UTC"): "TIMESTAMP WITH TIME ZONE",
+    }
+    return names[kind]
 
 
 def _write_receipts(

@@ -71,9 +71,8 @@ months as (
         min(case when running.used_so_far > allowance.quantity then running.period_start end)
             as first_day_over,
         cast(sum(case when running.is_settled then running.quantity else 0 end) as double)
-        / held_months.settled_day_count
         * date_diff('day', running.month_start, running.month_start + interval '1' month)
-            as projected
+        / held_months.settled_day_count as projected
     from running
     inner join held_months
         on running.scope = held_months.scope and running.month_start = held_months.month_start
