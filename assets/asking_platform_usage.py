@@ -1,23 +1,22 @@
 """Files of Atlassian platform usage: which of them are new, and how they land.
 
 Atlassian has no API for its Platform usage page; an admin drops files into PLATFORM_USAGE_DIR. A
-file is known by its content: the same content twice is loaded once, whatever its name.
+file is known by its content: the same content twice is loaded once, whatever its name, unless the
+file of that name said something else in between.
 """
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from assets.settings import Settings
 from assets.vendors import Call, Vendors, land_pieces, open_warehouse
 from dbt_like_sql import warehouse
 from pipelines import platform_usage
-from pipelines.load import Ask, Connection, Landing, Piece, Window, create_raw_tables
+from pipelines.load import Ask, Connection, Landing, Piece, create_raw_tables
 
 FILES = Call(
     "atlassian_platform",
@@ -99,12 +98,15 @@ def scan_folder(settings: Settings) -> Scan:
     with open_warehouse(settings) as connection:
         create_raw_tables(connection, {call.table: call.schema for call in CALLS})
         loaded, rejected = _loaded(connection), _rejected(connection)
+        last_said = _last_said(connection)
         before = _latest_listing(connection)
     for path in platform_usage.find(folder):
         name, sha256 = path.relative_to(folder).as_posix(), ""
         try:
             sha256 = platform_usage.fingerprint(path)
-            if sha256 not in loaded and (name, sha256) not in rejected:
+            # a file that is put back as it was replaces what it said in the meantime
+            is_new = sha256 not in loaded or last_said.get(name, sha256) != sha256
+            if is_new and (name, sha256) not in rejected:
                 scan.pieces.append(_piece(platform_usage.read(path, name)))
                 loaded.add(sha256)
         except platform_usage.RejectedFileError as error:
@@ -143,12 +145,12 @@ def still_rejected(settings: Settings, wait_seconds: float) -> list[str]:
 
 
 def _piece(table: pa.Table) -> Piece:
-    """A file as one piece: its content is the scope, its periods are the window."""
-    since = pc.min(table["period_start"]).as_py()
-    # a reading is an instant: half-open, it needs a moment more
-    until = pc.max(table["period_end"]).as_py() + timedelta(seconds=1)
-    window = Window("export", since, until)
-    return Piece(table["file_sha256"][0].as_py(), window, _saying(table))
+    """A file as one piece: its content is the scope.
+
+    Without a window: facts follow the rows that differ, and a file of a year would have every
+    table of every vendor built again for that year.
+    """
+    return Piece(table["file_sha256"][0].as_py(), None, _saying(table))
 
 
 def _saying(*tables: pa.Table) -> Ask:
@@ -165,9 +167,29 @@ def _loaded(connection: Connection) -> set[str]:
     return {scope for (scope,) in found}
 
 
+def _last_said(connection: Connection) -> dict[str, str]:
+    """The content of each file that was loaded under its name last."""
+    found = connection.execute(
+        """
+        select distinct usage.file_name, usage.file_sha256, receipt.landed_at
+        from raw.platform_usage as usage
+        inner join raw.loads as receipt
+            on usage.load_id = receipt.load_id and usage.file_sha256 = receipt.scope
+        where receipt.resource = ? order by receipt.landed_at
+        """,
+        [FILES.table],
+    ).fetchall()
+    return {name: sha256 for name, sha256, _ in found}
+
+
 def _rejected(connection: Connection) -> set[tuple[str, str]]:
     found = connection.execute(
-        "select distinct file_name, file_sha256 from raw.rejected_files"
+        """
+        select distinct file.file_name, file.file_sha256 from raw.rejected_files as file
+        inner join raw.loads as receipt on file.load_id = receipt.load_id
+        where receipt.resource = ?
+        """,
+        [REJECTED.table],
     ).fetchall()
     return {(Path(name).as_posix(), sha256) for name, sha256 in found}
 
@@ -179,7 +201,7 @@ def _latest_listing(connection: Connection) -> list[tuple[str, str]]:
         from raw.platform_usage_files as file
         where file.load_id = (
             select receipt.load_id from raw.loads as receipt
-            where receipt.resource = ? order by receipt.asked_at desc limit 1
+            where receipt.resource = ? order by receipt.landed_at desc limit 1
         )
         order by file.file_name
         """,

@@ -31,23 +31,29 @@ spans as (
             case when classified.is_reading then classified.month_start
                 else classified.period_start end
         order by
-            case when classified.is_reading then classified.period_end
+            -- a month that was exported before its end was read when it was exported
+            case when classified.is_reading
+                    then least(classified.period_end, classified.exported_at)
                 else classified.exported_at end desc,
             classified.exported_at desc, classified.period_end desc
     ) = 1
 ),
 
--- months that begin on the same day of the month are one calendar, and do not overlap
+-- months that begin at the same instant of the month are one calendar, and do not overlap
+starts as (
+    select spans.*, strftime(spans.span_start, '%d %H:%M:%S') as starts_on
+    from spans
+),
+
 calendars as (
     select
-        spans.*,
-        extract(day from spans.span_start) as start_day,
-        max(spans.exported_at) over (
+        starts.*,
+        max(starts.exported_at) over (
             partition by
-                spans.org_id, spans.meter, spans.unit, spans.scope_type, spans.site_id,
-                spans.project_id, spans.user_id, extract(day from spans.span_start)
+                starts.org_id, starts.meter, starts.unit, starts.scope_type, starts.site_id,
+                starts.project_id, starts.user_id, starts.starts_on
         ) as calendar_exported_at
-    from spans
+    from starts
 )
 
 select
@@ -77,9 +83,9 @@ where not exists (
         and other.site_id is not distinct from calendar.site_id
         and other.project_id is not distinct from calendar.project_id
         and other.user_id is not distinct from calendar.user_id
-        and other.start_day <> calendar.start_day
+        and other.starts_on <> calendar.starts_on
         and other.span_start < calendar.span_end
         and other.span_end > calendar.span_start
-        and (other.calendar_exported_at, other.start_day)
-        > (calendar.calendar_exported_at, calendar.start_day)
+        and (other.calendar_exported_at, other.starts_on)
+        > (calendar.calendar_exported_at, calendar.starts_on)
 )

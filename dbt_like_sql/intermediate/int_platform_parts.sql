@@ -1,5 +1,6 @@
 -- One row per part of an organization's usage and period. What was exported can be split by workspace,
--- by user or by site, which are three ways to cut the same usage: one of them counts, in this order.
+-- by user or by site, which are three ways to cut the same usage: of those that overlap one counts, in
+-- this order.
 -- grain: org_id, meter, unit, site_id, project_id, user_id, period_start, period_end
 with parts as (
     select
@@ -16,23 +17,28 @@ with parts as (
     where period.scope_type in ('user', 'site')
 ),
 
-ways as (
-    select
-        parts.*,
-        min(parts.way) over (partition by parts.org_id, parts.meter, parts.unit) as first_way
+spans as (
+    select distinct
+        parts.way, parts.org_id, parts.meter, parts.unit, parts.period_start, parts.period_end
     from parts
 )
 
 select
-    ways.org_id, -- Atlassian organization
-    ways.meter, -- what was used
-    ways.unit, -- of the quantity
-    ways.site_id, -- site, or workspace
-    ways.project_id, -- repository
-    ways.user_id, -- user
-    ways.period_start, -- first instant, UTC
-    ways.period_end, -- first instant after the period, UTC
-    ways.quantity, -- as exported
-    ways.exported_at -- when it was read off the page
-from ways
-where ways.way = ways.first_way
+    parts.org_id, -- Atlassian organization
+    parts.meter, -- what was used
+    parts.unit, -- of the quantity
+    parts.site_id, -- site, or workspace
+    parts.project_id, -- repository
+    parts.user_id, -- user
+    parts.period_start, -- first instant, UTC
+    parts.period_end, -- first instant after the period, UTC
+    parts.quantity, -- as exported
+    parts.exported_at -- when it was read off the page
+from parts
+anti join spans
+    on parts.org_id = spans.org_id
+    and parts.meter = spans.meter
+    and parts.unit = spans.unit
+    and parts.way > spans.way
+    and parts.period_start < spans.period_end
+    and parts.period_end > spans.period_start

@@ -1,6 +1,6 @@
 -- One row per scope and period that counts, so that nothing is counted by the day and by the month.
--- Days serve a month when all are there that had passed when the month was exported; else the month
--- serves, and its days do not count.
+-- Days serve a month when all are there that had passed when the month was exported, each exported
+-- after its own end; else the month serves, and its days do not count.
 -- grain: org_id, meter, unit, scope_type, site_id, project_id, user_id, period_start
 with days as (
     select scope.*
@@ -17,13 +17,15 @@ within_months as (
     select
         month.org_id, month.meter, month.unit, month.scope_type, month.site_id,
         month.project_id, month.user_id, month.period_start, month.period_end,
-        greatest(1, date_diff(
+        date_diff(
             'day', month.period_start,
             least(month.period_end, date_trunc('day', month.exported_at))
-        )) as days_passed,
+        ) as days_passed,
         count(days.quantity) filter (
             days.period_end <= date_trunc('day', month.exported_at)
-        ) as days_held
+            and (days.exported_at >= days.period_end or days.is_final)
+        ) as days_held,
+        count(days.quantity) as days_there
     from intermediate.int_platform_months as month
     left join days
         on month.org_id = days.org_id
@@ -43,7 +45,7 @@ within_months as (
 served_by_month as (
     select within_months.*
     from within_months
-    where within_months.days_held < within_months.days_passed
+    where within_months.days_held < within_months.days_passed or within_months.days_there = 0
 ),
 
 counted as (

@@ -2,23 +2,16 @@
 -- use. A workspace or repository is named by its uuid where Bitbucket was asked for its name. A row
 -- without an app is the total of its apps; where there is none, the apps are added up.
 -- grain: org_id, meter, unit, scope_type, site_id, project_id, user_id, granularity, period_start, period_end
-with slugs as (
-    select workspace.slug, min(workspace.workspace_uuid) as workspace_uuid
-    from staging.stg_bitbucket__workspaces as workspace
-    where not workspace.is_deleted
-    group by workspace.slug
-),
-
-repositories as (
+with usage as (
     select
-        repository.full_name,
-        min(repository.repository_uuid) as repository_uuid,
-        min(repository.workspace_uuid) as workspace_uuid
-    from staging.stg_bitbucket__repositories as repository
-    group by repository.full_name
-    union
-    select repository.repository_uuid, repository.repository_uuid, repository.workspace_uuid
-    from staging.stg_bitbucket__repositories as repository
+        line.*,
+        -- Bitbucket writes uuids in braces and small letters; people do not
+        case
+            when line.scope_id like '________-____-____-____-____________'
+                then concat('{', lower(line.scope_id), '}')
+            else lower(line.scope_id)
+        end as name
+    from staging.stg_atlassian__platform_usage as line
 ),
 
 named as (
@@ -26,21 +19,26 @@ named as (
         usage.*,
         case usage.scope_type
             when 'site' then usage.scope_id
-            when 'workspace' then coalesce(slugs.workspace_uuid, usage.scope_id)
+            when 'workspace' then coalesce(slugs.workspace_uuid, usage.name)
             when 'repository' then coalesce(
                 repositories.workspace_uuid, slugs.workspace_uuid,
-                case when usage.scope_id like '%/%' then split_part(usage.scope_id, '/', 1) end
+                case when usage.name like '%/%' then split_part(usage.name, '/', 1) end
             )
         end as site_id,
         case when usage.scope_type = 'repository'
-            then coalesce(repositories.repository_uuid, usage.scope_id) end as project_id,
+            then coalesce(repositories.repository_uuid, usage.name) end as project_id,
         case when usage.scope_type = 'user' then usage.scope_id end as user_id
-    from staging.stg_atlassian__platform_usage as usage
-    left join slugs
+    from usage
+    left join staging.stg_bitbucket__workspace_slugs as slugs
         on usage.scope_type in ('workspace', 'repository')
-        and split_part(usage.scope_id, '/', 1) = slugs.slug
-    left join repositories
-        on usage.scope_type = 'repository' and usage.scope_id = repositories.full_name
+        and split_part(usage.name, '/', 1) = slugs.slug
+        and usage.exported_at >= slugs.valid_from
+        and usage.exported_at < slugs.valid_until
+    left join staging.stg_bitbucket__repository_names as repositories
+        on usage.scope_type = 'repository'
+        and usage.name = repositories.name
+        and usage.exported_at >= repositories.valid_from
+        and usage.exported_at < repositories.valid_until
 ),
 
 latest as (

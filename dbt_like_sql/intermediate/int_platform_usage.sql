@@ -9,10 +9,12 @@ with totals as (
     where period.scope_type = 'org'
 ),
 
--- months of parts whose every day is there as a total
-added_up as (
+-- months of parts whose every day is there as a total; of two that overlap, the one that begins
+-- earlier in its month
+complete as (
     select
         months.org_id, months.meter, months.unit, months.period_start, months.period_end,
+        extract(day from months.period_start) as start_day,
         sum(totals.quantity) as quantity, max(totals.exported_at) as exported_at
     from (
         select distinct part.org_id, part.meter, part.unit, part.period_start, part.period_end
@@ -27,6 +29,19 @@ added_up as (
         and totals.period_end <= months.period_end
     group by months.org_id, months.meter, months.unit, months.period_start, months.period_end
     having count(*) = date_diff('day', months.period_start, months.period_end)
+),
+
+added_up as (
+    select complete.*
+    from complete
+    anti join complete as other
+        on complete.org_id = other.org_id
+        and complete.meter = other.meter
+        and complete.unit = other.unit
+        and complete.period_start < other.period_end
+        and complete.period_end > other.period_start
+        and (complete.start_day, complete.period_start, complete.period_end)
+        > (other.start_day, other.period_start, other.period_end)
 ),
 
 wholes as (

@@ -34,6 +34,8 @@ parts as (
         select 1 from exported_parts as other
         where other.org_id = wholes.org_id and other.meter = wholes.meter
             and other.site_id = wholes.site_id
+            and other.period_start < wholes.period_end
+            and other.period_end > wholes.period_start
     )
 ),
 
@@ -67,7 +69,8 @@ rows_of_both as (
         and wholes.period_start = attributed.period_start
     where attributed.org_id is null or wholes.quantity <> attributed.quantity
     union all
-    -- a part counts within a whole, or where no whole says anything
+    -- a part counts within a whole, or where no whole says anything; where its workspace cannot be
+    -- named as the wholes are, it is in one of them
     select
         parts.org_id, parts.meter, parts.unit, parts.site_id, parts.project_id,
         parts.period_start, parts.period_end, parts.quantity, parts.exported_at
@@ -77,12 +80,18 @@ rows_of_both as (
         where wholes.org_id = parts.org_id
             and wholes.meter = parts.meter
             and wholes.unit = parts.unit
-            and wholes.site_id = parts.site_id
             and wholes.period_start < parts.period_end
             and wholes.period_end > parts.period_start
-            and not (
-                parts.period_start >= wholes.period_start
-                and parts.period_end <= wholes.period_end
+            and (
+                parts.site_id is null
+                or (parts.site_id not like '{%' and wholes.site_id like '{%')
+                or (
+                    wholes.site_id = parts.site_id
+                    and not (
+                        parts.period_start >= wholes.period_start
+                        and parts.period_end <= wholes.period_end
+                    )
+                )
             )
     )
 )

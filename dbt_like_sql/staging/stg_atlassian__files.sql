@@ -9,6 +9,6 @@ where file.load_id = (
     select receipt.load_id
     from raw.loads as receipt
     where receipt.resource = 'platform_usage_files'
-    order by receipt.asked_at desc
+    order by receipt.landed_at desc
     limit 1
 )

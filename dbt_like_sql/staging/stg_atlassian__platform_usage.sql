@@ -1,6 +1,7 @@
 -- One row per line of an exported file that still says something: a mended file says anew what the
--- same file said before of the same usage type and period. Which of several files counts is decided
--- in intermediate.int_platform_scopes.
+-- same file said before of the same usage type and scope type within its own periods, so a line that
+-- was taken out is gone, and another month stays. Which of several files counts is decided in
+-- intermediate.int_platform_scopes.
 -- grain: file_sha256, line, load_id
 with loaded as (
     select
@@ -12,15 +13,31 @@ with loaded as (
     where receipt.resource = 'platform_usage' and receipt.complete
 ),
 
-latest as (
+-- no app and no unit: a name that was mended must not count beside the one that was wrong
+said as (
     select
-        loaded.*,
-        max(loaded.loaded_at) over (
-            partition by
-                loaded.file_name, loaded.org_id, loaded.usage_type, loaded.app, loaded.scope_type,
-                loaded.granularity, loaded.period_start, loaded.period_end
-        ) as last_loaded_at
+        loaded.file_name, loaded.org_id, loaded.usage_type, loaded.scope_type,
+        loaded.granularity, loaded.loaded_at,
+        min(loaded.period_start) as since,
+        max(loaded.period_end) as until
     from loaded
+    group by
+        loaded.file_name, loaded.org_id, loaded.usage_type, loaded.scope_type,
+        loaded.granularity, loaded.loaded_at
+),
+
+latest as (
+    select loaded.*
+    from loaded
+    anti join said
+        on loaded.file_name = said.file_name
+        and loaded.org_id = said.org_id
+        and loaded.usage_type = said.usage_type
+        and loaded.scope_type = said.scope_type
+        and loaded.granularity = said.granularity
+        and loaded.loaded_at < said.loaded_at
+        and loaded.period_start >= said.since
+        and loaded.period_end <= said.until
 )
 
 select
@@ -46,4 +63,3 @@ select
     latest.line, -- the line of the file
     latest.load_id -- the load that landed it
 from latest
-where latest.loaded_at = latest.last_loaded_at

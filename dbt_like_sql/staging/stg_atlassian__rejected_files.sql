@@ -9,6 +9,8 @@ select
     min(rejected.found_at) as found_at, -- when it was found
     rejected.load_id -- the load that said so
 from raw.rejected_files as rejected
+inner join raw.loads as receipt
+    on rejected.load_id = receipt.load_id and receipt.resource = 'rejected_files'
 group by
     rejected.file_name, rejected.file_sha256, rejected.line, rejected."column", rejected.reason,
     rejected.load_id

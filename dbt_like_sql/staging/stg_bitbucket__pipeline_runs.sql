@@ -17,6 +17,9 @@ from raw.bitbucket_pipeline_runs as run
 inner join raw.loads as receipt
     on run.load_id = receipt.load_id and run.workspace_uuid = receipt.scope
 where receipt.resource = 'bitbucket_pipeline_runs'
+    -- a load may have several receipts, and the walk of another window may have broken
+    and run.bucket_start >= receipt.window_start
+    and run.bucket_start < receipt.window_end
 qualify row_number() over (
     partition by run.workspace_uuid, run.repository_uuid, run.run_uuid, run.bucket_start
     order by receipt.asked_at desc, run.load_id desc, run.page desc

@@ -1,0 +1,418 @@
+"""Exports of platform usage line by line, and the facts that they come to: each case a sentence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.platform_folder import Fact, Line
+
+# a file of these lines; None: the file is deleted
+Files = dict[str, tuple[Line, ...] | None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A sentence, the files that come one after another, and the facts that they come to.
+
+    Files of one name are one file with an organization for each case, unless a case stands apart.
+    """
+
+    sentence: str
+    steps: tuple[Files, ...]
+    facts: tuple[Fact, ...]
+    apart: bool = False
+
+
+def rovo(scope: str, period: str, quantity: str, at: str, **more: object) -> Line:
+    """A line of Rovo credits, a counter."""
+    return Line("rovo_credits", scope, period, quantity, at, **more)  # type: ignore[arg-type]
+
+
+def days(month: str, first: int, last: int, make: Callable[[str], Line]) -> tuple[Line, ...]:
+    """A line for each of these days of a month."""
+    return tuple(make(f"{month}-{day:02}") for day in range(first, last + 1))
+
+
+def runners(scope: str, period: str, quantity: str, at: str) -> Line:
+    """A line of runner slots, a gauge."""
+    return Line("runners", scope, period, quantity, at)
+
+
+def minutes(scope: str, period: str, quantity: str, at: str) -> Line:
+    """A line of Pipelines minutes."""
+    return Line("pipelines_build_minutes", scope, period, quantity, at)
+
+
+APRIL_2, MAY_2 = "2026-04-02", "2026-05-02"
+SOME_UUID = "{11111111-1111-4111-8111-111111111111}"
+OTHER_UUID = "{22222222-2222-4222-8222-222222222222}"
+
+CASES = (
+    Case(
+        "the latest export of a day counts whichever file was loaded last",
+        (
+            {"b.csv": (rovo("org", "2026-01-05", "7", "2026-01-07"),)},
+            {"a.csv": (rovo("org", "2026-01-05", "5", "2026-01-06"),)},
+        ),
+        (("", "2026-01-05", "7"),),
+    ),
+    Case(
+        "the same content under another name changes nothing",
+        (
+            {"a.csv": (rovo("org", "2026-01-05", "5", "2026-01-06"),)},
+            {"b.csv": (rovo("org", "2026-01-05", "5", "2026-01-06"),)},
+        ),
+        (("", "2026-01-05", "5"),),
+        apart=True,
+    ),
+    Case(
+        "a line that was taken out of a mended file disappears",
+        (
+            {
+                "a.csv": (
+                    rovo("user:ann", "2026-01-05", "5", "2026-01-08"),
+                    rovo("user:bob", "2026-01-05", "6", "2026-01-08"),
+                    *days("2026-01", 6, 8, lambda d: rovo("user:ann", d, "1", "2026-01-08")),
+                )
+            },
+            {
+                "a.csv": (
+                    rovo("user:ann", "2026-01-05", "5", "2026-01-08"),
+                    rovo("user:ann", "2026-01-06", "1", "2026-01-08"),
+                    rovo("user:ann", "2026-01-08", "1", "2026-01-08"),
+                )
+            },
+        ),
+        (("ann", "2026-01-05", "5"), ("ann", "2026-01-06", "1"), ("ann", "2026-01-08", "1")),
+    ),
+    Case(
+        "a mended name of an app does not count beside the name that was wrong",
+        (
+            {"a.csv": (rovo("org", "2026-01", "5", "2026-02-02", app="Rvo"),)},
+            {"a.csv": (rovo("org", "2026-01", "5", "2026-02-02", app="Rovo"),)},
+        ),
+        (("", "2026-01", "5"),),
+    ),
+    Case(
+        "another month at the same path keeps the month before",
+        (
+            {"a.csv": (rovo("org", "2026-01", "5", "2026-02-02"),)},
+            {"a.csv": (rovo("org", "2026-02", "6", "2026-03-02"),)},
+        ),
+        (("", "2026-01", "5"), ("", "2026-02", "6")),
+    ),
+    Case(
+        "a file that is mended and then put back as it was says what it said first",
+        (
+            {"a.csv": (rovo("org", "2026-01", "5", "2026-02-02"),)},
+            {"a.csv": (rovo("org", "2026-01", "6", "2026-02-02"),)},
+            {"a.csv": (rovo("org", "2026-01", "5", "2026-02-02"),)},
+        ),
+        (("", "2026-01", "5"),),
+        apart=True,
+    ),
+    Case(
+        "a mended file counts though it was read off the page earlier than it said before",
+        (
+            {"a.csv": (rovo("org", "2026-01", "5", "2026-03-02"),)},
+            {"a.csv": (rovo("org", "2026-01", "6", "2026-02-02"),)},
+        ),
+        (("", "2026-01", "6"),),
+    ),
+    Case(
+        "a file that is deleted takes nothing away",
+        ({"a.csv": (rovo("org", "2026-01", "5", "2026-02-02"),)}, {"a.csv": None}),
+        (("", "2026-01", "5"),),
+        apart=True,
+    ),
+    Case(
+        "of readings the last one of each month counts, and they are never added up",
+        (
+            {
+                "a.csv": (
+                    runners("workspace:w", "2026-01-09T06:30", "3", "2026-01-09"),
+                    runners("workspace:w", "2026-01-25T06:30", "4", "2026-01-25"),
+                    runners("workspace:w", "2026-02-01T00:00", "2", "2026-02-01"),
+                )
+            },
+            {"b.csv": (runners("workspace:w", "2026-01-17T06:30", "9", "2026-02-20"),)},
+        ),
+        (("w", "2026-01", "4"), ("w", "2026-02", "2")),
+    ),
+    Case(
+        "a gauge by the day or by the month is a reading too, as old as its export",
+        (
+            {
+                "a.csv": (
+                    runners("workspace:w", "2026-01", "3", "2026-01-20"),
+                    runners("workspace:w", "2026-01-25T06:30", "4", "2026-01-25"),
+                    runners("workspace:v", "2026-01-25", "4", "2026-01-26"),
+                    runners("workspace:v", "2026-01-26", "5", "2026-01-27"),
+                )
+            },
+        ),
+        (("v", "2026-01", "5"), ("w", "2026-01", "4")),
+    ),
+    Case(
+        "readings of a counter are one row a month: the last",
+        (
+            {
+                "a.csv": (
+                    rovo("org", "2026-01-09T06:30", "30", "2026-01-09"),
+                    rovo("org", "2026-01-25T06:30", "70", "2026-01-25"),
+                )
+            },
+        ),
+        (("", "2026-01", "70"),),
+    ),
+    Case(
+        "counters add up",
+        ({"a.csv": days("2026-01", 1, 2, lambda d: rovo("org", d, "0.000000001", "2026-01-09"))},),
+        (("", "2026-01-01", "0.000000001"), ("", "2026-01-02", "0.000000001")),
+    ),
+    Case(
+        "days serve a month of which all that had passed are there",
+        (
+            {
+                "a.csv": (
+                    *days("2026-01", 1, 4, lambda d: rovo("org", d, "2", "2026-01-05")),
+                    rovo("org", "2026-01", "8", "2026-01-05"),
+                )
+            },
+        ),
+        tuple(("", f"2026-01-0{day}", "2") for day in range(1, 5)),
+    ),
+    Case(
+        "a month serves whose days are not all there, and its days do not count",
+        (
+            {
+                "a.csv": (
+                    *days("2026-01", 2, 4, lambda d: rovo("org", d, "2", "2026-01-05")),
+                    rovo("org", "2026-01", "8", "2026-01-05"),
+                    rovo("org", "2026-02-01", "3", "2026-02-02"),
+                )
+            },
+        ),
+        (("", "2026-01", "8"), ("", "2026-02-01", "3")),
+    ),
+    Case(
+        "a day that was exported before its end does not stand for the whole day",
+        (
+            {
+                "a.csv": (
+                    *days("2026-01", 1, 4, lambda d: rovo("org", d, "2", "2026-01-04T09:00")),
+                    rovo("org", "2026-01", "9", "2026-01-05"),
+                )
+            },
+        ),
+        (("", "2026-01", "9"),),
+    ),
+    Case(
+        "a month that was exported on its first day does not hide the days that follow",
+        (
+            {"a.csv": (rovo("org", "2026-01", "1", "2026-01-01T10:00"),)},
+            {"b.csv": days("2026-01", 1, 3, lambda d: rovo("org", d, "2", "2026-01-04"))},
+        ),
+        tuple(("", f"2026-01-0{day}", "2") for day in range(1, 4)),
+    ),
+    Case(
+        "billing cycles are kept as they are",
+        (
+            {
+                "a.csv": (
+                    rovo("org", "2026-01-15/2026-02-15", "5", "2026-02-16"),
+                    rovo("org", "2026-02-15/2026-03-15", "6", "2026-03-16"),
+                )
+            },
+        ),
+        (("", "2026-01-15/2026-02-15", "5"), ("", "2026-02-15/2026-03-15", "6")),
+    ),
+    Case(
+        "of two calendars that overlap the one exported last counts, and the rest of the other",
+        (
+            {
+                "a.csv": (
+                    rovo("org", "2026-01", "10", "2026-02-02"),
+                    rovo("org", "2026-02", "10", "2026-03-02"),
+                    rovo("org", "2026-03", "10", "2026-04-02"),
+                )
+            },
+            {"b.csv": (rovo("org", "2026-02-15/2026-03-15", "6", "2026-04-03"),)},
+        ),
+        (("", "2026-01", "10"), ("", "2026-02-15/2026-03-15", "6")),
+    ),
+    Case(
+        "cycles that begin at another hour of the same day are another calendar",
+        (
+            {"a.csv": (rovo("org", "2026-01-15/2026-02-15", "5", "2026-02-16"),)},
+            {"b.csv": (rovo("org", "2026-01-15T08:00/2026-02-15T08:00", "6", "2026-02-17"),)},
+        ),
+        (("", "2026-01-15/2026-02-15", "6"),),
+    ),
+    Case(
+        "a row without an app is the total of its apps, and without one the apps add up",
+        (
+            {
+                "a.csv": (
+                    rovo("org", "2026-01", "10", "2026-02-02"),
+                    rovo("org", "2026-01", "6", "2026-02-02", app="Rovo"),
+                    rovo("org", "2026-01", "3", "2026-02-02", app="Jira"),
+                    rovo("org", "2026-02", "6", "2026-03-02", app="Rovo"),
+                    rovo("org", "2026-02", "3", "2026-03-02", app="Jira"),
+                )
+            },
+        ),
+        (("", "2026-01", "10"), ("", "2026-02", "9")),
+    ),
+    Case(
+        "users and what none of them accounts for are the organization's total",
+        (
+            {
+                "a.csv": (
+                    rovo("org", "2026-01-05", "10", "2026-01-06"),
+                    rovo("user:ann", "2026-01-05", "4", "2026-01-06"),
+                    rovo("user:bob", "2026-01-05", "5.5", "2026-01-06"),
+                    rovo("org", "2026-01-06", "4", "2026-01-07"),
+                    rovo("user:ann", "2026-01-06", "4", "2026-01-07"),
+                )
+            },
+        ),
+        (
+            ("", "2026-01-05", "0.5"),
+            ("ann", "2026-01-05", "4"),
+            ("ann", "2026-01-06", "4"),
+            ("bob", "2026-01-05", "5.5"),
+        ),
+    ),
+    Case(
+        "parts above their whole leave a remainder below zero",
+        (
+            {
+                "a.csv": (
+                    rovo("org", "2026-01", "10", "2026-02-02"),
+                    rovo("user:ann", "2026-01", "11", "2026-02-02"),
+                )
+            },
+        ),
+        (("", "2026-01", "-1"), ("ann", "2026-01", "11")),
+    ),
+    Case(
+        "days of the organization add up to the month of its users",
+        (
+            {
+                "a.csv": (
+                    *days("2026-02", 1, 28, lambda d: rovo("org", d, "1.5", "2026-03-02")),
+                    rovo("user:ann", "2026-02", "30", "2026-03-02"),
+                )
+            },
+        ),
+        (("", "2026-02", "12"), ("ann", "2026-02", "30")),
+    ),
+    Case(
+        "users whose months lie differently share the days of their organization once",
+        (
+            {
+                "a.csv": (
+                    *days("2026-02", 1, 28, lambda d: rovo("org", d, "1", MAY_2)),
+                    *days("2026-03", 1, 31, lambda d: rovo("org", d, "1", MAY_2)),
+                    rovo("user:ann", "2026-02", "20", MAY_2),
+                    rovo("user:ann", "2026-03", "30", MAY_2),
+                    rovo("user:bob", "2026-02-15/2026-03-15", "9", MAY_2),
+                )
+            },
+        ),
+        (
+            ("", "2026-02", "8"),
+            ("", "2026-03", "1"),
+            ("ann", "2026-02", "20"),
+            ("ann", "2026-03", "30"),
+        ),
+    ),
+    Case(
+        "months of users count by themselves where nothing of the organization was exported",
+        ({"a.csv": (rovo("user:ann", "2026-01", "4", "2026-02-02"),)},),
+        (("ann", "2026-01", "4"),),
+    ),
+    Case(
+        "a part that lies across the periods of the total does not count",
+        (
+            {
+                "a.csv": (
+                    rovo("org", "2026-01", "10", "2026-02-02"),
+                    rovo("user:ann", "2026-01-15/2026-02-15", "4", "2026-02-16"),
+                )
+            },
+        ),
+        (("", "2026-01", "10"),),
+    ),
+    Case(
+        "one way of splitting counts in each period: workspaces, else users, else sites",
+        (
+            {
+                "a.csv": (
+                    rovo("user:ann", "2026-01", "4", "2026-02-02"),
+                    rovo("site:s", "2026-01", "5", "2026-02-02"),
+                    rovo("user:ann", "2026-02", "4", "2026-03-02"),
+                    rovo("workspace:w", "2026-02", "6", "2026-03-02"),
+                    rovo("site:s", "2026-03", "5", APRIL_2),
+                )
+            },
+        ),
+        (("ann", "2026-01", "4"), ("s", "2026-03", "5"), ("w", "2026-02", "6")),
+    ),
+    Case(
+        "repositories stand for their workspace, and it for the organization",
+        (
+            {
+                "a.csv": (
+                    minutes("org", "2026-01", "100", "2026-02-02"),
+                    minutes("workspace:team", "2026-01", "60", "2026-02-02"),
+                    minutes("repository:team/app", "2026-01", "50", "2026-02-02"),
+                    minutes("repository:other/app", "2026-01", "30", "2026-02-02"),
+                )
+            },
+        ),
+        (
+            ("", "2026-01", "10"),
+            ("other other/app", "2026-01", "30"),
+            ("team", "2026-01", "10"),
+            ("team team/app", "2026-01", "50"),
+        ),
+    ),
+    Case(
+        "a repository of a workspace that nobody can name lies in those whose total is known",
+        (
+            {
+                "a.csv": (
+                    minutes(f"workspace:{SOME_UUID}", "2026-01", "60", APRIL_2),
+                    minutes("repository:team/app", "2026-01", "50", APRIL_2),
+                    minutes(f"repository:{OTHER_UUID}", "2026-01", "9", APRIL_2),
+                    minutes("repository:team/app", "2026-02", "50", APRIL_2),
+                )
+            },
+        ),
+        (
+            ("team team/app", "2026-02", "50"),
+            (SOME_UUID, "2026-01", "60"),
+        ),
+    ),
+    Case(
+        "nine decimals of a large number are kept to the last digit",
+        (
+            {
+                "a.csv": (
+                    rovo("org", "2026-01", "12345678901234567890.123456789", "2026-02-02"),
+                    rovo("user:ann", "2026-01", "0.000000001", "2026-02-02"),
+                )
+            },
+        ),
+        (
+            ("", "2026-01", "12345678901234567890.123456788"),
+            ("ann", "2026-01", "0.000000001"),
+        ),
+    ),
+    Case(
+        "a type of usage that nobody knows is in no fact",
+        ({"a.csv": (Line("teamwork_graph_calls", "org", "2026-01", "5", "2026-02-02"),)},),
+        (),
+    ),
+)
