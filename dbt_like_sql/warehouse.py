@@ -120,10 +120,15 @@ def comment_on(
 
 
 def _copy_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    # spelled out: for a list as a parameter DuckDB's client imports pandas, which takes a second
+    schemas = ", ".join(map(_literal, PUBLISHED_SCHEMAS))
+    of_published = f"database_name = current_database() and schema_name in ({schemas})"
     tables = connection.execute(
-        "select schema_name, table_name, comment from duckdb_tables()"
-        " where database_name = current_database() and list_contains($1, schema_name)",
-        [list(PUBLISHED_SCHEMAS)],
+        f"select schema_name, table_name, comment from duckdb_tables() where {of_published}"  # noqa: S608
+    ).fetchall()
+    columns = connection.execute(
+        "select schema_name, table_name, column_name, comment from duckdb_columns()"  # noqa: S608
+        f" where {of_published} and comment is not null"
     ).fetchall()
     for schema in PUBLISHED_SCHEMAS:
         connection.execute(f"create schema published.{schema}")
@@ -131,16 +136,7 @@ def _copy_tables(connection: duckdb.DuckDBPyConnection) -> None:
         name = f'{schema}."{table}"'
         connection.execute(f"create table published.{name} as from {name}")
         comment_on(connection, "table", f"published.{name}", comment)
-        _copy_column_comments(connection, schema, table)
-
-
-def _copy_column_comments(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> None:
-    comments = connection.execute(
-        "select column_name, comment from duckdb_columns() where comment is not null"
-        " and database_name = current_database() and schema_name = $1 and table_name = $2",
-        [schema, table],
-    ).fetchall()
-    for column, comment in comments:
+    for schema, table, column, comment in columns:
         comment_on(connection, "column", f'published.{schema}."{table}"."{column}"', comment)
 
 
