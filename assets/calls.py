@@ -80,6 +80,8 @@ def land(
     """
     if call == asking_platform_usage.FILES:
         return asking_platform_usage.land(vendors)
+    if call in asking_bitbucket.CALLS:
+        return asking_bitbucket.land(vendors, call, window, shown)
     todo = pieces(vendors, call, window, only_due)
     landing = land_pieces(vendors.settings, call, todo, shown(len(todo)))
     if not todo:

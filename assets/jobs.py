@@ -135,8 +135,10 @@ def _say_forecast(
 
 
 def _say_outcome(show: Show, result: dict[str, Any]) -> None:
-    for skipped in {row["why"]: row for row in result["skipped"]}.values():
-        show.say(f"{skipped['source']} is skipped: {skipped['why']}.")
+    reasons = dict.fromkeys(skipped["why"] for skipped in result["skipped"])
+    for why in reasons:
+        sources = " and ".join(row["source"] for row in result["skipped"] if row["why"] == why)
+        show.say(f"{sources} skipped: {why}.")
     if result["skipped"] and not result["asked"]:
         show.say("To look around without an account: meterhouse sandbox -- meterhouse run")
     if result["asked"]:

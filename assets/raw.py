@@ -13,7 +13,7 @@ import dagster as dg
 import pyarrow as pa
 
 from assets import asking_forge, asking_platform_usage, partitions
-from assets.calls import CALLS, is_wanted, land, landed_buckets, missing_settings
+from assets.calls import CALLS, call_of, is_wanted, land, landed_buckets, missing_settings
 from assets.due import is_retired
 from assets.settings import read_settings
 from assets.vendors import SNAPSHOT, Call, Vendors
@@ -55,6 +55,11 @@ def raw_key(table: str, granularity: str) -> dg.AssetKey:
     return dg.AssetKey(["raw", table if granularity == SNAPSHOT else f"{table}_{granularity}"])
 
 
+def _needed(call: Call, granularity: str) -> dg.AssetKey:
+    """A call's asset at this granularity, or that of its names."""
+    return raw_key(call.table, granularity if granularity in call.granularities else SNAPSHOT)
+
+
 def _column_schema(schema: pa.Schema) -> dg.TableSchema:
     return dg.TableSchema(
         columns=[dg.TableColumn(field.name, type=str(field.type)) for field in schema]
@@ -72,7 +77,7 @@ def raw_asset(call: Call, granularity: str) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"dlt", "duckdb"},
         tags={"grain": granularity},
-        deps=[raw_key(needed, granularity) for needed in call.needs],
+        deps=[_needed(call_of(table), granularity) for table in call.needs],
         partitions_def=PARTITIONS[granularity] if partitioned else None,
         # what is out of the vendor's reach is not asked for, so no run is longer than one walk
         backfill_policy=dg.BackfillPolicy.single_run() if partitioned else None,

@@ -138,7 +138,7 @@ class Report:
             self.say(f"  CHECK FAILED {check.model}: {check.failing_rows} rows, {check.expression}")
 
     def facts(self, settings: Settings) -> None:
-        """What was used over the last 30 days: Neon's fact families per project, others by meter."""
+        """What was used over the last 30 days: Neon per project, the others by meter."""
         with warehouse.reader(settings.warehouse) as connection:
             neon = connection.execute(_NEON).fetchall()
             others = connection.execute(_OTHERS).fetchall()

@@ -127,16 +127,20 @@ def facts_of(settings: Settings) -> dict[FactKey, int]:
     return facts
 
 
-def within_one_hour(seconds: int = 40) -> None:
-    """Return when the hour has `seconds` left, at once unless it is about to turn.
+def within_one_tick(seconds: int = 60) -> None:
+    """Return when neither the hour nor minute :20 turns within `seconds`, at once unless they do.
 
     The company's clock stands still and the product's does not: a test that straddles the hour
-    would compare the facts of one hour with the answer key of another.
+    would compare the facts of one hour with the answer key of another, and one that straddles
+    :20 would find that everything is due again.
     """
     now = datetime.now(UTC)
-    left = partitions.open_end("hourly", now) - now
-    if left < timedelta(seconds=seconds):
-        threading.Event().wait(left.total_seconds() + 0.1)
+    hour = partitions.floor(now, "hourly")
+    tick = hour + timedelta(minutes=partitions.TICK_MINUTE)
+    for turn in (tick, partitions.open_end("hourly", now)):
+        left = (turn - now).total_seconds()
+        if 0 < left < seconds:
+            threading.Event().wait(left + 0.1)
 
 
 @contextmanager
@@ -145,7 +149,7 @@ def open_world(folder: Path, **options: Any) -> Iterator[World]:
     of_company = {"seed", "orgs", "projects", "branches", "now", "free_org", "oddities"}
     of_company |= {"apps", "sites", "workspaces", "repositories"}
     about = {name: options.pop(name) for name in of_company & options.keys()}
-    within_one_hour()
+    within_one_tick()
     # half past, whatever the minute: in an hour's first quarter nothing is metered yet
     half_past = partitions.floor(datetime.now(UTC), "hourly") + timedelta(minutes=30)
     defaults: dict[str, Any] = {"now": half_past, "projects": PROJECTS}
@@ -167,7 +171,7 @@ class Landed:
 
     def copy_to(self, folder: Path) -> datetime:
         """Copy the warehouse of this hour and its read copy; the company's clock in it."""
-        within_one_hour()
+        within_one_tick()
         hour = partitions.floor(datetime.now(UTC), "hourly")
         if hour not in self._made:
             made = self._folder / f"{hour:%Y%m%dT%H}"

@@ -40,10 +40,11 @@ def answered(result: Result) -> Any:
 
 def test_run_status_and_run_again(world: Open) -> None:
     """Everything is loaded and shown; then nothing is at risk, and nothing is asked again."""
-    here = world(projects=5, oddities=False)
+    small = {"apps": 1, "sites": 2, "workspaces": 1, "repositories": 2}
+    here = world(projects=5, oddities=False, **small)
     first = call("run", **here.environment)
     assert first.exit_code == 0, first.output
-    for text in ("/v2/projects", "retired by Neon on 2026-06-01", "Used in the last 30 days"):
+    for text in ("neon_project_usage", "retired by Neon on 2026-06-01", "Neon, last 30 days"):
         assert text in first.output
     status = call("status", "--json", **here.environment)
     assert status.exit_code == 0, status.output
@@ -66,7 +67,7 @@ def test_a_check_that_fails_is_exit_1(landed_world: World) -> None:
 
 def test_a_source_that_fails_is_exit_1(world: Open) -> None:
     """The other org lands; the failure is in the JSON and no traceback is shown."""
-    here = world(projects=4)
+    here = world(projects=4, apps=0, workspaces=0)
     here.sandbox.faults.append(Fault("/consumption_history/v2/projects", 403))
     result = call("load", "--grain", "daily", "--json", **here.environment)
     assert result.exit_code == 1
@@ -81,13 +82,18 @@ def test_a_source_without_settings_is_skipped_and_says_so() -> None:
     """Exit 0: it is no error."""
     result = call("load")
     assert result.exit_code == 0
-    assert "neon is skipped: NEON_API_KEY is not set" in result.output
+    for text in (
+        "neon and neon_legacy skipped: NEON_API_KEY is not set",
+        "forge skipped: ATLASSIAN_EMAIL, ATLASSIAN_API_TOKEN, FORGE_APP_IDS not set",
+        "bitbucket skipped: BITBUCKET_TOKEN is not set",
+        "atlassian_platform skipped: there is no folder platform_usage (PLATFORM_USAGE_DIR)",
+    ):
+        assert text in result.output
     as_json = call("load", "--json")
     assert as_json.exit_code == 0
-    assert answered(as_json)["skipped"] == [
-        {"source": "neon", "why": "NEON_API_KEY is not set"},
-        {"source": "neon_legacy", "why": "NEON_API_KEY is not set"},
-    ]
+    skipped = {row["source"]: row["why"] for row in answered(as_json)["skipped"]}
+    assert skipped.keys() == {"neon", "neon_legacy", "forge", "bitbucket", "atlassian_platform"}
+    assert skipped["neon"] == skipped["neon_legacy"] == "NEON_API_KEY is not set"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +128,7 @@ def test_a_setting_that_cannot_be_used_is_exit_2(value: str) -> None:
 
 def test_a_window_out_of_reach_says_so(world: Open) -> None:
     """Nothing is asked, nothing fails, and the coarser grain is named."""
-    here = world(projects=3)
+    here = world(projects=3, apps=0, workspaces=0)
     window = ("--since", "2025-11-01", "--until", "2025-11-02")
     result = call("load", "--grain", "hourly", *window, **here.environment)
     assert result.exit_code == 0

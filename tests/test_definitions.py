@@ -26,7 +26,12 @@ from tests.sandbox.desk import Fault
 
 ROOT = Path(__file__).parents[1]
 HOURLY = raw_key("neon_project_usage", "hourly")
-RAW_KEYS = [raw_key(call.table, grain) for call in CALLS for grain in call.granularities]
+RAW_KEYS = [
+    raw_key(call.table, grain)
+    for call in CALLS
+    if call.part_of is None
+    for grain in call.granularities
+]
 SPECS = {spec.key: spec for spec in defs.resolve_all_asset_specs()}
 
 
@@ -40,7 +45,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def configured(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
     """A small company, with the settings that runs read pointed at its vendor."""
-    opened = world(projects=5, branches=2, orgs=1, oddities=False)
+    opened = world(projects=5, branches=2, orgs=1, apps=0, workspaces=0, oddities=False)
     for name, value in opened.environment.items():
         monkeypatch.setenv(name, value)
     return opened
@@ -128,7 +133,8 @@ def test_every_asset_says_what_it_is() -> None:
 
 def test_every_raw_asset_says_when_it_is_stale() -> None:
     """One asset per vendor call and granularity, each with a freshness policy."""
-    assert len(RAW_KEYS) == 3 + 3 * 3
+    # Neon, Forge, Bitbucket, files; names first, then usage by granularity
+    assert len(RAW_KEYS) == (3 + 3 * 3) + 4 * 2 + (2 + 1) + 1
     for key in RAW_KEYS:
         assert SPECS[key].freshness_policy is not None, key
 
@@ -142,7 +148,7 @@ def test_partitioned_raw_assets_are_backfilled_by_one_run() -> None:
         and asset.keys <= set(RAW_KEYS)
         and asset.partitions_def
     ]
-    assert len(partitioned) == 9
+    assert len(partitioned) == 3 * 3 + 4 * 2 + 1
     for asset in partitioned:
         assert asset.backfill_policy == dg.BackfillPolicy.single_run(), asset.keys
 

@@ -24,7 +24,7 @@ BY_NAME = {schedule.name: schedule for schedule in SCHEDULES}
 @pytest.fixture
 def configured(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
     """A small company, with the settings that ticks read pointed at its vendor."""
-    opened = world(projects=3, branches=1, orgs=1, oddities=False)
+    opened = world(projects=3, branches=1, orgs=1, apps=1, workspaces=1, oddities=False)
     for name, value in opened.environment.items():
         monkeypatch.setenv(name, value)
     return opened
@@ -104,6 +104,8 @@ def test_schedules_run_at_twenty_past_in_utc() -> None:
         "neon_monthly": "20 3 * * *",
         "neon_names": "20 2 * * *",
         "forge_daily": "20 12 * * *",
+        "bitbucket_daily": "20 2 * * *",
+        "bitbucket_names": "20 2 * * *",
     }
     assert {schedule.execution_timezone for schedule in SCHEDULES} == {"UTC"}
 
@@ -113,7 +115,11 @@ def test_a_schedule_without_a_source_is_skipped(
     name: str, configured: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No source has its settings: no run, and the tick says which setting is missing."""
-    missing = {"neon": "NEON_API_KEY", "forge": "FORGE_APP_IDS"}[name.split("_")[0]]
+    missing = {
+        "neon": "NEON_API_KEY",
+        "forge": "FORGE_APP_IDS",
+        "bitbucket": "BITBUCKET_TOKEN",
+    }[name.split("_")[0]]
     monkeypatch.delenv(missing, raising=False)
     found = evaluate(name, datetime(2026, 11, 21, 10, 20, tzinfo=UTC))
     assert found.run_requests == []
