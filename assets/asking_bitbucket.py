@@ -15,7 +15,7 @@ from assets.settings import Settings
 from assets.vendors import Call, Vendors, land_pieces, open_warehouse
 from pipelines import bitbucket
 from pipelines.bitbucket_shapes import TABLES
-from pipelines.load import Ask, Connection, Piece, Window, create_raw_tables
+from pipelines.load import Ask, Connection, Landing, Piece, Window, create_raw_tables
 
 WORKSPACES = Call(
     "bitbucket",
@@ -45,6 +45,8 @@ RUNS = Call(
 CALLS = (WORKSPACES, REPOSITORIES, RUNS)
 # a run may wait for a person for weeks; beyond this it is taken for forgotten
 UNFINISHED_FOR = timedelta(days=30)
+# repositories that a note names
+NAMED = 5
 
 
 def missing(settings: Settings) -> str | None:
@@ -63,6 +65,38 @@ def make_client(settings: Settings) -> bitbucket.Bitbucket:
     )
 
 
+def land(
+    vendors: Vendors,
+    call: Call,
+    window: Window | None,
+    shown: Callable[[int], Callable[[Piece], None]],
+) -> Landing:
+    """Ask for one window (None: a snapshot), and say which repositories had no answer."""
+    todo = pieces(vendors, call, window)
+    landing = land_pieces(vendors.settings, call, todo, shown(len(todo)))
+    unanswered = vendors.client(bitbucket.Bitbucket, make_client).unanswered
+    if call == RUNS and unanswered:
+        landing.notes.append(_without_answer(vendors.settings, sorted(unanswered)))
+    if not todo:
+        landing.notes.append("nothing to ask: this token sees no workspace")
+    return landing
+
+
+def _without_answer(settings: Settings, repositories: list[str]) -> str:
+    with open_warehouse(settings) as connection:
+        names = dict(
+            connection.execute(
+                "select repository_uuid, max(full_name) from raw.bitbucket_repositories group by 1"
+            ).fetchall()
+        )
+    shown = ", ".join(names.get(uuid) or uuid for uuid in repositories[:NAMED])
+    more = f" and {len(repositories) - NAMED} more" if len(repositories) > NAMED else ""
+    return (
+        f"{len(repositories)} repositories were answered with 404, and none of their runs loaded: "
+        f"{shown}{more}. Deleted, or without Pipelines; what landed before stays."
+    )
+
+
 def pieces(vendors: Vendors, call: Call, window: Window | None) -> list[Piece]:
     """One piece per workspace; of runs, one more per older day that has unfinished ones."""
     client = vendors.client(bitbucket.Bitbucket, make_client)
@@ -73,7 +107,7 @@ def pieces(vendors: Vendors, call: Call, window: Window | None) -> list[Piece]:
         return [Piece(uuid, None, _snapshot(client.repositories, uuid)) for uuid in workspaces]
     listed = _listed(vendors, workspaces)
     with open_warehouse(vendors.settings) as connection:
-        older = {uuid: _unfinished(connection, uuid, window) for uuid in workspaces}
+        older = {uuid: _unfinished(connection, uuid, window, listed[uuid]) for uuid in workspaces}
     return [
         *(Piece(uuid, window, _asking_runs(client, uuid, listed[uuid])) for uuid in workspaces),
         *(
@@ -98,7 +132,8 @@ def _asking_again(client: bitbucket.Bitbucket, workspace: str, runs: dict[str, l
 
 
 def _day(start: datetime) -> Window:
-    return Window("daily", start, start + timedelta(days=1))
+    """A day of which some runs are asked for: its receipt does not say that the day was asked."""
+    return Window("run", start, start + timedelta(days=1))
 
 
 def _listed(vendors: Vendors, workspaces: list[str]) -> dict[str, list[str]]:
@@ -132,9 +167,12 @@ def _listed_repositories(connection: Connection, workspace: str) -> list[str] | 
 
 
 def _unfinished(
-    connection: Connection, workspace: str, window: Window
+    connection: Connection, workspace: str, window: Window, repositories: list[str]
 ) -> dict[datetime, dict[str, list[str]]]:
-    """Runs from before the window that were unfinished when last seen: day, repository, runs."""
+    """Runs from before the window that were unfinished when last seen: day, repository, runs.
+
+    Of live repositories: for those of a deleted one there is no answer, however often it is asked.
+    """
     create_raw_tables(connection, {RUNS.table: RUNS.schema})
     rows = connection.execute(
         """
@@ -142,13 +180,15 @@ def _unfinished(
         from raw.bitbucket_pipeline_runs as run
         inner join raw.loads as receipt
             on run.load_id = receipt.load_id and run.workspace_uuid = receipt.scope
+            and run.bucket_start >= receipt.window_start and run.bucket_start < receipt.window_end
         where run.workspace_uuid = ? and run.bucket_start >= ? and run.bucket_start < ?
+            and list_contains(?, run.repository_uuid)
         qualify row_number() over (
             partition by run.run_uuid order by receipt.asked_at desc, run.page desc
         ) = 1 and run.completed_at is null
         order by run.bucket_start, run.repository_uuid, run.run_uuid
         """,
-        [workspace, window.since - UNFINISHED_FOR, window.since],
+        [workspace, window.since - UNFINISHED_FOR, window.since, repositories],
     ).fetchall()
     found: dict[datetime, dict[str, list[str]]] = {}
     for day, repository, run in rows:
