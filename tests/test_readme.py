@@ -7,14 +7,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import click
 import duckdb
 import pytest
 
+from assets import partitions
 from assets.cli import main
 from assets.settings import DOCUMENTED
 from dbt_like_sql.models import load_models, output_columns
+from pipelines.load import Window
 from tests.conftest import World, open_world
-from tests.sandbox.times import floor, following
+from tests.sandbox import platform_exports
+from tests.sandbox.atlassian_usage import PlatformUsage
+from tests.sandbox.times import buckets, floor, following
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,6 +29,7 @@ ANSWERS = re.compile(
 )
 QUESTIONS = {question: (sql, table) for question, sql, table in ANSWERS.findall(README)}
 CU_SECONDS = "compute_unit_seconds"
+EXPORTED = ("rovo_credits", "pipelines_build_minutes", "indexed_objects")
 STORAGE = ("root_branch", "child_branch", "instant_restore", "snapshot_storage")
 
 
@@ -31,14 +37,42 @@ STORAGE = ("root_branch", "child_branch", "instant_restore", "snapshot_storage")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A loaded and built company, of which one past hour was corrected after it had been loaded."""
     folder = tmp_path_factory.mktemp("readme")
-    with open_world(folder, orgs=1, projects=4, branches=2, oddities=False) as here:
+    neon: dict[str, Any] = {"orgs": 1, "projects": 4, "branches": 2}
+    atlassian: dict[str, Any] = {"apps": 1, "sites": 2, "workspaces": 1, "repositories": 2}
+    exports = folder / "exports"
+    with open_world(
+        folder, oddities=False, platform_usage_dir=exports, **neon, **atlassian
+    ) as here:
         for table in ("neon_organizations", "neon_projects"):
             here.land(table, None)
         here.land_reach("hourly", "daily")
         restate_an_hour(here)
         here.land("neon_project_usage", here.reach("hourly"))
+        land_atlassian(here, exports)
         here.build()
         yield here
+
+
+def land_atlassian(world: World, exports: Path) -> None:
+    """This month of Forge, all runs of last month and this, and what an admin exported."""
+    this_month, last_month = months(world)
+    platform_exports.write(world.company.atlassian, exports, "csv", EXPORTED, last_month)
+    end = partitions.open_end("daily", world.company.now)
+    for table, window in (
+        ("forge_app_usage", Window("daily", this_month, end)),
+        ("forge_site_usage", Window("daily", this_month, end)),
+        ("bitbucket_workspaces", None),
+        ("bitbucket_repositories", None),
+        ("bitbucket_pipeline_runs", Window("daily", last_month, end)),
+        ("platform_usage", None),
+    ):
+        assert world.land(table, window).failures == []
+
+
+def months(world: World) -> tuple[datetime, datetime]:
+    """The starts of this month and the last."""
+    this_month = floor(world.company.now, "monthly")
+    return this_month, floor(this_month - timedelta(days=1), "monthly")
 
 
 def restate_an_hour(world: World) -> None:
@@ -131,6 +165,66 @@ def test_the_correction_is_found(world: World) -> None:
     assert [row["quantity_after"] - (row["quantity_before"] or 0) for row in rows] == [7200]
 
 
+def test_usage_by_site_is_what_the_sites_used(world: World) -> None:
+    """This month, each site's compute and its share of the free allowance are the company's."""
+    _, rows = answer(world, "Forge sites")
+    apps, month = world.company.forge, months(world)[0]
+    (app,) = apps.app_ids
+    days = [day.date() for day in buckets("daily", month, world.company.now)]
+    true: dict[tuple[str, str | None], float] = {}
+    for site in (*apps.site_aris(app), None):
+        amounts = [apps.amount(app, "FUNCTION_COMPUTE", day, site=site) for day in days]
+        if any(amounts):
+            key = (site.rpartition("/")[2], site.split(":")[2]) if site else ("(no site)", None)
+            true[key] = float(sum(amounts))
+    used = {(row["site"], row["product"]): float(row["gb_seconds"]) for row in rows}
+    assert used == pytest.approx(true, abs=0.06)
+    shares = {(row["site"], row["product"]): row["percent_of_free"] for row in rows}
+    # of 200,000 GB-seconds
+    assert shares == pytest.approx({key: part / 2_000 for key, part in true.items()}, abs=0.06)
+    for row in rows:
+        assert row["app"] == app[:8]
+        assert row["percent_of_app"] == pytest.approx(sum(true.values()) / 2_000, abs=0.06)
+
+
+def test_rovo_credits_are_the_organizations_own(world: World) -> None:
+    """Each organization's credits since its last reset, of what its page showed as included."""
+    _, rows = answer(world, "Rovo credits")
+    org = world.company.atlassian
+    found = {row["id"]: row for row in rows if row["meter"] == "rovo_credits"}
+    assert found.keys() == {organization.id[:8] for organization in org.organizations}
+    shown = PlatformUsage(org).readings(org.history_start, org.now, ["rovo_credits"])
+    for organization in org.organizations:
+        of_org = [r for r in shown if (r.org_id, r.scope_type) == (organization.id, "org")]
+        reset_at = of_org[-1].allowance_reset_at
+        assert reset_at is not None
+        row = found[organization.id[:8]]
+        assert row["resets_on"] == reset_at.date()
+        used = sum(r.quantity for r in of_org if r.allowance_reset_at == reset_at)
+        assert (row["used"], row["included"]) == (used, of_org[-1].included_quantity)
+
+
+def test_minutes_by_repository_are_the_exported_minutes(world: World) -> None:
+    """Repositories have what their runs say, and with the remainder it is what was exported."""
+    _, rows = answer(world, "build minutes")
+    org = world.company.atlassian
+    (workspace,) = org.workspaces
+    assert {row["workspace"] for row in rows} == {workspace.slug}
+    live = {r.uuid: r.full_name for r in org.live_repositories(workspace.uuid)}
+    for month in months(world):
+        end = following(month, "monthly")
+        true: dict[str, Decimal] = {}
+        for (_, uuid, _), seconds in org.seconds_by_repository_day(month, end).items():
+            if uuid in live:
+                true[live[uuid]] = true.get(live[uuid], Decimal(0)) + Decimal(seconds) / 60
+        found = {row["repository"]: row["minutes"] for row in rows if row["month"] == month.date()}
+        exported = org.exported_minutes(workspace.uuid, month)
+        assert sum(found.values()) == pytest.approx(exported, abs=Decimal("0.03"))
+        remainder = found.pop("(no repository)")
+        assert remainder > 0
+        assert found == pytest.approx(true, abs=Decimal("0.006"))
+
+
 def test_three_hops_lead_from_a_fact_to_its_receipt(world: World) -> None:
     """The SQL of the three hops finds, for every branch row, the answers that add up to it."""
     (sql,) = re.findall(r"```sql\n(-- on warehouse.*?)```", README, re.S)
@@ -149,7 +243,9 @@ def test_three_hops_lead_from_a_fact_to_its_receipt(world: World) -> None:
 def test_the_settings_are_those_of_the_code() -> None:
     """Name, default and meaning of every setting, in the order of assets/settings.py."""
     lines = [cells(line) for line in section("Settings").splitlines() if line.startswith("| `")]
-    assert lines == [[name, default or "–", what] for name, default, what in DOCUMENTED]
+    assert lines == [
+        [name, default or "–", what.replace("`", "")] for name, default, what in DOCUMENTED
+    ]
 
 
 def test_the_example_names_every_setting() -> None:
@@ -174,7 +270,10 @@ def test_the_make_targets_are_there() -> None:
 def test_the_commands_are_there() -> None:
     """The README's table of commands is the command line's."""
     lines = [cells(line)[0] for line in section("Commands").splitlines() if line.startswith("| `")]
-    commands = main.commands
+    commands: dict[str, click.Command] = {}
+    for name, command in main.commands.items():
+        parts = command.commands if isinstance(command, click.Group) else {"": command}
+        commands |= {f"{name} {part}".strip(): found for part, found in parts.items()}
     assert {line.removeprefix("meterhouse ") for line in lines} == commands.keys()
     for option in re.findall(r"`(--[a-z-]+)", section("Commands")):
         offered = {name for command in commands.values() for p in command.params for name in p.opts}
@@ -206,7 +305,7 @@ def test_the_columns_of_a_fact_are_listed() -> None:
 
 def test_the_files_are_there() -> None:
     """Every file and folder that is named exists, but for what a run makes."""
-    made = ("warehouse/", ".env", ".venv/", ".dagster/")
+    made = ("warehouse/", "platform_usage/", ".env", ".venv/", ".dagster/")
     paths = {
         word
         for word in words_in_code()
@@ -220,10 +319,19 @@ def test_the_files_are_there() -> None:
 
 def test_the_schedules_and_sensors_are_there() -> None:
     """Every schedule, with its time, and every sensor is in the README, and no other."""
-    from assets.automation import SCHEDULES, build_what_landed  # dagster costs seconds
+    from assets import automation  # dagster costs seconds
 
     named = re.findall(r"^\| (schedule|sensor) `(\w+)` \| ([^|]+) \|", README, re.M)
-    crons = {"20 * * * *": "every hour at :20", "20 2 * * *": "02:20", "20 3 * * *": "03:20"}
-    there = [("schedule", s.name, crons[str(s.cron_schedule)]) for s in SCHEDULES]
-    every = f"every {build_what_landed.minimum_interval_seconds} seconds"
-    assert named == [*there, ("sensor", build_what_landed.name, every)]
+    there = [("schedule", s.name, clock(str(s.cron_schedule))) for s in automation.SCHEDULES]
+    there += [
+        ("sensor", sensor.name, f"every {sensor.minimum_interval_seconds} seconds")
+        for sensor in (automation.platform_usage_files, automation.build_what_landed)
+    ]
+    assert named == there
+
+
+def clock(cron: str) -> str:
+    """A cron expression in the README's words."""
+    minute, hour, *rest = cron.split()
+    assert rest == ["*", "*", "*"]
+    return f"every hour at :{minute}" if hour == "*" else f"{int(hour):02}:{minute}"
