@@ -175,19 +175,19 @@ def _piece(
             for page in client.usage(call.table, app_id, resource, window, environment):
                 days.update(page["bucket_start"].to_pylist())
                 yield page
-        _refuse_to_guess(call, scope, window, days)
+        _refuse_to_guess(call, window, days)
 
     return Piece(scope, month, ask)
 
 
-def _refuse_to_guess(call: Call, scope: str, window: Window, days: set[datetime]) -> None:
+def _refuse_to_guess(call: Call, window: Window, days: set[datetime]) -> None:
     """Beyond what is surely kept, a day without an answer is unknown: no receipt has it."""
     known_since = partitions.earliest(call.table, window.granularity, datetime.now(UTC))
     if window.since >= known_since:
         return
     since = min([*days, known_since])
     note = (
-        f"forge {scope}, {window}: Atlassian showed 60 days of history when it last said how "
+        f"forge {window}: Atlassian showed 60 days of history when it last said how "
         "much it keeps. What it does not answer of earlier days is unknown, not zero"
     )
     if since > window.since:

@@ -32,7 +32,7 @@ Facts = dict[FactKey, Decimal]
 def facts(here: World) -> Facts:
     """All Forge facts, keyed as the answer key is; no key comes twice."""
     rows = here.read(FACTS)
-    found: Facts = {(*key,): quantity for *key, quantity in rows}  # type: ignore[misc]
+    found: Facts = {(*key,): quantity for *key, quantity in rows}
     assert len(found) == len(rows)
     return found
 

@@ -166,8 +166,8 @@ def test_the_allowance_is_that_of_its_month(settings: Settings) -> None:
 
 def test_an_open_month_is_projected_from_its_settled_days(settings: Settings) -> None:
     """Nine days of 12,000 make 360,000 in thirty; the tenth is still filling and is no measure."""
-    columns = ("used_quantity", "first_day_over", "settled_day_count")
-    columns += ("projected_quantity", "projected_overage_quantity")
+    columns = ["used_quantity", "first_day_over", "settled_day_count"]
+    columns += ["projected_quantity", "projected_overage_quantity"]
     assert allowances(settings, "open month", *columns) == [(113_000, None, 9, 360_000, 160_000)]
 
 

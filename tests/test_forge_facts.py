@@ -160,13 +160,18 @@ def test_sites_are_named_by_the_seed_alone(here: World) -> None:
 
 
 def test_what_atlassian_corrects_or_withdraws_reaches_the_facts(here: World) -> None:
-    """A day of the trailing window goes up, another app's goes away: the next run has both."""
+    """A day of the trailing window goes up, another app's goes away: the next run has both.
+
+    And a site that was given a name in the seed has it.
+    """
     apps, day = here.company.forge, today() - timedelta(days=3)
     before, (first, second) = facts(here), apps.app_ids
     site = next(key[1] for key in before if key[0] == first and key[4] == day and key[1])
     environment = apps.environment_ids(first)[0]
     apps.restate(first, "FUNCTION_COMPUTE", day.date(), site, environment, Decimal("12.345678"))
     apps.withdraw(second, "KVS_READ", day.date())
+    cloud_id = site.split("/")[-1]
+    here.raw("insert into seeds.site_names values (?, 'acme.atlassian.net')", cloud_id)
     age(here)
     assert due(here)["failures"] == []
     here.build()
@@ -176,6 +181,8 @@ def test_what_atlassian_corrects_or_withdraws_reaches_the_facts(here: World) -> 
     assert after[key] - before[key] == Decimal("12.345678")
     gone = before.keys() - after.keys()
     assert {(app, meter, start) for app, _, _, meter, start in gone} == {(second, "KVS_READ", day)}
+    named = here.read("select distinct cloud_id from marts.dim_site where host_name is not null")
+    assert named == [(cloud_id,)]
 
 
 @pytest.mark.parametrize(
