@@ -81,9 +81,7 @@ def raw_asset(call: Call, granularity: str) -> dg.AssetsDefinition:
         partitions_def=PARTITIONS[granularity] if partitioned else None,
         # what is out of the vendor's reach is not asked for, so no run is longer than one walk
         backfill_policy=dg.BackfillPolicy.single_run() if partitioned else None,
-        freshness_policy=dg.FreshnessPolicy.time_window(
-            fail_window=_stale_after(call, granularity)
-        ),
+        freshness_policy=_freshness(call, granularity),
         output_required=False,
         metadata={
             "dagster/table_name": f"raw.{call.table}",
@@ -109,9 +107,13 @@ def raw_asset(call: Call, granularity: str) -> dg.AssetsDefinition:
     return asset
 
 
-def _stale_after(call: Call, granularity: str) -> timedelta:
+def _freshness(call: Call, granularity: str) -> dg.FreshnessPolicy | None:
+    """When the asset is stale; never, where nothing but a backfill fills it."""
+    if granularity in call.only_backfilled:
+        return None
     is_files = call == asking_platform_usage.FILES
-    return FILES_STALE_AFTER if is_files else STALE_AFTER[granularity]
+    after = FILES_STALE_AFTER if is_files else STALE_AFTER[granularity]
+    return dg.FreshnessPolicy.time_window(fail_window=after)
 
 
 def _land(

@@ -84,11 +84,11 @@ class Report:
     @contextmanager
     def asking(self, call: Call, window: Window | None) -> Iterator[ShowPieces]:
         """Progress while a call is under way: a bar on a terminal, elsewhere a line a minute."""
-        text = f"asking {call.request}" + (f", {window}" if window else "")
+        text = f"{call.table} since {window.since:%Y-%m-%d}" if window else call.table
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=12),
+            BarColumn(bar_width=10),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
         )
