@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,9 +25,9 @@ DAY = timedelta(days=1)
 Seconds = dict[tuple[str, str, date], int]
 
 
-def company(world: Open, **more: int) -> World:
+def company(world: Open, **more: Any) -> World:
     """Two workspaces with a busy and a quiet repository each, beside as little else as there is."""
-    small = {"orgs": 1, "projects": 1, "branches": 1, "apps": 1, "repositories": 2}
+    small: dict[str, Any] = {"orgs": 1, "projects": 1, "branches": 1, "apps": 1, "repositories": 2}
     return world(**small | more)
 
 
@@ -128,7 +129,7 @@ def test_runs_that_end_later_grow_or_vanish_are_followed(world: Open) -> None:
     landing = land(here, days=4)
     asked = paths(here)
     here.build()
-    truth = atlassian.seconds_by_repository_day(window(here, 22).since, window(here, 0).until)
+    truth = atlassian.seconds_by_repository_day(window(here, 11).since, window(here, 0).until)
     after = seconds(here)
     retired = {*atlassian.deleted_at}
     assert {k: v for k, v in after.items() if k[1] not in retired} == {
@@ -157,8 +158,7 @@ def test_a_walk_that_breaks_counts_for_nothing(world: Open) -> None:
     today = partitions.floor(datetime.now(UTC), "daily")
     here = company(world, now=today - 4 * DAY + timedelta(hours=11))
     land(here, *NAMES, RUNS)
-    here.build()
-    last_day = max(day for *_, day in seconds(here))
+    last_day = here.company.now.date()
     here.company.now = here.company.now + 2 * DAY
     here.sandbox.bitbucket.faults.append(Fault("/repositories/", 403, skip=1))
     landing = here.land(RUNS, window(here, 1))
@@ -168,7 +168,7 @@ def test_a_walk_that_breaks_counts_for_nothing(world: Open) -> None:
     }
     here.build()
     assert len(broken) == 1
-    assert max(day for org, _, day in seconds(here) if org in broken) == last_day
+    assert max(day for org, _, day in seconds(here) if org in broken) <= last_day
 
 
 def test_repositories_without_an_answer_are_a_note(world: Open) -> None:
@@ -181,8 +181,8 @@ def test_repositories_without_an_answer_are_a_note(world: Open) -> None:
     (note,) = landing.notes
     assert note.startswith("1 repositories were answered with 404")
     assert gone.full_name in note
-    here.build()
-    assert len({repository for _, repository, _ in seconds(here)}) == 3
+    found = here.raw("select count(distinct repository_uuid) from raw.bitbucket_pipeline_runs")
+    assert found == [(3,)]
 
 
 def test_a_spent_hour_is_waited_for_or_said(world: Open) -> None:
@@ -213,7 +213,7 @@ def patient(here: World) -> bitbucket.Bitbucket:
     )
 
 
-@pytest.mark.parametrize("named_first", [True, False])
+@pytest.mark.parametrize("named_first", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_exported_minutes_are_the_fact_and_runs_attribute_them(
     world: Open, tmp_path: Path, named_first: bool
 ) -> None:

@@ -1,0 +1,241 @@
+"""Exports in Dagster: the sensor of the folder, the assets, and `dagster dev` by itself.
+
+Not here: what exports come to (test_platform_facts.py).
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from assets import asking_platform_usage
+from assets.automation import platform_usage_files
+from assets.cli import main
+from assets.definitions import defs
+from assets.partitions import floor
+from assets.raw import partition_key, raw_key
+from tests.conftest import Open
+from tests.platform_folder import Exports, Line
+from tests.sandbox.platform_exports import write_broken
+
+ROOT = Path(__file__).parents[1]
+
+
+def line(quantity: str = "5", at: str = "2026-02-02") -> Line:
+    """A month of Rovo credits."""
+    return Line("rovo_credits", "org", "2026-01", quantity, at)
+
+
+@pytest.fixture
+def exports(tmp_path: Path) -> Exports:
+    """An empty folder."""
+    return Exports.in_folder(tmp_path)
+
+
+@pytest.fixture
+def environment(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The settings that runs read, pointed at the folder."""
+    settings = exports.settings
+    found = {
+        "WAREHOUSE": str(settings.warehouse),
+        "PLATFORM_USAGE_DIR": str(settings.platform_usage_dir),
+        "XDG_STATE_HOME": str(settings.state_dir.parent),
+    }
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    return found
+
+
+def fingerprint(exports: Exports) -> str:
+    """What the sensor remembers of the folder."""
+    return asking_platform_usage.fingerprint_of_folder(exports.settings)
+
+
+def sense(cursor: str | None = None) -> Any:
+    """A tick of the sensor: the run that it asks for, or why it asks for none."""
+    context = dg.build_sensor_context(cursor=cursor, repository_def=defs.get_repository_def())
+    data = platform_usage_files.evaluate_tick(context)
+    return data.run_requests[0] if data.run_requests else data.skip_message
+
+
+def rejected(exports: Exports) -> list[tuple[Any, ...]]:
+    """What the report says."""
+    exports.build()
+    return exports.read(
+        "select file_name, line, column_name, reason from reports.rejected_files order by 1, 2"
+    )
+
+
+def test_a_broken_file_stops_no_other_and_is_named_until_it_is_mended(
+    exports: Exports, environment: dict[str, str]
+) -> None:
+    """Exit code 1, the good file is a fact, the broken one is in the report and in the sensor's
+    words; it is read once; mended or deleted, the report is empty."""
+    exports.write("good.csv", "org", line())
+    broken = write_broken(exports.folder, "wrong_number")
+    write_broken(exports.folder, "truncated_json")
+    done = CliRunner().invoke(main, ["run"])
+    assert done.exit_code == 1
+    assert exports.facts("org") == [("", "2026-01", "5")]
+    (csv, json_file) = exports.read(
+        "select file_name, line, column_name from reports.rejected_files order by file_name desc"
+    )
+    assert csv == ("wrong_number.csv", 2, "quantity")
+    assert json_file[0] == "truncated_json.json"
+    skipped = sense(fingerprint(exports))
+    assert "wrong_number.csv, line 2, column quantity: " in skipped
+    count = exports.raw("select count(*) from raw.rejected_files")
+    again = exports.land()
+    assert (again.receipts, again.failures) == ([], [])
+    assert exports.raw("select count(*) from raw.rejected_files") == count
+    broken.unlink()
+    exports.write("wrong_number.csv", "org-2", line("7"))
+    (exports.folder / "truncated_json.json").unlink()
+    assert not exports.land().failures
+    assert rejected(exports) == []
+    assert exports.facts("org-2") == [("", "2026-01", "7")]
+    assert sense(fingerprint(exports)) == "no new file"
+
+
+def test_the_sensor_asks_for_a_run_when_the_folder_differs(
+    exports: Exports, environment: dict[str, str]
+) -> None:
+    """A new file, a changed one, one that is gone: each is one run; else none."""
+    first = sense()
+    file = exports.write("a.csv", "org", line())
+    second = sense(first.run_key)
+    assert sense(second.run_key) == "no new file"
+    exports.write("a.csv", "org", line("66"))
+    third = sense(second.run_key)
+    file.unlink()
+    assert len({first.run_key, second.run_key, third.run_key}) == 3
+    assert sense(third.run_key).run_key == first.run_key
+
+
+def test_the_sensor_says_why_it_does_nothing(exports: Exports, environment: dict[str, str]) -> None:
+    """Without a folder nothing can be found."""
+    exports.folder.rmdir()
+    assert "PLATFORM_USAGE_DIR" in sense()
+
+
+def test_the_asset_shows_how_many_rows_it_landed(
+    exports: Exports, environment: dict[str, str]
+) -> None:
+    """raw/platform_usage materializes with its rows; a broken file fails it after the others."""
+    exports.write("a.csv", "org", line(), Line("runners", "org", "2026-02", "5", "2026-03-02"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = defs.resolve_job_def("load_platform_usage_files")
+        done = job.execute_in_process(instance=instance)
+        (event,) = done.get_asset_materialization_events()
+        metadata = event.step_materialization_data.materialization.metadata
+        assert (metadata["rows landed"].value, metadata["dagster/row_count"].value) == (2, 2)
+        write_broken(exports.folder, "wrong_unit")
+        exports.write("b.csv", "org-2", line())
+        failed = job.execute_in_process(instance=instance, raise_on_error=False)
+        assert not failed.success
+    assert exports.raw("select count(*) from raw.platform_usage") == [(3,)]
+
+
+def test_one_run_turns_ten_days_of_bitbucket_green(
+    world: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backfill of ten daily partitions is one run and one walk, and all ten materialize."""
+    here = world(orgs=1, projects=1, branches=1, apps=1, repositories=2)
+    for name, value in here.environment.items():
+        monkeypatch.setenv(name, value)
+    today = floor(datetime.now(UTC), "daily")
+    keys = [partition_key("daily", today - timedelta(days=n)) for n in range(9, -1, -1)]
+    names = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = defs.resolve_job_def("load_bitbucket_daily").execute_in_process(
+            instance=instance, tags=dict(zip(names, (keys[0], keys[-1]), strict=True))
+        )
+        assert done.success
+        key = raw_key("bitbucket_pipeline_runs", "daily")
+        assert instance.get_materialized_partitions(key) == set(keys)
+    walks = [r for r in here.sandbox.bitbucket.requests if r.path.endswith("/pipelines")]
+    assert len(walks) == 4
+
+
+@contextmanager
+def dagster_dev(home: Path, environment: dict[str, str]) -> Iterator[str]:
+    """A running `dagster dev` with its own home; the address of its UI."""
+    home.mkdir()
+    (home / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    dagster = str(Path(sys.executable).parent / "dagster")
+    command = [dagster, "dev", "-w", "workspace.yaml", "-p", str(port)]
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=os.environ | environment | {"DAGSTER_HOME": str(home)},
+        )
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_file_that_is_dropped_becomes_a_fact_by_itself(
+    exports: Exports, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """`dagster dev`, as it is installed: the file sensor loads, the build sensor builds."""
+    with dagster_dev(tmp_path / "home", environment) as address:
+        wait_for(lambda: bool(ask(address)), 180)
+        exports.write("a.csv", "org", line())
+        dropped = time.monotonic()
+        wait_for(lambda: exports.settings.warehouse.exists() and read_facts(exports), 300)
+        print(f"in the facts {time.monotonic() - dropped:.0f} seconds after it was dropped")
+    assert exports.facts("org") == [("", "2026-01", "5")]
+
+
+def read_facts(exports: Exports) -> bool:
+    """Whether the read copy has a fact."""
+    try:
+        return bool(exports.facts("org"))
+    except FileNotFoundError:
+        return False
+
+
+def ask(address: str) -> Any:
+    """The version of a running UI; None while there is none."""
+    try:
+        with urllib.request.urlopen(f"{address}/server_info", timeout=5) as answer:  # noqa: S310
+            return json.load(answer)
+    except OSError:
+        return None
+
+
+def wait_for(is_so: Any, seconds: float) -> None:
+    """Look again every second until it is so."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, "waited in vain"
+        threading.Event().wait(1)
