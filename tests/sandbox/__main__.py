@@ -57,7 +57,7 @@ def main(
 
 
 def _exports(company: Company) -> Path:
-    """A folder beside the warehouse with what an admin exported; made once, so it stays the same."""
+    """A folder beside the warehouse with what an admin exported; made once, so that it stays."""
     warehouse = Path(os.environ.get("WAREHOUSE", "warehouse/sandbox.duckdb"))
     folder = warehouse.parent / "sandbox_platform_usage"
     if not folder.is_dir():

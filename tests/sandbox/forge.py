@@ -194,7 +194,7 @@ class Forge:
                     by = {"CONTEXT_ARI": site, "ENVIRONMENT_ID": environment}
                     groups[by[group_by] if group_by else None] += steps
             for value, steps in groups.items():
-                row = {"period": period, "resolution": self._resolution}
+                row: Json = {"period": period, "resolution": self._resolution}
                 row |= {"groupBy": group_by, "groupValue": value} if group_by else {}
                 row["tokensConsumed"] = f"{self._apps.decimal(resource, steps):f}"
                 rows.append(row | {"tokenUnit": self._apps.unit(resource)})
@@ -239,7 +239,7 @@ def _error(message: str, identifier: str, extensions: Any) -> Json:
     """The payload's own error; `extensions` is a list in the schema, whatever comes of it."""
     told = [extensions] if isinstance(extensions, dict) else extensions
     typed = [{"__typename": "GenericQueryErrorExtension", **one} for one in told or ()]
-    error = {"message": message, "identifier": identifier}
+    error: Json = {"message": message, "identifier": identifier}
     error |= {"extensions": typed if told is not None else None}
     return {"resourceUsage": [], "pagination": None, "error": error}
 
