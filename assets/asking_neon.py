@@ -65,6 +65,7 @@ ACCOUNT_USAGE = Call(
     "reports.reconciliation.",
     TABLES["neon_account_usage"],
     partitions.GRANULARITIES,
+    retired_on="2026-06-01",
 )
 CALLS = (ORGANIZATIONS, PROJECTS, BRANCHES, PROJECT_USAGE, BRANCH_USAGE, ACCOUNT_USAGE)
 

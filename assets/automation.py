@@ -145,8 +145,10 @@ SCHEDULES = [_schedule(turn) for turn in TURNS]
 
 FILES_JOB = dg.define_asset_job(
     "load_platform_usage_files",
-    selection=dg.AssetSelection.assets(raw_key("platform_usage", SNAPSHOT)),
-    description="Load the platform usage files that are new, and say what is wrong with the others",
+    selection=dg.AssetSelection.assets(raw_key("platform_usage", SNAPSHOT))
+    | dg.AssetSelection.assets(models),
+    description="Load the platform usage files that are new, say what is wrong with others, and "
+    "build. Where a file is rejected, the sensor build_what_landed builds what the rest said.",
 )
 
 
@@ -169,7 +171,13 @@ def platform_usage_files(context: dg.SensorEvaluationContext) -> dg.SensorResult
         except warehouse.WarehouseBusyError as busy:
             return dg.SkipReason(f"no new file; {busy}")
         return dg.SkipReason("\n".join(["no new file", *rejected]))
-    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=found)], cursor=found)
+    now = datetime.now(UTC)
+    today = partition_key("daily", partitions.floor(now, "daily"))
+    # a folder may come to be as it was before, and that is news again: no key comes twice
+    request = dg.RunRequest(
+        run_key=f"{found} {now.isoformat()}", tags={RANGE_START: today, RANGE_END: today}
+    )
+    return dg.SensorResult(run_requests=[request], cursor=found)
 
 
 @dg.sensor(

@@ -70,6 +70,8 @@ def _was_open(asked_at: datetime, start: datetime, call: Call, granularity: str)
 
 def is_retired(connection: Connection, call: Call, now: datetime) -> bool:
     """Whether the vendor's last word, since the last daily tick, was that there is no answer."""
+    if call.retired_on is None:
+        return False
     create_raw_tables(connection, {})
     latest = connection.execute(
         "select complete, asked_at from raw.loads where resource = ?"

@@ -26,6 +26,7 @@ class Call:
 
     `only_backfilled`: granularities that are partitions to backfill by, of receipts of the first
     granularity; nothing is due at them. `part_of`: the call that this table is filled by.
+    `retired_on`: since when the vendor has no answer any more (a host may still have one).
     """
 
     source: str
@@ -37,6 +38,7 @@ class Call:
     needs: tuple[str, ...] = ()
     only_backfilled: tuple[str, ...] = ()
     part_of: str | None = None
+    retired_on: str | None = None
 
     def receipts_at(self, granularity: str) -> str:
         """The granularity of the receipts that a load at this one writes."""

@@ -186,7 +186,7 @@ def test_what_atlassian_corrects_or_withdraws_reaches_the_facts(here: World) -> 
 
 
 @pytest.mark.parametrize(
-    "seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 20))]
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 20))]
 )
 def test_any_order_gives_the_answer_key(world: Open, seed: int) -> None:
     """35 days cut at random, asked and built in a random order: the same facts."""

@@ -33,6 +33,7 @@ from tests.platform_folder import Exports, Line
 from tests.sandbox.platform_exports import write_broken
 
 ROOT = Path(__file__).parents[1]
+PARTITION_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 
 
 def line(quantity: str = "5", at: str = "2026-02-02") -> Line:
@@ -115,15 +116,18 @@ def test_the_sensor_asks_for_a_run_when_the_folder_differs(
     exports: Exports, environment: dict[str, str]
 ) -> None:
     """A new file, a changed one, one that is gone: each is one run; else none."""
-    first = sense()
-    file = exports.write("a.csv", "org", line())
-    second = sense(first.run_key)
-    assert sense(second.run_key) == "no new file"
-    exports.write("a.csv", "org", line("66"))
-    third = sense(second.run_key)
-    file.unlink()
-    assert len({first.run_key, second.run_key, third.run_key}) == 3
-    assert sense(third.run_key).run_key == first.run_key
+    keys = [sense().run_key]
+    for change in (
+        lambda: exports.write("a.csv", "org", line()),
+        lambda: exports.write("a.csv", "org", line("66")),
+        lambda: (exports.folder / "a.csv").unlink(),
+    ):
+        before = fingerprint(exports)
+        assert sense(before) == "no new file"
+        change()
+        keys.append(sense(before).run_key)
+    # the folder is what it was at first, and that is news
+    assert len(set(keys)) == 4
 
 
 def test_the_sensor_says_why_it_does_nothing(exports: Exports, environment: dict[str, str]) -> None:
@@ -139,13 +143,21 @@ def test_the_asset_shows_how_many_rows_it_landed(
     exports.write("a.csv", "org", line(), Line("runners", "org", "2026-02", "5", "2026-03-02"))
     with dg.DagsterInstance.ephemeral() as instance:
         job = defs.resolve_job_def("load_platform_usage_files")
-        done = job.execute_in_process(instance=instance)
-        (event,) = done.get_asset_materialization_events()
-        metadata = event.step_materialization_data.materialization.metadata
+        today = partition_key("daily", floor(datetime.now(UTC), "daily"))
+        tags = dict.fromkeys(PARTITION_RANGE, today)
+        done = job.execute_in_process(instance=instance, tags=tags)
+        landed, *built = (
+            event.step_materialization_data.materialization
+            for event in done.get_asset_materialization_events()
+        )
+        assert landed.asset_key == raw_key("platform_usage", "snapshot")
+        metadata = landed.metadata
         assert (metadata["rows landed"].value, metadata["dagster/row_count"].value) == (2, 2)
+        assert len(built) > 40
+        assert exports.facts("org") != []
         write_broken(exports.folder, "wrong_unit")
         exports.write("b.csv", "org-2", line())
-        failed = job.execute_in_process(instance=instance, raise_on_error=False)
+        failed = job.execute_in_process(instance=instance, raise_on_error=False, tags=tags)
         assert not failed.success
     assert exports.raw("select count(*) from raw.platform_usage") == [(3,)]
 
@@ -159,10 +171,9 @@ def test_one_run_turns_ten_days_of_bitbucket_green(
         monkeypatch.setenv(name, value)
     today = floor(datetime.now(UTC), "daily")
     keys = [partition_key("daily", today - timedelta(days=n)) for n in range(9, -1, -1)]
-    names = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
     with dg.DagsterInstance.ephemeral() as instance:
         done = defs.resolve_job_def("load_bitbucket_daily").execute_in_process(
-            instance=instance, tags=dict(zip(names, (keys[0], keys[-1]), strict=True))
+            instance=instance, tags=dict(zip(PARTITION_RANGE, (keys[0], keys[-1]), strict=True))
         )
         assert done.success
         key = raw_key("bitbucket_pipeline_runs", "daily")
@@ -206,7 +217,7 @@ def dagster_dev(home: Path, environment: dict[str, str]) -> Iterator[str]:
 def test_a_file_that_is_dropped_becomes_a_fact_by_itself(
     exports: Exports, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """`dagster dev`, as it is installed: the file sensor loads, the build sensor builds."""
+    """`dagster dev`, as it is installed: one tick of the sensor loads and builds."""
     with dagster_dev(tmp_path / "home", environment) as address:
         wait_for(lambda: bool(ask(address)), 180)
         exports.write("a.csv", "org", line())
