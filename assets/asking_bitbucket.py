@@ -4,15 +4,12 @@ Runs are merged by their uuid, not replaced by window: a repository that is dele
 the API, and what it used does not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
-
-import pyarrow as pa
 
 from assets import partitions
 from assets.settings import Settings
-from assets.vendors import Call, Vendors, land_pieces, open_warehouse
+from assets.vendors import Call, Vendors, land_pieces, open_warehouse, snapshot
 from pipelines import bitbucket
 from pipelines.bitbucket_shapes import TABLES
 from pipelines.load import Ask, Connection, Landing, Piece, Window, create_raw_tables
@@ -101,10 +98,10 @@ def pieces(vendors: Vendors, call: Call, window: Window | None) -> list[Piece]:
     """One piece per workspace; of runs, one more per older day that has unfinished ones."""
     client = vendors.client(bitbucket.Bitbucket, make_client)
     if call == WORKSPACES:
-        return [Piece("all", None, _snapshot(client.workspaces))]
+        return [Piece("all", None, snapshot(client.workspaces))]
     workspaces = client.workspace_uuids()
     if call == REPOSITORIES or window is None:
-        return [Piece(uuid, None, _snapshot(client.repositories, uuid)) for uuid in workspaces]
+        return [Piece(uuid, None, snapshot(client.repositories, uuid)) for uuid in workspaces]
     listed = _listed(vendors, workspaces)
     with open_warehouse(vendors.settings) as connection:
         older = {uuid: _unfinished(connection, uuid, window, listed[uuid]) for uuid in workspaces}
@@ -116,11 +113,6 @@ def pieces(vendors: Vendors, call: Call, window: Window | None) -> list[Piece]:
             for day, runs in older[uuid].items()
         ),
     ]
-
-
-def _snapshot(ask: Callable[..., Iterator[pa.Table]], *arguments: Any) -> Ask:
-    """A call that has no window."""
-    return lambda _: ask(*arguments)
 
 
 def _asking_runs(client: bitbucket.Bitbucket, workspace: str, repositories: list[str]) -> Ask:

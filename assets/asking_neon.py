@@ -1,14 +1,13 @@
 """Neon's calls, and how each is asked: which orgs, and branches of which projects."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any
 
 import pyarrow as pa
 
 from assets import partitions
 from assets.settings import Settings
-from assets.vendors import Call, Vendors, land_pieces, open_warehouse
+from assets.vendors import Call, Vendors, land_pieces, open_warehouse, snapshot
 from pipelines import neon
 from pipelines.http import VendorError
 from pipelines.load import Ask, Piece, Window
@@ -95,23 +94,18 @@ def pieces(vendors: Vendors, call: Call, window: Window | None) -> list[Piece]:
 def _asks(vendors: Vendors, call: Call, window: Window | None) -> dict[str, Ask]:
     client = vendors.client(neon.Neon, make_client)
     if call == ORGANIZATIONS:
-        return {"all": _snapshot(client.organizations)}
+        return {"all": snapshot(client.organizations)}
     org_ids = client.org_ids()
     if call == PROJECTS:
-        return {org: _snapshot(client.projects, org) for org in org_ids}
+        return {org: snapshot(client.projects, org) for org in org_ids}
     if call == BRANCHES:
         listed = _listed_projects(vendors, org_ids)
-        return {org: _snapshot(client.branches, org, listed[org]) for org in org_ids}
+        return {org: snapshot(client.branches, org, listed[org]) for org in org_ids}
     if call == BRANCH_USAGE and window is not None:
         used = _projects_with_usage(vendors, org_ids, window)
         return {org: _asking_branches(client, org, used[org]) for org in org_ids}
     ask = client.account_usage if call == ACCOUNT_USAGE else client.project_usage
     return {org: partial(ask, org) for org in org_ids}
-
-
-def _snapshot(ask: Callable[..., Iterator[pa.Table]], *arguments: Any) -> Ask:
-    """A call that has no window."""
-    return lambda _: ask(*arguments)
 
 
 def _asking_branches(client: neon.Neon, org_id: str, used: list[str] | VendorError) -> Ask:

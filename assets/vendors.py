@@ -3,19 +3,19 @@
 Not here: which calls there are and how each is asked (asking_neon.py and its neighbours).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
 from assets.settings import Settings
 from dbt_like_sql import warehouse
 from pipelines import http, load
-from pipelines.load import Connection, Landing, Piece
+from pipelines.load import Ask, Connection, Landing, Piece
 
 SNAPSHOT = "snapshot"
 
@@ -105,6 +105,11 @@ class Vendors:
 def open_warehouse(settings: Settings) -> AbstractContextManager[Connection]:
     """The warehouse, for writing, when it is this process's turn."""
     return warehouse.writer(settings.warehouse)
+
+
+def snapshot(ask: Callable[..., Iterator[pa.Table]], *arguments: Any) -> Ask:
+    """A call that has no window."""
+    return lambda _: ask(*arguments)
 
 
 def land_pieces(

@@ -7,8 +7,7 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
@@ -220,13 +219,3 @@ def _vendor_message(response: httpx.Response, text: str) -> str:
         told = re.search(r'"message"\s*:\s*"([^"]+)"', text)  # wherever else it is
         message = told[1] if told else text[:120].strip() or "(empty answer)"
     return str(message).rstrip(".")
-
-
-@contextmanager
-def closing_all(*things: Client | Budget) -> Iterator[None]:
-    """Close clients and budgets when the block ends, however it ends."""
-    try:
-        yield
-    finally:
-        for thing in things:
-            thing.close()
