@@ -19,6 +19,11 @@ used as (
         date_trunc('month', usage.period_start) as month_start
     from intermediate.int_usage as usage
     cross join (values ('org'), ('project'), ('workspace'), ('user')) as holders (holder_type)
+    -- most usage has no allowance
+    where exists (
+        select 1 from seeds.allowances as allowance
+        where usage.source = allowance.source and usage.meter = allowance.meter
+    )
 ),
 
 by_plan as (
