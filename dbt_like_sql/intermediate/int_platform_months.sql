@@ -5,13 +5,8 @@
 with classified as (
     select
         scope.*,
-        scope.granularity = 'snapshot' or gauge.meter is not null as is_reading,
         date_trunc('month', scope.period_start) as month_start
     from intermediate.int_platform_scopes as scope
-    left join (
-        select distinct meter.meter from seeds.meters as meter
-        where meter.source = 'atlassian_platform' and meter.aggregation = 'last'
-    ) as gauge on scope.meter = gauge.meter
 ),
 
 spans as (

@@ -5,11 +5,7 @@
 with days as (
     select scope.*
     from intermediate.int_platform_scopes as scope
-    left join (
-        select distinct meter.meter from seeds.meters as meter
-        where meter.source = 'atlassian_platform' and meter.aggregation = 'last'
-    ) as gauge on scope.meter = gauge.meter
-    where scope.granularity = 'day' and gauge.meter is null
+    where scope.granularity = 'day' and not scope.is_reading
 ),
 
 -- each month, and those of its days that had passed when it was exported

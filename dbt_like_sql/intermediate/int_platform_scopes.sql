@@ -14,9 +14,17 @@ with usage as (
     from staging.stg_atlassian__platform_usage as line
 ),
 
+-- a value at an instant, of which the last one counts
+gauges as (
+    select distinct meter.meter
+    from seeds.meters as meter
+    where meter.source = 'atlassian_platform' and meter.aggregation = 'last'
+),
+
 named as (
     select
         usage.*,
+        usage.granularity = 'snapshot' or gauges.meter is not null as is_reading,
         case usage.scope_type
             when 'site' then usage.scope_id
             when 'workspace' then coalesce(slugs.workspace_uuid, usage.name)
@@ -29,6 +37,7 @@ named as (
             then coalesce(repositories.repository_uuid, usage.name) end as project_id,
         case when usage.scope_type = 'user' then usage.scope_id end as user_id
     from usage
+    left join gauges on usage.usage_type = gauges.meter
     left join staging.stg_bitbucket__workspace_slugs as slugs
         on usage.scope_type in ('workspace', 'repository')
         and split_part(usage.name, '/', 1) = slugs.slug
@@ -73,6 +82,7 @@ select
     cast(whole.project_id as varchar) as project_id, -- repository; else null
     cast(whole.user_id as varchar) as user_id, -- user; else null
     whole.granularity, -- day, month or snapshot
+    cast(whole.is_reading as boolean) as is_reading, -- a value at an instant, not a sum
     whole.period_start, -- first instant, UTC
     whole.period_end, -- first instant after the period, UTC
     cast(sum(whole.quantity) as decimal(38, 9)) as quantity, -- as exported
@@ -83,4 +93,5 @@ select
 from whole
 group by
     whole.org_id, whole.usage_type, whole.unit, whole.scope_type, whole.site_id,
-    whole.project_id, whole.user_id, whole.granularity, whole.period_start, whole.period_end
+    whole.project_id, whole.user_id, whole.granularity, whole.is_reading, whole.period_start,
+    whole.period_end
