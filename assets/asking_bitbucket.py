@@ -4,7 +4,7 @@ Runs are merged by their uuid, not replaced by window: a repository that is dele
 the API, and what it used does not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from assets import partitions
@@ -12,6 +12,7 @@ from assets.settings import Settings
 from assets.vendors import Call, Vendors, land_pieces, open_warehouse, snapshot
 from pipelines import bitbucket
 from pipelines.bitbucket_shapes import TABLES
+from pipelines.http import VendorError
 from pipelines.load import Ask, Connection, Landing, Piece, Window, create_raw_tables
 
 WORKSPACES = Call(
@@ -73,24 +74,28 @@ def land(
     landing = land_pieces(vendors.settings, call, todo, shown(len(todo)))
     unanswered = vendors.client(bitbucket.Bitbucket, make_client).unanswered
     if call == RUNS and unanswered:
-        landing.notes.append(_without_answer(vendors.settings, sorted(unanswered)))
+        landing.notes.append(_without_answer(vendors.settings, unanswered))
     if not todo:
         landing.notes.append("nothing to ask: this token sees no workspace")
     return landing
 
 
-def _without_answer(settings: Settings, repositories: list[str]) -> str:
+def _without_answer(settings: Settings, unanswered: Mapping[str, VendorError]) -> str:
     with open_warehouse(settings) as connection:
         names = dict(
             connection.execute(
                 "select repository_uuid, max(full_name) from raw.bitbucket_repositories group by 1"
             ).fetchall()
         )
-    shown = ", ".join(names.get(uuid) or uuid for uuid in repositories[:NAMED])
-    more = f" and {len(repositories) - NAMED} more" if len(repositories) > NAMED else ""
+    shown = ", ".join(
+        f"{names.get(uuid) or uuid} ({error.status})"
+        for uuid, error in sorted(unanswered.items())[:NAMED]
+    )
+    more = f" and {len(unanswered) - NAMED} more" if len(unanswered) > NAMED else ""
     return (
-        f"{len(repositories)} repositories were answered with 404, and none of their runs loaded: "
-        f"{shown}{more}. Deleted, or without Pipelines; what landed before stays."
+        f"{len(unanswered)} repositories did not answer, and none of their runs loaded: "
+        f"{shown}{more}. 403: the token may not read their pipelines; 404: deleted, or without "
+        "Pipelines. What landed before stays."
     )
 
 
@@ -177,7 +182,7 @@ def _unfinished(
             and list_contains(?, run.repository_uuid)
         qualify row_number() over (
             partition by run.run_uuid order by receipt.asked_at desc, run.page desc
-        ) = 1 and run.completed_at is null
+        ) = 1 and run.completed_at is null and run.state is distinct from 'COMPLETED'
         order by run.bucket_start, run.repository_uuid, run.run_uuid
         """,
         [workspace, window.since - UNFINISHED_FOR, window.since, repositories],

@@ -6,9 +6,10 @@ counts for (a run's seconds say nothing of the runner's size).
 """
 
 import base64
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -26,6 +27,10 @@ from pipelines.load import PartialAnswerError
 BASE_URL = "https://api.bitbucket.org/2.0"
 PER_PAGE, AT_ONCE = 100, 8
 SCOPES = "read:repository:bitbucket, read:pipeline:bitbucket and read:workspace:bitbucket"
+# the minus is in use, and in no specification of this call
+NEWEST_FIRST, OLDEST_FIRST = "-created_on", "created_on"
+# what is written more finely than it is sorted is in order all the same
+SAME_INSTANT = timedelta(seconds=1)
 # httpx would replace the query of a followed address by {}
 AS_IT_IS: Any = None
 
@@ -37,7 +42,7 @@ class Bitbucket:
 
     `token` is an access token of a workspace, project or repository, or `email:api_token`.
     `workspaces` are slugs or uuids in braces; none: every workspace that the token sees.
-    `unanswered` are the repositories whose runs were a 404 when last asked for.
+    `unanswered` are the repositories whose runs were a 403 or a 404 when last asked for.
     """
 
     def __init__(
@@ -49,9 +54,11 @@ class Bitbucket:
         state_dir: Path = Path(".state"),
         backoff_seconds: float = 1.0,
     ) -> None:
-        self.unanswered: set[str] = set()
+        self.unanswered: dict[str, VendorError] = {}
         self._asked_workspaces = tuple(workspaces)
         self._workspaces: dict[str, shapes.Workspace] = {}
+        self._slugs: dict[str, str] = {}
+        self._sort = NEWEST_FIRST
         self._origin = _origin(httpx.URL(base_url))
         self._budget = Budget(
             state_dir, "bitbucket", token, [Rate(requests_per_hour, Duration.HOUR)]
@@ -91,11 +98,14 @@ class Bitbucket:
     def repositories(self, workspace: str) -> Iterator[pa.Table]:
         """The repositories that a workspace has now. Deleted ones are not listed, and have used."""
         uuid = self._uuid_of(workspace)
+        for page in self._repository_pages(uuid, f"repositories of {workspace}"):
+            yield shapes.repositories_table(uuid, page.values)
+
+    def _repository_pages(self, uuid: str, about: str) -> Iterator[shapes.RepositoriesPage]:
         # unsorted pages come in no stable order: some repositories twice, others never
         params = {"sort": "created_on", "pagelen": PER_PAGE}
-        path, about = f"repositories/{quote(uuid, '')}", f"repositories of {workspace}"
-        for page in self._walk(path, params, about, shapes.RepositoriesPage):
-            yield shapes.repositories_table(uuid, page.values)
+        path = f"repositories/{quote(uuid, '')}"
+        return self._walk(path, params, about, shapes.RepositoriesPage)
 
     def _uuid_of(self, workspace: str) -> str:
         return workspace if workspace.startswith("{") else self._workspace(workspace).uuid
@@ -123,8 +133,8 @@ class Bitbucket:
 
         Besides, runs of `known_unfinished` (by repository) wherever they were created: those that
         the walk does not meet are asked for one by one. A run may come twice; what comes later is
-        newer. A repository that is a 404 is left out and is in `unanswered`: deleted, or without
-        Pipelines. PartialAnswerError where all of them are, for then the token may be to blame.
+        newer. A repository that is a 403 or a 404 is left out and is in `unanswered`: not for this
+        token; deleted, or without Pipelines. PartialAnswerError where all of them are.
         """
         uuid, unfinished = self._uuid_of(workspace), known_unfinished or {}
 
@@ -132,23 +142,41 @@ class Bitbucket:
             wanted = set(unfinished.get(repository_uuid, ()))
             return self._runs_of(uuid, repository_uuid, since, until, wanted)
 
-        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-            # so few at a time that a refusal does not spend the hour's budget
-            for start in range(0, len(repository_uuids), AT_ONCE):
-                for tables in pool.map(ask, repository_uuids[start : start + AT_ONCE]):
-                    yield from tables
-        if repository_uuids and self.unanswered >= set(repository_uuids):
+        yield from self._each(ask, repository_uuids)
+        if self._nobody_answered(repository_uuids):
+            # a uuid outlives a renaming, but of this call only the slug is documented
+            for page in self._repository_pages(uuid, f"repositories of {workspace}"):
+                self._slugs |= {repository.uuid: _slug(repository) for repository in page.values}
+            yield from self._each(ask, [r for r in repository_uuids if r in self._slugs])
+        if self._nobody_answered(repository_uuids):
             raise PartialAnswerError(
                 f"bitbucket pipelines of {workspace}: none of the {len(repository_uuids)} "
                 "repositories answered (404: deleted, without Pipelines, or not for this token); "
                 "runs that landed before stay"
             )
 
+    def _each(
+        self, ask: Callable[[str], list[pa.Table]], repositories: Sequence[str]
+    ) -> Iterator[pa.Table]:
+        """Several at once, and no more where the token may read none of the first ones."""
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            for start in range(0, len(repositories), AT_ONCE):
+                some = repositories[start : start + AT_ONCE]
+                for tables in pool.map(ask, some):
+                    yield from tables
+                errors = [self.unanswered.get(repository) for repository in some]
+                refusals = [error for error in errors if error and error.status == 403]
+                if start == 0 and len(refusals) == len(some):
+                    raise refusals[0]
+
+    def _nobody_answered(self, repositories: Sequence[str]) -> bool:
+        return bool(repositories) and self.unanswered.keys() >= set(repositories)
+
     def runs_again(self, workspace: str, runs: Mapping[str, Collection[str]]) -> Iterator[pa.Table]:
         """These runs (by repository) as they are now, one request each; none where one is gone."""
         uuid = self._uuid_of(workspace)
         for repository_uuid, run_uuids in runs.items():
-            path = _pipelines_path(uuid, repository_uuid)
+            path = self._pipelines_path(uuid, repository_uuid)
             found = [run for run_uuid in sorted(run_uuids) for run in self._run(path, run_uuid)]
             yield shapes.runs_table(uuid, repository_uuid, found)
 
@@ -162,38 +190,51 @@ class Bitbucket:
     ) -> list[pa.Table]:
         """A table per page, and one of the unfinished runs that no page had."""
         found: list[list[shapes.Run]] = []
-        path = _pipelines_path(workspace_uuid, repository_uuid)
+        path = self._pipelines_path(workspace_uuid, repository_uuid)
         about = f"pipelines of repository {repository_uuid} since {since:%Y-%m-%dT%H:%MZ}"
-        self.unanswered.discard(repository_uuid)
+        self.unanswered.pop(repository_uuid, None)
         met: set[str] = set()
         try:
-            for runs in self._newest_first(path, about, since):
+            for runs in self._back_to(since, self._pages_of_runs(path, about)):
                 met |= {run.uuid for run in runs}
                 kept = [r for r in runs if since <= r.created_on < until or r.uuid in unfinished]
                 found.append(kept)
         except VendorError as error:
-            if error.status != 404:
+            if error.status not in (403, 404):
                 raise
-            self.unanswered.add(repository_uuid)
+            self.unanswered[repository_uuid] = error
         else:
             found.append([r for u in sorted(unfinished - met) for r in self._run(path, u)])
         return [shapes.runs_table(workspace_uuid, repository_uuid, runs) for runs in found if runs]
 
-    def _newest_first(self, path: str, about: str, since: datetime) -> Iterator[list[shapes.Run]]:
-        """The runs page by page, up to the page on which they are older than `since`."""
+    def _pages_of_runs(self, path: str, about: str) -> Iterator[shapes.RunsPage]:
         # the `created_on` filter is documented without a meaning: an instant, or a day, or "since"?
-        params = {"sort": "-created_on", "pagelen": PER_PAGE}
-        for page in self._walk(path, params, about, shapes.RunsPage):
-            runs = page.values
-            if runs and runs[0].created_on < runs[-1].created_on:
-                raise self.client.error(
-                    about,
-                    "the runs came oldest first, and were asked for newest first",
-                    "Bitbucket changed how it sorts: please report it.",
-                )
-            yield runs
-            if any(run.created_on < since for run in runs):
+        params = {"sort": self._sort, "pagelen": PER_PAGE}
+        try:
+            yield from self._walk(path, params, about, shapes.RunsPage)
+        except VendorError as error:
+            if error.status != 400 or params["sort"] == OLDEST_FIRST:
+                raise
+            self._sort = params["sort"] = OLDEST_FIRST
+            yield from self._walk(path, params, about, shapes.RunsPage)
+
+    def _back_to(
+        self, since: datetime, pages: Iterable[shapes.RunsPage]
+    ) -> Iterator[list[shapes.Run]]:
+        """The runs page by page, up to the page on which they are older than `since`.
+
+        All of them where they do not come newest first, though that was asked for.
+        """
+        rises = falls = False
+        before: list[datetime] = []
+        for page in pages:
+            created = [run.created_on for run in page.values]
+            yield page.values
+            rises |= any(later - earlier > SAME_INSTANT for earlier, later in pairwise(created))
+            falls |= any(later < earlier for earlier, later in pairwise([*before, *created]))
+            if falls and not rises and any(instant < since for instant in created):
                 return
+            before = created[-1:] or before
 
     def _run(self, path: str, run_uuid: str) -> list[shapes.Run]:
         """One run; none where it is gone."""
@@ -205,6 +246,10 @@ class Bitbucket:
                 return []
             raise
         return [self._decode(body, shapes.Run, about)]
+
+    def _pipelines_path(self, workspace_uuid: str, repository_uuid: str) -> str:
+        key = self._slugs.get(repository_uuid, repository_uuid)
+        return f"repositories/{quote(workspace_uuid, '')}/{quote(key, '')}/pipelines"
 
     # -- paging -------------------------------------------------------------------------------
 
@@ -285,8 +330,9 @@ class Bitbucket:
             ) from None
 
 
-def _pipelines_path(workspace_uuid: str, repository_uuid: str) -> str:
-    return f"repositories/{quote(workspace_uuid, '')}/{quote(repository_uuid, '')}/pipelines"
+def _slug(repository: shapes.Repository) -> str:
+    """Its short name in addresses; the specification has it in the full name only."""
+    return repository.slug or (repository.full_name or "").rpartition("/")[2] or repository.uuid
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None, bytes]:

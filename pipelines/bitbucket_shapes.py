@@ -65,9 +65,9 @@ class Named(Record):
 
 
 class State(Record):
-    """PENDING, IN_PROGRESS or COMPLETED, then with a result."""
+    """PENDING, IN_PROGRESS or COMPLETED, then with a result; documented by its type alone."""
 
-    name: str
+    name: str | None = None
     result: Named | None = None
     type: str | None = None
 
@@ -93,7 +93,7 @@ class Run(Record):
 
     uuid: str
     created_on: Instant
-    state: State
+    state: State | None = None
     build_number: Count | None = None
     completed_on: Instant | None = None
     build_seconds_used: Count | None = None
@@ -224,10 +224,11 @@ def runs_table(workspace_uuid: str, repository_uuid: str, runs: Iterable[Run]) -
 
 def _run_row(run: Run) -> dict[str, Any]:
     target, created_at = run.target or Target(), run.created_on.astimezone(UTC)
+    state = run.state or State()
     levels: dict[str, Record | None] = {
         "run": run,
         "state": run.state,
-        "result": run.state.result,
+        "result": state.result,
         "trigger": run.trigger,
         "target": run.target,
         "commit": target.commit,
@@ -237,8 +238,8 @@ def _run_row(run: Run) -> dict[str, Any]:
         "build_number": run.build_number,
         "created_at": created_at,
         "completed_at": run.completed_on,
-        "state": run.state.name,
-        "result": _name(run.state.result, "pipeline_state_completed_"),
+        "state": _name(state, "pipeline_state_"),
+        "result": _name(state.result, "pipeline_state_completed_"),
         "build_seconds_used": run.build_seconds_used,
         "trigger": _name(run.trigger, "pipeline_trigger_"),
         "target_ref": target.ref_name or target.source or (target.commit or Commit()).hash,
@@ -247,7 +248,7 @@ def _run_row(run: Run) -> dict[str, Any]:
     }
 
 
-def _name(named: Named | None, type_prefix: str) -> str | None:
+def _name(named: Named | State | None, type_prefix: str) -> str | None:
     if named is None:
         return None
     return named.name or (named.type or "").removeprefix(type_prefix).upper() or None

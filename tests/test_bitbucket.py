@@ -12,7 +12,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from pipelines.bitbucket import Bitbucket
+from pipelines.bitbucket import AT_ONCE, Bitbucket
 from pipelines.bitbucket_shapes import TABLES, RunsPage, runs_table
 from pipelines.decode import decode
 from pipelines.http import TRIES, VendorError
@@ -291,11 +291,17 @@ def test_the_next_address_is_followed_with_everything_in_it(bitbucket: Open) -> 
     assert all("+/==" in request.query["ctx"][0] for request in asked[1:])
 
 
-def test_runs_that_come_oldest_first_are_refused(bitbucket: Open) -> None:
-    """Else the first page would look like the last one."""
-    here = bitbucket(takes_minus=False)
-    with pytest.raises(VendorError, match="oldest first"):
-        here.busy_runs(TODAY)
+@pytest.mark.parametrize("minus", ["ignored", "refused"])
+@pytest.mark.parametrize("cap", [1, 100])
+def test_runs_that_come_oldest_first_are_read_to_the_end(
+    bitbucket: Open, minus: str, cap: int
+) -> None:
+    """The specification knows no minus before a sort; the first page is not the last one then."""
+    here, since = bitbucket(minus=minus, page_size_cap=cap), TODAY - timedelta(days=2)
+    expected = here.org.seconds_by_repository_day(since, NOW)
+    assert seconds_by_day(here.busy_runs(since)) == {
+        key: used for key, used in expected.items() if key[1] == here.busy
+    }
 
 
 # -- names --------------------------------------------------------------------------------------
@@ -348,9 +354,40 @@ def test_a_deleted_repository_is_left_out(bitbucket: Open) -> None:
     uuids = [repository.uuid for repository in here.org.live_repositories(workspace.uuid)]
     here.org.delete_repository(here.busy)
     found = rows(here.client.runs(workspace.uuid, uuids, since, NOW))
-    assert here.client.unanswered == {uuids[0]}
+    assert {*here.client.unanswered} == {uuids[0]}
     expected = truth(here.org, since, NOW)
     assert seconds_by_day(found) == {k: v for k, v in expected.items() if k[0] == workspace.uuid}
+
+
+def test_a_repository_that_the_token_may_not_read_is_left_out(bitbucket: Open) -> None:
+    """403 of one, and the others answer; of all of the first ones, and no more are asked."""
+    here, since = bitbucket(), TODAY - timedelta(days=9)
+    workspace = here.org.workspaces[0]
+    uuids = [repository.uuid for repository in here.org.live_repositories(workspace.uuid)]
+    here.sandbox.bitbucket.faults.append(Fault(f"{PIPELINES}/{workspace.uuid}/{here.busy}", 403))
+    found = rows(here.client.runs(workspace.uuid, uuids, since, NOW))
+    assert {uuid: e.status for uuid, e in here.client.unanswered.items()} == {here.busy: 403}
+    expected = truth(here.org, since, NOW)
+    assert seconds_by_day(found) == {
+        key: used
+        for key, used in expected.items()
+        if key[0] == workspace.uuid and key[1] != here.busy
+    }
+    here.asked()
+    here.sandbox.bitbucket.faults.append(Fault(PIPELINES, 403, count=99))
+    with pytest.raises(VendorError, match="HTTP 403"):
+        rows(here.client.runs(workspace.uuid, [f"{{{n}}}" for n in range(20)], since, NOW))
+    assert len(here.asked()) == AT_ONCE
+
+
+def test_where_only_slugs_are_known_they_are_asked(bitbucket: Open) -> None:
+    """The specification of this call names the slug, and what is in use is the uuid."""
+    here, since = bitbucket(knows_uuids=False), TODAY - timedelta(days=9)
+    expected = truth(here.org, since, NOW)
+    assert seconds_by_day(here.everything(since, NOW)) == expected
+    run = here.org.runs(here.busy)[-1].uuid
+    (again,) = rows(here.client.runs_again(here.org.workspaces[0].uuid, {here.busy: [run]}))
+    assert again["run_uuid"] == run
 
 
 def test_where_no_repository_answers_the_answer_is_partial(bitbucket: Open) -> None:
@@ -364,8 +401,13 @@ def test_where_no_repository_answers_the_answer_is_partial(bitbucket: Open) -> N
 
 def test_a_repository_deleted_between_two_pages_keeps_the_first(bitbucket: Open) -> None:
     """Its runs were there."""
-    here = bitbucket(page_size_cap=10, faults=[Fault(PIPELINES, 404, skip=1)])
+    here = bitbucket(page_size_cap=10)
     workspace, found = here.org.workspaces[0].uuid, []
+    slug = here.org.live_repositories(workspace)[0].slug
+    here.sandbox.bitbucket.faults += [
+        Fault(f"{PIPELINES}/{workspace}/{here.busy}", 404, skip=1, count=99),
+        Fault(f"{PIPELINES}/{workspace}/{slug}", 404, count=99),
+    ]
 
     def walk() -> None:
         for table in here.client.runs(workspace, [here.busy], here.org.history_start, NOW):
@@ -534,6 +576,20 @@ def test_a_state_nobody_knows_is_kept() -> None:
     assert (row["state"], row["trigger"], row["target_ref"]) == ("IN_PROGRESS", "MANUAL", "abc")
     assert row["build_seconds_used"] is None
     assert row["extra"] == '{"state.stage":{"name":"HALTED"}}'
+
+
+def test_a_state_may_be_told_by_its_type_alone() -> None:
+    """Nothing else of a state is required by the specification, nor a state of a run."""
+    completed = (
+        '{"type":"pipeline_state_completed","result":{"type":"pipeline_state_completed_failed"}}'
+    )
+    for state, told in (
+        (completed, ("COMPLETED", "FAILED")),
+        ('{"type":"pipeline_state_in_progress"}', ("IN_PROGRESS", None)),
+        ("null", (None, None)),
+    ):
+        row = row_of(page_of(more=f',"state":{state}'))
+        assert (row["state"], row["result"]) == told
 
 
 def test_people_are_left_out_wherever_they_are() -> None:

@@ -160,7 +160,7 @@ def test_a_walk_that_breaks_counts_for_nothing(world: Open) -> None:
     land(here, *NAMES, RUNS)
     last_day = here.company.now.date()
     here.company.now = here.company.now + 2 * DAY
-    here.sandbox.bitbucket.faults.append(Fault("/repositories/", 403, skip=1))
+    here.sandbox.bitbucket.faults.append(Fault("/repositories/", 410, skip=1))
     landing = here.land(RUNS, window(here, 1))
     assert len(landing.failures) == 1
     broken = {w.uuid for w in here.company.atlassian.workspaces} - {
@@ -179,8 +179,8 @@ def test_repositories_without_an_answer_are_a_note(world: Open) -> None:
     here.company.atlassian.delete_repository(gone.uuid)
     landing = land(here)
     (note,) = landing.notes
-    assert note.startswith("1 repositories were answered with 404")
-    assert gone.full_name in note
+    assert note.startswith("1 repositories did not answer")
+    assert f"{gone.full_name} (404)" in note
     found = here.raw("select count(distinct repository_uuid) from raw.bitbucket_pipeline_runs")
     assert found == [(3,)]
 

@@ -8,7 +8,6 @@ select
     run.bucket_start as period_start, -- UTC day
     cast(run.bucket_start + interval '1' day as timestamptz) as period_end, -- the next day, UTC
     cast(sum(run.build_seconds_used) as decimal(38, 9)) as build_seconds, -- used by its runs
-    cast(bool_or(run.completed_at is null) as boolean) as has_unfinished_runs, -- will still grow
     max(run.observed_at) as observed_at -- when Bitbucket said so
 from staging.stg_bitbucket__pipeline_runs as run
 where run.build_seconds_used is not null

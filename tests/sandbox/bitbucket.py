@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.requests import Request as HttpRequest
@@ -95,8 +95,8 @@ class Bitbucket:
     `page_size_cap` keeps pages smaller than asked for. `arrivals` runs begin in a repository after
     each page of its pipelines was served. Lists of pipelines name no `sort` in `next`, as in
     September 2026; with `next_of_pipelines=False` they have no `next` at all, as until 2021
-    (BCLOUD-20639). The specification knows no minus before a sort: without `takes_minus` it is
-    ignored.
+    (BCLOUD-20639). The specification knows no minus before a sort: `minus` may be ignored or
+    refused. With `knows_uuids=False` repositories are known by their slugs alone.
     """
 
     def __init__(
@@ -109,12 +109,14 @@ class Bitbucket:
         latency_seconds: float = 0.0,
         arrivals: int = 0,
         next_of_pipelines: bool = True,
-        takes_minus: bool = True,
+        minus: Literal["taken", "ignored", "refused"] = "taken",
+        knows_uuids: bool = True,
     ) -> None:
         self.org = org
         self.desk: Desk = BitbucketDesk(faults, requests_per_hour, latency_seconds)
         self._page_size_cap, self._arrivals = page_size_cap, arrivals
-        self._next_of_pipelines, self._takes_minus = next_of_pipelines, takes_minus
+        self._next_of_pipelines, self._minus = next_of_pipelines, minus
+        self._knows_uuids = knows_uuids
 
     def routes(self) -> list[Route]:
         """The calls, with and without a slash at the end where Bitbucket takes both."""
@@ -161,10 +163,10 @@ class Bitbucket:
     def _pipelines(self, request: HttpRequest) -> Json:
         repository = self._repository(request)
         sort = request.query_params.get("sort", "created_on")
-        if sort not in RUN_SORTS:
+        if sort not in RUN_SORTS or (RUN_SORTS[sort] and self._minus == "refused"):
             raise RefusalError(400, f"Invalid sort: {sort}")
         runs = self.org.runs(repository.uuid)
-        if not (RUN_SORTS[sort] and self._takes_minus):
+        if not (RUN_SORTS[sort] and self._minus == "taken"):
             runs.reverse()
         page = self._page(
             request, runs, lambda run: self._run_as_json(repository, run), is_of_pipelines=True
@@ -193,7 +195,7 @@ class Bitbucket:
     def _repository(self, request: HttpRequest) -> Repository:
         workspace, key = self._workspace(request), request.path_params["repository"]
         for repository in self.org.live_repositories(workspace.uuid):
-            if key in (repository.uuid, repository.slug):
+            if key == repository.slug or (self._knows_uuids and key == repository.uuid):
                 return repository
         message = "You may not have access to this repository or it no longer exists in this"
         raise RefusalError(404, f"{message} workspace.")
