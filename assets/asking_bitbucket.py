@@ -5,6 +5,7 @@ the API, and what it used does not.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from assets import partitions
@@ -100,7 +101,10 @@ def _without_answer(settings: Settings, unanswered: Mapping[str, VendorError]) -
 
 
 def pieces(vendors: Vendors, call: Call, window: Window | None) -> list[Piece]:
-    """One piece per workspace; of runs, one more per older day that has unfinished ones."""
+    """One piece per workspace; of runs, one more per older day that has unfinished ones.
+
+    Where pages back to the oldest of these are fewer than the runs, the window is wider instead.
+    """
     client = vendors.client(bitbucket.Bitbucket, make_client)
     if call == WORKSPACES:
         return [Piece("all", None, snapshot(client.workspaces))]
@@ -108,16 +112,22 @@ def pieces(vendors: Vendors, call: Call, window: Window | None) -> list[Piece]:
     if call == REPOSITORIES or window is None:
         return [Piece(uuid, None, snapshot(client.repositories, uuid)) for uuid in workspaces]
     listed = _listed(vendors, workspaces)
+    found: list[Piece] = []
     with open_warehouse(vendors.settings) as connection:
-        older = {uuid: _unfinished(connection, uuid, window, listed[uuid]) for uuid in workspaces}
-    return [
-        *(Piece(uuid, window, _asking_runs(client, uuid, listed[uuid])) for uuid in workspaces),
-        *(
-            Piece(uuid, _day(day), _asking_again(client, uuid, runs))
-            for uuid in workspaces
-            for day, runs in older[uuid].items()
-        ),
-    ]
+        for uuid in workspaces:
+            older = _unfinished(connection, uuid, window, listed[uuid])
+            count = sum(len(runs) for day in older.values() for runs in day.values())
+            wider = replace(window, since=min(older, default=window.since))
+            if count > _more_pages(connection, uuid, wider.since, window.since):
+                window_of_runs, older = wider, {}
+            else:
+                window_of_runs = window
+            found.append(Piece(uuid, window_of_runs, _asking_runs(client, uuid, listed[uuid])))
+            found += [
+                Piece(uuid, _day(day), _asking_again(client, uuid, runs))
+                for day, runs in older.items()
+            ]
+    return found
 
 
 def _asking_runs(client: bitbucket.Bitbucket, workspace: str, repositories: list[str]) -> Ask:
@@ -161,6 +171,26 @@ def _listed_repositories(connection: Connection, workspace: str) -> list[str] | 
         [latest[0], workspace],
     ).fetchall()
     return [uuid for (uuid,) in found]
+
+
+def _more_pages(
+    connection: Connection, workspace: str, since: datetime, rather_than: datetime
+) -> int:
+    """How many pages more it takes to go back to before `since`, by the runs that landed."""
+    (pages,) = connection.execute(
+        """
+        select sum(wider // $4 - narrower // $4) from (
+            select
+                count(distinct run_uuid) as wider,
+                count(distinct run_uuid) filter (bucket_start >= $3) as narrower
+            from raw.bitbucket_pipeline_runs
+            where workspace_uuid = $1 and bucket_start >= $2
+            group by repository_uuid
+        )
+        """,
+        [workspace, since, rather_than, bitbucket.PER_PAGE],
+    ).fetchone() or (0,)
+    return int(pages or 0)
 
 
 def _unfinished(

@@ -122,25 +122,18 @@ class Bitbucket:
     # -- usage --------------------------------------------------------------------------------
 
     def runs(
-        self,
-        workspace: str,
-        repository_uuids: Sequence[str],
-        since: datetime,
-        until: datetime,
-        known_unfinished: Mapping[str, Collection[str]] | None = None,
+        self, workspace: str, repository_uuids: Sequence[str], since: datetime, until: datetime
     ) -> Iterator[pa.Table]:
         """The runs of these repositories that were created in `[since, until)`, newest first.
 
-        Besides, runs of `known_unfinished` (by repository) wherever they were created: those that
-        the walk does not meet are asked for one by one. A run may come twice; what comes later is
-        newer. A repository that is a 403 or a 404 is left out and is in `unanswered`: not for this
-        token; deleted, or without Pipelines. PartialAnswerError where all of them are.
+        A run may come twice; what comes later is newer. A repository that is a 403 or a 404 is left
+        out and is in `unanswered`: not for this token; deleted, or without Pipelines.
+        PartialAnswerError where all of them are.
         """
-        uuid, unfinished = self._uuid_of(workspace), known_unfinished or {}
+        uuid = self._uuid_of(workspace)
 
         def ask(repository_uuid: str) -> list[pa.Table]:
-            wanted = set(unfinished.get(repository_uuid, ()))
-            return self._runs_of(uuid, repository_uuid, since, until, wanted)
+            return self._runs_of(uuid, repository_uuid, since, until)
 
         yield from self._each(ask, repository_uuids)
         if self._nobody_answered(repository_uuids):
@@ -181,30 +174,20 @@ class Bitbucket:
             yield shapes.runs_table(uuid, repository_uuid, found)
 
     def _runs_of(
-        self,
-        workspace_uuid: str,
-        repository_uuid: str,
-        since: datetime,
-        until: datetime,
-        unfinished: set[str],
+        self, workspace_uuid: str, repository_uuid: str, since: datetime, until: datetime
     ) -> list[pa.Table]:
-        """A table per page, and one of the unfinished runs that no page had."""
+        """A table per page; what there was before a page that did not answer."""
         found: list[list[shapes.Run]] = []
         path = self._pipelines_path(workspace_uuid, repository_uuid)
         about = f"pipelines of repository {repository_uuid} since {since:%Y-%m-%dT%H:%MZ}"
         self.unanswered.pop(repository_uuid, None)
-        met: set[str] = set()
         try:
             for runs in self._back_to(since, self._pages_of_runs(path, about)):
-                met |= {run.uuid for run in runs}
-                kept = [r for r in runs if since <= r.created_on < until or r.uuid in unfinished]
-                found.append(kept)
+                found.append([run for run in runs if since <= run.created_on < until])
         except VendorError as error:
             if error.status not in (403, 404):
                 raise
             self.unanswered[repository_uuid] = error
-        else:
-            found.append([r for u in sorted(unfinished - met) for r in self._run(path, u)])
         return [shapes.runs_table(workspace_uuid, repository_uuid, runs) for runs in found if runs]
 
     def _pages_of_runs(self, path: str, about: str) -> Iterator[shapes.RunsPage]:

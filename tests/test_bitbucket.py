@@ -57,16 +57,16 @@ class Here:
         """The runs of every workspace."""
         return [row for w in self.client.workspace_uuids() for row in self.runs(w, since, until)]
 
-    def runs(self, workspace: str, since: datetime, until: datetime, **more: Any) -> Rows:
+    def runs(self, workspace: str, since: datetime, until: datetime) -> Rows:
         """The runs of every repository that a workspace has."""
         listed = rows(self.client.repositories(workspace))
         uuids = [row["repository_uuid"] for row in listed]
-        return rows(self.client.runs(workspace, uuids, since, until, **more))
+        return rows(self.client.runs(workspace, uuids, since, until))
 
-    def busy_runs(self, since: datetime, until: datetime = NOW, **more: Any) -> Rows:
+    def busy_runs(self, since: datetime, until: datetime = NOW) -> Rows:
         """Those of one repository."""
         workspace = self.org.workspaces[0].uuid
-        return rows(self.client.runs(workspace, [self.busy], since, until, **more))
+        return rows(self.client.runs(workspace, [self.busy], since, until))
 
 
 Open = Callable[..., Here]
@@ -191,45 +191,6 @@ def test_nobody_is_named(bitbucket: Open) -> None:
     assert "duration_in_seconds" in everything
     for word in ("Person", "712020:", "example.com", "avatars", SECRET):
         assert word not in everything
-
-
-def test_a_run_that_ends_later_is_asked_for_by_itself(bitbucket: Open) -> None:
-    """Where it was created before the window, and only then; its last seconds are the truth's."""
-    here, since = bitbucket(), TODAY - timedelta(days=9)
-    first = here.busy_runs(since)
-    unfinished = [row for row in first if row["state"] != "COMPLETED"]
-    assert any(row["created_at"] < TODAY for row in unfinished)
-    here.sandbox.company.now = NOW + timedelta(days=2)
-    here.asked()
-    known = {here.busy: {row["run_uuid"] for row in unfinished}}
-    second = here.busy_runs(TODAY, here.sandbox.company.now, known_unfinished=known)
-    old = {row["run_uuid"] for row in unfinished if row["created_at"] < TODAY}
-    on_the_page = {
-        run.uuid for run in here.org.runs(here.busy)[:100] if run.created_at < TODAY
-    } & old
-    assert len(here.asked()) == 1 + len(old - on_the_page)
-    assert old <= {row["run_uuid"] for row in second}
-    assert {row["state"] for row in second if row["run_uuid"] in old} == {"COMPLETED"}
-    both = {row["run_uuid"]: row for row in first + second}
-    for run in here.org.runs(here.busy):
-        if run.uuid in known[here.busy]:
-            assert both[run.uuid]["build_seconds_used"] == here.org.seconds(run)
-
-
-def test_a_run_that_no_page_has_costs_one_request(bitbucket: Open) -> None:
-    """And one that is gone none more: it stays as it was."""
-    here = bitbucket()
-    oldest = here.org.runs(here.busy)[-1]
-    known = {here.busy: [oldest.uuid, "{gone}"]}
-    found = here.busy_runs(TODAY, known_unfinished=known)
-    assert oldest.uuid in {row["run_uuid"] for row in found}
-    asked = here.asked()
-    assert [request.status for request in asked] == [200, 200, 404] or [200, 404, 200]
-    assert {request.path.rpartition("/")[2] for request in asked} == {
-        "pipelines",
-        oldest.uuid,
-        "{gone}",
-    }
 
 
 def test_runs_can_be_asked_for_by_themselves(bitbucket: Open) -> None:

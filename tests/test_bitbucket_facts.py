@@ -6,13 +6,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from assets import calls, jobs, partitions
+from assets.asking_bitbucket import CALLS
 from assets.report import Report
-from assets.vendors import Vendors
+from assets.settings import read_settings
+from assets.vendors import Vendors, land_pieces, snapshot
 from pipelines import bitbucket
-from pipelines.load import Landing, Window
+from pipelines import bitbucket_shapes as shapes
+from pipelines.bitbucket_shapes import repositories_table, runs_table
+from pipelines.load import Landing, Piece, Window
 from tests.conftest import Open, World
 from tests.platform_folder import Line, facts_of
 from tests.sandbox.atlassian_runs import Run
@@ -113,7 +118,7 @@ def test_seconds_are_the_companys_and_asked_for_once(world: Open) -> None:
 
 def test_runs_that_end_later_grow_or_vanish_are_followed(world: Open) -> None:
     """A run that ends later, is run again or is from before the window, a deleted repository: the
-    facts follow the company; and of a day, one run asked again says nothing of the others."""
+    facts follow the company, and no request is added where a page goes back that far anyway."""
     today = partitions.floor(datetime.now(UTC), "daily")
     here = company(world, now=today - 4 * DAY + timedelta(hours=11))
     atlassian = here.company.atlassian
@@ -126,7 +131,7 @@ def test_runs_that_end_later_grow_or_vanish_are_followed(world: Open) -> None:
     here.company.now = here.company.now + 2 * DAY
     land(here, "bitbucket_repositories")
     paths(here)
-    landing = land(here, days=4)
+    land(here, days=4)
     asked = paths(here)
     here.build()
     truth = atlassian.seconds_by_repository_day(window(here, 11).since, window(here, 0).until)
@@ -140,17 +145,50 @@ def test_runs_that_end_later_grow_or_vanish_are_followed(world: Open) -> None:
     }
     grown = {key for key in before if after[key] > before[key]}
     assert len(grown) > 1
-    # three repositories are left; the runs that were unfinished before the window, one by one
-    older = {run.uuid for run in unfinished if run.created_at < window(here, 4).since}
-    alone = [path.rpartition("/")[2] for path in asked if "/pipelines/" in path]
-    assert len(alone) == len(older) > 0
-    assert set(alone) == older
-    assert len([path for path in asked if path.endswith("/pipelines")]) == 3
-    assert here.raw(
-        "select count(*) from intermediate.int_buckets_held where load_id = ? and bucket_start < ?",
-        landing.load_id,
-        window(here, 4).since,
-    ) == [(0,)]
+    # three repositories are left
+    assert any(run.created_at < window(here, 4).since for run in unfinished)
+    assert len([path for path in asked if "/pipelines" in path]) == 3
+
+
+@pytest.mark.parametrize(
+    ("unfinished", "since", "alone"), [(1, "2026-11-20", ["2026-11-15"]), (2, "2026-11-15", [])]
+)
+def test_what_costs_less_is_asked(
+    tmp_path: Path, unfinished: int, since: str, alone: list[str]
+) -> None:
+    """A hundred runs lie between the window and those that had not ended: a page more to go back,
+    or a request for each of them, whose receipts say nothing of the day."""
+    workspace, repository = "{w}", "{r}"
+    day = datetime(2026, 11, 15, tzinfo=UTC)
+    environment = {
+        "WAREHOUSE": str(tmp_path / "meterhouse.duckdb"),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "BITBUCKET_TOKEN": TOKEN,
+        "BITBUCKET_WORKSPACES": workspace,
+    }
+    settings = read_settings(environment)
+    runs = [
+        {
+            "uuid": f"{{{number}}}",
+            "created_on": day + number * timedelta(minutes=30),
+            "state": {"name": "PENDING" if number < unfinished else "COMPLETED"},
+        }
+        for number in range(100)
+    ]
+    tables = [
+        runs_table(workspace, repository, msgspec.convert(runs, list[shapes.Run])),
+        repositories_table(workspace, [shapes.Repository(repository)]),
+    ]
+    whole = Window("daily", day, day + 5 * DAY)
+    for call, table, asked in zip(CALLS[:0:-1], tables, (whole, None), strict=True):
+        land_pieces(settings, call, [Piece(workspace, asked, snapshot(iter, [table]))])
+    today = Window("daily", day + 5 * DAY, day + 6 * DAY)
+    with Vendors(settings) as vendors:
+        pieces = calls.pieces(vendors, calls.call_of(RUNS), today)
+    first, *others = (piece.window for piece in pieces if piece.window)
+    assert f"{first.since:%Y-%m-%d}" == since
+    assert [f"{w.since:%Y-%m-%d}" for w in others] == alone
+    assert {w.granularity for w in others} <= {"run"}
 
 
 def test_a_walk_that_breaks_counts_for_nothing(world: Open) -> None:
