@@ -37,13 +37,15 @@ def due_starts(
 ) -> dict[str, list[datetime]]:
     """The buckets to ask for now, by scope (no scopes: those that were asked before).
 
-    Due are, of the buckets within the vendor's reach: those never asked; those that were still
-    open when asked; and the trailing ones that the vendor may revise, each once a tick.
+    Due are, of the buckets within the vendor's reach: those without an answer; those that were
+    still open when asked; and the trailing ones that the vendor may revise, each once a tick.
     """
     tick = partitions.last_tick(call.table, granularity, now)
     reach = partitions.everything_in_reach(call.table, granularity, now)
     wanted = [start for start in partitions.buckets(reach) if start <= tick]
     held = held_since(connection, call.table, granularity, reach.since)
+    # answered in part, or not at all: asking the same again at every run would change nothing
+    tried = held_since(connection, call.table, granularity, reach.since, only_complete=False)
     trailing_since = partitions.trailing(call.table, granularity, now).since
     # hours are read again once a day as far back as days are (partitions.trailing)
     daily_tick, daily_since = (
@@ -51,15 +53,17 @@ def due_starts(
         partitions.trailing(call.table, "daily", now).since,
     )
 
-    def is_due(start: datetime, asked_at: datetime | None) -> bool:
+    def is_due(scope: str, start: datetime) -> bool:
+        asked_at, tried_at = held[scope].get(start), tried[scope].get(start)
+        if tried_at is not None and tried_at >= tick:
+            return False
         if asked_at is None or (asked_at < daily_tick and start >= daily_since):
             return True
-        may_differ = start >= trailing_since or _was_open(asked_at, start, call, granularity)
-        return may_differ and asked_at < tick
+        return start >= trailing_since or _was_open(asked_at, start, call, granularity)
 
     return {
-        scope: [start for start in wanted if is_due(start, held[scope].get(start))]
-        for scope in (set(scopes) or set(held) or {"nothing asked yet"})
+        scope: [start for start in wanted if is_due(scope, start)]
+        for scope in (set(scopes) or set(tried) or {"nothing asked yet"})
     }
 
 
@@ -91,16 +95,22 @@ def snapshot_is_due(connection: Connection, call: Call, now: datetime) -> bool:
     return asked_at is None or asked_at < partitions.last_daily_tick(now)
 
 
-def held_since(connection: Connection, table: str, granularity: str, since: datetime) -> Held:
-    """The buckets of raw.<table> that complete receipts cover, and when each was last asked."""
+def held_since(
+    connection: Connection,
+    table: str,
+    granularity: str,
+    since: datetime,
+    only_complete: bool = True,
+) -> Held:
+    """The buckets of raw.<table> that (complete) receipts cover, and when each was last asked."""
     create_raw_tables(connection, {})
     receipts = connection.execute(
         """
         select scope, window_start, window_end, asked_at from raw.loads
-        where resource = ? and granularity = ? and complete and window_end > ?
+        where resource = ? and granularity = ? and (complete or not ?) and window_end > ?
         order by asked_at
         """,
-        [table, granularity, since],
+        [table, granularity, only_complete, since],
     ).fetchall()
     held: Held = defaultdict(dict)
     for scope, since, until, asked_at in receipts:

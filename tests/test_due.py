@@ -71,6 +71,17 @@ def test_with_nothing_held_everything_in_reach_is_due(
     assert due_window(connection, USAGE, grain, NOW) == Window(grain, at(since), at(until))
 
 
+def test_an_answer_that_left_something_out_is_due_at_the_next_tick(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """Not at every run until then; what was answered before is no reason to wait either."""
+    whole = ("2026-11-14T09:00", "2026-11-21T09:00")
+    receipt(connection, *whole, "2026-11-21T08:25", complete=False)
+    assert due_window(connection, USAGE, "hourly", NOW) is None
+    due = due_window(connection, USAGE, "hourly", at("2026-11-21T09:20"))
+    assert due == Window("hourly", at("2026-11-14T10:00"), at("2026-11-21T10:00"))
+
+
 def test_nothing_is_due_twice_in_a_tick(connection: duckdb.DuckDBPyConnection) -> None:
     """Asked after the tick of 08:20, hours are due again at 09:20 and not before."""
     receipt(connection, "2026-11-14T09:00", "2026-11-21T09:00", "2026-11-21T08:21")
