@@ -35,7 +35,11 @@ COLUMNS = (
         "who used it: org or site or workspace or user or repository",
         choices=("org", "site", "workspace", "user", "repository"),
     ),
-    Column("scope_id", "text", "whose usage: an id or for a repository workspace/repo-slug"),
+    Column(
+        "scope_id",
+        "text",
+        "whose usage: an id (of an org: org_id) or for a repository workspace/repo-slug",
+    ),
     Column("period_start", "instant", "first instant in UTC: a date is its midnight"),
     Column("period_end", "instant", "first instant AFTER the period: 2026-12-01 for November"),
     Column(
@@ -46,9 +50,11 @@ COLUMNS = (
     ),
     Column("quantity", "number", "a plain number like 1234.56"),
     Column("unit", "text", "credits or objects or minutes or GB or slots or steps"),
-    Column("included_quantity", "number", "the allowance in the same unit", required=False),
+    Column(
+        "included_quantity", "number", "the allowance of the scope in the same unit", required=False
+    ),
     Column("extra_usage_limit", "number", "the cap on usage beyond it", required=False),
-    Column("forecast_quantity", "number", "what the page forecasts", required=False),
+    Column("forecast_quantity", "number", "what the page forecasts for the period", required=False),
     Column("allowance_reset_at", "instant", "when the allowance starts anew", required=False),
     Column("is_final", "flag", "true once it cannot change any more: else false", required=False),
     Column("exported_at", "instant", "when this was read off the page in UTC"),

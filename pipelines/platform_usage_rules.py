@@ -179,7 +179,7 @@ def _units(usage_types: Texts, units: Texts) -> Any:
 
 def check_lines(table: pa.Table, now: datetime, problems: Problems) -> None:
     """Note what one line says that cannot be, though each of its values could."""
-    names = ["usage_type", "scope_type", "scope_id", "granularity", "unit"]
+    names = ["org_id", "usage_type", "scope_type", "scope_id", "granularity", "unit"]
     frame = table.select(["line", *names, "period_start", "period_end", "exported_at"]).to_pandas()
     for column, wrong, reason in _line_rules(frame, now):
         for row in frame[wrong].head(LISTED + 1).itertuples() if wrong.any() else ():
@@ -205,6 +205,12 @@ def _line_rules(f: Any, now: datetime) -> Iterator[tuple[str, Any, Callable[[Any
         "scope_id",
         is_one.eq(False),
         lambda row: f"{row.scope_id!r} is no repository: write workspace/repo-slug or its uuid",
+    )
+    org_id, scope_id = (column.astype(object).str.casefold() for column in (f.org_id, f.scope_id))
+    yield (
+        "scope_id",
+        (f.scope_type == "org") & (scope_id != org_id),
+        lambda row: f"{row.scope_id!r} is not the org_id: usage of an org has its own id here",
     )
     yield (
         "period_end",

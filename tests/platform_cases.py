@@ -93,6 +93,51 @@ CASES = (
         (("", "2026-01", "5"),),
     ),
     Case(
+        "a mended usage type or scope does not count beside the one that was wrong",
+        (
+            {
+                "a.csv": (
+                    rovo("org", "2026-01", "5", "2026-02-02"),
+                    Line("automation_steps", "user:ann", "2026-02", "6", "2026-03-02"),
+                )
+            },
+            {
+                "a.csv": (
+                    Line("rovo_dev_credits", "org", "2026-01", "5", "2026-02-02"),
+                    Line("automation_steps", "org", "2026-02", "6", "2026-03-02"),
+                )
+            },
+        ),
+        (("", "2026-01", "5"), ("", "2026-02", "6")),
+        apart=True,
+    ),
+    Case(
+        "another usage type at the same path keeps the one before",
+        (
+            {"a.csv": (rovo("org", "2026-01", "5", "2026-02-02"),)},
+            {"a.csv": (runners("workspace:w", "2026-01", "6", "2026-02-02"),)},
+        ),
+        (("", "2026-01", "5"), ("w", "2026-01", "6")),
+    ),
+    Case(
+        "names in capital letters are the same names",
+        (
+            {
+                "a.csv": (
+                    rovo("user:Ann@Example.com", "2026-01", "5", "2026-01-20"),
+                    minutes("workspace:Team", "2026-02", "5", "2026-02-20"),
+                )
+            },
+            {
+                "b.csv": (
+                    rovo("user:ann@example.com", "2026-01", "7", "2026-02-02"),
+                    minutes("workspace:team", "2026-02", "7", "2026-03-02"),
+                )
+            },
+        ),
+        (("ann@example.com", "2026-01", "7"), ("team", "2026-02", "7")),
+    ),
+    Case(
         "another month at the same path keeps the month before",
         (
             {"a.csv": (rovo("org", "2026-01", "5", "2026-02-02"),)},
@@ -306,6 +351,43 @@ CASES = (
             },
         ),
         (("", "2026-02", "12"), ("ann", "2026-02", "30")),
+    ),
+    Case(
+        "so far, days of the organization add up to the month of its users that is still filling",
+        (
+            {
+                "a.csv": (
+                    *days("2026-02", 1, 4, lambda d: rovo("org", d, "1.5", "2026-02-05T09:00")),
+                    rovo("user:ann", "2026-02", "5", "2026-02-05T10:00"),
+                )
+            },
+            {"b.csv": (rovo("org", "2026-02-05", "2", "2026-02-06"),)},
+        ),
+        (("", "2026-02", "3"), ("ann", "2026-02", "5")),
+    ),
+    Case(
+        "users read on a later day than the days of their organization do not count yet",
+        (
+            {
+                "a.csv": (
+                    *days("2026-02", 1, 2, lambda d: rovo("org", d, "1.5", "2026-02-03")),
+                    rovo("user:ann", "2026-02", "2", "2026-02-04"),
+                )
+            },
+        ),
+        tuple(("", f"2026-02-0{day}", "1.5") for day in (1, 2)),
+    ),
+    Case(
+        "nor do they where a day of their organization is missing",
+        (
+            {
+                "a.csv": (
+                    *days("2026-02", 2, 3, lambda d: rovo("org", d, "1.5", "2026-02-04")),
+                    rovo("user:ann", "2026-02", "2", "2026-02-04"),
+                )
+            },
+        ),
+        tuple(("", f"2026-02-0{day}", "1.5") for day in (2, 3)),
     ),
     Case(
         "users whose months lie differently share the days of their organization once",

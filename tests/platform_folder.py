@@ -39,6 +39,10 @@ class Line:
     at: str
     app: str | None = None
     is_final: bool = False
+    included: str | None = None
+    limit: str | None = None
+    forecast: str | None = None
+    resets: str | None = None
 
     def row(self, org_id: str) -> Row:
         """The line as the contract has it; `scope` is org, or a type and an id: user:ann."""
@@ -56,6 +60,10 @@ class Line:
             "granularity": granularity,
             "quantity": Decimal(self.quantity),
             "unit": UNITS[self.usage_type],
+            "included_quantity": self.included,
+            "extra_usage_limit": self.limit,
+            "forecast_quantity": self.forecast,
+            "allowance_reset_at": self.resets,
             "is_final": self.is_final,
             "exported_at": self.at,
             "source": "manual",

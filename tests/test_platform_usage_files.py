@@ -179,6 +179,14 @@ def test_a_wrong_value_is_named_with_its_line(
     assert reason in problem.reason
 
 
+def test_an_organization_is_one_scope(tmp_path: Path) -> None:
+    """Two scopes of it would be two totals: its scope_id is its org_id, in small letters or not."""
+    problem = only(csv_file(tmp_path, good(scope_type="org", scope_id="org-2")))
+    assert where(problem) == (2, "scope_id")
+    assert "'org-2' is not the org_id" in problem.reason
+    assert len(platform_usage.read(csv_file(tmp_path, good(scope_type="org", scope_id="Org-1"))))
+
+
 WRONG_PERIODS = [
     ("day", "2026-11-01", "2026-11-03", "a day goes from midnight UTC to the next"),
     ("day", "2026-11-01", "2026-11-01", "a day goes from midnight UTC to the next"),

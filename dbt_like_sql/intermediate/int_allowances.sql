@@ -30,8 +30,10 @@ by_plan as (
     select
         used.source, used.meter, used.unit, used.org_id, used.holder_type, used.holder_id,
         used.month_start as period_start, used.month_start + interval '1' month as resets_at,
-        max(allowance.quantity * case when allowance.allowed_per = 'user, pooled'
-            then plans.user_count else 1 end) as quantity
+        -- the users of every plan of an organization fill one pool
+        case when allowance.allowed_per = 'user, pooled'
+            then sum(allowance.quantity * plans.user_count) else max(allowance.quantity)
+        end as quantity
     from used
     inner join seeds.allowances as allowance
         on used.source = allowance.source
@@ -50,28 +52,40 @@ by_plan as (
         and (allowance.plan is null or lower(plans.plan) = lower(allowance.plan))
     group by
         used.source, used.meter, used.unit, used.org_id, used.holder_type, used.holder_id,
-        used.month_start
+        used.month_start, allowance.allowed_per
+),
+
+-- a month is its own period; a day lies in the month that ends where the page says it starts anew
+shown as (
+    select
+        scope.*,
+        case when scope.granularity = 'month' and not scope.is_reading then scope.period_start
+            when scope.is_reading or scope.allowance_reset_at is null
+                then date_trunc('month', scope.period_start)
+            else scope.allowance_reset_at - interval '1' month end as allowed_from,
+        case when scope.granularity = 'month' and not scope.is_reading then scope.period_end
+            when scope.is_reading or scope.allowance_reset_at is null
+                then date_trunc('month', scope.period_start) + interval '1' month
+            else scope.allowance_reset_at end as resets_at
+    from intermediate.int_platform_scopes as scope
+    where scope.included_quantity is not null
 ),
 
 exported as (
     select
-        cast('atlassian_platform' as varchar) as source, scope.meter, scope.unit, scope.org_id,
-        scope.scope_type as holder_type,
-        coalesce(scope.user_id, scope.project_id, scope.site_id, scope.org_id) as holder_id,
-        coalesce(scope.allowance_reset_at - interval '1' month,
-            date_trunc('month', scope.period_start)) as period_start,
-        coalesce(scope.allowance_reset_at,
-            date_trunc('month', scope.period_start) + interval '1' month) as resets_at,
-        scope.included_quantity as quantity
-    from intermediate.int_platform_scopes as scope
-    where scope.included_quantity is not null
+        cast('atlassian_platform' as varchar) as source, shown.meter, shown.unit, shown.org_id,
+        shown.scope_type as holder_type,
+        coalesce(shown.user_id, shown.project_id, shown.site_id, shown.org_id) as holder_id,
+        shown.allowed_from as period_start, shown.resets_at,
+        shown.included_quantity as quantity, shown.extra_usage_limit,
+        case when shown.granularity = 'month' then shown.forecast_quantity end
+            as forecast_quantity
+    from shown
     qualify row_number() over (
         partition by
-            scope.meter, scope.unit, scope.org_id, scope.scope_type, scope.user_id,
-            scope.project_id, scope.site_id,
-            coalesce(scope.allowance_reset_at - interval '1' month,
-                date_trunc('month', scope.period_start))
-        order by scope.exported_at desc, scope.period_end desc
+            shown.meter, shown.unit, shown.org_id, shown.scope_type, shown.user_id,
+            shown.project_id, shown.site_id, shown.allowed_from
+        order by shown.exported_at desc, shown.period_end desc
     ) = 1
 ),
 
@@ -79,7 +93,8 @@ either as (
     select exported.* from exported
     union all
     select by_plan.source, by_plan.meter, by_plan.unit, by_plan.org_id, by_plan.holder_type,
-        by_plan.holder_id, by_plan.period_start, by_plan.resets_at, by_plan.quantity
+        by_plan.holder_id, by_plan.period_start, by_plan.resets_at, by_plan.quantity,
+        cast(null as decimal(38, 9)), cast(null as decimal(38, 9))
     from by_plan
     anti join exported
         on by_plan.source = exported.source
@@ -100,5 +115,7 @@ select
     cast(either.holder_id as varchar) as holder_id, -- whose allowance it is
     cast(either.period_start as timestamptz) as period_start, -- first instant, UTC
     cast(either.resets_at as timestamptz) as resets_at, -- when it starts anew, UTC
-    cast(either.quantity as decimal(38, 9)) as included_quantity -- the allowance
+    cast(either.quantity as decimal(38, 9)) as included_quantity, -- the allowance
+    cast(either.extra_usage_limit as decimal(38, 9)) as extra_usage_limit, -- the cap beyond it
+    cast(either.forecast_quantity as decimal(38, 9)) as forecast_quantity -- as the page forecast
 from either

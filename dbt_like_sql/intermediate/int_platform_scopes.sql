@@ -5,9 +5,10 @@
 with usage as (
     select
         line.*,
-        -- Bitbucket writes uuids in braces and small letters; people do not
+        -- ids and addresses are the same in capital letters; Bitbucket's uuids are in braces
         case
-            when line.scope_id like '________-____-____-____-____________'
+            when line.scope_type in ('workspace', 'repository')
+                and line.scope_id like '________-____-____-____-____________'
                 then concat('{', lower(line.scope_id), '}')
             else lower(line.scope_id)
         end as name
@@ -26,7 +27,7 @@ named as (
         usage.*,
         usage.granularity = 'snapshot' or gauges.meter is not null as is_reading,
         case usage.scope_type
-            when 'site' then usage.scope_id
+            when 'site' then usage.name
             when 'workspace' then coalesce(slugs.workspace_uuid, usage.name)
             when 'repository' then coalesce(
                 repositories.workspace_uuid, slugs.workspace_uuid,
@@ -35,7 +36,7 @@ named as (
         end as site_id,
         case when usage.scope_type = 'repository'
             then coalesce(repositories.repository_uuid, usage.name) end as project_id,
-        case when usage.scope_type = 'user' then usage.scope_id end as user_id
+        case when usage.scope_type = 'user' then usage.name end as user_id
     from usage
     left join gauges on usage.usage_type = gauges.meter
     left join staging.stg_bitbucket__workspace_slugs as slugs
@@ -86,7 +87,10 @@ select
     whole.period_start, -- first instant, UTC
     whole.period_end, -- first instant after the period, UTC
     cast(sum(whole.quantity) as decimal(38, 9)) as quantity, -- as exported
-    cast(sum(whole.included_quantity) as decimal(38, 9)) as included_quantity, -- allowance shown
+    -- apps share the allowance of their scope
+    cast(max(whole.included_quantity) as decimal(38, 9)) as included_quantity, -- allowance shown
+    cast(max(whole.extra_usage_limit) as decimal(38, 9)) as extra_usage_limit, -- the cap beyond it
+    cast(sum(whole.forecast_quantity) as decimal(38, 9)) as forecast_quantity, -- as the page forecast
     max(whole.allowance_reset_at) as allowance_reset_at, -- when it starts anew
     cast(bool_and(coalesce(whole.is_final, false)) as boolean) as is_final, -- cannot change
     max(whole.exported_at) as exported_at -- when it was read off the page

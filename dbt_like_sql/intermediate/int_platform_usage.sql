@@ -1,6 +1,6 @@
 -- One row per part of an organization and period, of what its admins exported. Parts stand for their
 -- organization; what its total has over them is a row without a part. Where the total was exported by
--- the day and its parts by the month, the days add up to the month. A part that lies across the
+-- the day and its parts by the month, the days so far add up to the month. A part that lies across the
 -- periods of the total does not count: the total does.
 -- grain: org_id, meter, unit, site_id, project_id, user_id, period_start, period_end
 with totals as (
@@ -9,17 +9,21 @@ with totals as (
     where period.scope_type = 'org'
 ),
 
--- months of parts whose every day is there as a total; of two that overlap, the one that begins
--- earlier in its month
+-- months of parts of which every day is there as a total, or, while they are still filling, every
+-- day so far, read no earlier than the parts; of two that overlap, the one that begins earlier in
+-- its month
 complete as (
     select
         months.org_id, months.meter, months.unit, months.period_start, months.period_end,
         extract(day from months.period_start) as start_day,
         sum(totals.quantity) as quantity, max(totals.exported_at) as exported_at
     from (
-        select distinct part.org_id, part.meter, part.unit, part.period_start, part.period_end
+        select
+            part.org_id, part.meter, part.unit, part.period_start, part.period_end,
+            date_trunc('day', max(part.exported_at)) as read_on
         from intermediate.int_platform_parts as part
         where part.period_end > part.period_start + interval '1' day
+        group by part.org_id, part.meter, part.unit, part.period_start, part.period_end
     ) as months
     inner join totals
         on months.org_id = totals.org_id
@@ -27,8 +31,15 @@ complete as (
         and months.unit = totals.unit
         and totals.period_start >= months.period_start
         and totals.period_end <= months.period_end
-    group by months.org_id, months.meter, months.unit, months.period_start, months.period_end
-    having count(*) = date_diff('day', months.period_start, months.period_end)
+    group by
+        months.org_id, months.meter, months.unit, months.period_start, months.period_end,
+        months.read_on
+    having count(*) = date_diff('day', months.period_start, max(totals.period_end))
+        and (
+            max(totals.period_end) = months.period_end
+            or months.read_on
+            <= least(max(totals.exported_at), months.period_end - interval '1' day)
+        )
 ),
 
 added_up as (

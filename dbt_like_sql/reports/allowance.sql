@@ -1,16 +1,16 @@
 -- One row per allowance and period: what was used of it so far, and where the period will end if it
 -- goes on so. Forge's are per app and month, Neon's transfer per project or org, Atlassian's as its
--- page showed them.
+-- page showed them or by the plan in seeds/plans.csv.
 -- grain: source, meter, unit, holder_type, holder_id, period_start
 with used as (
     select
         allowance.source, allowance.meter, allowance.unit, allowance.org_id,
         allowance.holder_type, allowance.holder_id, allowance.period_start, allowance.resets_at,
-        allowance.included_quantity, usage.quantity, usage.observed_at,
-        usage.period_start as used_since, usage.period_end as used_until,
-        least(allowance.resets_at, date_trunc('day', max(usage.observed_at) over (
-            partition by allowance.source, allowance.meter, allowance.org_id
-        ))) as known_until
+        allowance.included_quantity, allowance.extra_usage_limit, allowance.forecast_quantity,
+        date_diff('day', allowance.period_start, allowance.resets_at) as day_count,
+        sum(usage.quantity) as quantity,
+        max(usage.observed_at) as observed_at,
+        bool_or(usage.period_end > usage.period_start + interval '1' day) as has_months
     from intermediate.int_allowances as allowance
     inner join intermediate.int_usage as usage
         on allowance.source = usage.source
@@ -22,62 +22,80 @@ with used as (
             when 'project' then usage.project_id when 'repository' then usage.project_id
             else usage.site_id end
         and usage.period_start >= date_trunc('day', allowance.period_start)
-        and usage.period_start < allowance.resets_at
-),
-
-measured as (
-    select
-        used.source, used.meter, used.unit, used.org_id, used.holder_type, used.holder_id,
-        used.period_start, used.resets_at, used.included_quantity,
-        sum(used.quantity) as used_quantity,
-        max(used.observed_at) as observed_at,
-        date_diff('day', used.period_start, used.resets_at) as day_count,
-        greatest(0, date_diff('day', used.period_start, max(used.known_until))) as days_passed,
-        sum(used.quantity) filter (used.used_until <= used.known_until) as passed_quantity,
-        sum(used.quantity) filter (
-            used.used_since >= used.known_until - interval '7' day
-            and used.used_until <= used.known_until
-        ) as last_7_days_quantity,
-        bool_and(used.used_until <= used.used_since + interval '1' day) as is_told_by_day
-    from used
+        and usage.period_start < date_trunc('day', allowance.resets_at)
     group by
-        used.source, used.meter, used.unit, used.org_id, used.holder_type, used.holder_id,
-        used.period_start, used.resets_at, used.included_quantity
+        allowance.source, allowance.meter, allowance.unit, allowance.org_id,
+        allowance.holder_type, allowance.holder_id, allowance.period_start, allowance.resets_at,
+        allowance.included_quantity, allowance.extra_usage_limit, allowance.forecast_quantity
 ),
 
--- per day: over the whole days where usage is told by the day, else up to the hour it was observed
+running as (
+    select
+        day.*,
+        sum(day.quantity) over (
+            partition by
+                day.source, day.meter, day.unit, day.holder_type, day.holder_id, day.period_start
+            order by day.day_start
+        ) as used_so_far,
+        max(case when day.is_settled then day.day_start end) over (
+            partition by
+                day.source, day.meter, day.unit, day.holder_type, day.holder_id, day.period_start
+        ) - interval '7' day as week_before
+    from intermediate.int_allowance_days as day
+),
+
 paced as (
     select
-        measured.*,
+        used.source, used.meter, used.unit, used.holder_type, used.holder_id, used.period_start,
+        min(case when running.used_so_far > used.included_quantity then running.day_start end)
+            as first_day_over,
+        date_diff('day', used.period_start, max(running.day_start)) + 1 - count(*)
+            as missing_day_count,
+        count(*) filter (running.is_settled) as settled_day_count,
+        cast(sum(running.quantity) filter (running.is_settled) as double) as settled_quantity,
+        cast(sum(running.quantity) filter (
+            running.is_settled and running.day_start > running.week_before
+        ) as double) as week_quantity,
+        count(*) filter (running.is_settled and running.day_start > running.week_before)
+            as week_day_count
+    from used
+    inner join running
+        on used.source = running.source and used.meter = running.meter
+        and used.unit = running.unit and used.holder_type = running.holder_type
+        and used.holder_id = running.holder_id and used.period_start = running.period_start
+    group by
+        used.source, used.meter, used.unit, used.holder_type, used.holder_id, used.period_start
+),
+
+-- per day: over settled days, or else, where usage is told by the month, up to when it was read
+projected as (
+    select
+        used.*, paced.first_day_over, paced.missing_day_count, paced.settled_day_count,
         gauge.meter is not null as is_reading,
         case
-            when measured.is_told_by_day
-                then cast(measured.passed_quantity as double) / nullif(measured.days_passed, 0)
-            else cast(measured.used_quantity as double) / nullif(
-                least(
-                    measured.day_count,
-                    date_diff('day', measured.period_start, measured.observed_at)
-                    + extract(hour from measured.observed_at) / 24.0
-                ), 0
-            )
-        end as daily_quantity
-    from measured
+            when gauge.meter is not null then cast(used.quantity as double)
+            when paced.settled_day_count > 0
+                then paced.settled_quantity * used.day_count / paced.settled_day_count
+            when used.has_months
+                then cast(used.quantity as double) * used.day_count / nullif(least(
+                    used.day_count,
+                    date_diff('day', used.period_start, used.observed_at)
+                    + extract(hour from used.observed_at) / 24.0
+                ), 0)
+        end as straight_line,
+        case when gauge.meter is null and paced.week_day_count = 7
+            then paced.settled_quantity
+            + paced.week_quantity / 7 * (used.day_count - paced.settled_day_count)
+        end as as_in_last_7_days
+    from used
+    left join paced
+        on used.source = paced.source and used.meter = paced.meter and used.unit = paced.unit
+        and used.holder_type = paced.holder_type and used.holder_id = paced.holder_id
+        and used.period_start = paced.period_start
     left join (
         select distinct meter.source, meter.meter from seeds.meters as meter
         where meter.aggregation = 'last'
-    ) as gauge on measured.source = gauge.source and measured.meter = gauge.meter
-),
-
-projected as (
-    select
-        paced.*,
-        case when paced.is_reading then cast(paced.used_quantity as double)
-            else paced.daily_quantity * paced.day_count end as straight_line,
-        case when paced.is_told_by_day and not paced.is_reading and paced.days_passed >= 7
-            then cast(paced.passed_quantity as double)
-            + cast(coalesce(paced.last_7_days_quantity, 0) as double) / 7
-            * (paced.day_count - paced.days_passed) end as by_last_7_days
-    from paced
+    ) as gauge on used.source = gauge.source and used.meter = gauge.meter
 )
 
 select
@@ -89,28 +107,38 @@ select
     projected.org_id, -- the vendor's organization; null where it names none
     projected.period_start, -- first instant, UTC
     projected.resets_at, -- when it starts anew, UTC
-    cast(projected.used_quantity as decimal(38, 9)) as used_quantity, -- so far
+    cast(projected.quantity as decimal(38, 9)) as used_quantity, -- so far
     projected.included_quantity, -- the allowance
     cast(
-        cast(projected.used_quantity as double)
+        cast(projected.quantity as double)
         / nullif(cast(projected.included_quantity as double), 0) as double
     ) as used_share, -- 1: used up; null where nothing is included
-    cast(greatest(projected.used_quantity - projected.included_quantity, 0) as decimal(38, 9))
+    cast(greatest(projected.quantity - projected.included_quantity, 0) as decimal(38, 9))
         as overage_quantity, -- beyond it so far
-    cast(projected.days_passed as bigint) as days_passed, -- whole days that projections stand on
-    cast(projected.straight_line as double) as straight_line_quantity, -- at the reset, as so far
-    cast(projected.by_last_7_days as double)
-        as last_7_days_quantity, -- at the reset, as in the last 7 days; null: not told by day
-    cast(greatest(projected.straight_line - cast(projected.included_quantity as double), 0)
-        as double) as projected_overage_quantity, -- beyond it at the reset, as so far
-    -- null: it lasts, as so far
-    cast(case
-        when projected.straight_line > cast(projected.included_quantity as double)
-            and not projected.is_reading
+    projected.extra_usage_limit, -- the cap on usage beyond it, where the page showed one
+    cast(projected.first_day_over as date)
+        as first_day_over, -- UTC day; null: not yet, or not told by day
+    cast(coalesce(projected.settled_day_count, 0) as bigint)
+        as settled_day_count, -- days projected from; 0: not told by day, or none is over
+    cast(projected.missing_day_count as bigint)
+        as missing_day_count, -- unknown days, before the last that is known; null: not told by day
+    cast(projected.straight_line as double)
+        as straight_line_quantity, -- at the reset, as so far; null: no day is over
+    cast(projected.as_in_last_7_days as double)
+        as last_7_days_quantity, -- at the reset, as in the last 7 days; null: they are not known
+    cast(projected.forecast_quantity as decimal(38, 9))
+        as vendor_forecast_quantity, -- what the page forecast
+    cast(case when projected.straight_line is not null
+        then greatest(projected.straight_line - cast(projected.included_quantity as double), 0)
+    end as double) as projected_overage_quantity, -- beyond it at the reset, as so far
+    cast(coalesce(
+        projected.first_day_over,
+        case when not projected.is_reading
+                and projected.straight_line > cast(projected.included_quantity as double)
             then projected.period_start + cast(floor(
                 cast(projected.included_quantity as double) / projected.straight_line
                 * projected.day_count
-            ) as integer) * interval '1' day
-    end as date) as exhausted_on, -- UTC day on which it is used up; null: it lasts
+            ) as integer) * interval '1' day end
+    ) as date) as exhausted_on, -- UTC day on which it was or will be used up; null: it lasts
     projected.observed_at -- when the vendor said so
 from projected
