@@ -22,6 +22,7 @@ from dbt_like_sql.lineage import column_documentation, column_lineage
 from dbt_like_sql.models import PACKAGE_FOLDER, Model, load_models, output_columns
 from dbt_like_sql.runner import BuildReport
 from dbt_like_sql.seeds import seed_columns, seed_files
+from dbt_like_sql.windows import Windows
 
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_offset=1)
 MODELS = load_models()
@@ -160,6 +161,11 @@ def _events(
     for name, model in MODELS.items():
         if model_key(name) in context.selected_asset_keys:
             done = built[name]
+            if model.is_windowed_table:
+                # an export that corrects a day of last month is news of that day, not of the run's
+                windows = report.ranges if done.action == "all" else done.windows
+                for day in _beyond_the_run(context, windows):
+                    context.log_event(dg.AssetMaterialization(model_key(name), partition=day))
             yield dg.MaterializeResult(
                 asset_key=model_key(name),
                 metadata={
@@ -171,6 +177,21 @@ def _events(
                 },
             )
     yield from _check_events(context, report.checks)
+
+
+def _beyond_the_run(context: dg.AssetExecutionContext, windows: Windows) -> list[str]:
+    """The partitions of days that a build covered, and that the run was not asked for."""
+    if not context.has_partition_key_range:
+        return []
+    asked, every = context.partition_time_window, DAYS.get_partition_keys()
+    first, last = DAYS.start, DAYS.time_window_for_partition_key(every[-1]).end
+    clipped = [
+        dg.TimeWindow(max(since, first), min(until, last))
+        for since, until in windows
+        if since < last and until > first
+    ]
+    built = {day for window in clipped for day in DAYS.get_partition_keys_in_time_window(window)}
+    return sorted(built - {*DAYS.get_partition_keys_in_time_window(asked)})
 
 
 def _check_events(

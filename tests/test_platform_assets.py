@@ -26,6 +26,7 @@ from assets import asking_platform_usage
 from assets.automation import platform_usage_files
 from assets.cli import main
 from assets.definitions import defs
+from assets.models import model_key
 from assets.partitions import floor
 from assets.raw import partition_key, raw_key
 from tests.conftest import Open
@@ -160,6 +161,27 @@ def test_the_asset_shows_how_many_rows_it_landed(
         failed = job.execute_in_process(instance=instance, raise_on_error=False, tags=tags)
         assert not failed.success
     assert exports.raw("select count(*) from raw.platform_usage") == [(3,)]
+
+
+def test_the_days_that_an_export_corrects_turn_green(
+    exports: Exports, environment: dict[str, str]
+) -> None:
+    """Though the run is about today: of the facts, the days that differ; of Neon's usage, none."""
+    before = [line("3"), Line("rovo_credits", "org", "2026-02-01", "5", "2026-03-02")]
+    exports.write("a.csv", "org", *before)
+    exports.land()
+    exports.build()
+    after = [Line("rovo_credits", "org", f"2026-02-{n:02}", "7", "2026-03-03") for n in (1, 20)]
+    exports.write("b.csv", "org", *after)
+    today = partition_key("daily", floor(datetime.now(UTC), "daily"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = defs.resolve_job_def("load_platform_usage_files").execute_in_process(
+            instance=instance, tags=dict.fromkeys(PARTITION_RANGE, today)
+        )
+        assert done.success
+        facts, neon = model_key("marts.fct_credits"), model_key("intermediate.int_neon_usage")
+        assert instance.get_materialized_partitions(facts) == {"2026-02-01", "2026-02-20", today}
+        assert instance.get_materialized_partitions(neon) == {today}
 
 
 def test_one_run_turns_ten_days_of_bitbucket_green(
