@@ -68,6 +68,23 @@ _OTHERS = f"""
     group by all
     order by facts.source, facts.meter, sum(facts.quantity) desc
 """  # noqa: S608
+# what will be used up if it goes on so, the next one first; then what is, the longest first
+_SHORT_ALLOWANCES = """
+    select allowance.meter,
+        coalesce(project.project_name, site.workspace_slug, site.host_name, allowance.holder_id),
+        cast(included_quantity as double), used_share, straight_line_quantity / included_quantity,
+        strftime(resets_at at time zone 'UTC', '%m-%d'), strftime(exhausted_on, '%m-%d')
+    from reports.allowance as allowance
+    left join marts.dim_project as project
+        on allowance.source = project.source and allowance.holder_id = project.project_id
+        and allowance.org_id is not distinct from project.org_id
+    left join marts.dim_site as site
+        on allowance.source = site.source and allowance.holder_id = site.site_id
+    where current_timestamp >= period_start and current_timestamp < resets_at
+        and included_quantity > 0
+        and (used_quantity > included_quantity or straight_line_quantity > included_quantity)
+    order by used_quantity > included_quantity, exhausted_on, used_share desc
+"""
 
 
 class Report:
@@ -142,10 +159,13 @@ class Report:
         with warehouse.reader(settings.warehouse) as connection:
             neon = connection.execute(_NEON).fetchall()
             others = connection.execute(_OTHERS).fetchall()
+            allowances = connection.execute(_SHORT_ALLOWANCES).fetchall()
         if neon:
             self._neon(neon)
         for source in dict.fromkeys(row[0] for row in others):
             self._source(source, [row[1:] for row in others if row[0] == source])
+        if allowances:
+            self._allowances(allowances)
 
     def _neon(self, rows: list[tuple[Any, ...]]) -> None:
         """In billed units, per org and then per project."""
@@ -175,6 +195,24 @@ class Report:
             table.add_row(meter, whose, _number(quantity), unit)
         if len(rows) > ROWS_SHOWN:
             table.add_row(f"... and {len(rows) - ROWS_SHOWN} more")
+        self.console.print(table)
+
+    def _allowances(self, rows: list[tuple[Any, ...]]) -> None:
+        """So many times what is included; at the reset as so far, on a straight line."""
+        title = "\nAllowances that are used up before they start anew, or will be"
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+        table.add_column(" meter", no_wrap=True, overflow="ellipsis", max_width=24)
+        table.add_column("whose", no_wrap=True, overflow="ellipsis", max_width=14)
+        for heading in ("included", "used", "at reset"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("reset", no_wrap=True)
+        table.add_column("used up", no_wrap=True)
+        for meter, whose, included, used, at_reset, reset, used_up in rows[:ROWS_SHOWN]:
+            times = [_times(used), _times(at_reset)]
+            quantity = _number(included).removesuffix(".00")
+            table.add_row(f" {meter}", whose, quantity, *times, reset, used_up)
+        if len(rows) > ROWS_SHOWN:
+            table.add_row(f" ... and {len(rows) - ROWS_SHOWN} more")
         self.console.print(table)
 
     def next_commands(self, settings: Settings) -> None:
@@ -247,6 +285,10 @@ def _records(connection: Connection, sql: str) -> list[dict[str, Any]]:
 def _short(instant: datetime, grain: str) -> str:
     formats = {"hourly": "%m-%d %H:%M", "daily": "%Y-%m-%d", "monthly": "%Y-%m"}
     return instant.strftime(formats[grain])
+
+
+def _times(share: float | None) -> str:
+    return "" if share is None else f"{share:,.{2 if share < 100 else 0}f} x"
 
 
 def _number(value: Any) -> str:
