@@ -62,7 +62,14 @@ def _needed(call: Call, granularity: str) -> dg.AssetKey:
 
 def _column_schema(schema: pa.Schema) -> dg.TableSchema:
     return dg.TableSchema(
-        columns=[dg.TableColumn(field.name, type=str(field.type)) for field in schema]
+        columns=[
+            dg.TableColumn(
+                field.name,
+                str(field.type),
+                (field.metadata or {}).get(b"help", b"").decode() or None,
+            )
+            for field in schema
+        ]
     )
 
 

@@ -133,10 +133,13 @@ _ARROW = {
 TABLES: dict[str, pa.Schema] = {
     "platform_usage": pa.schema(
         [
-            *((column.name, _ARROW.get(column.kind, pa.string())) for column in COLUMNS),
-            ("file_name", pa.string()),
-            ("file_sha256", pa.string()),
-            ("line", pa.int32()),
+            *(
+                pa.field(c.name, _ARROW.get(c.kind, pa.string()), metadata={"help": c.help})
+                for c in COLUMNS
+            ),
+            pa.field("file_name", pa.string(), metadata={"help": "where it was in the folder"}),
+            pa.field("file_sha256", pa.string(), metadata={"help": "the file's content"}),
+            pa.field("line", pa.int32(), metadata={"help": "line, row or record; from 1"}),
         ]
     )
 }
