@@ -37,15 +37,16 @@ def due_starts(
 ) -> dict[str, list[datetime]]:
     """The buckets to ask for now, by scope (no scopes: those that were asked before).
 
-    Due are, of the buckets within the vendor's reach: those without an answer; those that were
-    still open when asked; and the trailing ones that the vendor may revise, each once a tick.
+    Due are, of the buckets within the vendor's reach: those never asked; those that were still
+    open when asked; and the trailing ones that the vendor may revise, each once a tick.
     """
     tick = partitions.last_tick(call.table, granularity, now)
     reach = partitions.everything_in_reach(call.table, granularity, now)
     wanted = [start for start in partitions.buckets(reach) if start <= tick]
-    held = held_since(connection, call.table, granularity, reach.since)
-    # answered in part, or not at all: asking the same again at every run would change nothing
-    tried = held_since(connection, call.table, granularity, reach.since, only_complete=False)
+    # what was answered in part stays so until somebody gives the token more, and backfills; a call
+    # that had no answer at all may have all of it tomorrow
+    is_retired = call.retired_on is not None
+    asked = held_since(connection, call.table, granularity, reach.since, only_complete=is_retired)
     trailing_since = partitions.trailing(call.table, granularity, now).since
     # hours are read again once a day as far back as days are (partitions.trailing)
     daily_tick, daily_since = (
@@ -53,17 +54,15 @@ def due_starts(
         partitions.trailing(call.table, "daily", now).since,
     )
 
-    def is_due(scope: str, start: datetime) -> bool:
-        asked_at, tried_at = held[scope].get(start), tried[scope].get(start)
-        if tried_at is not None and tried_at >= tick:
-            return False
+    def is_due(start: datetime, asked_at: datetime | None) -> bool:
         if asked_at is None or (asked_at < daily_tick and start >= daily_since):
             return True
-        return start >= trailing_since or _was_open(asked_at, start, call, granularity)
+        may_differ = start >= trailing_since or _was_open(asked_at, start, call, granularity)
+        return may_differ and asked_at < tick
 
     return {
-        scope: [start for start in wanted if is_due(scope, start)]
-        for scope in (set(scopes) or set(tried) or {"nothing asked yet"})
+        scope: [start for start in wanted if is_due(start, asked[scope].get(start))]
+        for scope in (set(scopes) or set(asked) or {"nothing asked yet"})
     }
 
 

@@ -84,7 +84,8 @@ class Bitbucket:
     def workspace_uuids(self) -> list[str]:
         """The configured workspaces, or else all that the token sees: uuids outlive a renaming."""
         if self._asked_workspaces:
-            return [self._uuid_of(workspace) for workspace in self._asked_workspaces]
+            # one of them may be named by its slug and by its uuid
+            return [*dict.fromkeys(map(self._uuid_of, self._asked_workspaces))]
         params = {"sort": "slug", "pagelen": PER_PAGE}
         about = "workspaces of this token"
         pages = self._walk("user/workspaces", params, about, shapes.WorkspacesPage)
@@ -128,7 +129,7 @@ class Bitbucket:
 
         A run may come twice; what comes later is newer. A repository that is a 403 or a 404 is left
         out and is in `unanswered`: not for this token; deleted, or without Pipelines.
-        PartialAnswerError where all of them are.
+        PartialAnswerError where all of them are, or any is a 403: that one is not told.
         """
         uuid = self._uuid_of(workspace)
 
@@ -141,11 +142,13 @@ class Bitbucket:
             for page in self._repository_pages(uuid, f"repositories of {workspace}"):
                 self._slugs |= {repository.uuid: _slug(repository) for repository in page.values}
             yield from self._each(ask, [r for r in repository_uuids if r in self._slugs])
-        if self._nobody_answered(repository_uuids):
+        errors = [self.unanswered[r] for r in repository_uuids if r in self.unanswered]
+        is_refused = any(error.status == 403 for error in errors)
+        if is_refused or (errors and len(errors) == len(repository_uuids)):
             raise PartialAnswerError(
-                f"bitbucket pipelines of {workspace}: none of the {len(repository_uuids)} "
-                "repositories answered (404: deleted, without Pipelines, or not for this token); "
-                "runs that landed before stay"
+                f"bitbucket pipelines of {workspace}: {len(errors)} of {len(repository_uuids)} "
+                "repositories did not answer; what the others said is kept, but these days do not "
+                "count as asked"
             )
 
     def _each(
@@ -220,12 +223,12 @@ class Bitbucket:
             before = created[-1:] or before
 
     def _run(self, path: str, run_uuid: str) -> list[shapes.Run]:
-        """One run; none where it is gone."""
+        """One run; none where it is gone, or not for this token."""
         about = f"pipeline {run_uuid}"
         try:
             body = self.client.get(f"{path}/{quote(run_uuid, '')}", {}, about)
         except VendorError as error:
-            if error.status == 404:
+            if error.status in (403, 404):
                 return []
             raise
         return [self._decode(body, shapes.Run, about)]
