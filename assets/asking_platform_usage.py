@@ -6,6 +6,7 @@ file of that name said something else in between.
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,7 +73,8 @@ def fingerprint_of_folder(settings: Settings) -> str:
             status = path.stat()
         except OSError:  # gone in this very moment: the next tick sees it gone
             continue
-        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(path))
+        digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -93,7 +95,7 @@ def land(vendors: Vendors) -> Landing:
 
 
 def scan_folder(settings: Settings) -> Scan:
-    """Read what is new in the folder."""
+    """Read what is new in the folder, and again what was rejected: its date may have come."""
     folder, scan = settings.platform_usage_dir, Scan()
     with open_warehouse(settings) as connection:
         create_raw_tables(connection, {call.table: call.schema for call in CALLS})
@@ -101,23 +103,21 @@ def scan_folder(settings: Settings) -> Scan:
         last_said = _last_said(connection)
         before = _latest_listing(connection)
     for path in platform_usage.find(folder):
-        name, sha256 = path.relative_to(folder).as_posix(), ""
+        name, sha256 = platform_usage.printable(path.relative_to(folder)), ""
         try:
             sha256 = platform_usage.fingerprint(path)
             # a file that is put back as it was replaces what it said in the meantime
-            is_new = sha256 not in loaded or last_said.get(name, sha256) != sha256
-            if is_new and (name, sha256) not in rejected:
+            if sha256 not in loaded or last_said.get(name, sha256) != sha256:
                 scan.pieces.append(_piece(platform_usage.read(path, name)))
                 loaded.add(sha256)
         except platform_usage.RejectedFileError as error:
-            if (name, sha256) not in rejected:
-                scan.rejected.append(
-                    platform_usage.RejectedFileError(
-                        Path(name), error.problems, sha256, error.unlisted
-                    )
-                )
+            about = platform_usage.RejectedFileError(
+                Path(name), error.problems, sha256, error.unlisted
+            )
+            if {*rejected.get((name, sha256), ())} != {*error.problems}:
+                scan.rejected.append(about)
         scan.listing.append((name, sha256))
-    scan.is_new_listing = scan.listing != before
+    scan.is_new_listing = sorted(scan.listing) != before
     return scan
 
 
@@ -127,20 +127,13 @@ def still_rejected(settings: Settings, wait_seconds: float) -> list[str]:
         return []
     with warehouse.writer(settings.warehouse, wait_seconds) as connection:
         create_raw_tables(connection, {call.table: call.schema for call in CALLS})
-        listing = set(_latest_listing(connection))
-        found = connection.execute(
-            """
-            select distinct file_name, file_sha256, line, "column", reason from raw.rejected_files
-            order by file_name, line
-            """
-        ).fetchall()
+        listing, loaded = _latest_listing(connection), _loaded(connection)
+        rejected = _rejected(connection)
     return [
-        f"rejected: {name}"
-        + (f", line {line}" if line is not None else "")
-        + (f", column {column}" if column else "")
-        + f": {reason}"
-        for name, sha256, line, column, reason in found
-        if (name, sha256) in listing
+        f"rejected: {name}{', ' if problem.line or problem.column else ': '}{problem}"
+        for name, sha256 in listing
+        if sha256 not in loaded
+        for problem in rejected.get((name, sha256), [])
     ]
 
 
@@ -182,16 +175,25 @@ def _last_said(connection: Connection) -> dict[str, str]:
     return {name: sha256 for name, sha256, _ in found}
 
 
-def _rejected(connection: Connection) -> set[tuple[str, str]]:
+def _rejected(connection: Connection) -> dict[tuple[str, str], list[platform_usage.Problem]]:
+    """What was wrong with each file and content when it was last rejected."""
     found = connection.execute(
         """
-        select distinct file.file_name, file.file_sha256 from raw.rejected_files as file
-        inner join raw.loads as receipt on file.load_id = receipt.load_id
-        where receipt.resource = ?
+        select file.file_name, file.file_sha256, file.line, file."column", file.reason
+        from raw.rejected_files as file
+        inner join raw.loads as receipt
+            on file.load_id = receipt.load_id and receipt.resource = ?
+        qualify receipt.landed_at = max(receipt.landed_at) over (
+            partition by file.file_name, file.file_sha256
+        )
+        order by file.line nulls first, file."column"
         """,
         [REJECTED.table],
     ).fetchall()
-    return {(Path(name).as_posix(), sha256) for name, sha256 in found}
+    problems: dict[tuple[str, str], list[platform_usage.Problem]] = {}
+    for name, sha256, *problem in found:
+        problems.setdefault((name, sha256), []).append(platform_usage.Problem(*problem))
+    return problems
 
 
 def _latest_listing(connection: Connection) -> list[tuple[str, str]]:
@@ -203,8 +205,7 @@ def _latest_listing(connection: Connection) -> list[tuple[str, str]]:
             select receipt.load_id from raw.loads as receipt
             where receipt.resource = ? order by receipt.landed_at desc limit 1
         )
-        order by file.file_name
         """,
         [LISTINGS.table],
     ).fetchall()
-    return [(name, sha256) for name, sha256 in found]
+    return sorted((name, sha256) for name, sha256 in found)

@@ -16,7 +16,7 @@ from assets.raw import partition_key, raw_key
 from assets.settings import read_settings
 from assets.vendors import SNAPSHOT, Call
 from dbt_like_sql import warehouse
-from dbt_like_sql.due import due
+from dbt_like_sql.due import due, last_built_at
 from pipelines.load import create_raw_tables
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -157,22 +157,27 @@ FILES_JOB = dg.define_asset_job(
     job=FILES_JOB,
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Load files that are dropped into PLATFORM_USAGE_DIR, or changed there.",
+    description="Load files that are dropped into PLATFORM_USAGE_DIR, or changed there; "
+    "once a day, look again.",
 )
 def platform_usage_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """One run whenever the folder is another than before."""
+    """One run whenever the folder is another than before, and one a day.
+
+    That one makes up for a run that was killed or found the warehouse busy, and looks again at what
+    was rejected for a date that was yet to come.
+    """
     settings = read_settings()
     if why := asking_platform_usage.missing(settings):
         return dg.SkipReason(why)
-    found = asking_platform_usage.fingerprint_of_folder(settings)
+    now = datetime.now(UTC)
+    today = partition_key("daily", partitions.floor(now, "daily"))
+    found = f"{asking_platform_usage.fingerprint_of_folder(settings)} {today}"
     if found == context.cursor:
         try:
             rejected = asking_platform_usage.still_rejected(settings, TICK_WAITS_SECONDS)
         except warehouse.WarehouseBusyError as busy:
             return dg.SkipReason(f"no new file; {busy}")
         return dg.SkipReason("\n".join(["no new file", *rejected]))
-    now = datetime.now(UTC)
-    today = partition_key("daily", partitions.floor(now, "daily"))
     # a folder may come to be as it was before, and that is news again: no key comes twice
     request = dg.RunRequest(
         run_key=f"{found} {now.isoformat()}", tags={RANGE_START: today, RANGE_END: today}
@@ -186,7 +191,8 @@ def platform_usage_files(context: dg.SensorEvaluationContext) -> dg.SensorResult
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Build the models of the days whose receipts landed since the last build, whoever "
-    "landed them: a schedule, a backfill, or the command line.",
+    "landed them: a schedule, a backfill, or the command line. Once a day, build all the same: "
+    "what is stale or about to be lost follows the clock.",
 )
 def build_what_landed(_: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """One build run over the days that are due."""
@@ -196,13 +202,15 @@ def build_what_landed(_: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipR
     try:
         with warehouse.writer(settings.warehouse, TICK_WAITS_SECONDS) as connection:
             create_raw_tables(connection, {})
-            what = due(connection)
+            what, built_at = due(connection), last_built_at(connection)
     except warehouse.WarehouseBusyError as busy:
         return dg.SkipReason(f"looking again at the next tick: {busy}")
-    if what is None:
-        return dg.SkipReason("every receipt is built")
     today = partitions.floor(datetime.now(UTC), "daily")
-    first = max(what.windows[0].since, DAYS.start) if what.windows else today
-    last = min(what.windows[-1].until - timedelta(days=1), today) if what.windows else today
-    tags = {RANGE_START: partition_key("daily", first), RANGE_END: partition_key("daily", last)}
-    return dg.RunRequest(run_key=what.token, tags=tags)
+    if what is None and (built_at is None or built_at >= today):
+        return dg.SkipReason("every receipt is built")
+    windows = what.windows if what else ()
+    first = max(windows[0].since, DAYS.start) if windows else today
+    last = min(windows[-1].until - timedelta(days=1), today) if windows else today
+    range_end = partition_key("daily", max(first, last))
+    tags = {RANGE_START: partition_key("daily", first), RANGE_END: range_end}
+    return dg.RunRequest(run_key=what.token if what else f"{today:%Y-%m-%d}", tags=tags)

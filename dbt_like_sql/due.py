@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -35,3 +36,10 @@ def due(connection: duckdb.DuckDBPyConnection, folder: Path = PACKAGE_FOLDER) ->
     # the newest receipt, and what the models are: a model's fingerprint covers its inputs'
     prints = hashlib.sha256("".join(m.fingerprint for m in models.values()).encode())
     return Due(windows, f"{landed_at:%Y-%m-%dT%H:%M:%S.%f} {prints.hexdigest()[:12]}")
+
+
+def last_built_at(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """When a build last made or checked a model; None before the first one."""
+    Ledger(connection)  # makes meta.builds where it is not there
+    row = connection.execute("select max(built_at) from meta.builds").fetchone()
+    return row[0] if row else None

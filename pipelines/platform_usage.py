@@ -51,6 +51,7 @@ __all__ = [
     "check",
     "find",
     "fingerprint",
+    "printable",
     "read",
     "rejected_table",
     "template",
@@ -95,8 +96,16 @@ def _is_export(name: str) -> bool:
     return path.suffix in _READERS and not skipped
 
 
+def printable(path: Path) -> str:
+    """A path as text with forward slashes; bytes that are not UTF-8 as they are escaped."""
+    return path.as_posix().encode("utf-8", "backslashreplace").decode()
+
+
 def fingerprint(path: Path) -> str:
     """The SHA-256 of a file's content as hex; RejectedFileError where it cannot be read."""
+    if printable(path) != path.as_posix():
+        reason = "has a name that is not UTF-8: rename it"
+        raise RejectedFileError(Path(printable(path)), [Problem(None, None, reason)])
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -29,12 +29,22 @@ from assets.definitions import defs
 from assets.models import model_key
 from assets.partitions import floor
 from assets.raw import partition_key, raw_key
+from pipelines import platform_usage
 from tests.conftest import Open
 from tests.platform_folder import Exports, Line
 from tests.sandbox.platform_exports import write_broken
 
 ROOT = Path(__file__).parents[1]
 PARTITION_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+
+
+class Past(datetime):
+    """A clock that is at the first of January 2026."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> "Past":
+        """Before the exports of these tests."""
+        return cls(2026, 1, 1, tzinfo=tz)
 
 
 def line(quantity: str = "5", at: str = "2026-02-02") -> Line:
@@ -62,9 +72,10 @@ def environment(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
     return found
 
 
-def fingerprint(exports: Exports) -> str:
-    """What the sensor remembers of the folder."""
-    return asking_platform_usage.fingerprint_of_folder(exports.settings)
+def fingerprint(exports: Exports, days_ago: int = 0) -> str:
+    """What the sensor remembers of the folder, and of when."""
+    day = datetime.now(UTC) - timedelta(days=days_ago)
+    return f"{asking_platform_usage.fingerprint_of_folder(exports.settings)} {day:%Y-%m-%d}"
 
 
 def sense(cursor: str | None = None) -> Any:
@@ -113,10 +124,52 @@ def test_a_broken_file_stops_no_other_and_is_named_until_it_is_mended(
     assert sense(fingerprint(exports)) == "no new file"
 
 
+def test_a_file_whose_name_is_no_text_stops_no_other(
+    exports: Exports, environment: dict[str, str]
+) -> None:
+    """It is rejected by its name; the sensor and the file beside it go on."""
+    good = exports.write("good.csv", "org", line())
+    Path(os.fsdecode(os.fsencode(exports.folder) + b"/caf\xe9.csv")).write_bytes(good.read_bytes())
+    assert sense().run_key
+    (failure,) = exports.land().failures
+    assert "has a name that is not UTF-8" in str(failure)
+    ((name, *_),) = rejected(exports)
+    assert name == "caf\\udce9.csv"
+    assert exports.facts("org") == [("", "2026-01", "5")]
+
+
+def test_what_was_rejected_for_its_date_loads_when_that_has_come(
+    exports: Exports, environment: dict[str, str]
+) -> None:
+    """The content is the same, and what is wrong with it is not: it is no longer named either."""
+    exports.write("a.csv", "org", line(at="2026-02-02"))
+    os.utime(exports.folder / "a.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(platform_usage, "datetime", Past)
+        (failure,) = exports.land().failures
+    assert "is yet to come" in str(failure)
+    assert len(rejected(exports)) == 1
+    assert not exports.land().failures
+    assert rejected(exports) == []
+    assert sense(fingerprint(exports)) == "no new file"
+    assert exports.facts("org") == [("", "2026-01", "5")]
+
+
+def test_the_same_folder_is_listed_once(exports: Exports, environment: dict[str, str]) -> None:
+    """Whether a folder stands before a file or behind it."""
+    (exports.folder / "2026").mkdir()
+    exports.write("2026/jan.csv", "org", line())
+    exports.write("2026-02.csv", "org", line("6"))
+    for _ in range(3):
+        exports.land()
+    listings = "select count(*) from raw.loads where resource = 'platform_usage_files'"
+    assert exports.raw(listings) == [(1,)]
+
+
 def test_the_sensor_asks_for_a_run_when_the_folder_differs(
     exports: Exports, environment: dict[str, str]
 ) -> None:
-    """A new file, a changed one, one that is gone: each is one run; else none."""
+    """A new file, a changed one, one that is gone: each is one run; else one a day."""
     keys = [sense().run_key]
     for change in (
         lambda: exports.write("a.csv", "org", line()),
@@ -129,6 +182,8 @@ def test_the_sensor_asks_for_a_run_when_the_folder_differs(
         keys.append(sense(before).run_key)
     # the folder is what it was at first, and that is news
     assert len(set(keys)) == 4
+    assert sense(fingerprint(exports)) == "no new file"
+    assert sense(fingerprint(exports, days_ago=1)).run_key not in keys
 
 
 def test_the_sensor_says_why_it_does_nothing(exports: Exports, environment: dict[str, str]) -> None:
@@ -238,15 +293,26 @@ def dagster_dev(home: Path, environment: dict[str, str]) -> Iterator[str]:
 def test_a_file_that_is_dropped_becomes_a_fact_by_itself(
     exports: Exports, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """`dagster dev`, as it is installed: one run of one tick of the sensor loads and builds."""
-    with dagster_dev(tmp_path / "home", environment) as address:
+    """`dagster dev`, as it is installed: the one run of a tick of the sensor loads and builds."""
+    home = tmp_path / "home"
+    with dagster_dev(home, environment) as address:
         wait_for(lambda: bool(ask(address)), 180)
         exports.write("a.csv", "org", line())
         wait_for(lambda: exports.settings.warehouse.exists() and read_facts(exports), 300)
-    assert exports.facts("org") == [("", "2026-01", "5")]
-    with dg.DagsterInstance.from_config(str(tmp_path / "home")) as instance:
-        (run,) = instance.get_runs()
-        assert run.job_name == "load_platform_usage_files"
+        assert exports.facts("org") == [("", "2026-01", "5")]
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            facts = model_key("marts.fct_credits")
+            wait_for(lambda: bool(runs_that_made(instance, facts)), 60)
+            assert (
+                runs_that_made(instance, raw_key("platform_usage", "snapshot"))
+                == (runs_that_made(instance, facts)[-1:])
+            )
+
+
+def runs_that_made(instance: dg.DagsterInstance, key: dg.AssetKey) -> list[str]:
+    """The runs that materialized an asset, the latest first."""
+    records = instance.fetch_materializations(key, limit=9).records
+    return list(dict.fromkeys(record.run_id for record in records))
 
 
 def read_facts(exports: Exports) -> bool:

@@ -154,6 +154,17 @@ def test_the_sensor_builds_what_landed_once(configured: World) -> None:
     assert later.run_key != request.run_key
 
 
+def test_the_sensor_builds_once_a_day_all_the_same(configured: World) -> None:
+    """What is stale, or about to be lost, follows the clock: a check has to look."""
+    land_today(configured)
+    building.build(configured.settings)
+    assert sense().run_requests == []
+    configured.raw("update meta.builds set built_at = built_at - interval 1 day")
+    (request,) = sense().run_requests
+    today = partition_key("daily", datetime.now(UTC))
+    assert (request.run_key, partitions_of(request)) == (today, (today, today))
+
+
 def test_the_sensor_does_not_wait_for_a_long_build(
     configured: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,11 +2,6 @@
 -- was. Nothing of such a file counts. Mend it or take it away.
 -- grain: file_name, line, column_name, reason
 -- check: not is_rejected
-with listing as (
-    select file.file_name, file.file_sha256
-    from staging.stg_atlassian__files as file
-)
-
 select
     rejected.file_name, -- where it is in the folder
     rejected.line, -- line, row or record; null: the whole file
@@ -15,7 +10,8 @@ select
     min(rejected.found_at) as found_at, -- when it was first found
     cast(true as boolean) as is_rejected -- it is
 from staging.stg_atlassian__rejected_files as rejected
-inner join listing
+inner join staging.stg_atlassian__files as listing
     on rejected.file_name = listing.file_name
     and coalesce(rejected.file_sha256, '') = listing.file_sha256
+where not listing.is_loaded
 group by rejected.file_name, rejected.line, rejected.column_name, rejected.reason
