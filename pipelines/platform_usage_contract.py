@@ -109,7 +109,7 @@ USAGE_TYPE_ALIASES = {
     "rovo_dev_credits": "rovo dev, rovo dev credit, rovodev credits, rovodev ai credit",
     "indexed_objects": "indexed object, objects indexed",
     "pipelines_build_minutes": "pipelines minutes, build minutes, bitbucket pipelines minutes,"
-    "bitbucket pipelines, pipelines build minute",
+    "bitbucket pipelines, bitbucket pipelines build minutes, pipelines build minute",
     "large_file_storage": "lfs, git lfs, lfs storage, git large file storage",
     "network_traffic": "traffic, bitbucket network traffic",
     "packages_storage": "package storage, bitbucket packages storage, packages",

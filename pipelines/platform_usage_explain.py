@@ -14,7 +14,7 @@ _NUMBERS = (
     (r"[0-9]*,[0-9]*", "has a decimal comma: write a point, 1234.56"),
     (r"[0-9]{1,3}([ '’_\u00a0\u202f][0-9]{3})+([.,][0-9]*)?", "is in groups: write 1234.56"),
     (r"[0-9]+\.[0-9]{10,}", "has more than 9 decimals: round it to 9"),
-    (r"[0-9]{30,}(\.[0-9]*)?", "has more than 29 digits before the point"),
+    (r"[0-9]{21,}(\.[0-9]*)?", "has more than 20 digits before the point"),
     (r".*[$€£¥₹%].*", "has a currency or percent sign: quantities are plain numbers"),
     (r"[0-9][0-9.,]*\s*[A-Za-z]+", "has letters: the unit has a column of its own"),
 )

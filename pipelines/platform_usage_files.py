@@ -51,7 +51,7 @@ def content_of(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise BrokenError(None, "is gone: put it back if it was moved too early") from None
+        raise BrokenError(None, "is not there: check its name, or put it back") from None
     except OSError as error:
         advice = "let the account that runs meterhouse read it"
         raise BrokenError(None, f"cannot be read ({error.strerror}): {advice}") from None

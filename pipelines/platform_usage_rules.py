@@ -30,7 +30,8 @@ _PATTERNS = {
     # no text: what is written as a formula, or has a character that nobody types
     "text": r"[^=+\-@\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,499}",
     "name": r"[a-z][a-z0-9_]{0,99}",
-    "number": r"[0-9]{1,29}(?:\.[0-9]{1,9})?",
+    # so many of them add up to what 38 digits hold
+    "number": r"[0-9]{1,20}(?:\.[0-9]{1,9})?",
 }
 _INSTANT = re.compile(
     r"2[01]\d\d-\d\d-\d\d"
@@ -273,6 +274,7 @@ def _overlapped(frame: Any, row: Any) -> int:
 
 
 def _codes(table: pa.Table) -> Any:
-    """A number for each distinct scope and granularity of a usage type."""
-    frame = table.select(list(KEY)).unify_dictionaries().to_pandas()
+    """A number for each distinct scope and granularity of a usage type, in whatever letters."""
+    lower = [pc.utf8_lower(column.cast(pa.string())) for column in table.select(list(KEY))]
+    frame = pa.table([c.dictionary_encode() for c in lower], list(KEY)).to_pandas()
     return frame.groupby(list(KEY), observed=True, dropna=False, sort=False).ngroup()

@@ -24,7 +24,7 @@ _MERGED = re.compile(rb"""<(?:\w+:)?mergeCell\s[^>]{0,80}?ref=["']([A-Z0-9:$]+)[
 
 
 def xlsx_rows(content: bytes, problems: Problems) -> Iterator[Row]:
-    """The rows of the sheet called "usage", or of the first, as text.
+    """The rows of the sheet called "usage", or of the first that is not hidden, as text.
 
     Blank rows and the comment rows before the header are left out. Dates come as ISO text,
     numbers as the shortest text that gives the stored double.
@@ -102,9 +102,9 @@ def _sheet_rows(content: bytes, problems: Problems) -> Iterator[Row]:
     import openpyxl  # type: ignore[import-untyped]  # here, because it costs half a second
 
     book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, keep_links=False)
-    sheets = book.worksheets
+    sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
     if not sheets:
-        raise BrokenError(None, "has no worksheet: put the usage into one")
+        raise BrokenError(None, "has no worksheet that is not hidden: put the usage into one")
     sheet = next((sheet for sheet in sheets if sheet.title.casefold() == SHEET), sheets[0])
     _refuse_merged(book, sheet)
     header: list[str] = []

@@ -32,6 +32,11 @@ def days(month: str, first: int, last: int, make: Callable[[str], Line]) -> tupl
     return tuple(make(f"{month}-{day:02}") for day in range(first, last + 1))
 
 
+def gauge(period: str, quantity: str, at: str, app: str | None = None) -> Line:
+    """A line of indexed objects of the organization, a gauge."""
+    return Line("indexed_objects", "org", period, quantity, at, app)
+
+
 def runners(scope: str, period: str, quantity: str, at: str) -> Line:
     """A line of runner slots, a gauge."""
     return Line("runners", scope, period, quantity, at)
@@ -110,6 +115,63 @@ CASES = (
         ),
         (("", "2026-01", "5"), ("", "2026-02", "6")),
         apart=True,
+    ),
+    Case(
+        "a mended usage type that is put back does not leave the other one behind",
+        (
+            {"a.csv": (rovo("org", "2026-01", "300", "2026-02-02"),)},
+            {"a.csv": (Line("rovo_dev_credits", "org", "2026-01", "300", "2026-02-02"),)},
+            {"a.csv": (rovo("org", "2026-01", "300", "2026-02-02"),)},
+        ),
+        (("", "2026-01", "300"),),
+        apart=True,
+    ),
+    Case(
+        "what was read at one instant is said anew as a whole",
+        (
+            {"a.csv": (rovo("user:ann", "2026-01", "300", "2026-02-02T08:15"),)},
+            {"a.csv": (rovo("org", "2026-01", "310", "2026-02-02T08:15"),)},
+        ),
+        (("", "2026-01", "310"),),
+        apart=True,
+    ),
+    Case(
+        "nothing used is no slip",
+        (
+            {"a.csv": (rovo("org", "2026-01", "0", "2026-02-02"),)},
+            {"a.csv": (Line("automation_steps", "org", "2026-01", "0", "2026-02-02"),)},
+        ),
+        (("", "2026-01", "0"), ("", "2026-01", "0")),
+        apart=True,
+    ),
+    Case(
+        "a file that was renamed says the same when its old name says something else",
+        (
+            {
+                "a.csv": (
+                    rovo("user:ann", "2026-01", "10", "2026-02-02"),
+                    rovo("user:bob", "2026-01", "5", "2026-02-02"),
+                )
+            },
+            {
+                "a.csv": None,
+                "b.csv": (
+                    rovo("user:ann", "2026-01", "10", "2026-02-02"),
+                    rovo("user:bob", "2026-01", "5", "2026-02-02"),
+                ),
+            },
+            {"a.csv": (rovo("user:cem", "2026-01", "7", "2026-02-03"),)},
+        ),
+        (("ann", "2026-01", "10"), ("bob", "2026-01", "5"), ("cem", "2026-01", "7")),
+        apart=True,
+    ),
+    Case(
+        "of two exports of the same instant the one whose file is named last counts",
+        (
+            {"z.csv": (rovo("org", "2026-01", "300", "2026-02-02"),)},
+            {"y.csv": (rovo("org", "2026-01", "310", "2026-02-02"),)},
+        ),
+        (("", "2026-01", "300"),),
     ),
     Case(
         "another usage type at the same path keeps the one before",
@@ -286,6 +348,64 @@ CASES = (
         (("", "2026-01", "10"), ("", "2026-02-15/2026-03-15", "6")),
     ),
     Case(
+        "a calendar that is outdone takes none with it that overlaps nothing that counts",
+        (
+            {
+                "a.csv": (rovo("org", "2026-01", "100", "2026-02-02"),),
+                "b.csv": (rovo("org", "2026-01-15/2026-02-15", "50", "2026-02-17"),),
+                "c.csv": (rovo("org", "2026-02-10/2026-03-10", "60", "2026-03-17"),),
+            },
+        ),
+        (("", "2026-01", "100"), ("", "2026-02-10/2026-03-10", "60")),
+    ),
+    Case(
+        "cycles that begin on the same day may overlap all the same",
+        (
+            {"a.csv": (rovo("org", "2026-01-15/2026-02-16", "50", "2026-02-17"),)},
+            {"b.csv": (rovo("org", "2026-02-15/2026-03-15", "60", "2026-03-16"),)},
+        ),
+        (("", "2026-02-15/2026-03-15", "60"),),
+    ),
+    Case(
+        "a gauge that was exported as a cycle was read at the end of it",
+        (
+            {
+                "a.csv": (
+                    gauge("2026-01-15/2026-02-15", "9", "2026-02-16"),
+                    gauge("2026-01-31T12:00", "4", "2026-01-31T12:00"),
+                    gauge("2026-02-10T12:00", "8", "2026-02-10T12:00"),
+                )
+            },
+        ),
+        (("", "2026-01", "4"), ("", "2026-02", "9")),
+    ),
+    Case(
+        "readings of a counter are of the month that ends with its reset",
+        (
+            {
+                "a.csv": (
+                    rovo(
+                        "org", "2026-01-14T12:00", "8000", "2026-01-14T12:00", resets="2026-01-15"
+                    ),
+                    rovo("org", "2026-01-20T12:00", "100", "2026-01-20T12:00", resets="2026-02-15"),
+                )
+            },
+        ),
+        (("", "2025-12-15/2026-01-15", "8000"), ("", "2026-01-15/2026-02-15", "100")),
+    ),
+    Case(
+        "a reading says nothing of the days after it, whenever it was exported",
+        (
+            {
+                "a.csv": (
+                    rovo("org", "2026-01-03T12:00", "10", APRIL_2),
+                    *days("2026-01", 1, 4, lambda d: rovo("org", d, "5", "2026-01-05")),
+                )
+            },
+        ),
+        tuple(("", f"2026-01-0{day}", "5") for day in range(1, 5)),
+    ),
+    Case(
         "cycles that begin at another hour of the same day are another calendar",
         (
             {"a.csv": (rovo("org", "2026-01-15/2026-02-15", "5", "2026-02-16"),)},
@@ -307,6 +427,40 @@ CASES = (
             },
         ),
         (("", "2026-01", "10"), ("", "2026-02", "9")),
+    ),
+    Case(
+        "of apps the last reading of each counts, and of a whole the last one of it",
+        (
+            {
+                "a.csv": (
+                    gauge("2026-01-20T09:00", "1000", "2026-01-20T09:00", app="Google Drive"),
+                    gauge("2026-01-20T09:05", "50", "2026-01-20T09:05", app="Slack"),
+                    gauge("2026-02-20T09:00", "1000", "2026-02-20T09:00"),
+                    gauge("2026-02-20T09:05", "50", "2026-02-20T09:05", app="Slack"),
+                )
+            },
+        ),
+        (("", "2026-01", "1050"), ("", "2026-02", "1000")),
+    ),
+    Case(
+        "the days of an app are part of the month of the whole",
+        (
+            {
+                "a.csv": (
+                    rovo("org", "2026-03", "300", APRIL_2),
+                    *days("2026-03", 1, 31, lambda d: rovo("org", d, "2", APRIL_2, app="Jira")),
+                )
+            },
+        ),
+        (("", "2026-03", "300"),),
+    ),
+    Case(
+        "an app is the same in capital letters",
+        (
+            {"a.csv": (rovo("org", "2026-03", "300", "2026-04-02", app="Jira"),)},
+            {"b.csv": (rovo("org", "2026-03", "310", "2026-04-05", app="jira"),)},
+        ),
+        (("", "2026-03", "310"),),
     ),
     Case(
         "users and what none of them accounts for are the organization's total",
@@ -366,28 +520,43 @@ CASES = (
         (("", "2026-02", "3"), ("ann", "2026-02", "5")),
     ),
     Case(
-        "users read on a later day than the days of their organization do not count yet",
-        (
-            {
-                "a.csv": (
-                    *days("2026-02", 1, 2, lambda d: rovo("org", d, "1.5", "2026-02-03")),
-                    rovo("user:ann", "2026-02", "2", "2026-02-04"),
-                )
-            },
-        ),
-        tuple(("", f"2026-02-0{day}", "1.5") for day in (1, 2)),
-    ),
-    Case(
-        "nor do they where a day of their organization is missing",
+        "where days of the organization are missing they count, unless its users alone used more",
         (
             {
                 "a.csv": (
                     *days("2026-02", 2, 3, lambda d: rovo("org", d, "1.5", "2026-02-04")),
                     rovo("user:ann", "2026-02", "2", "2026-02-04"),
+                    *days("2026-04", 1, 2, lambda d: rovo("org", d, "1.5", "2026-04-18")),
+                    rovo("user:ann", "2026-04", "640", "2026-04-18"),
+                    rovo("org", "2026-05-31", "5", "2026-06-02"),
+                    rovo("user:ann", "2026-05", "300", "2026-06-02"),
                 )
             },
         ),
-        tuple(("", f"2026-02-0{day}", "1.5") for day in (2, 3)),
+        (
+            ("", "2026-02-02", "1.5"),
+            ("", "2026-02-03", "1.5"),
+            ("ann", "2026-04", "640"),
+            ("ann", "2026-05", "300"),
+        ),
+    ),
+    Case(
+        "a total that lies across the months of its users leaves them their place",
+        (
+            {
+                "a.csv": (
+                    rovo("org", "2026-03-01", "10", "2026-03-02"),
+                    rovo("user:ann", "2026-03", "8", "2026-03-02"),
+                    rovo("org", "2026-03-15/2026-04-15", "300", "2026-04-16"),
+                    rovo("user:bob", "2026-03-20", "7", "2026-04-16"),
+                )
+            },
+        ),
+        (
+            ("", "2026-03-01", "10"),
+            ("", "2026-03-15/2026-04-15", "293"),
+            ("bob", "2026-03-20", "7"),
+        ),
     ),
     Case(
         "users whose months lie differently share the days of their organization once",

@@ -26,9 +26,14 @@ def day(number: int) -> str:
     return f"2026-11-{number:02}"
 
 
-def rovo(period: str, quantity: str, at: str, **more: Any) -> Line:
-    """Credits of the organization, of which 900 are included unless it is said otherwise."""
-    return Line("rovo_credits", "org", period, quantity, at, **{"included": "900"} | more)
+def rovo(period: str, quantity: str, at: str, scope: str = "org", **more: Any) -> Line:
+    """Credits, of the organization and 900 of them included unless it is said otherwise."""
+    return Line("rovo_credits", scope, period, quantity, at, **{"included": "900"} | more)
+
+
+def minutes(scope: str, period: str, quantity: str, at: str) -> Line:
+    """Pipelines minutes, of which 500 are included."""
+    return Line("pipelines_build_minutes", scope, period, quantity, at, included="500")
 
 
 def lines() -> dict[str, tuple[Line, ...]]:
@@ -70,6 +75,33 @@ def lines() -> dict[str, tuple[Line, ...]]:
                 for n, q in ((3, "1200"), (9, "800"))
             ),
         ),
+        "one by month": (
+            *(minutes("workspace:a", day(n), "10", at) for n in range(1, 11)),
+            minutes("workspace:b", "2026-11", "600", "2026-11-07T06:00"),
+        ),
+        "a day off": (
+            *(rovo(day(n), "20", at, scope="user:ann") for n in (1, 2, 4)),
+            *(rovo(day(n), "20", at, scope="user:bob") for n in (1, 2, 3, 4)),
+        ),
+        "late user": (
+            rovo("2026-11", "250", "2026-11-07T06:00"),
+            Line("rovo_credits", "user:ann", "2026-11", "100", "2026-11-20"),
+        ),
+        "site": (
+            Line("rovo_credits", "site:s", "2026-10", "2500", "2026-11-01", included="2000"),
+            Line("rovo_credits", "user:ann", "2026-10", "10", "2026-11-01"),
+        ),
+        "not shown again": (
+            rovo("2026-10", "100", "2026-10-20"),
+            rovo("2026-10", "120", "2026-10-22", included=None),
+        ),
+        "annual": tuple(rovo(day(n), "10", at, resets="2027-06-01") for n in range(1, 11)),
+        "twin 1": (
+            Line("rovo_dev_credits", "user:cem", "2026-10", "100", "2026-11-01", included="2000"),
+        ),
+        "twin 2": (
+            Line("rovo_dev_credits", "user:cem", "2026-10", "300", "2026-11-01", included="350"),
+        ),
         "holders": (
             Line("rovo_dev_credits", "user:ann", "2026-10", "1500", "2026-11-01", included="2000"),
             Line("rovo_dev_credits", "user:bob", "2026-10", "2500", "2026-11-01", included="2000"),
@@ -84,8 +116,8 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
     """A warehouse in which all this was landed and built."""
     here = Exports.in_folder(tmp_path_factory.mktemp("exports"))
     for org_id, said in lines().items():
-        if org_id == "said twice":
-            here.write("earlier.csv", org_id, said[0])
+        if org_id in ("said twice", "not shown again"):
+            here.write(f"{org_id} first.csv", org_id, said[0])
             said = said[1:]
         here.write(f"{org_id}.csv", org_id, *said)
     assert not here.land().failures
@@ -169,6 +201,49 @@ def test_users_by_the_month_do_not_hide_the_days_of_their_organization(exports: 
     assert allowances(exports, "users too") == [
         (300, 900, pytest.approx(1 / 3), 0, None, 10, 0, 900, 900, 0, None)
     ]
+
+
+def test_a_holder_is_told_by_its_own_lines(exports: Exports) -> None:
+    """Workspace a by the day says nothing of b, of which 600 in 6.25 days are 2,880; but on a day
+    of which only bob was exported, ann used nothing."""
+    found = allowances(
+        exports, "one by month", "holder_id, settled_day_count, straight_line_quantity"
+    )
+    assert found == [("a", 10, 300), ("b", 0, 2880)]
+    found = allowances(exports, "a day off", "holder_id, settled_day_count, straight_line_quantity")
+    assert found == [("ann", 4, 450), ("bob", 4, 600)]
+
+
+def test_a_part_that_is_read_later_does_not_slow_its_whole_down(exports: Exports) -> None:
+    """250 on the seventh are 1,200 at the end, whatever is known of ann on the twentieth."""
+    found = allowances(exports, "late user", "used_quantity, straight_line_quantity")
+    assert found == [(250, 1200)]
+
+
+def test_an_allowance_is_there_whichever_split_is_the_fact(exports: Exports) -> None:
+    """Users are the fact, and the site is over its own allowance all the same."""
+    assert exports.facts("site") == [("ann", "2026-10", "10")]
+    found = allowances(exports, "site", "holder_id, used_quantity, overage_quantity")
+    assert found == [("s", 2500, 500)]
+
+
+def test_an_allowance_that_is_not_shown_again_stays(exports: Exports) -> None:
+    """The later export is of the usage."""
+    found = allowances(exports, "not shown again", "used_quantity, included_quantity")
+    assert found == [(120, 900)]
+
+
+def test_a_reset_in_another_month_gives_the_day_of_the_month(exports: Exports) -> None:
+    """June 2027 says that months begin on the first."""
+    period = "cast(period_start as date), cast(resets_at as date), used_quantity"
+    assert allowances(exports, "annual", period) == [(date(2026, 11, 1), date(2026, 12, 1), 100)]
+
+
+def test_a_user_of_two_organizations_has_two_allowances(exports: Exports) -> None:
+    """Atlassian's accounts are the same everywhere."""
+    found = [allowances(exports, org, "used_quantity, included_quantity, holder_id")
+             for org in ("twin 1", "twin 2")]  # fmt: skip
+    assert found == [[(100, 2000, "cem")], [(300, 350, "cem")]]
 
 
 def test_apps_share_the_allowance_of_their_scope(exports: Exports) -> None:

@@ -19,7 +19,7 @@ from pipelines import bitbucket_shapes as shapes
 from pipelines.bitbucket_shapes import repositories_table, runs_table
 from pipelines.load import Landing, Piece, Window
 from tests.conftest import Open, World
-from tests.platform_folder import Line, facts_of
+from tests.platform_folder import Exports, Line, facts_of
 from tests.sandbox.atlassian_runs import Run
 from tests.sandbox.bitbucket import TOKEN
 from tests.sandbox.desk import Fault
@@ -300,3 +300,65 @@ def test_exported_minutes_are_the_fact_and_runs_attribute_them(
         for (org, repository, day), used in in_month.items()
     }
     assert {org for org, *_ in seconds(here)} == {first.uuid, second.uuid}
+
+
+def test_runs_split_what_was_exported_after_them(tmp_path: Path) -> None:
+    """A month that was read on its tenth day: nine days of runs are part of it, the tenth may be,
+    and from the eleventh on runs are facts of their own, until the month is read again."""
+    here = Exports.in_folder(tmp_path)
+    day = datetime(2026, 10, 1, tzinfo=UTC)
+    runs = [
+        {"uuid": f"{{{n}}}", "created_on": day + n * DAY, "build_seconds_used": 600}
+        for n in range(19)
+    ]
+    table = runs_table("{w}", "{r}", msgspec.convert(runs, list[shapes.Run]))
+    whole = Window("daily", day, day + 31 * DAY)
+    piece = Piece("{w}", whole, snapshot(iter, [table]))
+    land_pieces(here.settings, calls.call_of(RUNS), [piece])
+    of_runs = "select count(*), sum(quantity) from marts.fct_compute where source = 'bitbucket'"
+    # of another organization, and of a user: they hide nothing
+    user = Line("pipelines_build_minutes", "user:ann", "2026-10", "7", "2026-11-01")
+    here.write("user.csv", "other", user)
+    here.land()
+    here.build()
+    assert here.read(of_runs) == [(19, 19 * 600)]
+    (here.folder / "user.csv").unlink()
+    for scope, org_id in (("workspace:{w}", "org"), ("org", "org")):
+        early = Line("pipelines_build_minutes", scope, "2026-10", "100", "2026-10-10T12:00")
+        here.write(f"{scope}.csv", org_id, early)
+    here.land()
+    here.build()
+    of_days = [("{w} {r}", f"2026-10-{n:02}", "10") for n in range(1, 20)]
+    assert here.facts("org") == [("{w}", "2026-10", "10"), *of_days[:9]]
+    assert here.read(of_runs) == [(9, 9 * 600)]
+    here.write(
+        "later.csv",
+        "org",
+        Line("pipelines_build_minutes", "workspace:{w}", "2026-10", "300", "2026-11-01"),
+        Line("pipelines_build_minutes", "org", "2026-10", "300", "2026-11-01"),
+    )
+    here.land()
+    here.build()
+    assert here.facts("org") == [("{w}", "2026-10", "110"), *of_days]
+    assert here.read(of_runs) == [(0, None)]
+
+
+def test_runs_split_an_organizations_total_where_nothing_else_was_exported(tmp_path: Path) -> None:
+    """The only organization that exports minutes has all the workspaces that the token sees."""
+    here = Exports.in_folder(tmp_path)
+    day = datetime(2026, 10, 1, tzinfo=UTC)
+    for workspace in ("{v}", "{w}"):
+        run = {"uuid": f"{{{workspace}}}", "created_on": day, "build_seconds_used": 600}
+        table = runs_table(workspace, "{r}" + workspace, msgspec.convert([run], list[shapes.Run]))
+        piece = Piece(workspace, Window("daily", day, day + DAY), snapshot(iter, [table]))
+        land_pieces(here.settings, calls.call_of(RUNS), [piece])
+    here.write(
+        "a.csv", "org", Line("pipelines_build_minutes", "org", "2026-10", "25", "2026-11-01")
+    )
+    here.land()
+    here.build()
+    assert here.facts("org") == [
+        ("", "2026-10", "5"),
+        ("{v} {r}{v}", "2026-10-01", "10"),
+        ("{w} {r}{w}", "2026-10-01", "10"),
+    ]

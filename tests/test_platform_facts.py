@@ -216,3 +216,43 @@ def test_an_export_has_only_the_days_built_again_that_differ(folder: Exports) ->
     built = {model.name: model for model in folder.build().models}
     assert built["intermediate.int_usage"].rows_written == 1
     assert folder.facts("org")[-1] == ("", "2026-01-28", "6")
+
+
+def test_what_exports_say_in_two_ways_is_compared(folder: Exports) -> None:
+    """A month that was corrected after its days, a split that does not count and says more, two
+    files of one instant: each is named; what agrees, or is still filling, is not."""
+    january = [f"2026-01-{number:02}" for number in range(1, 32)]
+    days = [Line("rovo_credits", "org", day, "10", "2026-02-02") for day in january]
+    folder.write(
+        "days.csv", "org", *days, Line("rovo_credits", "org", "2026-01", "350", "2026-02-20")
+    )
+    folder.write("rounded.csv", "rounded", *days)
+    folder.write(
+        "a month.csv", "rounded", Line("rovo_credits", "org", "2026-01", "311", "2026-02-20")
+    )
+    folder.write(
+        "split.csv",
+        "split",
+        Line("rovo_credits", "user:ann", "2026-03-05", "3", "2026-04-02"),
+        Line("rovo_credits", "site:s", "2026-03", "100", "2026-04-02"),
+        Line("rovo_credits", "user:ann", "2026-02", "3", "2026-04-02"),
+        Line("rovo_credits", "site:s", "2026-02", "2", "2026-04-02"),
+    )
+    for name, quantity in (("one.csv", "300"), ("two.csv", "310")):
+        folder.write(name, "twice", Line("rovo_credits", "org", "2026-01", quantity, "2026-02-02"))
+        folder.write(
+            f"open {name}", "open", Line("rovo_credits", "org", "2026-01", quantity, "2026-01-02")
+        )
+    folder.land()
+    folder.build()
+    found = folder.read(
+        """
+        select org_id, comparison, fact_quantity, other_quantity from reports.reconciliation
+        where not is_within_tolerance order by all
+        """
+    )
+    assert found == [
+        ("org", "exported month", 310, 350),
+        ("split", "another split", 3, 100),
+        ("twice", "same instant", 300, 310),
+    ]

@@ -300,7 +300,7 @@ def test_the_command_says_of_each_file_what_is_wrong(
         "    too",
         "good.csv: fine: 1 line, rovo_credits",
         "gone.csv: 1 problem",
-        "  is gone: put it back if it was moved too early",
+        "  is not there: check its name, or put it back",
     ]
 
 

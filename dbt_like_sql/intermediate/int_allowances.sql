@@ -1,121 +1,114 @@
 -- One row per allowance and period in which it was used: how much is included, and when it starts anew.
 -- Atlassian's as exported last, or else by the dated rows of seeds/allowances.csv for the plan in
 -- seeds/plans.csv; Forge's and Neon's by those rows, Neon's for the plan of the org.
--- grain: source, meter, unit, holder_type, holder_id, period_start
+-- grain: source, meter, unit, org_id, holder_type, holder_id, period_start
 with plans as (
     select cast('neon' as varchar) as source, org.org_id, cast(null as varchar) as meter,
         org.plan, 1 as user_count
     from staging.stg_neon__organizations as org
     union all
-    select plan.source, plan.org_id, plan.meter, plan.plan, coalesce(plan.user_count, 1)
+    select
+        plan.source, case plan.source when 'atlassian_platform' then lower(plan.org_id)
+            else plan.org_id end,
+        plan.meter, plan.plan, coalesce(plan.user_count, 1)
     from seeds.plans as plan
 ),
 
-used as (
-    select distinct
-        usage.source, usage.meter, usage.unit, usage.org_id, holders.holder_type,
-        case holders.holder_type when 'org' then usage.org_id when 'user' then usage.user_id
-            when 'workspace' then usage.site_id else usage.project_id end as holder_id,
-        date_trunc('month', usage.period_start) as month_start
-    from intermediate.int_usage as usage
-    cross join (values ('org'), ('project'), ('workspace'), ('user')) as holders (holder_type)
-    -- most usage has no allowance
-    where exists (
-        select 1 from seeds.allowances as allowance
-        where usage.source = allowance.source and usage.meter = allowance.meter
-    )
+periods as (
+    select
+        usage.source, usage.meter, usage.unit, usage.org_id, usage.holder_type, usage.holder_id,
+        usage.allowed_from, max(usage.resets_at) as resets_at
+    from intermediate.int_allowance_usage as usage
+    where usage.holder_id is not null
+    group by
+        usage.source, usage.meter, usage.unit, usage.org_id, usage.holder_type, usage.holder_id,
+        usage.allowed_from
 ),
 
 by_plan as (
     select
-        used.source, used.meter, used.unit, used.org_id, used.holder_type, used.holder_id,
-        used.month_start as period_start, used.month_start + interval '1' month as resets_at,
+        periods.source, periods.meter, periods.unit, periods.org_id, periods.holder_type,
+        periods.holder_id, periods.allowed_from,
         -- the users of every plan of an organization fill one pool
         case when allowance.allowed_per = 'user, pooled'
             then sum(allowance.quantity * plans.user_count) else max(allowance.quantity)
         end as quantity
-    from used
+    from periods
     inner join seeds.allowances as allowance
-        on used.source = allowance.source
-        and used.meter = allowance.meter
-        and used.unit = allowance.unit
-        and used.holder_type
+        on periods.source = allowance.source
+        and periods.meter = allowance.meter
+        and periods.unit = allowance.unit
+        and periods.holder_type
         = case when allowance.allowed_per = 'user, pooled' then 'org' else allowance.allowed_per end
-        and cast(used.month_start as date)
+        and cast(periods.allowed_from as date)
         >= coalesce(allowance.valid_from_date, date '1970-01-01')
-        and cast(used.month_start as date)
+        and cast(periods.allowed_from as date)
         < coalesce(allowance.valid_until_date, date '9999-12-31')
     left join plans
-        on used.source = plans.source and used.org_id = plans.org_id
-        and coalesce(plans.meter, used.meter) = used.meter
-    where used.holder_id is not null
-        and (allowance.plan is null or lower(plans.plan) = lower(allowance.plan))
+        on periods.source = plans.source and periods.org_id = plans.org_id
+        and coalesce(plans.meter, periods.meter) = periods.meter
+    where allowance.plan is null or lower(plans.plan) = lower(allowance.plan)
     group by
-        used.source, used.meter, used.unit, used.org_id, used.holder_type, used.holder_id,
-        used.month_start, allowance.allowed_per
+        periods.source, periods.meter, periods.unit, periods.org_id, periods.holder_type,
+        periods.holder_id, periods.allowed_from, allowance.allowed_per
 ),
 
--- a month is its own period; a day lies in the month that ends where the page says it starts anew
+-- by the latest export that shows it, whether or not its usage counts
 shown as (
     select
-        scope.*,
-        case when scope.granularity = 'month' and not scope.is_reading then scope.period_start
-            when scope.is_reading or scope.allowance_reset_at is null
-                then date_trunc('month', scope.period_start)
-            else scope.allowance_reset_at - interval '1' month end as allowed_from,
-        case when scope.granularity = 'month' and not scope.is_reading then scope.period_end
-            when scope.is_reading or scope.allowance_reset_at is null
-                then date_trunc('month', scope.period_start) + interval '1' month
-            else scope.allowance_reset_at end as resets_at
-    from intermediate.int_platform_scopes as scope
-    where scope.included_quantity is not null
-),
-
-exported as (
-    select
-        cast('atlassian_platform' as varchar) as source, shown.meter, shown.unit, shown.org_id,
-        shown.scope_type as holder_type,
-        coalesce(shown.user_id, shown.project_id, shown.site_id, shown.org_id) as holder_id,
-        shown.allowed_from as period_start, shown.resets_at,
-        shown.included_quantity as quantity, shown.extra_usage_limit,
-        case when shown.granularity = 'month' then shown.forecast_quantity end
+        periods.meter, periods.unit, periods.org_id, periods.holder_type, periods.holder_id,
+        periods.allowed_from, scope.included_quantity, scope.extra_usage_limit,
+        case when scope.granularity = 'month' then scope.forecast_quantity end
             as forecast_quantity
-    from shown
+    from periods
+    inner join intermediate.int_platform_scopes as scope
+        on periods.source = 'atlassian_platform'
+        and periods.meter = scope.meter
+        and periods.unit = scope.unit
+        and periods.org_id = scope.org_id
+        and periods.holder_type = scope.scope_type
+        and periods.holder_id = scope.holder_id
+        and scope.period_start >= periods.allowed_from
+        and scope.period_start < periods.resets_at
+    where scope.included_quantity is not null
     qualify row_number() over (
         partition by
-            shown.meter, shown.unit, shown.org_id, shown.scope_type, shown.user_id,
-            shown.project_id, shown.site_id, shown.allowed_from
-        order by shown.exported_at desc, shown.period_end desc
+            periods.meter, periods.unit, periods.org_id, periods.holder_type,
+            periods.holder_id, periods.allowed_from
+        order by
+            scope.exported_at desc, scope.granularity desc, scope.period_start desc,
+            scope.period_end desc
     ) = 1
-),
-
-either as (
-    select exported.* from exported
-    union all
-    select by_plan.source, by_plan.meter, by_plan.unit, by_plan.org_id, by_plan.holder_type,
-        by_plan.holder_id, by_plan.period_start, by_plan.resets_at, by_plan.quantity,
-        cast(null as decimal(38, 9)), cast(null as decimal(38, 9))
-    from by_plan
-    anti join exported
-        on by_plan.source = exported.source
-        and by_plan.meter = exported.meter
-        and by_plan.unit = exported.unit
-        and by_plan.holder_type = exported.holder_type
-        and by_plan.holder_id = exported.holder_id
-        and by_plan.period_start < exported.resets_at
-        and by_plan.resets_at > exported.period_start
 )
 
 select
-    either.source, -- vendor API family
-    either.meter, -- what is metered
-    either.unit, -- of the quantity
-    either.org_id, -- the vendor's organization; null where it names none
-    cast(either.holder_type as varchar) as holder_type, -- org, project, workspace, site, user
-    cast(either.holder_id as varchar) as holder_id, -- whose allowance it is
-    cast(either.period_start as timestamptz) as period_start, -- first instant, UTC
-    cast(either.resets_at as timestamptz) as resets_at, -- when it starts anew, UTC
-    cast(either.quantity as decimal(38, 9)) as included_quantity, -- the allowance
-    cast(either.extra_usage_limit as decimal(38, 9)) as extra_usage_limit, -- the cap beyond it
-    cast(either.forecast_quantity as decimal(38, 9)) as forecast_quantity -- as the page forecast
-from either
+    periods.source, -- vendor API family
+    periods.meter, -- what is metered
+    periods.unit, -- of the quantity
+    periods.org_id, -- the vendor's organization; null where it names none
+    periods.holder_type, -- org, project, workspace, site, user
+    periods.holder_id, -- whose allowance it is
+    periods.allowed_from as period_start, -- first instant, UTC
+    periods.resets_at, -- when it starts anew, UTC
+    cast(coalesce(shown.included_quantity, by_plan.quantity) as decimal(38, 9))
+        as included_quantity, -- the allowance
+    shown.extra_usage_limit, -- the cap beyond it
+    shown.forecast_quantity -- as the page forecast
+from periods
+left join shown
+    on periods.source = 'atlassian_platform'
+    and periods.meter = shown.meter
+    and periods.unit = shown.unit
+    and periods.org_id = shown.org_id
+    and periods.holder_type = shown.holder_type
+    and periods.holder_id = shown.holder_id
+    and periods.allowed_from = shown.allowed_from
+left join by_plan
+    on periods.source = by_plan.source
+    and periods.meter = by_plan.meter
+    and periods.unit = by_plan.unit
+    and periods.org_id is not distinct from by_plan.org_id
+    and periods.holder_type = by_plan.holder_type
+    and periods.holder_id = by_plan.holder_id
+    and periods.allowed_from = by_plan.allowed_from
+where coalesce(shown.included_quantity, by_plan.quantity) is not null

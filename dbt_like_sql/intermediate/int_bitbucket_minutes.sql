@@ -7,7 +7,8 @@ select
     run.repository_uuid, -- Bitbucket repository
     run.bucket_start as period_start, -- UTC day
     cast(run.bucket_start + interval '1' day as timestamptz) as period_end, -- the next day, UTC
-    cast(sum(run.build_seconds_used) as decimal(38, 9)) as build_seconds, -- used by its runs
+    cast(sum(cast(run.build_seconds_used as decimal(38, 9))) as decimal(38, 9))
+        as build_seconds, -- used by its runs
     max(run.observed_at) as observed_at -- when Bitbucket said so
 from staging.stg_bitbucket__pipeline_runs as run
 where run.build_seconds_used is not null

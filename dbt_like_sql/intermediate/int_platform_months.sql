@@ -1,86 +1,86 @@
--- One row per scope and month-long period that was exported and overlaps no other: gauges and readings
--- count once a UTC month, with the last value; of two calendars that overlap (billing cycles beside
--- months), the one exported last counts.
--- grain: org_id, meter, unit, scope_type, site_id, project_id, user_id, period_start
-with classified as (
+-- One row per scope and month-long period that was exported and overlaps no other: of calendars that
+-- overlap (billing cycles beside months), the one exported last counts, and of the others what it
+-- leaves free.
+-- grain: org_id, meter, unit, scope_type, holder_id, period_start
+with spans as (
     select
         scope.*,
-        date_trunc('month', scope.period_start) as month_start
+        -- months that begin at the same instant of the month are one calendar
+        strftime(scope.period_start, '%d %H:%M:%S') as starts_on
     from intermediate.int_platform_scopes as scope
-),
-
-spans as (
-    select
-        classified.*,
-        case when classified.is_reading then classified.month_start
-            else classified.period_start end as span_start,
-        case when classified.is_reading then classified.month_start + interval '1' month
-            else classified.period_end end as span_end
-    from classified
-    where classified.is_reading or classified.granularity = 'month'
-    -- the last reading of the month; of a month that was exported twice, the last word
+    where scope.granularity = 'month'
+    -- of a month that was exported twice, with another end, the last word
     qualify row_number() over (
         partition by
-            classified.org_id, classified.meter, classified.unit, classified.scope_type,
-            classified.site_id, classified.project_id, classified.user_id,
-            case when classified.is_reading then classified.month_start
-                else classified.period_start end
-        order by
-            -- a month that was exported before its end was read when it was exported
-            case when classified.is_reading
-                    then least(classified.period_end, classified.exported_at)
-                else classified.exported_at end desc,
-            classified.exported_at desc, classified.period_end desc
+            scope.org_id, scope.meter, scope.unit, scope.scope_type, scope.holder_id,
+            scope.period_start
+        order by scope.exported_at desc, scope.period_end desc, scope.is_reading
     ) = 1
 ),
 
--- months that begin at the same instant of the month are one calendar, and do not overlap
-starts as (
-    select spans.*, strftime(spans.span_start, '%d %H:%M:%S') as starts_on
+ranked as (
+    select
+        spans.*,
+        (
+            max(spans.exported_at) over (
+                partition by
+                    spans.org_id, spans.meter, spans.unit, spans.scope_type, spans.holder_id,
+                    spans.starts_on
+            ), spans.starts_on, spans.exported_at, spans.period_start
+        ) as rank
     from spans
 ),
 
-calendars as (
-    select
-        starts.*,
-        max(starts.exported_at) over (
-            partition by
-                starts.org_id, starts.meter, starts.unit, starts.scope_type, starts.site_id,
-                starts.project_id, starts.user_id, starts.starts_on
-        ) as calendar_exported_at
-    from starts
+first_choice as (
+    select ranked.*
+    from ranked
+    anti join ranked as other
+        on ranked.org_id = other.org_id and ranked.meter = other.meter
+        and ranked.unit = other.unit and ranked.scope_type = other.scope_type
+        and ranked.holder_id = other.holder_id
+        and ranked.period_start < other.period_end and ranked.period_end > other.period_start
+        and ranked.rank < other.rank
+),
+
+-- what was outdone by a span that does not count itself
+left_free as (
+    select ranked.*
+    from ranked
+    anti join first_choice as other
+        on ranked.org_id = other.org_id and ranked.meter = other.meter
+        and ranked.unit = other.unit and ranked.scope_type = other.scope_type
+        and ranked.holder_id = other.holder_id
+        and ranked.period_start < other.period_end and ranked.period_end > other.period_start
+),
+
+counted as (
+    select first_choice.* from first_choice
+    union all
+    select left_free.*
+    from left_free
+    anti join left_free as other
+        on left_free.org_id = other.org_id and left_free.meter = other.meter
+        and left_free.unit = other.unit and left_free.scope_type = other.scope_type
+        and left_free.holder_id = other.holder_id
+        and left_free.period_start < other.period_end
+        and left_free.period_end > other.period_start
+        and left_free.rank < other.rank
 )
 
 select
-    calendar.org_id, -- Atlassian organization
-    calendar.meter, -- what was used
-    calendar.unit, -- of the quantity
-    calendar.scope_type, -- org, site, workspace, user or repository
-    calendar.site_id, -- site, or workspace; null for org and user
-    calendar.project_id, -- repository; else null
-    calendar.user_id, -- user; else null
-    cast(calendar.span_start as timestamptz) as period_start, -- first instant, UTC
-    cast(calendar.span_end as timestamptz) as period_end, -- first instant after the period, UTC
-    calendar.quantity, -- as exported
-    calendar.included_quantity, -- the allowance, where the page showed it
-    calendar.allowance_reset_at, -- when it starts anew
-    cast(calendar.is_reading as boolean) as is_reading, -- a value at an instant, not a sum
-    calendar.is_final, -- cannot change
-    calendar.exported_at -- when it was read off the page
-from calendars as calendar
-where not exists (
-    select 1
-    from calendars as other
-    where other.org_id = calendar.org_id
-        and other.meter = calendar.meter
-        and other.unit = calendar.unit
-        and other.scope_type = calendar.scope_type
-        and other.site_id is not distinct from calendar.site_id
-        and other.project_id is not distinct from calendar.project_id
-        and other.user_id is not distinct from calendar.user_id
-        and other.starts_on <> calendar.starts_on
-        and other.span_start < calendar.span_end
-        and other.span_end > calendar.span_start
-        and (other.calendar_exported_at, other.starts_on)
-        > (calendar.calendar_exported_at, calendar.starts_on)
-)
+    counted.org_id, -- Atlassian organization
+    counted.meter, -- what was used
+    counted.unit, -- of the quantity
+    counted.scope_type, -- org, site, workspace, user or repository
+    counted.holder_id, -- the scope itself
+    counted.site_id, -- site, or workspace; null for org and user
+    counted.project_id, -- repository; else null
+    counted.user_id, -- user; else null
+    counted.is_reading, -- a value at an instant, not a sum
+    counted.period_start, -- first instant, UTC
+    counted.period_end, -- first instant after the period, UTC
+    counted.quantity, -- as exported
+    counted.allowance_reset_at, -- when the allowance starts anew
+    counted.is_final, -- cannot change
+    counted.exported_at -- when it was read off the page
+from counted

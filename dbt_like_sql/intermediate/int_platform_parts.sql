@@ -1,26 +1,60 @@
 -- One row per part of an organization's usage and period. What was exported can be split by workspace,
 -- by user or by site, which are three ways to cut the same usage: of those that overlap one counts, in
--- this order.
+-- this order. What another way says then is compared in reports.reconciliation.
 -- grain: org_id, meter, unit, site_id, project_id, user_id, period_start, period_end
-with parts as (
+with workspaces as (
     select
-        1 as way, workspace.org_id, workspace.meter, workspace.unit, workspace.site_id,
+        workspace.org_id, workspace.meter, workspace.unit, workspace.site_id,
         workspace.project_id, cast(null as varchar) as user_id, workspace.period_start,
         workspace.period_end, workspace.quantity, workspace.exported_at
     from intermediate.int_platform_workspaces as workspace
-    union all
+),
+
+others as (
     select
-        case period.scope_type when 'user' then 2 else 3 end as way, period.org_id, period.meter,
-        period.unit, period.site_id, period.project_id, period.user_id, period.period_start,
-        period.period_end, period.quantity, period.exported_at
+        period.scope_type, period.org_id, period.meter, period.unit, period.site_id,
+        period.project_id, period.user_id, period.period_start, period.period_end,
+        period.quantity, period.exported_at
     from intermediate.int_platform_periods as period
     where period.scope_type in ('user', 'site')
 ),
 
-spans as (
-    select distinct
-        parts.way, parts.org_id, parts.meter, parts.unit, parts.period_start, parts.period_end
-    from parts
+users as (
+    select
+        others.org_id, others.meter, others.unit, others.site_id, others.project_id,
+        others.user_id, others.period_start, others.period_end, others.quantity,
+        others.exported_at
+    from others
+    anti join workspaces
+        on others.org_id = workspaces.org_id
+        and others.meter = workspaces.meter
+        and others.unit = workspaces.unit
+        and others.period_start < workspaces.period_end
+        and others.period_end > workspaces.period_start
+    where others.scope_type = 'user'
+),
+
+workspaces_and_users as (
+    select workspaces.* from workspaces
+    union all
+    select users.* from users
+),
+
+parts as (
+    select workspaces_and_users.* from workspaces_and_users
+    union all
+    select
+        others.org_id, others.meter, others.unit, others.site_id, others.project_id,
+        others.user_id, others.period_start, others.period_end, others.quantity,
+        others.exported_at
+    from others
+    anti join workspaces_and_users as counted
+        on others.org_id = counted.org_id
+        and others.meter = counted.meter
+        and others.unit = counted.unit
+        and others.period_start < counted.period_end
+        and others.period_end > counted.period_start
+    where others.scope_type = 'site'
 )
 
 select
@@ -35,10 +69,3 @@ select
     parts.quantity, -- as exported
     parts.exported_at -- when it was read off the page
 from parts
-anti join spans
-    on parts.org_id = spans.org_id
-    and parts.meter = spans.meter
-    and parts.unit = spans.unit
-    and parts.way > spans.way
-    and parts.period_start < spans.period_end
-    and parts.period_end > spans.period_start

@@ -1,9 +1,12 @@
 -- One row per scope and period that counts, so that nothing is counted by the day and by the month.
 -- Days serve a month when all are there that had passed when the month was exported, each exported
 -- after its own end; else the month serves, and its days do not count.
--- grain: org_id, meter, unit, scope_type, site_id, project_id, user_id, period_start
+-- grain: org_id, meter, unit, scope_type, holder_id, period_start
 with days as (
-    select scope.*
+    select
+        scope.org_id, scope.meter, scope.unit, scope.scope_type, scope.holder_id, scope.site_id,
+        scope.project_id, scope.user_id, scope.is_reading, scope.period_start, scope.period_end,
+        scope.quantity, scope.allowance_reset_at, scope.is_final, scope.exported_at
     from intermediate.int_platform_scopes as scope
     where scope.granularity = 'day' and not scope.is_reading
 ),
@@ -11,8 +14,8 @@ with days as (
 -- each month, and those of its days that had passed when it was exported
 within_months as (
     select
-        month.org_id, month.meter, month.unit, month.scope_type, month.site_id,
-        month.project_id, month.user_id, month.period_start, month.period_end,
+        month.org_id, month.meter, month.unit, month.scope_type, month.holder_id,
+        month.period_start, month.period_end,
         date_diff(
             'day', month.period_start,
             least(month.period_end, date_trunc('day', month.exported_at))
@@ -28,14 +31,12 @@ within_months as (
         and month.meter = days.meter
         and month.unit = days.unit
         and month.scope_type = days.scope_type
-        and month.site_id is not distinct from days.site_id
-        and month.project_id is not distinct from days.project_id
-        and month.user_id is not distinct from days.user_id
+        and month.holder_id = days.holder_id
         and days.period_start >= month.period_start
         and days.period_end <= month.period_end
     group by
-        month.org_id, month.meter, month.unit, month.scope_type, month.site_id,
-        month.project_id, month.user_id, month.period_start, month.period_end, month.exported_at
+        month.org_id, month.meter, month.unit, month.scope_type, month.holder_id,
+        month.period_start, month.period_end, month.exported_at
 ),
 
 served_by_month as (
@@ -45,34 +46,24 @@ served_by_month as (
 ),
 
 counted as (
-    select
-        month.org_id, month.meter, month.unit, month.scope_type, month.site_id,
-        month.project_id, month.user_id, month.period_start, month.period_end, month.quantity,
-        month.is_final, month.exported_at
+    select month.*
     from intermediate.int_platform_months as month
     semi join served_by_month as served
         on month.org_id = served.org_id
         and month.meter = served.meter
         and month.unit = served.unit
         and month.scope_type = served.scope_type
-        and month.site_id is not distinct from served.site_id
-        and month.project_id is not distinct from served.project_id
-        and month.user_id is not distinct from served.user_id
+        and month.holder_id = served.holder_id
         and month.period_start = served.period_start
     union all
-    select
-        days.org_id, days.meter, days.unit, days.scope_type, days.site_id, days.project_id,
-        days.user_id, days.period_start, days.period_end, days.quantity, days.is_final,
-        days.exported_at
+    select days.*
     from days
     anti join served_by_month as served
         on days.org_id = served.org_id
         and days.meter = served.meter
         and days.unit = served.unit
         and days.scope_type = served.scope_type
-        and days.site_id is not distinct from served.site_id
-        and days.project_id is not distinct from served.project_id
-        and days.user_id is not distinct from served.user_id
+        and days.holder_id = served.holder_id
         and days.period_start < served.period_end
         and days.period_end > served.period_start
 )
@@ -82,12 +73,15 @@ select
     counted.meter, -- what was used
     counted.unit, -- of the quantity
     counted.scope_type, -- org, site, workspace, user or repository
+    counted.holder_id, -- the scope itself
     counted.site_id, -- site, or workspace; null for org and user
     counted.project_id, -- repository; else null
     counted.user_id, -- user; else null
+    counted.is_reading, -- a value at an instant, not a sum
     cast(counted.period_start as timestamptz) as period_start, -- first instant, UTC
     cast(counted.period_end as timestamptz) as period_end, -- first instant after the period, UTC
     cast(counted.quantity as decimal(38, 9)) as quantity, -- as exported
+    counted.allowance_reset_at, -- when the allowance starts anew
     cast(counted.is_final as boolean) as is_final, -- cannot change
     cast(counted.exported_at as timestamptz) as exported_at -- when it was read off the page
 from counted

@@ -1,6 +1,6 @@
 -- One row per workspace, repository and period of what was exported by workspace: repositories stand
--- for their workspace, and what it has over them is a row without a repository. Where a workspace's
--- minutes were exported without repositories, the runs that Bitbucket's API knows attribute them.
+-- for their workspace, and what it has over them is a row without a repository. Where minutes were
+-- exported without repositories, the runs that Bitbucket's API knows attribute them.
 -- grain: org_id, meter, unit, site_id, project_id, period_start, period_end
 with wholes as (
     select period.*
@@ -8,35 +8,17 @@ with wholes as (
     where period.scope_type = 'workspace'
 ),
 
-exported_parts as (
+parts as (
     select
         period.org_id, period.meter, period.unit, period.site_id, period.project_id,
         period.period_start, period.period_end, period.quantity, period.exported_at
     from intermediate.int_platform_periods as period
     where period.scope_type = 'repository'
-),
-
-parts as (
-    select exported_parts.*
-    from exported_parts
     union all
     select
-        wholes.org_id, wholes.meter, wholes.unit, wholes.site_id, minutes.repository_uuid,
-        minutes.period_start, minutes.period_end,
-        cast(cast(minutes.build_seconds as double) / 60 as decimal(38, 9)), wholes.exported_at
-    from wholes
-    inner join intermediate.int_bitbucket_minutes as minutes
-        on wholes.meter = 'pipelines_build_minutes'
-        and wholes.site_id = minutes.workspace_uuid
-        and minutes.period_start >= wholes.period_start
-        and minutes.period_end <= wholes.period_end
-    where not exists (
-        select 1 from exported_parts as other
-        where other.org_id = wholes.org_id and other.meter = wholes.meter
-            and other.site_id = wholes.site_id
-            and other.period_start < wholes.period_end
-            and other.period_end > wholes.period_start
-    )
+        run.org_id, run.meter, run.unit, run.site_id, run.project_id, run.period_start,
+        run.period_end, run.quantity, run.exported_at
+    from intermediate.int_platform_runs as run
 ),
 
 attributed as (
@@ -75,25 +57,23 @@ rows_of_both as (
         parts.org_id, parts.meter, parts.unit, parts.site_id, parts.project_id,
         parts.period_start, parts.period_end, parts.quantity, parts.exported_at
     from parts
-    where not exists (
-        select 1 from wholes
-        where wholes.org_id = parts.org_id
-            and wholes.meter = parts.meter
-            and wholes.unit = parts.unit
-            and wholes.period_start < parts.period_end
-            and wholes.period_end > parts.period_start
-            and (
-                parts.site_id is null
-                or (parts.site_id not like '{%' and wholes.site_id like '{%')
-                or (
-                    wholes.site_id = parts.site_id
-                    and not (
-                        parts.period_start >= wholes.period_start
-                        and parts.period_end <= wholes.period_end
-                    )
+    anti join wholes
+        on parts.org_id = wholes.org_id
+        and parts.meter = wholes.meter
+        and parts.unit = wholes.unit
+        and parts.period_start < wholes.period_end
+        and parts.period_end > wholes.period_start
+        and (
+            parts.site_id is null
+            or (parts.site_id not like '{%' and wholes.site_id like '{%')
+            or (
+                parts.site_id = wholes.site_id
+                and not (
+                    parts.period_start >= wholes.period_start
+                    and parts.period_end <= wholes.period_end
                 )
             )
-    )
+        )
 )
 
 select

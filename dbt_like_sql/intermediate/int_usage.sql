@@ -97,7 +97,7 @@ select
     usage.org_id, -- the vendor's organization; null where it names none (Forge)
     usage.project_id, -- the vendor's project
     usage.branch_id, -- Neon branch; null: what no branch accounts for
-    usage.site_id, -- Atlassian site; null: what no site accounts for, and for other sources
+    usage.site_id, -- Atlassian site or Bitbucket workspace; null: what none accounts for
     usage.environment_id, -- Forge environment, where asked for by site; else null
     usage.user_id, -- user, where the vendor says so
     usage.meter, -- the vendor's name of what is metered

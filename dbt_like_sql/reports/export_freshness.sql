@@ -6,7 +6,7 @@ select
     scope.org_id, -- Atlassian organization
     scope.meter, -- what was used
     max(scope.exported_at) as last_exported_at, -- when it was last read off the page
-    max(scope.period_end) as exported_until, -- first instant that was not exported
+    max(least(scope.period_end, scope.exported_at)) as exported_until, -- first instant not told
     cast(
         date_diff('day', max(scope.exported_at), current_timestamp) as bigint
     ) as age_days, -- since the last export

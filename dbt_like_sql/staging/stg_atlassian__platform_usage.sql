@@ -1,86 +1,119 @@
 -- One row per line of an exported file that still says something: a mended file says anew what the
--- same file said before of the same usage type and scope type within its own periods, so a line that
--- was taken out is gone, and another month stays. A line that names another
--- organization, usage type or scope than before, and is else the same, was a slip. Which of several files
--- counts is decided in intermediate.int_platform_scopes.
--- grain: file_sha256, line, load_id
-with loaded as (
-    select
-        usage.*,
-        receipt.asked_at as loaded_at,
-        min(receipt.asked_at) over (
-            partition by
-                usage.file_name, usage.org_id, usage.usage_type, usage.scope_type,
-                usage.scope_id, usage.period_start, usage.period_end
-        ) as first_said_at
+-- file of that name said before of the same usage type and scope type within its own periods, so a line
+-- that was taken out is gone, and another month stays. What was read at one instant (not only on one
+-- day) is said anew as a whole. A line that names another organization, usage type or scope than it
+-- did, and is else the same, was a slip. Which of several files counts is decided in
+-- intermediate.int_platform_scopes.
+-- grain: file_sha256, line
+with contents as (
+    select usage.*, receipt.asked_at as loaded_at
     from raw.platform_usage as usage
     inner join raw.loads as receipt
         on usage.load_id = receipt.load_id and usage.file_sha256 = receipt.scope
     where receipt.resource = 'platform_usage' and receipt.complete
+    -- what is put back as it was is loaded again
+    qualify row_number() over (
+        partition by usage.file_sha256, usage.line order by receipt.asked_at desc, usage.load_id desc
+    ) = 1
 ),
 
--- no app and no unit: a name that was mended must not count beside the one that was wrong
+-- a file that is copied or renamed says the same under its other name, and is not loaded again
+names as (
+    select named.file_name, named.file_sha256, max(named.said_at) as said_at
+    from (
+        select file.file_name, file.file_sha256, receipt.asked_at as said_at
+        from raw.platform_usage_files as file
+        inner join raw.loads as receipt
+            on file.load_id = receipt.load_id and receipt.resource = 'platform_usage_files'
+        union all
+        select contents.file_name, contents.file_sha256, contents.loaded_at
+        from contents
+    ) as named
+    group by named.file_name, named.file_sha256
+),
+
 said as (
     select
-        loaded.file_name, loaded.org_id, loaded.usage_type, loaded.scope_type,
-        loaded.granularity, loaded.loaded_at,
-        min(loaded.period_start) as since,
-        max(loaded.period_end) as until
-    from loaded
+        names.file_name as said_in, names.said_at, contents.file_sha256, contents.line,
+        contents.org_id, contents.usage_type, contents.scope_type, contents.scope_id,
+        contents.granularity, contents.period_start, contents.period_end, contents.quantity,
+        contents.exported_at
+    from contents
+    inner join names on contents.file_sha256 = names.file_sha256
+),
+
+spans as (
+    select
+        said.said_in, said.said_at, said.org_id, said.usage_type, said.scope_type,
+        said.granularity, min(said.period_start) as since, max(said.period_end) as until
+    from said
     group by
-        loaded.file_name, loaded.org_id, loaded.usage_type, loaded.scope_type,
-        loaded.granularity, loaded.loaded_at
+        said.said_in, said.said_at, said.org_id, said.usage_type, said.scope_type,
+        said.granularity
 ),
 
-latest as (
-    select loaded.*
-    from loaded
-    anti join said
-        on loaded.file_name = said.file_name
-        and loaded.org_id = said.org_id
-        and loaded.usage_type = said.usage_type
-        and loaded.scope_type = said.scope_type
-        and loaded.granularity = said.granularity
-        and loaded.loaded_at < said.loaded_at
-        and loaded.period_start >= said.since
-        and loaded.period_end <= said.until
+slips as (
+    select wrong.said_in, wrong.file_sha256, wrong.line
+    from said as wrong
+    inner join said as mended
+        on wrong.said_in = mended.said_in and wrong.said_at < mended.said_at
+        and wrong.line = mended.line and wrong.exported_at = mended.exported_at
+        and wrong.period_start = mended.period_start and wrong.period_end = mended.period_end
+        -- nothing used is the same number whatever it is said of
+        and wrong.quantity = mended.quantity and wrong.quantity > 0
+    anti join said as beside
+        on wrong.said_in = beside.said_in and wrong.said_at = beside.said_at
+        and mended.org_id = beside.org_id and mended.usage_type = beside.usage_type
+        and mended.scope_type = beside.scope_type and mended.scope_id = beside.scope_id
+        and mended.period_start = beside.period_start and mended.period_end = beside.period_end
 ),
 
--- the same line has a name now that the file did not have: the same number, read at the same instant,
--- for the same period
-mended as (
-    select latest.*
-    from latest
-    anti join loaded as renamed
-        on latest.file_name = renamed.file_name
-        and latest.line = renamed.line
-        and latest.exported_at = renamed.exported_at
-        and latest.period_start = renamed.period_start
-        and latest.period_end = renamed.period_end
-        and latest.quantity = renamed.quantity
-        and latest.loaded_at < renamed.first_said_at
+standing as (
+    select said.file_sha256, said.line
+    from said
+    anti join spans
+        on said.said_in = spans.said_in and said.said_at < spans.said_at
+        and said.org_id = spans.org_id and said.usage_type = spans.usage_type
+        and said.scope_type = spans.scope_type and said.granularity = spans.granularity
+        and said.period_start >= spans.since and said.period_end <= spans.until
+    anti join said as anew
+        on said.said_in = anew.said_in and said.said_at < anew.said_at
+        and said.exported_at = anew.exported_at
+        and said.exported_at > date_trunc('day', said.exported_at)
+    anti join slips
+        on said.said_in = slips.said_in and said.file_sha256 = slips.file_sha256
+        and said.line = slips.line
 )
 
 select
-    lower(mended.org_id) as org_id, -- Atlassian organization, in small letters
-    mended.usage_type, -- what was used, in our contract's words: rovo_credits, ...
-    mended.app, -- the app or product that used it; null: all of them
-    mended.scope_type, -- org, site, workspace, user or repository
-    mended.scope_id, -- whose usage
-    mended.granularity, -- day, month or snapshot
-    mended.period_start, -- first instant, UTC; of a snapshot, when it was read
-    mended.period_end, -- first instant after the period, UTC
-    mended.quantity, -- as exported
-    mended.unit, -- of the quantity
-    mended.included_quantity, -- the allowance, where the page showed it
-    mended.extra_usage_limit, -- the cap beyond it, where it showed one
-    mended.forecast_quantity, -- what the page forecast
-    mended.allowance_reset_at, -- when the allowance starts anew
-    mended.is_final, -- true: it cannot change any more
-    mended.exported_at, -- when it was read off the page
-    mended.loaded_at, -- when the file was loaded
-    mended.file_name, -- where it was in the folder
-    mended.file_sha256, -- its content
-    mended.line, -- the line of the file
-    mended.load_id -- the load that landed it
-from mended
+    lower(contents.org_id) as org_id, -- Atlassian organization, in small letters
+    contents.usage_type, -- what was used, in our contract's words: rovo_credits, ...
+    contents.app, -- the app or product that used it; null: all of them
+    contents.scope_type, -- org, site, workspace, user or repository
+    contents.scope_id, -- whose usage, as exported
+    -- the same in small letters; Bitbucket's uuids are in braces, and people leave them out
+    cast(case
+        when contents.scope_type in ('workspace', 'repository')
+            and contents.scope_id like '________-____-____-____-____________'
+            then concat('{', lower(contents.scope_id), '}')
+        else lower(contents.scope_id)
+    end as varchar) as name, -- whose usage, for comparing
+    contents.granularity, -- day, month or snapshot
+    contents.period_start, -- first instant, UTC; of a snapshot, when it was read
+    contents.period_end, -- first instant after the period, UTC
+    contents.quantity, -- as exported
+    contents.unit, -- of the quantity
+    contents.included_quantity, -- the allowance, where the page showed it
+    contents.extra_usage_limit, -- the cap beyond it, where it showed one
+    contents.forecast_quantity, -- what the page forecast
+    contents.allowance_reset_at, -- when the allowance starts anew
+    contents.is_final, -- true: it cannot change any more
+    contents.exported_at, -- when it was read off the page
+    contents.loaded_at, -- when the file was loaded
+    contents.file_name, -- where it was in the folder
+    contents.file_sha256, -- its content
+    contents.line, -- the line of the file
+    contents.load_id -- the load that landed it
+from contents
+semi join standing
+    on contents.file_sha256 = standing.file_sha256 and contents.line = standing.line

@@ -1,0 +1,105 @@
+-- One row per holder of an allowance and period: what it used, and from when until when that counts
+-- against the allowance. Exported usage is the holder's own, whichever way of splitting is the fact;
+-- an organization without a total of its own has what its parts add up to.
+-- grain: source, meter, unit, org_id, holder_type, holder_id, period_start, period_end
+with metered as (
+    select
+        usage.source, usage.meter, usage.unit, usage.org_id, allowance.holder_type,
+        case allowance.holder_type when 'org' then usage.org_id else usage.project_id end
+            as holder_id,
+        case when usage.granularity = 'monthly' then usage.period_start
+            else date_trunc('day', usage.period_start) end as used_from,
+        usage.granularity = 'monthly' as is_month, usage.quantity, usage.observed_at
+    from intermediate.int_usage as usage
+    -- most usage has no allowance
+    inner join (
+        select distinct allowed.source, allowed.meter, allowed.allowed_per as holder_type
+        from seeds.allowances as allowed
+    ) as allowance on usage.source = allowance.source and usage.meter = allowance.meter
+    where usage.source in ('forge', 'neon')
+),
+
+exported as (
+    select
+        period.org_id, period.meter, period.unit, period.scope_type as holder_type,
+        period.holder_id, period.period_start, period.period_end, period.quantity,
+        period.allowance_reset_at, period.is_reading, period.exported_at,
+        period.is_final or period.exported_at >= period.period_end as is_settled
+    from intermediate.int_platform_periods as period
+    union all
+    select
+        part.org_id, part.meter, part.unit, 'org', part.org_id, part.period_start,
+        part.period_end, sum(part.quantity), null, gauge.meter is not null,
+        max(part.observed_at), min(part.observed_at) >= part.period_end
+    from intermediate.int_platform_usage as part
+    anti join intermediate.int_platform_wholes as whole
+        on part.org_id = whole.org_id and part.meter = whole.meter and part.unit = whole.unit
+        and part.period_start < whole.period_end and part.period_end > whole.period_start
+    left join (
+        select distinct meter.meter from seeds.meters as meter
+        where meter.source = 'atlassian_platform' and meter.aggregation = 'last'
+    ) as gauge on part.meter = gauge.meter
+    group by
+        part.org_id, part.meter, part.unit, part.period_start, part.period_end, gauge.meter
+),
+
+-- a month is its own period; a day lies in the month that ends when the page says it starts anew
+cycles as (
+    select
+        exported.*,
+        exported.period_end > exported.period_start + interval '1' day as is_month,
+        date_trunc('month', exported.period_start) + case
+            when exported.allowance_reset_at is null then interval '0' day
+            else date_trunc('day', exported.allowance_reset_at)
+                - date_trunc('month', exported.allowance_reset_at)
+        end as turn
+    from exported
+),
+
+rows_of_all as (
+    select
+        metered.source, metered.meter, metered.unit, metered.org_id, metered.holder_type,
+        metered.holder_id, metered.used_from as period_start,
+        metered.used_from + case when metered.is_month then interval '1' month
+            else interval '1' day end as period_end,
+        sum(metered.quantity) as quantity, metered.is_month,
+        false as is_reading, false as is_settled,
+        date_trunc('month', metered.used_from) as allowed_from,
+        date_trunc('month', metered.used_from) + interval '1' month as resets_at,
+        max(metered.observed_at) as observed_at
+    from metered
+    group by
+        metered.source, metered.meter, metered.unit, metered.org_id, metered.holder_type,
+        metered.holder_id, metered.used_from, metered.is_month
+    union all
+    select
+        'atlassian_platform', cycles.meter, cycles.unit, cycles.org_id, cycles.holder_type,
+        cycles.holder_id, cycles.period_start, cycles.period_end, cycles.quantity,
+        cycles.is_month, cycles.is_reading, cycles.is_settled,
+        case when cycles.is_month then cycles.period_start
+            when cycles.turn > cycles.period_start then cycles.turn - interval '1' month
+            else cycles.turn end,
+        case when cycles.is_month then cycles.period_end
+            when cycles.turn > cycles.period_start then cycles.turn
+            else cycles.turn + interval '1' month end,
+        cycles.exported_at
+    from cycles
+)
+
+select
+    cast(rows_of_all.source as varchar) as source, -- vendor API family
+    rows_of_all.meter, -- what is metered
+    rows_of_all.unit, -- of all quantities here
+    rows_of_all.org_id, -- the vendor's organization; null where it names none
+    cast(rows_of_all.holder_type as varchar) as holder_type, -- org, project, workspace, site, user
+    cast(rows_of_all.holder_id as varchar) as holder_id, -- whose usage
+    cast(rows_of_all.period_start as timestamptz) as period_start, -- first instant, UTC
+    cast(rows_of_all.period_end as timestamptz) as period_end, -- first instant after it, UTC
+    cast(rows_of_all.quantity as decimal(38, 9)) as quantity, -- used
+    cast(rows_of_all.is_month as boolean) as is_month, -- told by the month, not by the day
+    cast(rows_of_all.is_reading as boolean) as is_reading, -- a value at an instant, not a sum
+    cast(rows_of_all.is_settled as boolean) as is_settled, -- exported after its end
+    cast(rows_of_all.allowed_from as timestamptz) as allowed_from, -- when the allowance started anew
+    cast(rows_of_all.resets_at as timestamptz) as resets_at, -- when it does again, UTC
+    rows_of_all.observed_at -- when the vendor said so
+from rows_of_all
