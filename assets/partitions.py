@@ -23,7 +23,7 @@ TICK_MINUTE, DAILY_HOUR = 20, 2
 class Retention:
     """How long a vendor keeps one resource at one granularity, and how much is read again.
 
-    `beyond_reach`: what it does when asked for more: refused, or unknown (perhaps nothing).
+    `beyond_reach`: what happens when it is asked for more: refused, answered, or unknown.
     """
 
     kept: timedelta
