@@ -2,6 +2,16 @@
 -- nobody exported minutes. Where minutes were exported they are the fact, and these seconds attribute
 -- them (int_platform_runs). Built whole: a month that is exported concerns all of its days.
 -- grain: workspace_uuid, repository_uuid, period_start
+with exported as (
+    select
+        period.org_id, period.scope_type, period.site_id, period.project_id,
+        period.period_start,
+        -- a month that was exported on its tenth day says nothing of the days after that
+        least(period.period_end, period.exported_at) as told_until
+    from intermediate.int_platform_periods as period
+    where period.meter = 'pipelines_build_minutes'
+)
+
 select
     minutes.workspace_uuid, -- Bitbucket workspace
     minutes.repository_uuid, -- Bitbucket repository
@@ -12,20 +22,23 @@ select
 from intermediate.int_bitbucket_minutes as minutes
 left join intermediate.int_bitbucket_owners as owner
     on minutes.workspace_uuid = owner.workspace_uuid
-where not exists (
-    select 1
-    from intermediate.int_platform_periods as exported
-    where exported.meter = 'pipelines_build_minutes'
-        and exported.period_start < minutes.period_end
-        -- a month that was exported on its tenth day says nothing of the days after that
-        and least(exported.period_end, exported.exported_at) > minutes.period_start
-        and case exported.scope_type
-            when 'workspace' then exported.site_id = minutes.workspace_uuid
-            -- one repository says nothing of the others, unless it cannot be told which it is
-            when 'repository' then exported.project_id = minutes.repository_uuid
-                or (exported.site_id = minutes.workspace_uuid and exported.project_id not like '{%')
-            -- an organization's: its own workspaces, or all where it is not known whose they are
-            when 'org' then coalesce(owner.org_id, exported.org_id) = exported.org_id
-            else false
-        end
-)
+-- of its workspace, or of a repository there that cannot be told
+anti join exported as workspace
+    on (
+        workspace.scope_type = 'workspace'
+        or (workspace.scope_type = 'repository' and workspace.project_id not like '{%')
+    )
+    and minutes.workspace_uuid = workspace.site_id
+    and minutes.period_start < workspace.told_until
+    and minutes.period_end > workspace.period_start
+anti join exported as repository
+    on repository.scope_type = 'repository'
+    and minutes.repository_uuid = repository.project_id
+    and minutes.period_start < repository.told_until
+    and minutes.period_end > repository.period_start
+-- an organization's are of its own workspaces, or of all where it is not known whose they are
+anti join exported as org
+    on org.scope_type = 'org'
+    and coalesce(owner.org_id, org.org_id) = org.org_id
+    and minutes.period_start < org.told_until
+    and minutes.period_end > org.period_start

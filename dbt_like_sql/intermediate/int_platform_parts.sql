@@ -25,12 +25,17 @@ users as (
         others.user_id, others.period_start, others.period_end, others.quantity,
         others.exported_at
     from others
-    anti join workspaces
-        on others.org_id = workspaces.org_id
-        and others.meter = workspaces.meter
-        and others.unit = workspaces.unit
-        and others.period_start < workspaces.period_end
-        and others.period_end > workspaces.period_start
+    anti join (
+        select distinct
+            workspaces.org_id, workspaces.meter, workspaces.unit, workspaces.period_start,
+            workspaces.period_end
+        from workspaces
+    ) as counted
+        on others.org_id = counted.org_id
+        and others.meter = counted.meter
+        and others.unit = counted.unit
+        and others.period_start < counted.period_end
+        and others.period_end > counted.period_start
     where others.scope_type = 'user'
 ),
 
@@ -48,7 +53,12 @@ parts as (
         others.user_id, others.period_start, others.period_end, others.quantity,
         others.exported_at
     from others
-    anti join workspaces_and_users as counted
+    anti join (
+        select distinct
+            counted.org_id, counted.meter, counted.unit, counted.period_start,
+            counted.period_end
+        from workspaces_and_users as counted
+    ) as counted
         on others.org_id = counted.org_id
         and others.meter = counted.meter
         and others.unit = counted.unit

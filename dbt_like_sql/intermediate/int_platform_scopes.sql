@@ -23,15 +23,24 @@ with latest as (
     ) = 1
 ),
 
-whole as (
+totals as (
     select latest.*
     from latest
-    anti join latest as total
-        on latest.app is not null and total.app is null
-        and latest.org_id = total.org_id and latest.meter = total.meter
-        and latest.unit = total.unit and latest.scope_type = total.scope_type
-        and latest.holder_id = total.holder_id
-        and latest.period_start >= total.period_start and latest.period_end <= total.period_end
+    where latest.app is null
+),
+
+whole as (
+    select totals.* from totals
+    union all
+    select latest.*
+    from latest
+    anti join totals
+        on latest.org_id = totals.org_id and latest.meter = totals.meter
+        and latest.unit = totals.unit and latest.scope_type = totals.scope_type
+        and latest.holder_id = totals.holder_id
+        and latest.period_start >= totals.period_start
+        and latest.period_end <= totals.period_end
+    where latest.app is not null
 )
 
 select

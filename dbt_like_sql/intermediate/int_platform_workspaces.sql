@@ -61,18 +61,25 @@ rows_of_both as (
         on parts.org_id = wholes.org_id
         and parts.meter = wholes.meter
         and parts.unit = wholes.unit
+        and parts.site_id = wholes.site_id
         and parts.period_start < wholes.period_end
         and parts.period_end > wholes.period_start
+        and not (
+            parts.period_start >= wholes.period_start and parts.period_end <= wholes.period_end
+        )
+    anti join (
+        select distinct
+            wholes.org_id, wholes.meter, wholes.unit, wholes.period_start, wholes.period_end,
+            wholes.site_id like '{%' as is_named_by_uuid
+        from wholes
+    ) as spans
+        on parts.org_id = spans.org_id
+        and parts.meter = spans.meter
+        and parts.unit = spans.unit
+        and parts.period_start < spans.period_end
+        and parts.period_end > spans.period_start
         and (
-            parts.site_id is null
-            or (parts.site_id not like '{%' and wholes.site_id like '{%')
-            or (
-                parts.site_id = wholes.site_id
-                and not (
-                    parts.period_start >= wholes.period_start
-                    and parts.period_end <= wholes.period_end
-                )
-            )
+            parts.site_id is null or (parts.site_id not like '{%' and spans.is_named_by_uuid)
         )
 )
 

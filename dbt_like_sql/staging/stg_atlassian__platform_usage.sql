@@ -52,6 +52,12 @@ spans as (
         said.granularity
 ),
 
+instants as (
+    select distinct said.said_in, said.said_at, said.exported_at
+    from said
+    where said.exported_at > date_trunc('day', said.exported_at)
+),
+
 slips as (
     select wrong.said_in, wrong.file_sha256, wrong.line
     from said as wrong
@@ -76,10 +82,9 @@ standing as (
         and said.org_id = spans.org_id and said.usage_type = spans.usage_type
         and said.scope_type = spans.scope_type and said.granularity = spans.granularity
         and said.period_start >= spans.since and said.period_end <= spans.until
-    anti join said as anew
-        on said.said_in = anew.said_in and said.said_at < anew.said_at
-        and said.exported_at = anew.exported_at
-        and said.exported_at > date_trunc('day', said.exported_at)
+    anti join instants
+        on said.said_in = instants.said_in and said.said_at < instants.said_at
+        and said.exported_at = instants.exported_at
     anti join slips
         on said.said_in = slips.said_in and said.file_sha256 = slips.file_sha256
         and said.line = slips.line
