@@ -42,6 +42,11 @@ def runners(scope: str, period: str, quantity: str, at: str) -> Line:
     return Line("runners", scope, period, quantity, at)
 
 
+def traffic(scope: str, period: str, quantity: str) -> Line:
+    """A line of network traffic, exported after everything that it is of."""
+    return Line("network_traffic", scope, period, quantity, "2026-04-02")
+
+
 def minutes(scope: str, period: str, quantity: str, at: str) -> Line:
     """A line of Pipelines minutes."""
     return Line("pipelines_build_minutes", scope, period, quantity, at)
@@ -394,6 +399,61 @@ CASES = (
         (("", "2025-12-15/2026-01-15", "8000"), ("", "2026-01-15/2026-02-15", "100")),
     ),
     Case(
+        "a counter's month that is over counts, and not what was read within it",
+        (
+            {
+                "a.csv": (
+                    rovo("org", "2026-01-09T06:30", "30", "2026-01-09T06:30"),
+                    rovo("org", "2026-01", "100", "2026-02-02"),
+                )
+            },
+        ),
+        (("", "2026-01", "100"),),
+    ),
+    Case(
+        "one app read at an instant and another by the month add up all the same",
+        (
+            {
+                "a.csv": (
+                    rovo("org", "2026-01", "100", "2026-02-02", app="Jira"),
+                    rovo("org", "2026-01-09T06:30", "30", "2026-01-09T06:30", app="Confluence"),
+                )
+            },
+        ),
+        (("", "2026-01", "130"),),
+    ),
+    Case(
+        "what resets on the last day of a month resets on the last day of each",
+        (
+            {
+                "a.csv": (
+                    rovo("org", "2026-03-05T12:00", "100", "2026-03-05T12:00", resets="2026-03-31"),
+                    rovo("org", "2026-04-05T12:00", "120", "2026-04-05T12:00", resets="2026-04-30"),
+                    rovo("org", "2026-05-05T12:00", "130", "2026-05-05T12:00", resets="2026-05-31"),
+                )
+            },
+        ),
+        (
+            ("", "2026-02-28/2026-03-31", "100"),
+            ("", "2026-03-31/2026-04-30", "120"),
+            ("", "2026-04-30/2026-05-31", "130"),
+        ),
+    ),
+    Case(
+        "a reading before the hour of its reset is of the month that ends then",
+        (
+            {
+                "a.csv": (
+                    rovo(
+                        "org", "2026-03-15T06:00", "8000", "2026-03-15", resets="2026-03-15T08:00"
+                    ),
+                    rovo("org", "2026-03-20T06:00", "100", "2026-03-20", resets="2026-04-15T08:00"),
+                )
+            },
+        ),
+        (("", "2026-02-15/2026-03-15", "8000"), ("", "2026-03-15/2026-04-15", "100")),
+    ),
+    Case(
         "a reading says nothing of the days after it, whenever it was exported",
         (
             {
@@ -627,6 +687,43 @@ CASES = (
             ("other other/app", "2026-01", "30"),
             ("team", "2026-01", "10"),
             ("team team/app", "2026-01", "50"),
+        ),
+    ),
+    Case(
+        "where days of a workspace are missing they count, unless its repositories used more",
+        (
+            {
+                "a.csv": (
+                    minutes("workspace:w", "2026-03-31", "5", APRIL_2),
+                    minutes("repository:w/a", "2026-03", "300", APRIL_2),
+                    minutes("workspace:w", "2026-04-30", "5", MAY_2),
+                    minutes("repository:w/a", "2026-04", "3", MAY_2),
+                )
+            },
+        ),
+        (("w", "2026-04-30", "5"), ("w w/a", "2026-03", "300")),
+    ),
+    Case(
+        "a site, a user and a workspace of one name are three, and one split counts",
+        (
+            {
+                "a.csv": (
+                    Line("network_traffic", "workspace:acme", "2026-01", "10", "2026-02-02"),
+                    Line("network_traffic", "site:acme", "2026-01", "50", "2026-02-02"),
+                    Line(
+                        "network_traffic", "user:acme", "2026-01-01/2026-01-29", "8", "2026-02-02"
+                    ),
+                    Line("network_traffic", "user:ann", "2026-01", "9", "2026-02-02"),
+                    *days("2026-02", 1, 28, lambda d: traffic("workspace:acme", d, "1")),
+                    *days("2026-02", 1, 28, lambda d: traffic("site:acme", d, "1")),
+                    traffic("workspace:acme", "2026-02", "60"),
+                    traffic("site:acme", "2026-02", "60"),
+                )
+            },
+        ),
+        (
+            ("acme", "2026-01", "10"),
+            *(("acme", f"2026-02-{day:02}", "1") for day in range(1, 29)),
         ),
     ),
     Case(

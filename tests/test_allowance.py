@@ -102,6 +102,15 @@ def lines() -> dict[str, tuple[Line, ...]]:
         "twin 2": (
             Line("rovo_dev_credits", "user:cem", "2026-10", "300", "2026-11-01", included="350"),
         ),
+        "outdone": (
+            rovo("2026-10-01", "1.5", "2026-11-02"),
+            Line("rovo_credits", "user:ann", "2026-10", "640", "2026-11-02"),
+            Line("rovo_credits", "user:bob", "2026-10-01", "1", "2026-11-02"),
+        ),
+        "month end": tuple(
+            rovo(f"2026-{n}", "10", "2026-04-02", resets="2026-03-31")
+            for n in ("02-28", *(f"03-{m:02}" for m in range(1, 31)))
+        ),
         "holders": (
             Line("rovo_dev_credits", "user:ann", "2026-10", "1500", "2026-11-01", included="2000"),
             Line("rovo_dev_credits", "user:bob", "2026-10", "2500", "2026-11-01", included="2000"),
@@ -244,6 +253,21 @@ def test_a_user_of_two_organizations_has_two_allowances(exports: Exports) -> Non
     found = [allowances(exports, org, "used_quantity, included_quantity, holder_id")
              for org in ("twin 1", "twin 2")]  # fmt: skip
     assert found == [[(100, 2000, "cem")], [(300, 350, "cem")]]
+
+
+def test_days_that_do_not_count_are_no_measure(exports: Exports) -> None:
+    """One day of the organization is less than ann alone used: its total is what the users used."""
+    columns = "holder_type, used_quantity, settled_day_count, straight_line_quantity"
+    assert allowances(exports, "outdone", columns) == [("org", 641, 0, 641)]
+
+
+def test_a_reset_on_the_last_day_of_a_month_is_on_that_of_each(exports: Exports) -> None:
+    """From the 28th of February to the 31st of March are 31 days."""
+    period = "cast(period_start as date), cast(resets_at as date), used_quantity"
+    period += ", settled_day_count, missing_day_count"
+    assert allowances(exports, "month end", period) == [
+        (date(2026, 2, 28), date(2026, 3, 31), 310, 31, 0)
+    ]
 
 
 def test_apps_share_the_allowance_of_their_scope(exports: Exports) -> None:

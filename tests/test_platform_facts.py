@@ -256,3 +256,18 @@ def test_what_exports_say_in_two_ways_is_compared(folder: Exports) -> None:
         ("split", "another split", 3, 100),
         ("twice", "same instant", 300, 310),
     ]
+
+
+def test_an_organization_is_the_same_in_capital_letters(folder: Exports) -> None:
+    """A mended file that writes it in another way replaces what it said before."""
+    folder.write(
+        "a.csv",
+        "orgx",
+        Line("rovo_credits", "user:ann", "2026-01", "10", "2026-02-02"),
+        Line("rovo_credits", "user:bob", "2026-01", "5", "2026-02-02"),
+    )
+    folder.land()
+    folder.write("a.csv", "ORGX", Line("rovo_credits", "user:Ann", "2026-01", "12", "2026-02-02"))
+    folder.land()
+    folder.build()
+    assert folder.facts("orgx") == [("ann", "2026-01", "12")]

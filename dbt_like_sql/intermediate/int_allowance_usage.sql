@@ -23,14 +23,27 @@ exported as (
     select
         period.org_id, period.meter, period.unit, period.scope_type as holder_type,
         period.holder_id, period.period_start, period.period_end, period.quantity,
-        period.allowance_reset_at, period.is_reading, period.exported_at,
-        period.is_final or period.exported_at >= period.period_end as is_settled
+        period.is_reading, period.is_final or period.exported_at >= period.period_end
+            as is_settled,
+        period.allowed_from, period.resets_at, period.exported_at
     from intermediate.int_platform_periods as period
+    -- of an organization, what counts
+    left join intermediate.int_platform_wholes as whole
+        on period.scope_type = 'org'
+        and period.org_id = whole.org_id and period.meter = whole.meter
+        and period.unit = whole.unit and period.period_start >= whole.period_start
+        and period.period_end <= whole.period_end
+    where period.scope_type <> 'org' or whole.org_id is not null
     union all
     select
         part.org_id, part.meter, part.unit, 'org', part.org_id, part.period_start,
-        part.period_end, sum(part.quantity), null, gauge.meter is not null,
-        max(part.observed_at), min(part.observed_at) >= part.period_end
+        part.period_end, sum(part.quantity), gauge.meter is not null,
+        min(part.observed_at) >= part.period_end,
+        case when part.period_end > part.period_start + interval '1' day then part.period_start
+            else date_trunc('month', part.period_start) end,
+        case when part.period_end > part.period_start + interval '1' day then part.period_end
+            else date_trunc('month', part.period_start) + interval '1' month end,
+        max(part.observed_at)
     from intermediate.int_platform_usage as part
     anti join intermediate.int_platform_wholes as whole
         on part.org_id = whole.org_id and part.meter = whole.meter and part.unit = whole.unit
@@ -41,19 +54,6 @@ exported as (
     ) as gauge on part.meter = gauge.meter
     group by
         part.org_id, part.meter, part.unit, part.period_start, part.period_end, gauge.meter
-),
-
--- a month is its own period; a day lies in the month that ends when the page says it starts anew
-cycles as (
-    select
-        exported.*,
-        exported.period_end > exported.period_start + interval '1' day as is_month,
-        date_trunc('month', exported.period_start) + case
-            when exported.allowance_reset_at is null then interval '0' day
-            else date_trunc('day', exported.allowance_reset_at)
-                - date_trunc('month', exported.allowance_reset_at)
-        end as turn
-    from exported
 ),
 
 rows_of_all as (
@@ -73,17 +73,12 @@ rows_of_all as (
         metered.holder_id, metered.used_from, metered.is_month
     union all
     select
-        'atlassian_platform', cycles.meter, cycles.unit, cycles.org_id, cycles.holder_type,
-        cycles.holder_id, cycles.period_start, cycles.period_end, cycles.quantity,
-        cycles.is_month, cycles.is_reading, cycles.is_settled,
-        case when cycles.is_month then cycles.period_start
-            when cycles.turn > cycles.period_start then cycles.turn - interval '1' month
-            else cycles.turn end,
-        case when cycles.is_month then cycles.period_end
-            when cycles.turn > cycles.period_start then cycles.turn
-            else cycles.turn + interval '1' month end,
-        cycles.exported_at
-    from cycles
+        'atlassian_platform', exported.meter, exported.unit, exported.org_id,
+        exported.holder_type, exported.holder_id, exported.period_start, exported.period_end,
+        exported.quantity, exported.period_end > exported.period_start + interval '1' day,
+        exported.is_reading, exported.is_settled, exported.allowed_from, exported.resets_at,
+        exported.exported_at
+    from exported
 )
 
 select

@@ -21,13 +21,13 @@ with runs as (
 -- users and sites that do not count, because another split of the same usage does
 uncounted as (
     select
-        period.org_id, period.meter, period.unit, period.period_start, period.period_end,
-        sum(period.quantity) as quantity
+        period.scope_type, period.org_id, period.meter, period.unit, period.period_start,
+        period.period_end, sum(period.quantity) as quantity
     from intermediate.int_platform_periods as period
     anti join intermediate.int_platform_parts as part
-        on period.org_id = part.org_id and period.meter = part.meter and period.unit = part.unit
-        and period.site_id is not distinct from part.site_id
-        and period.user_id is not distinct from part.user_id
+        on period.scope_type = part.scope_type and period.org_id = part.org_id
+        and period.meter = part.meter and period.unit = part.unit
+        and period.holder_id = coalesce(part.user_id, part.site_id)
         and period.period_start = part.period_start and period.period_end = part.period_end
     where period.scope_type in ('user', 'site') and period.exported_at >= period.period_end
     group by
@@ -35,22 +35,30 @@ uncounted as (
         period.period_end
 ),
 
+-- of those that begin together, the longest
+longest as (
+    select uncounted.*
+    from uncounted
+    qualify row_number() over (
+        partition by
+            uncounted.org_id, uncounted.meter, uncounted.unit, uncounted.period_start
+        order by uncounted.period_end desc, uncounted.quantity desc, uncounted.scope_type
+    ) = 1
+),
+
 splits as (
     select
-        uncounted.org_id, uncounted.meter, uncounted.unit, uncounted.period_start,
-        uncounted.period_end, max(uncounted.quantity) as other_quantity,
+        longest.org_id, longest.meter, longest.unit, longest.period_start, longest.period_end,
+        longest.quantity as other_quantity,
         (
             select coalesce(sum(usage.quantity), 0)
             from intermediate.int_platform_usage as usage
-            where usage.org_id = uncounted.org_id and usage.meter = uncounted.meter
-                and usage.unit = uncounted.unit
-                and usage.period_start < uncounted.period_end
-                and usage.period_end > uncounted.period_start
+            where usage.org_id = longest.org_id and usage.meter = longest.meter
+                and usage.unit = longest.unit
+                and usage.period_start < longest.period_end
+                and usage.period_end > longest.period_start
         ) as fact_quantity
-    from uncounted
-    group by
-        uncounted.org_id, uncounted.meter, uncounted.unit, uncounted.period_start,
-        uncounted.period_end
+    from longest
 ),
 
 months as (
@@ -92,7 +100,7 @@ twice as (
 select
     cast('pipeline runs' as varchar) as comparison, -- what is compared with the facts
     runs.org_id, -- Atlassian organization
-    cast(runs.site_id as varchar) as project_id, -- workspace, user, ...; null: the whole org
+    cast(runs.site_id as varchar) as project_id, -- workspace, or user:ann; null: the whole org
     runs.meter, -- what was used
     runs.unit, -- of the quantities
     cast(case when runs.period_end = runs.period_start + interval '1' day
@@ -116,13 +124,16 @@ union all
 -- each day may be off by its rounding
 select
     'exported month', months.org_id,
-    case when months.scope_type <> 'org' then months.holder_id end, months.meter, months.unit,
+    case when months.scope_type <> 'org'
+        then concat(months.scope_type, ':', months.holder_id) end,
+    months.meter, months.unit,
     'monthly', months.period_start, months.day_quantity, months.quantity, months.day_count
 from months
 union all
 select
     'same instant', twice.org_id,
-    case when twice.scope_type <> 'org' then twice.holder_id end, twice.meter, twice.unit,
+    case when twice.scope_type <> 'org' then concat(twice.scope_type, ':', twice.holder_id) end,
+    twice.meter, twice.unit,
     case twice.granularity when 'day' then 'daily' else 'monthly' end, twice.period_start,
     min(twice.least_quantity), max(twice.greatest_quantity), 0
 from twice

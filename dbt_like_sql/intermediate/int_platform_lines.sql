@@ -41,17 +41,67 @@ with named as (
         and line.exported_at < repositories.valid_until
 ),
 
--- the day of the month on which a reading's counter starts anew, in the month of the reading
-turned as (
+-- when the allowance starts anew, and the instant of which the month between two such is sought;
+-- of what has no such instant the first of a month
+anchored as (
     select
         named.*,
         coalesce(named.user_id, named.project_id, named.site_id, named.org_id) as holder_id,
-        date_trunc('month', named.read_at) + case
-            when named.is_gauge or named.allowance_reset_at is null then interval '0' day
-            else date_trunc('day', named.allowance_reset_at)
-                - date_trunc('month', named.allowance_reset_at)
-        end as turn
+        case when named.is_reading then named.read_at else named.period_start end as instant,
+        coalesce(
+            case when named.is_gauge then null when named.is_reading then named.allowance_reset_at
+                else date_trunc('day', named.allowance_reset_at) end,
+            date_trunc('month', named.read_at) + interval '1' month
+        ) as reset_at
     from named
+),
+
+-- a reset on the last day of its month is on the last day of every month
+counted as (
+    select
+        anchored.*,
+        cast(
+            (extract(year from anchored.instant) - extract(year from anchored.reset_at)) * 12
+            + extract(month from anchored.instant) - extract(month from anchored.reset_at)
+            as integer
+        ) as months_away,
+        date_trunc('month', anchored.reset_at) as reset_month,
+        case when extract(day from anchored.reset_at + interval '1' day) = 1
+            then date_trunc('month', anchored.reset_at) + interval '1' month - anchored.reset_at
+        end as before_month_end
+    from anchored
+),
+
+resets as (
+    select
+        counted.*,
+        case when counted.before_month_end is null
+            then counted.reset_at + (counted.months_away - 1) * interval '1' month
+            else counted.reset_month + counted.months_away * interval '1' month
+                - counted.before_month_end end as reset_before,
+        case when counted.before_month_end is null
+            then counted.reset_at + counted.months_away * interval '1' month
+            else counted.reset_month + (counted.months_away + 1) * interval '1' month
+                - counted.before_month_end end as reset_within,
+        case when counted.before_month_end is null
+            then counted.reset_at + (counted.months_away + 1) * interval '1' month
+            else counted.reset_month + (counted.months_away + 2) * interval '1' month
+                - counted.before_month_end end as reset_after
+    from counted
+),
+
+turned as (
+    select
+        resets.*,
+        case when resets.granularity = 'month' and not resets.is_reading
+                then resets.period_start
+            when resets.reset_within > resets.instant then resets.reset_before
+            else resets.reset_within end as allowed_from,
+        case when resets.granularity = 'month' and not resets.is_reading
+                then resets.period_end
+            when resets.reset_within > resets.instant then resets.reset_within
+            else resets.reset_after end as resets_at
+    from resets
 )
 
 select
@@ -67,18 +117,16 @@ select
     cast(case when turned.is_reading then 'month' else turned.granularity end as varchar)
         as granularity, -- day or month
     cast(turned.is_reading as boolean) as is_reading, -- a value at an instant, not a sum
-    cast(case when not turned.is_reading then turned.period_start
-        when turned.turn > turned.read_at then turned.turn - interval '1' month
-        else turned.turn end as timestamptz) as period_start, -- first instant, UTC
-    cast(case when not turned.is_reading then turned.period_end
-        when turned.turn > turned.read_at then turned.turn
-        else turned.turn + interval '1' month end as timestamptz)
-        as period_end, -- first instant after the period, UTC
+    cast(case when turned.is_reading then turned.allowed_from else turned.period_start end
+        as timestamptz) as period_start, -- first instant, UTC
+    cast(case when turned.is_reading then turned.resets_at else turned.period_end end
+        as timestamptz) as period_end, -- first instant after the period, UTC
     turned.quantity, -- as exported
     turned.included_quantity, -- the allowance, where the page showed it
     turned.extra_usage_limit, -- the cap beyond it
     turned.forecast_quantity, -- the page's own
-    turned.allowance_reset_at, -- when the allowance starts anew
+    cast(turned.allowed_from as timestamptz) as allowed_from, -- when its allowance started anew
+    cast(turned.resets_at as timestamptz) as resets_at, -- when it does again
     turned.is_final, -- true: it cannot change any more
     cast(turned.read_at as timestamptz) as read_at, -- up to when it tells
     -- a reading says nothing of what came after it, whenever it was exported

@@ -80,7 +80,8 @@ select
     counted.period_start, -- first instant, UTC
     counted.period_end, -- first instant after the period, UTC
     counted.quantity, -- as exported
-    counted.allowance_reset_at, -- when the allowance starts anew
+    counted.allowed_from, -- when its allowance started anew
+    counted.resets_at, -- when it does again
     counted.is_final, -- cannot change
     counted.exported_at -- when it was read off the page
 from counted

@@ -1,10 +1,11 @@
 -- One row per part of an organization's usage and period. What was exported can be split by workspace,
 -- by user or by site, which are three ways to cut the same usage: of those that overlap one counts, in
 -- this order. What another way says then is compared in reports.reconciliation.
--- grain: org_id, meter, unit, site_id, project_id, user_id, period_start, period_end
+-- grain: scope_type, org_id, meter, unit, site_id, project_id, user_id, period_start, period_end
 with workspaces as (
     select
-        workspace.org_id, workspace.meter, workspace.unit, workspace.site_id,
+        cast('workspace' as varchar) as scope_type, workspace.org_id, workspace.meter,
+        workspace.unit, workspace.site_id,
         workspace.project_id, cast(null as varchar) as user_id, workspace.period_start,
         workspace.period_end, workspace.quantity, workspace.exported_at
     from intermediate.int_platform_workspaces as workspace
@@ -20,10 +21,7 @@ others as (
 ),
 
 users as (
-    select
-        others.org_id, others.meter, others.unit, others.site_id, others.project_id,
-        others.user_id, others.period_start, others.period_end, others.quantity,
-        others.exported_at
+    select others.*
     from others
     anti join (
         select distinct
@@ -48,10 +46,7 @@ workspaces_and_users as (
 parts as (
     select workspaces_and_users.* from workspaces_and_users
     union all
-    select
-        others.org_id, others.meter, others.unit, others.site_id, others.project_id,
-        others.user_id, others.period_start, others.period_end, others.quantity,
-        others.exported_at
+    select others.*
     from others
     anti join (
         select distinct
@@ -68,6 +63,7 @@ parts as (
 )
 
 select
+    parts.scope_type, -- the way of splitting: workspace, user or site
     parts.org_id, -- Atlassian organization
     parts.meter, -- what was used
     parts.unit, -- of the quantity

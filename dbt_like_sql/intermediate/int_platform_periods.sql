@@ -6,7 +6,7 @@ with days as (
     select
         scope.org_id, scope.meter, scope.unit, scope.scope_type, scope.holder_id, scope.site_id,
         scope.project_id, scope.user_id, scope.is_reading, scope.period_start, scope.period_end,
-        scope.quantity, scope.allowance_reset_at, scope.is_final, scope.exported_at
+        scope.quantity, scope.allowed_from, scope.resets_at, scope.is_final, scope.exported_at
     from intermediate.int_platform_scopes as scope
     where scope.granularity = 'day' and not scope.is_reading
 ),
@@ -81,7 +81,8 @@ select
     cast(counted.period_start as timestamptz) as period_start, -- first instant, UTC
     cast(counted.period_end as timestamptz) as period_end, -- first instant after the period, UTC
     cast(counted.quantity as decimal(38, 9)) as quantity, -- as exported
-    counted.allowance_reset_at, -- when the allowance starts anew
+    counted.allowed_from, -- when its allowance started anew
+    counted.resets_at, -- when it does again
     cast(counted.is_final as boolean) as is_final, -- cannot change
     cast(counted.exported_at as timestamptz) as exported_at -- when it was read off the page
 from counted

@@ -18,8 +18,7 @@ with latest as (
             line.org_id, line.meter, line.unit, line.app, line.scope_type, line.holder_id,
             line.granularity, line.period_start, line.period_end
         order by
-            case when line.is_reading then line.read_at end desc, line.exported_at desc,
-            line.precedence desc, line.line desc
+            line.read_at desc, line.exported_at desc, line.precedence desc, line.line desc
     ) = 1
 ),
 
@@ -53,7 +52,7 @@ select
     cast(max(whole.project_id) as varchar) as project_id, -- repository; else null
     cast(max(whole.user_id) as varchar) as user_id, -- user; else null
     whole.granularity, -- day or month
-    whole.is_reading, -- a value at an instant, not a sum
+    cast(bool_and(whole.is_reading) as boolean) as is_reading, -- a value at an instant, not a sum
     whole.period_start, -- first instant, UTC
     whole.period_end, -- first instant after the period, UTC
     cast(sum(whole.quantity) as decimal(38, 9)) as quantity, -- as exported
@@ -61,10 +60,11 @@ select
     cast(max(whole.allowance) as decimal(38, 9)) as included_quantity, -- allowance shown
     cast(max(whole.extra_usage_limit) as decimal(38, 9)) as extra_usage_limit, -- the cap beyond it
     cast(sum(whole.forecast_quantity) as decimal(38, 9)) as forecast_quantity, -- the page's own
-    max(whole.allowance_reset_at) as allowance_reset_at, -- when it starts anew
+    max(whole.allowed_from) as allowed_from, -- when its allowance started anew
+    max(whole.resets_at) as resets_at, -- when it does again
     cast(bool_and(coalesce(whole.is_final, false)) as boolean) as is_final, -- cannot change
     max(whole.exported_at) as exported_at -- when it was read off the page
 from whole
 group by
     whole.org_id, whole.meter, whole.unit, whole.scope_type, whole.holder_id,
-    whole.granularity, whole.is_reading, whole.period_start, whole.period_end
+    whole.granularity, whole.period_start, whole.period_end

@@ -2,18 +2,63 @@
 -- for their workspace, and what it has over them is a row without a repository. Where minutes were
 -- exported without repositories, the runs that Bitbucket's API knows attribute them.
 -- grain: org_id, meter, unit, site_id, project_id, period_start, period_end
-with wholes as (
-    select period.*
+with exported as (
+    select
+        period.scope_type, period.org_id, period.meter, period.unit, period.site_id,
+        period.project_id, period.period_start, period.period_end, period.quantity,
+        period.exported_at
     from intermediate.int_platform_periods as period
-    where period.scope_type = 'workspace'
+    where period.scope_type in ('workspace', 'repository')
+),
+
+months_of_parts as (
+    select
+        part.org_id, part.meter, part.unit, part.site_id, part.period_start, part.period_end,
+        sum(part.quantity) as quantity
+    from exported as part
+    where part.scope_type = 'repository'
+        and part.period_end > part.period_start + interval '1' day
+    group by
+        part.org_id, part.meter, part.unit, part.site_id, part.period_start, part.period_end
+),
+
+-- days of a workspace that are not all there, and add up to less than a month of its repositories
+outdone as (
+    select
+        month.org_id, month.meter, month.unit, month.site_id, month.period_start,
+        month.period_end
+    from months_of_parts as month
+    inner join exported as whole
+        on whole.scope_type = 'workspace'
+        and month.org_id = whole.org_id and month.meter = whole.meter
+        and month.unit = whole.unit and month.site_id = whole.site_id
+        and month.period_start < whole.period_end and month.period_end > whole.period_start
+    group by
+        month.org_id, month.meter, month.unit, month.site_id, month.period_start,
+        month.period_end, month.quantity
+    having sum(whole.quantity) < month.quantity and bool_and(
+        whole.period_start >= month.period_start and whole.period_end <= month.period_end
+        and whole.period_end = whole.period_start + interval '1' day
+    ) and count(*) < date_diff('day', month.period_start, month.period_end)
+),
+
+wholes as (
+    select exported.*
+    from exported
+    anti join outdone
+        on exported.org_id = outdone.org_id and exported.meter = outdone.meter
+        and exported.unit = outdone.unit and exported.site_id = outdone.site_id
+        and exported.period_start >= outdone.period_start
+        and exported.period_end <= outdone.period_end
+    where exported.scope_type = 'workspace'
 ),
 
 parts as (
     select
-        period.org_id, period.meter, period.unit, period.site_id, period.project_id,
-        period.period_start, period.period_end, period.quantity, period.exported_at
-    from intermediate.int_platform_periods as period
-    where period.scope_type = 'repository'
+        exported.org_id, exported.meter, exported.unit, exported.site_id, exported.project_id,
+        exported.period_start, exported.period_end, exported.quantity, exported.exported_at
+    from exported
+    where exported.scope_type = 'repository'
     union all
     select
         run.org_id, run.meter, run.unit, run.site_id, run.project_id, run.period_start,

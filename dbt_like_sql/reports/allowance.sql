@@ -32,8 +32,10 @@ measured as (
         and allowance.holder_type = used.holder_type
         and allowance.holder_id = used.holder_id
         and allowance.period_start = used.allowed_from
+    -- days beside months are not all of it
     left join intermediate.int_allowance_pace as pace
-        on allowance.source = pace.source
+        on not used.has_months
+        and allowance.source = pace.source
         and allowance.meter = pace.meter
         and allowance.unit = pace.unit
         and allowance.org_id is not distinct from pace.org_id

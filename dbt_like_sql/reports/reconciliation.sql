@@ -43,7 +43,7 @@ select
     cast(compared.comparison as varchar) as comparison, -- what is compared with the facts
     cast(compared.source as varchar) as source, -- vendor API family
     compared.org_id, -- the vendor's organization
-    compared.project_id, -- the vendor's project, or the workspace or user; null: the whole org
+    compared.project_id, -- the vendor's project, or a workspace, or user:ann; null: the whole org
     compared.meter, -- the vendor's name of what is metered
     compared.unit, -- of the quantities, where the vendor names one
     cast(compared.granularity as varchar) as granularity, -- granularity of the other side

@@ -35,7 +35,8 @@ names as (
 said as (
     select
         names.file_name as said_in, names.said_at, contents.file_sha256, contents.line,
-        contents.org_id, contents.usage_type, contents.scope_type, contents.scope_id,
+        lower(contents.org_id) as org_id, contents.usage_type, contents.scope_type,
+        lower(contents.scope_id) as scope_id,
         contents.granularity, contents.period_start, contents.period_end, contents.quantity,
         contents.exported_at
     from contents
