@@ -515,6 +515,19 @@ CASES = (
         (("", "2026-03", "300"),),
     ),
     Case(
+        "the days of one app do not stand for a month of two",
+        (
+            {
+                "a.csv": (
+                    *days("2026-03", 1, 31, lambda d: rovo("org", d, "2", APRIL_2, app="Jira")),
+                    rovo("org", "2026-03", "62", APRIL_2, app="Jira"),
+                    rovo("org", "2026-03", "300", APRIL_2, app="Confluence"),
+                )
+            },
+        ),
+        (("", "2026-03", "362"),),
+    ),
+    Case(
         "an app is the same in capital letters",
         (
             {"a.csv": (rovo("org", "2026-03", "300", "2026-04-02", app="Jira"),)},

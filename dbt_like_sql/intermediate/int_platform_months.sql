@@ -80,6 +80,9 @@ select
     counted.period_start, -- first instant, UTC
     counted.period_end, -- first instant after the period, UTC
     counted.quantity, -- as exported
+    counted.app_count, -- apps that add up to it; 0: told as a whole
+    counted.first_app, -- of these in the alphabet
+    counted.last_app, -- of these in the alphabet
     counted.allowed_from, -- when its allowance started anew
     counted.resets_at, -- when it does again
     counted.is_final, -- cannot change

@@ -6,7 +6,8 @@ with days as (
     select
         scope.org_id, scope.meter, scope.unit, scope.scope_type, scope.holder_id, scope.site_id,
         scope.project_id, scope.user_id, scope.is_reading, scope.period_start, scope.period_end,
-        scope.quantity, scope.allowed_from, scope.resets_at, scope.is_final, scope.exported_at
+        scope.quantity, scope.app_count, scope.first_app, scope.last_app, scope.allowed_from,
+        scope.resets_at, scope.is_final, scope.exported_at
     from intermediate.int_platform_scopes as scope
     where scope.granularity = 'day' and not scope.is_reading
 ),
@@ -23,6 +24,11 @@ within_months as (
         count(days.quantity) filter (
             days.period_end <= date_trunc('day', month.exported_at)
             and (days.exported_at >= days.period_end or days.is_final)
+            -- days of one app do not stand for a month of two
+            and (
+                days.app_count = 0 or (days.app_count, days.first_app, days.last_app)
+                = (month.app_count, month.first_app, month.last_app)
+            )
         ) as days_held,
         count(days.quantity) as days_there
     from intermediate.int_platform_months as month

@@ -56,6 +56,9 @@ select
     whole.period_start, -- first instant, UTC
     whole.period_end, -- first instant after the period, UTC
     cast(sum(whole.quantity) as decimal(38, 9)) as quantity, -- as exported
+    cast(count(whole.app) as bigint) as app_count, -- apps that add up to it; 0: told as a whole
+    min(whole.app) as first_app, -- of these in the alphabet
+    max(whole.app) as last_app, -- of these in the alphabet
     -- apps share the allowance of their scope
     cast(max(whole.allowance) as decimal(38, 9)) as included_quantity, -- allowance shown
     cast(max(whole.extra_usage_limit) as decimal(38, 9)) as extra_usage_limit, -- the cap beyond it
