@@ -118,9 +118,12 @@ def _freshness(call: Call, granularity: str) -> dg.FreshnessPolicy | None:
     """When the asset is stale; never, where nothing but a backfill fills it."""
     if granularity in call.only_backfilled:
         return None
-    is_files = call == asking_platform_usage.FILES
-    after = FILES_STALE_AFTER if is_files else STALE_AFTER[granularity]
-    return dg.FreshnessPolicy.time_window(fail_window=after)
+    if call == asking_platform_usage.FILES:
+        # of which usage type an export is late, reports.export_freshness says
+        return dg.FreshnessPolicy.time_window(
+            fail_window=2 * FILES_STALE_AFTER, warn_window=FILES_STALE_AFTER
+        )
+    return dg.FreshnessPolicy.time_window(fail_window=STALE_AFTER[granularity])
 
 
 def _land(
