@@ -51,6 +51,8 @@ def lines() -> dict[str, tuple[Line, ...]]:
         "first morning": (rovo(day(1), "20", "2026-11-01T09:00"),),
         # six days and six hours of thirty
         "by month": (rovo("2026-11", "250", "2026-11-07T06:00", limit="300", forecast="1234.5"),),
+        # 250 in 6.25 days, as the page shows it: so far, since the reset
+        "by reading": (rovo("2026-11-07T06:00", "250", "2026-11-07T06:00"),),
         "cycle": (
             *(rovo(day(n), "10", at, resets="2026-11-15") for n in range(1, 11)),
             rovo(day(16), "50", "2026-11-17", resets="2026-12-15"),
@@ -182,6 +184,13 @@ def test_a_month_is_projected_from_the_hour_it_was_read(exports: Exports) -> Non
     ]
     said = "extra_usage_limit, vendor_forecast_quantity"
     assert allowances(exports, "by month", said) == [(300, Decimal("1234.5"))]
+
+
+def test_a_reading_of_a_counter_is_projected_like_a_month(exports: Exports) -> None:
+    """What was used so far is no level at which it stays: a gauge is."""
+    assert allowances(exports, "by reading") == [
+        (250, 900, pytest.approx(250 / 900), 0, None, 0, None, 1200, None, 300, date(2026, 11, 23))
+    ]
 
 
 def test_days_count_from_reset_to_reset(exports: Exports) -> None:

@@ -23,8 +23,7 @@ exported as (
     select
         period.org_id, period.meter, period.unit, period.scope_type as holder_type,
         period.holder_id, period.period_start, period.period_end, period.quantity,
-        period.is_reading, period.is_final or period.exported_at >= period.period_end
-            as is_settled,
+        period.is_final or period.exported_at >= period.period_end as is_settled,
         period.allowed_from, period.resets_at, period.exported_at
     from intermediate.int_platform_periods as period
     -- of an organization, what counts
@@ -37,8 +36,7 @@ exported as (
     union all
     select
         part.org_id, part.meter, part.unit, 'org', part.org_id, part.period_start,
-        part.period_end, sum(part.quantity), gauge.meter is not null,
-        min(part.observed_at) >= part.period_end,
+        part.period_end, sum(part.quantity), min(part.observed_at) >= part.period_end,
         case when part.period_end > part.period_start + interval '1' day then part.period_start
             else date_trunc('month', part.period_start) end,
         case when part.period_end > part.period_start + interval '1' day then part.period_end
@@ -48,12 +46,7 @@ exported as (
     anti join intermediate.int_platform_wholes as whole
         on part.org_id = whole.org_id and part.meter = whole.meter and part.unit = whole.unit
         and part.period_start < whole.period_end and part.period_end > whole.period_start
-    left join (
-        select distinct meter.meter from seeds.meters as meter
-        where meter.source = 'atlassian_platform' and meter.aggregation = 'last'
-    ) as gauge on part.meter = gauge.meter
-    group by
-        part.org_id, part.meter, part.unit, part.period_start, part.period_end, gauge.meter
+    group by part.org_id, part.meter, part.unit, part.period_start, part.period_end
 ),
 
 rows_of_all as (
@@ -62,8 +55,7 @@ rows_of_all as (
         metered.holder_id, metered.used_from as period_start,
         metered.used_from + case when metered.is_month then interval '1' month
             else interval '1' day end as period_end,
-        sum(metered.quantity) as quantity, metered.is_month,
-        false as is_reading, false as is_settled,
+        sum(metered.quantity) as quantity, metered.is_month, false as is_settled,
         date_trunc('month', metered.used_from) as allowed_from,
         date_trunc('month', metered.used_from) + interval '1' month as resets_at,
         max(metered.observed_at) as observed_at
@@ -76,8 +68,7 @@ rows_of_all as (
         'atlassian_platform', exported.meter, exported.unit, exported.org_id,
         exported.holder_type, exported.holder_id, exported.period_start, exported.period_end,
         exported.quantity, exported.period_end > exported.period_start + interval '1' day,
-        exported.is_reading, exported.is_settled, exported.allowed_from, exported.resets_at,
-        exported.exported_at
+        exported.is_settled, exported.allowed_from, exported.resets_at, exported.exported_at
     from exported
 )
 
@@ -92,7 +83,6 @@ select
     cast(rows_of_all.period_end as timestamptz) as period_end, -- first instant after it, UTC
     cast(rows_of_all.quantity as decimal(38, 9)) as quantity, -- used
     cast(rows_of_all.is_month as boolean) as is_month, -- told by the month, not by the day
-    cast(rows_of_all.is_reading as boolean) as is_reading, -- a value at an instant, not a sum
     cast(rows_of_all.is_settled as boolean) as is_settled, -- exported after its end
     cast(rows_of_all.allowed_from as timestamptz) as allowed_from, -- when the allowance started anew
     cast(rows_of_all.resets_at as timestamptz) as resets_at, -- when it does again, UTC

@@ -72,7 +72,7 @@ months as (
         and month.scope_type = day.scope_type and month.holder_id = day.holder_id
         and day.period_start >= month.period_start and day.period_end <= month.period_end
         and day.period_end < day.period_start + interval '2' day
-    where month.exported_at >= month.period_end and not month.is_reading
+    where month.exported_at >= month.period_end
     group by
         month.org_id, month.scope_type, month.holder_id, month.meter, month.unit,
         month.period_start, month.quantity

@@ -116,7 +116,6 @@ select
     cast(turned.user_id as varchar) as user_id, -- user; else null
     cast(case when turned.is_reading then 'month' else turned.granularity end as varchar)
         as granularity, -- day or month
-    cast(turned.is_reading as boolean) as is_reading, -- a value at an instant, not a sum
     cast(case when turned.is_reading then turned.allowed_from else turned.period_start end
         as timestamptz) as period_start, -- first instant, UTC
     cast(case when turned.is_reading then turned.resets_at else turned.period_end end

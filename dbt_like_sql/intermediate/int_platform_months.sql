@@ -14,7 +14,7 @@ with spans as (
         partition by
             scope.org_id, scope.meter, scope.unit, scope.scope_type, scope.holder_id,
             scope.period_start
-        order by scope.exported_at desc, scope.period_end desc, scope.is_reading
+        order by scope.exported_at desc, scope.period_end desc
     ) = 1
 ),
 
@@ -76,7 +76,6 @@ select
     counted.site_id, -- site, or workspace; null for org and user
     counted.project_id, -- repository; else null
     counted.user_id, -- user; else null
-    counted.is_reading, -- a value at an instant, not a sum
     counted.period_start, -- first instant, UTC
     counted.period_end, -- first instant after the period, UTC
     counted.quantity, -- as exported

@@ -5,11 +5,11 @@
 with days as (
     select
         scope.org_id, scope.meter, scope.unit, scope.scope_type, scope.holder_id, scope.site_id,
-        scope.project_id, scope.user_id, scope.is_reading, scope.period_start, scope.period_end,
+        scope.project_id, scope.user_id, scope.period_start, scope.period_end,
         scope.quantity, scope.app_count, scope.first_app, scope.last_app, scope.allowed_from,
         scope.resets_at, scope.is_final, scope.exported_at
     from intermediate.int_platform_scopes as scope
-    where scope.granularity = 'day' and not scope.is_reading
+    where scope.granularity = 'day'
 ),
 
 -- each month, and those of its days that had passed when it was exported
@@ -83,7 +83,6 @@ select
     counted.site_id, -- site, or workspace; null for org and user
     counted.project_id, -- repository; else null
     counted.user_id, -- user; else null
-    counted.is_reading, -- a value at an instant, not a sum
     cast(counted.period_start as timestamptz) as period_start, -- first instant, UTC
     cast(counted.period_end as timestamptz) as period_end, -- first instant after the period, UTC
     cast(counted.quantity as decimal(38, 9)) as quantity, -- as exported

@@ -52,7 +52,6 @@ select
     cast(max(whole.project_id) as varchar) as project_id, -- repository; else null
     cast(max(whole.user_id) as varchar) as user_id, -- user; else null
     whole.granularity, -- day or month
-    cast(bool_and(whole.is_reading) as boolean) as is_reading, -- a value at an instant, not a sum
     whole.period_start, -- first instant, UTC
     whole.period_end, -- first instant after the period, UTC
     cast(sum(whole.quantity) as decimal(38, 9)) as quantity, -- as exported

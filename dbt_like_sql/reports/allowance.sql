@@ -7,7 +7,7 @@ with used as (
         usage.source, usage.meter, usage.unit, usage.org_id, usage.holder_type, usage.holder_id,
         usage.allowed_from, sum(usage.quantity) as quantity,
         max(usage.observed_at) as observed_at,
-        bool_or(usage.is_month) as has_months, bool_or(usage.is_reading) as is_reading
+        bool_or(usage.is_month) as has_months
     from intermediate.int_allowance_usage as usage
     group by
         usage.source, usage.meter, usage.unit, usage.org_id, usage.holder_type, usage.holder_id,
@@ -16,7 +16,8 @@ with used as (
 
 measured as (
     select
-        allowance.*, used.quantity, used.observed_at, used.has_months, used.is_reading,
+        allowance.*, used.quantity, used.observed_at, used.has_months,
+        gauge.meter is not null as is_gauge,
         date_diff('day', allowance.period_start, allowance.resets_at) as day_count,
         cast(allowance.included_quantity as double) as included,
         pace.first_day_over, pace.missing_day_count, pace.settled_day_count,
@@ -42,6 +43,10 @@ measured as (
         and allowance.holder_type = pace.holder_type
         and allowance.holder_id = pace.holder_id
         and allowance.period_start = pace.period_start
+    left join (
+        select distinct meter.source, meter.meter from seeds.meters as meter
+        where meter.aggregation = 'last'
+    ) as gauge on allowance.source = gauge.source and allowance.meter = gauge.meter
 ),
 
 -- over settled days, or else, where usage is told by the month, up to the hour when it was read
@@ -49,7 +54,7 @@ projected as (
     select
         measured.*,
         case
-            when measured.is_reading then cast(measured.quantity as double)
+            when measured.is_gauge then cast(measured.quantity as double)
             when measured.settled_day_count > 0
                 then measured.settled_quantity * measured.day_count / measured.settled_day_count
             when measured.has_months
@@ -93,10 +98,10 @@ select
     cast(case when projected.straight_line is not null
         then greatest(projected.straight_line - projected.included, 0)
     end as double) as projected_overage_quantity, -- beyond it at the reset, as so far
-    -- null: it lasts, or nothing can be projected, or it is a reading
+    -- null: it lasts, or nothing can be projected, or it is a gauge
     cast(coalesce(
         projected.first_day_over,
-        case when not projected.is_reading and projected.straight_line > projected.included
+        case when not projected.is_gauge and projected.straight_line > projected.included
             then projected.period_start + cast(floor(
                 projected.included / projected.straight_line * projected.day_count
             ) as integer) * interval '1' day end
