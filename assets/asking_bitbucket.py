@@ -118,7 +118,7 @@ def pieces(vendors: Vendors, call: Call, window: Window | None) -> list[Piece]:
             older = _unfinished(connection, uuid, window, listed[uuid])
             count = sum(len(runs) for day in older.values() for runs in day.values())
             wider = replace(window, since=min(older, default=window.since))
-            if count > _more_pages(connection, uuid, wider.since, window.since):
+            if older and count > _more_pages(connection, uuid, wider.since, window.since):
                 window_of_runs, older = wider, {}
             else:
                 window_of_runs = window

@@ -111,11 +111,12 @@ def scan_folder(settings: Settings) -> Scan:
                 scan.pieces.append(_piece(platform_usage.read(path, name)))
                 loaded.add(sha256)
         except platform_usage.RejectedFileError as error:
-            about = platform_usage.RejectedFileError(
-                Path(name), error.problems, sha256, error.unlisted
-            )
             if {*rejected.get((name, sha256), ())} != {*error.problems}:
-                scan.rejected.append(about)
+                scan.rejected.append(
+                    platform_usage.RejectedFileError(
+                        Path(name), error.problems, sha256, error.unlisted
+                    )
+                )
         scan.listing.append((name, sha256))
     scan.is_new_listing = sorted(scan.listing) != before
     return scan

@@ -45,8 +45,8 @@ def due_starts(
     wanted = [start for start in partitions.buckets(reach) if start <= tick]
     # what was answered in part stays so until somebody gives the token more, and backfills; a call
     # that had no answer at all may have all of it tomorrow
-    is_retired = call.retired_on is not None
-    asked = held_since(connection, call.table, granularity, reach.since, only_complete=is_retired)
+    only_complete = call.retired_on is not None
+    asked = held_since(connection, call.table, granularity, reach.since, only_complete)
     trailing_since = partitions.trailing(call.table, granularity, now).since
     # hours are read again once a day as far back as days are (partitions.trailing)
     daily_tick, daily_since = (

@@ -6,6 +6,7 @@ the others none; one run is one transaction over all of them, so that tables nev
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ import dagster as dg
 
 from assets.building import build
 from assets.calls import CALLS
+from assets.partitions import open_end
 from assets.raw import OWNERS, raw_key
 from assets.settings import read_settings
 from assets.vendors import open_warehouse
@@ -183,15 +185,15 @@ def _beyond_the_run(context: dg.AssetExecutionContext, windows: Windows) -> list
     """The partitions of days that a build covered, and that the run was not asked for."""
     if not context.has_partition_key_range:
         return []
-    asked, every = context.partition_time_window, DAYS.get_partition_keys()
-    first, last = DAYS.start, DAYS.time_window_for_partition_key(every[-1]).end
+    first, last = DAYS.start, open_end("daily", datetime.now(UTC))
     clipped = [
         dg.TimeWindow(max(since, first), min(until, last))
         for since, until in windows
         if since < last and until > first
     ]
     built = {day for window in clipped for day in DAYS.get_partition_keys_in_time_window(window)}
-    return sorted(built - {*DAYS.get_partition_keys_in_time_window(asked)})
+    asked = DAYS.get_partition_keys_in_time_window(context.partition_time_window)
+    return sorted(built - {*asked})
 
 
 def _check_events(

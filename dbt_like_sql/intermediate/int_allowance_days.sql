@@ -11,6 +11,20 @@ with used as (
     where not usage.is_month
 ),
 
+-- most usage has no allowance
+allowed as (
+    select used.*
+    from used
+    semi join intermediate.int_allowances as allowance
+        on used.source = allowance.source
+        and used.meter = allowance.meter
+        and used.unit = allowance.unit
+        and used.org_id is not distinct from allowance.org_id
+        and used.holder_type = allowance.holder_type
+        and used.holder_id = allowance.holder_id
+        and used.period_start = allowance.period_start
+),
+
 asked as (
     select
         allowance.source, allowance.meter, allowance.unit, allowance.org_id,
@@ -43,27 +57,28 @@ left_out as (
         cast(0 as decimal(38, 9)) as quantity, day.is_settled
     from (
         select distinct
-            used.source, used.meter, used.unit, used.org_id, used.holder_type, used.holder_id,
-            used.period_start, used.resets_at
-        from used
-        where used.source = 'atlassian_platform'
+            allowed.source, allowed.meter, allowed.unit, allowed.org_id, allowed.holder_type,
+            allowed.holder_id, allowed.period_start, allowed.resets_at
+        from allowed
+        where allowed.source = 'atlassian_platform'
     ) as holder
     inner join exported_days as day
         on holder.meter = day.meter and holder.unit = day.unit and holder.org_id = day.org_id
         and holder.holder_type = day.holder_type
         and day.day_start >= holder.period_start
         and day.day_start < holder.resets_at
-    anti join used
-        on holder.meter = used.meter and holder.unit = used.unit
-        and holder.org_id = used.org_id and holder.holder_type = used.holder_type
-        and holder.holder_id = used.holder_id and day.day_start = used.day_start
+    anti join allowed
+        on holder.meter = allowed.meter and holder.unit = allowed.unit
+        and holder.org_id = allowed.org_id and holder.holder_type = allowed.holder_type
+        and holder.holder_id = allowed.holder_id and day.day_start = allowed.day_start
 ),
 
 days as (
     select
-        used.source, used.meter, used.unit, used.org_id, used.holder_type, used.holder_id,
-        used.period_start, used.day_start, used.quantity, used.is_settled
-    from used
+        allowed.source, allowed.meter, allowed.unit, allowed.org_id, allowed.holder_type,
+        allowed.holder_id, allowed.period_start, allowed.day_start, allowed.quantity,
+        allowed.is_settled
+    from allowed
     union all
     select asked.* from asked
     union all

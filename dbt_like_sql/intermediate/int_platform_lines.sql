@@ -56,7 +56,8 @@ anchored as (
     from named
 ),
 
--- a reset on the last day of its month is on the last day of every month
+-- resets are months from an anchor, and as long before it: one on the last day of its month is on the
+-- last day of every month, and is counted from the first of the next
 counted as (
     select
         anchored.*,
@@ -65,28 +66,21 @@ counted as (
             + extract(month from anchored.instant) - extract(month from anchored.reset_at)
             as integer
         ) as months_away,
-        date_trunc('month', anchored.reset_at) as reset_month,
         case when extract(day from anchored.reset_at + interval '1' day) = 1
-            then date_trunc('month', anchored.reset_at) + interval '1' month - anchored.reset_at
-        end as before_month_end
+            then date_trunc('month', anchored.reset_at) + interval '1' month
+            else anchored.reset_at end as anchor
     from anchored
 ),
 
 resets as (
     select
         counted.*,
-        case when counted.before_month_end is null
-            then counted.reset_at + (counted.months_away - 1) * interval '1' month
-            else counted.reset_month + counted.months_away * interval '1' month
-                - counted.before_month_end end as reset_before,
-        case when counted.before_month_end is null
-            then counted.reset_at + counted.months_away * interval '1' month
-            else counted.reset_month + (counted.months_away + 1) * interval '1' month
-                - counted.before_month_end end as reset_within,
-        case when counted.before_month_end is null
-            then counted.reset_at + (counted.months_away + 1) * interval '1' month
-            else counted.reset_month + (counted.months_away + 2) * interval '1' month
-                - counted.before_month_end end as reset_after
+        counted.anchor + (counted.months_away - 1) * interval '1' month
+            - (counted.anchor - counted.reset_at) as reset_before,
+        counted.anchor + counted.months_away * interval '1' month
+            - (counted.anchor - counted.reset_at) as reset_within,
+        counted.anchor + (counted.months_away + 1) * interval '1' month
+            - (counted.anchor - counted.reset_at) as reset_after
     from counted
 ),
 
