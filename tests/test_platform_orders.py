@@ -6,12 +6,14 @@ Not here: what they come to (test_platform_facts.py).
 import random
 from collections import defaultdict
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.platform_folder import Exports, Line
+from tests.sandbox.platform_exports import Row
 
 ORGS = 25
 TYPES = ("rovo_credits", "pipelines_build_minutes", "indexed_objects", "network_traffic")
@@ -37,6 +39,11 @@ OVERLAPPING = f"""
         and one.project_id is not distinct from other.project_id
         and one.user_id is not distinct from other.user_id
         and one.period_start < other.period_start and one.period_end > other.period_start
+"""  # noqa: S608  # our own text
+# of what is told, whichever part has it: facts are within their total, or not there
+TOTALS = f"""
+    select org_id, meter, strftime(period_start at time zone 'UTC', '%Y-%m'), sum(quantity)
+    from ({FACTS})
 """  # noqa: S608  # our own text
 Files = dict[str, dict[str, list[Line]]]
 
@@ -69,10 +76,15 @@ def random_files(chance: random.Random) -> Files:
     """Up to three files for each organization; in one file no two lines speak of the same time."""
     files: Files = defaultdict(dict)
     for number in range(ORGS):
+        # its total is told by calendar months alone, whatever its parts are told by
+        is_orderly = number % 2 == 0
         for place in range(chance.randint(1, 3)):
             kept: list[Line] = []
             taken: dict[Any, set[date]] = defaultdict(set)
             for line in (random_line(chance) for _ in range(chance.randint(1, 14))):
+                is_month = len(line.period) == len("2026-01") and line.app is None
+                if is_orderly and line.scope == "org" and not is_month:
+                    continue
                 row = line.row("org")
                 names = (row[name] for name in ("usage_type", "scope_type", "scope_id", "app"))
                 key = (*(str(name).lower() for name in names), row["granularity"])
@@ -81,8 +93,47 @@ def random_files(chance: random.Random) -> Files:
                 if not days & taken[key]:
                     taken[key] |= days
                     kept.append(line)
-            files[f"org-{number}"][f"{place}.csv"] = kept
+            if kept:
+                files[f"org-{number}"][f"{place}.csv"] = kept
     return files
+
+
+def instant(text: str) -> str:
+    """A date or an instant, to be compared as text."""
+    return text if "T" in text else f"{text}T00:00"
+
+
+def told_totals(files: Files) -> dict[tuple[str, str, str], Decimal]:
+    """What an organization used of a counter in a calendar month, where nothing but months of its
+    total say so, and one of them last: by organization, usage type and month."""
+    of_orgs: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for org_id, named in files.items():
+        for line in (line for lines in named.values() for line in lines):
+            row = line.row(org_id)
+            if row["scope_type"] == "org" and row["usage_type"] != "indexed_objects":
+                of_orgs[org_id, row["usage_type"]].append(row)
+    found = {}
+    for (org_id, usage_type), rows in of_orgs.items():
+        for month in ("2026-01", "2026-02", "2026-03"):
+            until = f"{date.fromisoformat(f'{month}-01') + timedelta(days=31):%Y-%m}-01"
+            # a reading without a reset of its own is of its month, any other of two at most
+            here = [
+                row
+                for row in rows
+                if row["granularity"] == "snapshot"
+                or (row["period_start"] < until and row["period_end"] > f"{month}-01")
+            ]
+            if not here or any(
+                row["granularity"] != "month" or row["app"] or row["period_start"] != f"{month}-01"
+                for row in here
+            ):
+                continue
+            read = [
+                (min(row["exported_at"], row["period_end"]), row["exported_at"]) for row in here
+            ]
+            if read.count(max(read)) == 1:
+                found[org_id, usage_type, month] = here[read.index(max(read))]["quantity"]
+    return found
 
 
 def landed(folder: Path, batches: list[list[tuple[str, str, list[Line]]]]) -> Exports:
@@ -109,7 +160,7 @@ def told(here: Exports) -> list[list[tuple[Any, ...]]]:
 )
 def test_no_order_matters_and_every_build_holds(tmp_path: Path, seed: int) -> None:
     """File by file with builds between, the other way round, and at once: the same facts, the same
-    allowances, and nobody's usage twice at one time."""
+    allowances, nobody's usage twice at one time, and what an organization's total is in sum."""
     files = random_files(random.Random(seed))
     listed = [(org, name, lines) for org, named in files.items() for name, lines in named.items()]
     by_name: dict[str, list[tuple[str, str, list[Line]]]] = defaultdict(list)
@@ -119,5 +170,10 @@ def test_no_order_matters_and_every_build_holds(tmp_path: Path, seed: int) -> No
     first = landed(tmp_path / "forward", forward)
     assert len(told(first)[0]) > 5 * ORGS
     assert first.read(OVERLAPPING) == [(0,)]
+    totals = told_totals(files)
+    assert len(totals) > 2
+    sums = first.read(f"{TOTALS} group by all")
+    used = {(*key,): quantity for *key, quantity in sums}
+    assert {key: used.get(key, 0) for key in totals} == totals
     for name, batches in (("backward", forward[::-1]), ("at once", [listed])):
         assert told(landed(tmp_path / name, batches)) == told(first)
