@@ -233,7 +233,7 @@ class Report:
                 connection,
                 "select * from reports.coverage where is_at_risk order by lost_at",
             )
-        table = Table(title="Held", title_justify="left", box=None)
+        table = Table(title="Held", title_justify="left", box=None, padding=(0, 1, 0, 0))
         for heading in ("resource", "grain", "from", "until", "missing", "asked"):
             table.add_column(heading, no_wrap=True)
         for row in held:
