@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from assets import partitions
 from assets.settings import Settings
 from assets.vendors import Call, Vendors, land_pieces, open_warehouse, snapshot
-from pipelines import bitbucket
-from pipelines.bitbucket_shapes import TABLES
+from pipelines.bitbucket import client as bitbucket
+from pipelines.bitbucket.records import TABLES
 from pipelines.http import VendorError
 from pipelines.load import Ask, Connection, Landing, Piece, Window, create_raw_tables
 

@@ -18,8 +18,8 @@ from assets import partitions
 from assets.due import due_starts, held_since
 from assets.settings import Settings
 from assets.vendors import Call, Vendors, open_warehouse
-from pipelines import forge
-from pipelines.forge_shapes import TABLES
+from pipelines.forge import client as forge
+from pipelines.forge.records import TABLES
 from pipelines.load import Connection, Piece, UnknownBeforeError, Window, covers
 
 _GRAINS, _MONTHS = ("daily", "monthly"), ("monthly",)

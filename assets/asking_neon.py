@@ -8,10 +8,10 @@ import pyarrow as pa
 from assets import partitions
 from assets.settings import Settings
 from assets.vendors import Call, Vendors, land_pieces, open_warehouse, snapshot
-from pipelines import neon
 from pipelines.http import VendorError
 from pipelines.load import Ask, Piece, Window
-from pipelines.neon_shapes import TABLES
+from pipelines.neon import client as neon
+from pipelines.neon.records import TABLES
 
 ORGANIZATIONS = Call(
     "neon",

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from assets.settings import Settings
 from assets.vendors import Call, Vendors, land_pieces, open_warehouse
-from dbt_like_sql import warehouse
-from pipelines import platform_usage
+from dbt_like_sql.engine import warehouse
+from pipelines.atlassian_usage.files import reading as platform_usage
 from pipelines.load import Ask, Connection, Landing, Piece, create_raw_tables
 
 FILES = Call(

@@ -15,8 +15,8 @@ from assets.models import DAYS, models
 from assets.raw import partition_key, raw_key
 from assets.settings import read_settings
 from assets.vendors import SNAPSHOT, Call
-from dbt_like_sql import warehouse
-from dbt_like_sql.due import due, last_built_at
+from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.build_state import due, last_built_at
 from pipelines.load import create_raw_tables
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"

@@ -5,7 +5,7 @@ from datetime import datetime
 from assets.calls import RAW_TABLES
 from assets.settings import Settings
 from assets.vendors import open_warehouse
-from dbt_like_sql import runner, warehouse
+from dbt_like_sql.engine import runner, warehouse
 from pipelines.load import create_raw_tables
 
 

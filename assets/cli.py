@@ -49,7 +49,7 @@ def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
     def wrapped(as_json: bool, **arguments: Any) -> None:
         from assets import report
         from assets.settings import SettingsError
-        from dbt_like_sql.warehouse import WarehouseBusyError
+        from dbt_like_sql.engine.warehouse import WarehouseBusyError
 
         show = report.Report(as_json)
         try:
@@ -127,7 +127,7 @@ def build(
     """Build the SQL models from what has landed."""
     from assets import jobs
     from assets.settings import read_settings
-    from dbt_like_sql.models import load_models
+    from dbt_like_sql.engine.models import load_models
 
     if until and not since:
         raise click.UsageError("--until needs --since")

@@ -8,8 +8,8 @@ from assets import asking_forge, asking_platform_usage, building, calls, partiti
 from assets.due import due_window, snapshot_is_due
 from assets.settings import Settings
 from assets.vendors import SNAPSHOT, Call, Vendors, open_warehouse
-from dbt_like_sql import models, runner
-from dbt_like_sql.runner import CheckFailedError
+from dbt_like_sql.engine import models, runner
+from dbt_like_sql.engine.runner import CheckFailedError
 from pipelines.http import VendorError
 from pipelines.load import Connection, Window
 

@@ -18,13 +18,13 @@ from assets.partitions import open_end
 from assets.raw import OWNERS, raw_key
 from assets.settings import read_settings
 from assets.vendors import open_warehouse
-from dbt_like_sql import warehouse
-from dbt_like_sql.checks import CheckFailedError, CheckResult
-from dbt_like_sql.lineage import column_documentation, column_lineage
-from dbt_like_sql.models import PACKAGE_FOLDER, Model, load_models, output_columns
-from dbt_like_sql.runner import BuildReport
-from dbt_like_sql.seeds import seed_columns, seed_files
-from dbt_like_sql.windows import Windows
+from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.checks import CheckFailedError, CheckResult
+from dbt_like_sql.engine.lineage import column_documentation, column_lineage
+from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model, load_models, output_columns
+from dbt_like_sql.engine.runner import BuildReport
+from dbt_like_sql.engine.seeds import seed_columns, seed_files
+from dbt_like_sql.engine.windows import Windows
 
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_offset=1)
 MODELS = load_models()

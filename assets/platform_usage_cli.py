@@ -19,7 +19,7 @@ def platform_usage() -> None:
 @click.argument("path", type=click.Path(path_type=Path), default="platform-usage-template.csv")
 def template(path: Path) -> None:
     """Write an empty file to fill in: a CSV, or a workbook where PATH ends in .xlsx."""
-    from pipelines import platform_usage as files
+    from pipelines.atlassian_usage.files import reading as files
 
     try:
         files.template(path)
@@ -39,7 +39,7 @@ def check(paths: tuple[Path, ...]) -> None:
 
     Exit code 1 where anything is wrong.
     """
-    from pipelines import platform_usage as files
+    from pipelines.atlassian_usage.files import reading as files
 
     wrong = 0
     for path in paths:

@@ -19,8 +19,8 @@ from rich.table import Table
 
 from assets.settings import Settings
 from assets.vendors import Call
-from dbt_like_sql import warehouse
-from dbt_like_sql.runner import BuildReport
+from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.runner import BuildReport
 from pipelines.load import Connection, Piece, Window
 
 # given how many pieces there are, what to call after each

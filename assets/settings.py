@@ -7,7 +7,9 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from pipelines import bitbucket, forge, neon
+from pipelines.bitbucket import client as bitbucket
+from pipelines.forge import client as forge
+from pipelines.neon import client as neon
 
 
 class SettingsError(ValueError):

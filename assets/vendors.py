@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import pyarrow as pa
 
 from assets.settings import Settings
-from dbt_like_sql import warehouse
+from dbt_like_sql.engine import warehouse
 from pipelines import http, load
 from pipelines.load import Ask, Connection, Landing, Piece
 

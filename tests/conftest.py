@@ -14,10 +14,10 @@ import pytest
 from assets import building, calls, partitions
 from assets.settings import Settings, read_settings
 from assets.vendors import Vendors
-from dbt_like_sql import warehouse
-from dbt_like_sql.runner import BuildReport
-from pipelines import neon
+from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.runner import BuildReport
 from pipelines.load import Landing, Window
+from pipelines.neon import client as neon
 from tests.sandbox.company import Company
 from tests.sandbox.desk import Request
 from tests.sandbox.expected import FactKey, Held

@@ -16,7 +16,7 @@ from pyrate_limiter import Rate
 
 from pipelines.http import TRIES, Budget, VendorError
 from pipelines.load import Window
-from pipelines.neon import Neon
+from pipelines.neon.client import Neon
 from tests.conftest import Open, World
 from tests.sandbox.desk import Fault, FaultKind
 

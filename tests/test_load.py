@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from dbt_like_sql import warehouse
+from dbt_like_sql.engine import warehouse
 from pipelines.http import VendorError
 from pipelines.load import (
     Ask,
@@ -22,7 +22,7 @@ from pipelines.load import (
     covers,
     load,
 )
-from pipelines.neon import projects_with_usage
+from pipelines.neon.client import projects_with_usage
 from tests.conftest import Open
 from tests.sandbox.desk import Fault
 

@@ -1,0 +1,1 @@
+"""Builds models that are plain SELECTs: parsing, windows, checks, lineage, the warehouse file."""

@@ -1,0 +1,155 @@
+"""meta.builds: what was built of which SELECT, up to which receipt; what is due; what a build did.
+
+Written in the build's own transaction. Not here: the building (runner.py).
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from dbt_like_sql.engine.checks import CheckResult
+from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
+from dbt_like_sql.engine.windows import Windows, due_windows
+
+
+@dataclass(frozen=True)
+class ModelBuild:
+    """What happened to one model.
+
+    action: `view` (made again), `whole` (table replaced), `windows` (these windows replaced), `all`
+    (a windowed table over all of time) or `unchanged`. `rows_total` is None for views.
+    """
+
+    name: str
+    action: str
+    rows_written: int
+    rows_total: int | None
+    seconds: float
+    windows: Windows = ()
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """One committed build: the windows due or asked for, and what became of each model."""
+
+    ranges: Windows
+    models: tuple[ModelBuild, ...]
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def failed_checks(self) -> tuple[CheckResult, ...]:
+        """Checks on reports that found something to show; any other failure raises."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Models that this build made or rewrote."""
+        return tuple(model.name for model in self.models if model.action != "unchanged")
+
+
+class Ledger:
+    """The last build, one row per model and seed; read once, written as the build goes on."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        connection.execute("create schema if not exists meta")
+        connection.execute(
+            "create table if not exists meta.builds (model varchar,"
+            " fingerprint varchar, built_at timestamptz, through_landed_at timestamptz)"
+        )
+        rows = connection.execute(
+            "select model, fingerprint, through_landed_at from meta.builds"
+        ).fetchall()
+        self.fingerprints: dict[str, str] = {name: fingerprint for name, fingerprint, _ in rows}
+        self.through: dict[str, datetime | None] = {name: through for name, _, through in rows}
+        self.noted: dict[str, str] = {}
+        self.standing: dict[str, str] = {
+            f"{schema}.{table}": kind
+            for schema, table, kind in connection.execute(
+                "select table_schema, table_name, table_type from information_schema.tables"
+                " where table_catalog = current_database()"
+            ).fetchall()
+        }
+
+    def built_through(self, names: Iterable[str]) -> datetime | None:
+        """Instant up to which every receipt is in every table; None when nothing is known."""
+        known = [self.through[name] for name in names if name in self.through]
+        instants = [instant for instant in known if instant is not None]
+        return min(instants) if instants and len(instants) == len(known) else None
+
+    def is_stale(self, name: str, fingerprint: str) -> bool:
+        """It does not stand, or stands for another SELECT or seed file."""
+        return name not in self.standing or self.fingerprints.get(name) != fingerprint
+
+    def note(self, name: str, fingerprint: str) -> None:
+        """This one is now built, of this fingerprint; `save` writes it down."""
+        self.noted[name] = fingerprint
+
+    def save(self, landed_at: datetime | None) -> None:
+        """Write down all that was noted, built up to the receipt that landed at that instant.
+
+        One statement for all: a keyed upsert for each model cost 10 ms.
+        """
+        if self.noted:
+            names = list(self.noted)
+            self.connection.execute(
+                "delete from meta.builds where model in (from unnest($1))", [names]
+            )
+            self.connection.execute(
+                "insert into meta.builds select unnest($1), unnest($2), now(), $3",
+                [names, list(self.noted.values()), landed_at],
+            )
+
+    def drop_others(self, names: Collection[str]) -> None:
+        """Remove what earlier builds made and no file makes any more."""
+        for name in self.fingerprints.keys() - set(names):
+            self.drop(name)
+            self.connection.execute("delete from meta.builds where model = $1", [name])
+
+    def drop_unless(self, name: str, kind: str) -> None:
+        """Remove a table where a view will stand."""
+        if self.standing.get(name) not in (None, kind):
+            self.drop(name)
+
+    def drop(self, name: str) -> None:
+        """Remove a table or view, whichever stands."""
+        if name in self.standing:
+            kind = "view" if self.standing[name] == "VIEW" else "table"
+            self.connection.execute(f"drop {kind} {name}")
+
+
+@dataclass(frozen=True)
+class Due:
+    """Days that a build would cover. `token` differs whenever what is due differs."""
+
+    windows: Windows
+    token: str
+
+
+def due(connection: duckdb.DuckDBPyConnection, folder: Path = PACKAGE_FOLDER) -> Due | None:
+    """What a build would cover now; None when every receipt is in every table.
+
+    `connection` is the open writer (warehouse.writer) with raw.loads in it.
+    """
+    models = load_models(folder)
+    ledger = Ledger(connection)
+    through = ledger.built_through(models)
+    (landed_at,) = connection.execute("select max(landed_at) from raw.loads").fetchone() or (None,)
+    stale = any(ledger.is_stale(model.name, model.fingerprint) for model in models.values())
+    if landed_at is None or (not stale and through is not None and landed_at <= through):
+        return None
+    windows = due_windows(connection, None if stale else through)
+    # the newest receipt, and what the models are: a model's fingerprint covers its inputs'
+    prints = hashlib.sha256("".join(m.fingerprint for m in models.values()).encode())
+    return Due(windows, f"{landed_at:%Y-%m-%dT%H:%M:%S.%f} {prints.hexdigest()[:12]}")
+
+
+def last_built_at(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """When a build last made or checked a model; None before the first one."""
+    Ledger(connection)  # makes meta.builds where it is not there
+    row = connection.execute("select max(built_at) from meta.builds").fetchone()
+    return row[0] if row else None

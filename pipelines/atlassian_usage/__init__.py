@@ -1,0 +1,1 @@
+"""Exported Atlassian platform usage: files that an admin drops."""

@@ -1,0 +1,1 @@
+"""Exported files: read, checked against the contract, typed."""

@@ -1,0 +1,1 @@
+"""Bitbucket Cloud: how it is asked, and what it answers."""

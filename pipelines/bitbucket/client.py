@@ -1,0 +1,355 @@
+"""Bitbucket Cloud REST: its calls, its paging, as Arrow pages for raw.bitbucket_*.
+
+Reference: https://developer.atlassian.com/cloud/bitbucket/rest/ (Workspaces, Repositories,
+Pipelines). Not here: large file storage, which no call of this API knows, and what a build minute
+counts for (a run's seconds say nothing of the runner's size).
+"""
+
+import base64
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import httpx
+import msgspec
+import pyarrow as pa
+from pyrate_limiter import Duration, Rate
+
+from pipelines.bitbucket import records
+from pipelines.decode import decode
+from pipelines.http import Budget, Client, VendorError
+from pipelines.load import PartialAnswerError
+
+BASE_URL = "https://api.bitbucket.org/2.0"
+PER_PAGE, AT_ONCE = 100, 8
+SCOPES = "read:repository:bitbucket, read:pipeline:bitbucket and read:workspace:bitbucket"
+# the minus is in use, and in no specification of this call
+NEWEST_FIRST, OLDEST_FIRST = "-created_on", "created_on"
+# what is written more finely than it is sorted is in order all the same
+SAME_INSTANT = timedelta(seconds=1)
+# httpx would replace the query of a followed address by {}
+AS_IT_IS: Any = None
+
+PageT = TypeVar("PageT", bound=records.Page)
+
+
+class Bitbucket:
+    """One Bitbucket credential: its calls, paged to the end, as tables of the shapes in TABLES.
+
+    `token` is an access token of a workspace, project or repository, or `email:api_token`.
+    `workspaces` are slugs or uuids in braces; none: every workspace that the token sees.
+    `unanswered` are the repositories whose runs were a 403 or a 404 when last asked for.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        workspaces: Sequence[str] = (),
+        base_url: str = BASE_URL,
+        requests_per_hour: int = 900,
+        state_dir: Path = Path(".state"),
+        backoff_seconds: float = 1.0,
+    ) -> None:
+        self.unanswered: dict[str, VendorError] = {}
+        self._asked_workspaces = tuple(workspaces)
+        self._workspaces: dict[str, records.Workspace] = {}
+        self._slugs: dict[str, str] = {}
+        self._sort = NEWEST_FIRST
+        self._origin = _origin(httpx.URL(base_url))
+        self._budget = Budget(
+            state_dir, "bitbucket", token, [Rate(requests_per_hour, Duration.HOUR)]
+        )
+        encoded = base64.b64encode(token.encode()).decode()
+        self.client = Client(
+            "bitbucket",
+            base_url,
+            {"Authorization": f"Basic {encoded}" if ":" in token else f"Bearer {token}"},
+            [token, encoded, token.partition(":")[2]],
+            lambda _: self._budget,
+            _explain,
+            backoff_seconds,
+        )
+
+    def close(self) -> None:
+        """Close connections and let go of the budget file."""
+        self.client.close()
+        self._budget.close()
+
+    # -- names --------------------------------------------------------------------------------
+
+    def workspace_uuids(self) -> list[str]:
+        """The configured workspaces, or else all that the token sees: uuids outlive a renaming."""
+        if self._asked_workspaces:
+            # one of them may be named by its slug and by its uuid
+            return [*dict.fromkeys(map(self._uuid_of, self._asked_workspaces))]
+        params = {"sort": "slug", "pagelen": PER_PAGE}
+        about = "workspaces of this token"
+        pages = self._walk("user/workspaces", params, about, records.WorkspacesPage)
+        return [access.workspace.uuid for page in pages for access in page.values]
+
+    def workspaces(self) -> Iterator[pa.Table]:
+        """The workspaces with their names, one request each; the list of them has none."""
+        found = [self._workspace(uuid) for uuid in self.workspace_uuids()]
+        yield records.workspaces_table(found)
+
+    def repositories(self, workspace: str) -> Iterator[pa.Table]:
+        """The repositories that a workspace has now. Deleted ones are not listed, and have used."""
+        uuid = self._uuid_of(workspace)
+        for page in self._repository_pages(uuid, f"repositories of {workspace}"):
+            yield records.repositories_table(uuid, page.values)
+
+    def _repository_pages(self, uuid: str, about: str) -> Iterator[records.RepositoriesPage]:
+        # unsorted pages come in no stable order: some repositories twice, others never
+        params = {"sort": "created_on", "pagelen": PER_PAGE}
+        path = f"repositories/{quote(uuid, '')}"
+        return self._walk(path, params, about, records.RepositoriesPage)
+
+    def _uuid_of(self, workspace: str) -> str:
+        return workspace if workspace.startswith("{") else self._workspace(workspace).uuid
+
+    def _workspace(self, key: str) -> records.Workspace:
+        """A workspace by slug or uuid, asked for once."""
+        if key not in self._workspaces:
+            about = f"workspace {key}"
+            body = self.client.get(f"workspaces/{quote(key, '')}", {}, about)
+            found: records.Workspace = self._decode(body, records.Workspace, about)
+            self._workspaces[key] = self._workspaces[found.uuid] = found
+        return self._workspaces[key]
+
+    # -- usage --------------------------------------------------------------------------------
+
+    def runs(
+        self, workspace: str, repository_uuids: Sequence[str], since: datetime, until: datetime
+    ) -> Iterator[pa.Table]:
+        """The runs of these repositories that were created in `[since, until)`, newest first.
+
+        A run may come twice; what comes later is newer. A repository that is a 403 or a 404 is left
+        out and is in `unanswered`: not for this token; deleted, or without Pipelines.
+        PartialAnswerError where all of them are, or any is a 403: that one is not told.
+        """
+        uuid = self._uuid_of(workspace)
+
+        def ask(repository_uuid: str) -> list[pa.Table]:
+            return self._runs_of(uuid, repository_uuid, since, until)
+
+        yield from self._each(ask, repository_uuids)
+        if self._nobody_answered(repository_uuids):
+            # a uuid outlives a renaming, but of this call only the slug is documented
+            for page in self._repository_pages(uuid, f"repositories of {workspace}"):
+                self._slugs |= {repository.uuid: _slug(repository) for repository in page.values}
+            yield from self._each(ask, [r for r in repository_uuids if r in self._slugs])
+        errors = [self.unanswered[r] for r in repository_uuids if r in self.unanswered]
+        is_refused = any(error.status == 403 for error in errors)
+        if is_refused or (errors and len(errors) == len(repository_uuids)):
+            raise PartialAnswerError(
+                f"bitbucket pipelines of {workspace}: {len(errors)} of {len(repository_uuids)} "
+                "repositories did not answer; what the others said is kept, but these days do not "
+                "count as asked"
+            )
+
+    def _each(
+        self, ask: Callable[[str], list[pa.Table]], repositories: Sequence[str]
+    ) -> Iterator[pa.Table]:
+        """Several at once, and no more where the token may read none of the first ones."""
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            for start in range(0, len(repositories), AT_ONCE):
+                some = repositories[start : start + AT_ONCE]
+                for tables in pool.map(ask, some):
+                    yield from tables
+                errors = [self.unanswered.get(repository) for repository in some]
+                refusals = [error for error in errors if error and error.status == 403]
+                if start == 0 and len(refusals) == len(some):
+                    raise refusals[0]
+
+    def _nobody_answered(self, repositories: Sequence[str]) -> bool:
+        return bool(repositories) and self.unanswered.keys() >= set(repositories)
+
+    def runs_again(self, workspace: str, runs: Mapping[str, Collection[str]]) -> Iterator[pa.Table]:
+        """These runs (by repository) as they are now, one request each; none where one is gone."""
+        uuid = self._uuid_of(workspace)
+        for repository_uuid, run_uuids in runs.items():
+            path = self._pipelines_path(uuid, repository_uuid)
+            found = [run for run_uuid in sorted(run_uuids) for run in self._run(path, run_uuid)]
+            yield records.runs_table(uuid, repository_uuid, found)
+
+    def _runs_of(
+        self, workspace_uuid: str, repository_uuid: str, since: datetime, until: datetime
+    ) -> list[pa.Table]:
+        """A table per page; what there was before a page that did not answer."""
+        found: list[list[records.Run]] = []
+        path = self._pipelines_path(workspace_uuid, repository_uuid)
+        about = f"pipelines of repository {repository_uuid} since {since:%Y-%m-%dT%H:%MZ}"
+        self.unanswered.pop(repository_uuid, None)
+        try:
+            for runs in self._back_to(since, self._pages_of_runs(path, about)):
+                found.append([run for run in runs if since <= run.created_on < until])
+        except VendorError as error:
+            if error.status not in (403, 404):
+                raise
+            self.unanswered[repository_uuid] = error
+        return [records.runs_table(workspace_uuid, repository_uuid, runs) for runs in found if runs]
+
+    def _pages_of_runs(self, path: str, about: str) -> Iterator[records.RunsPage]:
+        # the `created_on` filter is documented without a meaning: an instant, or a day, or "since"?
+        params = {"sort": self._sort, "pagelen": PER_PAGE}
+        try:
+            yield from self._walk(path, params, about, records.RunsPage)
+        except VendorError as error:
+            if error.status != 400 or params["sort"] == OLDEST_FIRST:
+                raise
+            self._sort = params["sort"] = OLDEST_FIRST
+            yield from self._walk(path, params, about, records.RunsPage)
+
+    def _back_to(
+        self, since: datetime, pages: Iterable[records.RunsPage]
+    ) -> Iterator[list[records.Run]]:
+        """The runs page by page, up to the page on which they are older than `since`.
+
+        All of them where they do not come newest first, though that was asked for.
+        """
+        rises = falls = False
+        before: list[datetime] = []
+        for page in pages:
+            created = [run.created_on for run in page.values]
+            yield page.values
+            rises |= any(later - earlier > SAME_INSTANT for earlier, later in pairwise(created))
+            falls |= any(later < earlier for earlier, later in pairwise([*before, *created]))
+            if falls and not rises and any(instant < since for instant in created):
+                return
+            before = created[-1:] or before
+
+    def _run(self, path: str, run_uuid: str) -> list[records.Run]:
+        """One run; none where it is gone, or not for this token."""
+        about = f"pipeline {run_uuid}"
+        try:
+            body = self.client.get(f"{path}/{quote(run_uuid, '')}", {}, about)
+        except VendorError as error:
+            if error.status in (403, 404):
+                return []
+            raise
+        return [self._decode(body, records.Run, about)]
+
+    def _pipelines_path(self, workspace_uuid: str, repository_uuid: str) -> str:
+        key = self._slugs.get(repository_uuid, repository_uuid)
+        return f"repositories/{quote(workspace_uuid, '')}/{quote(key, '')}/pipelines"
+
+    # -- paging -------------------------------------------------------------------------------
+
+    def _walk(
+        self, path: str, params: dict[str, Any], about: str, kind: type[PageT]
+    ) -> Iterator[PageT]:
+        """Every page; the next one is asked for when the caller wants it, and not before."""
+        address, asked, seen = path, {path}, 0
+        while True:
+            first = address == path
+            page = self._decode(
+                self.client.get(address, params if first else AS_IT_IS, about), kind, about
+            )
+            yield page
+            seen += len(page.values)
+            following = self._following(page, path, params, seen, len(asked) + 1, about)
+            if following is None:
+                return
+            if following in asked:
+                raise self.client.error(
+                    about,
+                    f"page {len(asked)} names an earlier page as the next one",
+                    "The walk cannot be complete: try again; report it to Bitbucket if it stays.",
+                )
+            asked.add(following)
+            address = following
+
+    def _following(
+        self,
+        page: Any,
+        path: str,
+        params: dict[str, Any],
+        seen: int,
+        number: int,
+        about: str,
+    ) -> str | None:
+        """The address of the next page, or None after the last one.
+
+        Lists of pipelines are not as documented: their `next` was missing where `size` says that
+        there is more (BCLOUD-20639), and in September 2026 named no `sort`, which turns the order
+        round in the middle of a walk. Else `next` is followed as it is.
+        """
+        if not page.next:
+            is_last = not page.values or page.size is None or page.size <= seen
+            return None if is_last else f"{path}?{urlencode({**params, 'page': number})}"
+        url = self._own(page.next, about)
+        if "page" not in url.params:
+            return str(page.next)
+        lost = {"sort": params["sort"], "pagelen": page.pagelen or params["pagelen"]}
+        for name in lost.keys() - url.params.keys():
+            url = url.copy_set_param(name, lost[name])
+        return page.next if url == httpx.URL(page.next) else str(url)
+
+    def _own(self, address: str, about: str) -> httpx.URL:
+        """The address as a URL, where it is Bitbucket's own: the token goes nowhere else."""
+        try:
+            url = httpx.URL(address)
+            if _origin(url) == self._origin:
+                return url
+            where = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
+        except httpx.InvalidURL:
+            where = repr(address[:80])
+        raise self.client.error(
+            about,
+            f"the next page is said to be at {where}, which is not BITBUCKET_BASE_URL",
+            "It was not asked, and the token was not sent there: please report it.",
+        )
+
+    def _decode(self, body: bytes, kind: type[Any], about: str) -> Any:
+        try:
+            return decode(body, kind)
+        except msgspec.DecodeError as error:
+            start = self.client.strike(body.decode(errors="replace"))[:80]
+            raise self.client.error(
+                about,
+                f"the answer is not the documented shape: {error} (it starts {start!r})",
+                "If BITBUCKET_BASE_URL is right, Bitbucket changed this call: please report it.",
+            ) from None
+
+
+def _slug(repository: records.Repository) -> str:
+    """Its short name in addresses; the specification has it in the full name only."""
+    return repository.slug or (repository.full_name or "").rpartition("/")[2] or repository.uuid
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None, bytes]:
+    """Scheme, host, port, and no user: one in an address would replace the token."""
+    return url.scheme, url.host, url.port, url.userinfo
+
+
+def _explain(status: int, message: str) -> str:
+    """What a person can do about this refusal."""
+    if status == 401:
+        return (
+            "The token is not valid: set BITBUCKET_TOKEN to an access token of the workspace, or "
+            "to email:api_token (an API token counts only with its owner's email before it)."
+        )
+    if status == 403:
+        return (
+            f"The token may not do this: it needs {SCOPES} (an access token: Repositories and "
+            "Pipelines, read). An access token cannot list workspaces: set BITBUCKET_WORKSPACES."
+        )
+    if status == 404:
+        return (
+            "The workspace or repository is deleted or renamed, or this token does not see it: "
+            "check BITBUCKET_WORKSPACES and whose token it is. This is no sign of zero usage."
+        )
+    if status == 410:
+        return "Bitbucket took this call away, or closed the account: please report the former."
+    if status == 429:
+        return (
+            "The token's requests of the last 60 minutes are spent, here or elsewhere: run the "
+            "same later, or lower BITBUCKET_REQUESTS_PER_HOUR."
+        )
+    if status == 400:
+        return "meterhouse asked what Bitbucket no longer accepts: please report it with this text."
+    return "Bitbucket has trouble: see https://bitbucket.status.atlassian.com and run this again."

@@ -1,0 +1,1 @@
+"""Forge app resource usage: how Atlassian is asked, and what it answers."""

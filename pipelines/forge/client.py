@@ -1,0 +1,311 @@
+"""Forge app resource usage from Atlassian's GraphQL gateway: asked by app, resource and month.
+
+https://developer.atlassian.com/platform/forge/export-app-resource-usage. Not here: which apps and
+windows to ask for (assets/asking_forge.py), and what a resource is (seeds/meters.csv).
+"""
+
+import base64
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pyarrow as pa
+from pyrate_limiter import Rate
+
+from pipelines.decode import decode
+from pipelines.forge.records import (
+    FLAT,
+    GROUPED,
+    RESOLUTIONS,
+    Envelope,
+    Period,
+    Usage,
+    day_of,
+    usage_table,
+)
+from pipelines.http import RETRIED_STATUSES, Budget, Client, VendorError
+from pipelines.load import Window
+
+GATEWAY_URL = "https://api.atlassian.com/graphql"
+EXPERIMENTAL_API = "ForgeMetricsQuery"
+USER_AGENT = "ForgeMetricsExportServer/1.0.0"  # Atlassian asks for this one
+QUERY = Path(__file__).with_name("usage.graphql").read_text(encoding="utf-8")
+# a minute, and what a request may take from being counted here to being counted there
+BUDGET_MILLISECONDS = 62_000
+APP_ARI = "ari:cloud:ecosystem::app/"
+# table -> how the gateway is asked to group
+GROUPINGS: dict[str, str | None] = {
+    "forge_app_usage": None,
+    "forge_site_usage": "CONTEXT_ARI",
+    "forge_environment_usage": "ENVIRONMENT_ID",
+    "forge_site_environment_usage": "CONTEXT_ARI",
+}
+# numbers of an answer never pass through a float
+_ENVELOPE = msgspec.json.Decoder(Envelope, float_hook=Decimal)
+_JSON = msgspec.json.Encoder(decimal_format="number")
+GROUP_COLUMNS = {"CONTEXT_ARI": "site_id", "ENVIRONMENT_ID": "environment_id"}
+
+
+def app_uuid(app_id: str) -> str:
+    """The bare id of an app given as UUID or ARI: the same app under both."""
+    return app_id.strip().lower().removeprefix(APP_ARI)
+
+
+class Forge:
+    """One Atlassian account: usage of the apps that it owns, as Arrow tables."""
+
+    def __init__(
+        self,
+        email: str,
+        api_token: str,
+        gateway_url: str = GATEWAY_URL,
+        experimental_api: str = EXPERIMENTAL_API,
+        requests_per_minute: int = 5,
+        state_dir: Path = Path(".state"),
+        backoff_seconds: float = 1.0,
+    ) -> None:
+        self._gateway_url = gateway_url
+        self._refused: dict[str, VendorError] = {}
+        credential = f"{email}:{api_token}"
+        rate = Rate(requests_per_minute, BUDGET_MILLISECONDS)
+        self._budget = Budget(state_dir, "forge", credential, [rate])
+        basic = base64.b64encode(credential.encode()).decode()
+        headers = {
+            "Authorization": f"Basic {basic}",
+            "User-Agent": USER_AGENT,
+            "X-ExperimentalAPI": experimental_api,
+        }
+        self.client = Client(
+            "forge",
+            gateway_url,
+            headers,
+            [api_token, basic],
+            lambda _: self._budget,
+            _explain,
+            backoff_seconds,
+            _status_of,
+        )
+
+    def close(self) -> None:
+        """Close connections and let go of the budget file."""
+        self.client.close()
+        self._budget.close()
+
+    def usage(
+        self,
+        table: str,
+        app_id: str,
+        resource: str,
+        window: Window,
+        environment_id: str | None = None,
+    ) -> Iterator[pa.Table]:
+        """What an app used of a resource in a window of days, grouped as raw.<table> is.
+
+        `app_id` is sent as it is given. Raises VendorError; a null answer is one, never zero.
+        """
+        group_by = GROUPINGS[table]
+        groups = {GROUP_COLUMNS[group_by]: ""} if group_by else {}
+        about = f"{resource} of app {app_uuid(app_id)}{_by(group_by)}, {window}"
+        variables = {
+            "appId": app_id,
+            "resource": resource,
+            "start": window.since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            # the documented form: the last second, not the first one after
+            "end": (window.until - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "groupBy": group_by,
+        }
+        if environment_id is not None:
+            variables["environment"] = environment_id
+            groups["environment_id"] = environment_id
+            about += f", environment {environment_id}"
+        resolutions: dict[datetime, str] = {}
+        for page in self._pages(variables, about):
+            self._check_days(page, window, resolutions, about)
+            yield usage_table(table, app_uuid(app_id), resource, page, groups)
+
+    def _pages(self, variables: dict[str, Any], about: str) -> Iterator[Usage]:
+        """Every page. There is no total: the last one is empty, or short however one counts.
+
+        How many a page holds is known from the pages alone: where none says so, only an empty one
+        is surely the last.
+        """
+        seen: set[tuple[str | None, ...]] = set()
+        page_number: int | None = None
+        page_size: int | None = None
+        while True:
+            asked = variables if page_number is None else variables | {"page": page_number}
+            usage = self._ask(asked, about)
+            parts = [part for period in usage.resourceUsage or [] for part in _parts(period)]
+            if parts and seen.issuperset(parts):
+                raise self.client.error(
+                    about,
+                    f"page {page_number} repeats what was on an earlier page",
+                    "The answer cannot be complete: try again; report it to Atlassian if it stays.",
+                )
+            seen.update(parts)
+            yield usage
+            page_size = usage.pagination.pageSize if usage.pagination else page_size
+            count = max(len(usage.resourceUsage or []), len(parts))
+            if not count or (page_size is not None and count < page_size):
+                return
+            page_number = (usage.pagination.page if usage.pagination else page_number or 1) + 1
+
+    def _ask(self, variables: dict[str, Any], about: str) -> Usage:
+        """One page, checked; an account or app that was refused is not asked about again."""
+        for refused in ("", variables["appId"]):
+            if refused in self._refused:
+                raise self._refused[refused]
+        body = {
+            "operationName": "MeterhouseAppResourceUsage",
+            "query": QUERY,
+            "variables": variables,
+        }
+        try:
+            return self._checked(self.client.post(self._gateway_url, body, about), variables, about)
+        except VendorError as error:
+            if error.status == 401:
+                self._refused[""] = error
+            elif error.status in (403, 404):
+                self._refused[variables["appId"]] = error
+            raise
+
+    def _checked(self, body: bytes, variables: dict[str, Any], about: str) -> Usage:
+        try:
+            envelope = _ENVELOPE.decode(body)
+            if envelope.errors:
+                raise self._refusal(about, envelope.errors)
+            answer = envelope.data
+            for level in ("ecosystem", "devConsole", "appResourceUsage"):
+                answer = answer.get(level) if isinstance(answer, dict) else None
+            if answer is None:
+                raise self.client.error(
+                    about,
+                    "the gateway answered null, with no error",
+                    "That is no sign of zero usage: run the same again later.",
+                )
+            usage = decode(_JSON.encode(answer), Usage)
+            if usage.error is not None:
+                raise self._refusal(about, [usage.error])
+            self._check_shape(usage, variables["groupBy"], about)
+        except (msgspec.DecodeError, ValueError) as error:
+            start = self.client.strike(body.decode(errors="replace"))[:80]
+            raise self._undocumented(about, f"{error} (it starts {start!r})") from None
+        return usage
+
+    def _check_shape(self, usage: Usage, group_by: str | None, about: str) -> None:
+        periods, grouped = usage.resourceUsage, group_by is not None
+        if usage.typename not in (FLAT, GROUPED):
+            raise self._undocumented(about, f"it is a {usage.typename}")
+        if periods is None:
+            raise self._undocumented(about, "it has no resourceUsage")
+        if periods and (usage.typename == GROUPED) != grouped:
+            raise self._undocumented(about, f"it is a {usage.typename}, not what was asked for")
+        for period in periods:
+            day_of(period.period)
+            if period.resolution not in RESOLUTIONS:
+                raise self._undocumented(
+                    about, f"its resolution is {period.resolution}, which cannot be told by day"
+                )
+            # the schema has free text here, the documentation no answer: only what is surely wrong
+            told = {group.groupBy for group in period.groups or []} & GROUP_COLUMNS.keys()
+            if told - {group_by}:
+                raise self._undocumented(about, f"it is grouped by {', '.join(sorted(told))}")
+            amounts = [period.tokensConsumed] if not grouped else []
+            amounts += [group.tokensConsumed for group in period.groups or []]
+            whole = period.groups is not None if grouped else period.tokenUnit is not None
+            if not whole or not all(_is_number(amount) for amount in amounts):
+                raise self._undocumented(about, f"period {period.period} has no number or no unit")
+
+    def _check_days(
+        self, usage: Usage, window: Window, resolutions: dict[datetime, str], about: str
+    ) -> None:
+        """Every day was asked for, and none is told twice: as a whole and by its hours."""
+        for period in usage.resourceUsage or []:
+            day = day_of(period.period)
+            if not window.since <= day < window.until:
+                raise self._undocumented(about, f"it has {period.period}, which was not asked for")
+            if resolutions.setdefault(day, period.resolution) != period.resolution:
+                raise self._undocumented(about, f"{day:%Y-%m-%d} comes by the day and by the hour")
+
+    def _undocumented(self, about: str, what: str) -> VendorError:
+        return self.client.error(
+            about,
+            f"the answer is not the documented shape: {what}",
+            "If ATLASSIAN_GRAPHQL_URL is right, Atlassian changed this call: please report it.",
+        )
+
+    def _refusal(self, about: str, errors: Any) -> VendorError:
+        """errors[], or the `error` inside a 200: the window fails, partial data or not."""
+        found = [error for error in errors if isinstance(error, dict)] if errors else []
+        messages = [str(error.get("message") or "no message") for error in found]
+        status = next(iter(_statuses(found)), None)
+        text = "; ".join(dict.fromkeys(messages)) or "an error without a message"
+        return self.client.error(about, text.rstrip("."), _explain(status or 0, text), status)
+
+
+def _parts(period: Period) -> list[tuple[str | None, ...]]:
+    """What a page says of a period: of each group, or of the whole."""
+    return [
+        (period.period, group.groupValue, group.tokenUnit) for group in period.groups or []
+    ] or [(period.period, None, period.tokenUnit)]
+
+
+def _is_number(amount: Decimal | None) -> bool:
+    return amount is not None and amount.is_finite()
+
+
+def _by(group_by: str | None) -> str:
+    return {"CONTEXT_ARI": " by site", "ENVIRONMENT_ID": " by environment"}.get(group_by or "", "")
+
+
+def _statuses(errors: list[Any]) -> list[int]:
+    """The status codes in the extensions of errors: a list by the schema, elsewhere an object."""
+    found = []
+    for error in errors:
+        extensions = error.get("extensions") if isinstance(error, dict) else None
+        for extension in extensions if isinstance(extensions, list) else [extensions]:
+            status = extension.get("statusCode") if isinstance(extension, dict) else None
+            if isinstance(status, int):
+                found.append(status)
+    return found
+
+
+def _status_of(response: httpx.Response) -> int:
+    """The status an answer really has: a limit or an outage may be told inside a 200."""
+    if response.status_code != 200 or b"statusCode" not in response.content:
+        return response.status_code
+    try:
+        body = response.json()
+        errors = list(body.get("errors") or [])
+        answer = body.get("data")
+        for level in ("ecosystem", "devConsole", "appResourceUsage", "error"):
+            answer = answer.get(level) if isinstance(answer, dict) else None
+    except (AttributeError, TypeError, ValueError):
+        return 200  # what it is instead is told where it is read
+    errors.append(answer)
+    return next((status for status in _statuses(errors) if status in RETRIED_STATUSES), 200)
+
+
+def _explain(status: int, message: str) -> str:
+    """What a person can do about this refusal."""
+    if status == 401:
+        return (
+            "ATLASSIAN_EMAIL and ATLASSIAN_API_TOKEN are not accepted: make a token at "
+            "id.atlassian.com/manage/api-tokens with the account of that address."
+        )
+    if status in (403, 404):
+        return (
+            "Only the account that owns an app may ask about it: check FORGE_APP_IDS, and whose "
+            "token this is. This is no sign of zero usage."
+        )
+    if "experimental" in message.lower():
+        return "The gateway wants another X-ExperimentalAPI header: set FORGE_EXPERIMENTAL_API."
+    if status == 429:
+        return "Something else spends this account's budget too: lower FORGE_REQUESTS_PER_MINUTE."
+    if 400 <= status < 500:
+        return "meterhouse asked what Atlassian no longer accepts: please report it with this text."
+    return "Atlassian has trouble: see status.atlassian.com and run the same again later."

@@ -1,0 +1,1 @@
+"""Neon: how it is asked, and what it answers."""

@@ -1,0 +1,340 @@
+"""Exports in Dagster: the sensor of the folder, the assets, and `dagster dev` by itself.
+
+Not here: what exports come to (test_platform_facts.py).
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from assets import asking_platform_usage
+from assets.automation import platform_usage_files
+from assets.cli import main
+from assets.definitions import defs
+from assets.models import model_key
+from assets.partitions import floor
+from assets.raw import partition_key, raw_key
+from pipelines.atlassian_usage.files import reading as platform_usage
+from tests.atlassian_usage.folder import Exports, Line
+from tests.conftest import Open
+from tests.sandbox.platform_exports import write_broken
+
+ROOT = Path(__file__).parents[2]
+PARTITION_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+
+
+class Past(datetime):
+    """A clock that is at the first of January 2026."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> "Past":
+        """Before the exports of these tests."""
+        return cls(2026, 1, 1, tzinfo=tz)
+
+
+def line(quantity: str = "5", at: str = "2026-02-02") -> Line:
+    """A month of Rovo credits."""
+    return Line("rovo_credits", "org", "2026-01", quantity, at)
+
+
+@pytest.fixture
+def exports(tmp_path: Path) -> Exports:
+    """An empty folder."""
+    return Exports.in_folder(tmp_path)
+
+
+@pytest.fixture
+def environment(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The settings that runs read, pointed at the folder."""
+    settings = exports.settings
+    found = {
+        "WAREHOUSE": str(settings.warehouse),
+        "PLATFORM_USAGE_DIR": str(settings.platform_usage_dir),
+        "XDG_STATE_HOME": str(settings.state_dir.parent),
+    }
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    return found
+
+
+def fingerprint(exports: Exports, days_ago: int = 0) -> str:
+    """What the sensor remembers of the folder, and of when."""
+    day = datetime.now(UTC) - timedelta(days=days_ago)
+    return f"{asking_platform_usage.fingerprint_of_folder(exports.settings)} {day:%Y-%m-%d}"
+
+
+def sense(cursor: str | None = None) -> Any:
+    """A tick of the sensor: the run that it asks for, or why it asks for none."""
+    context = dg.build_sensor_context(cursor=cursor, repository_def=defs.get_repository_def())
+    data = platform_usage_files.evaluate_tick(context)
+    return data.run_requests[0] if data.run_requests else data.skip_message
+
+
+def rejected(exports: Exports) -> list[tuple[Any, ...]]:
+    """What the report says."""
+    exports.build()
+    return exports.read(
+        "select file_name, line, column_name, reason from reports.rejected_files order by 1, 2"
+    )
+
+
+def test_a_broken_file_stops_no_other_and_is_named_until_it_is_mended(
+    exports: Exports, environment: dict[str, str]
+) -> None:
+    """Exit code 1, the good file is a fact, the broken one is in the report and in the sensor's
+    words; it is read once; mended or deleted, the report is empty."""
+    exports.write("good.csv", "org", line())
+    broken = write_broken(exports.folder, "wrong_number")
+    write_broken(exports.folder, "truncated_json")
+    done = CliRunner().invoke(main, ["run"])
+    assert done.exit_code == 1
+    assert exports.facts("org") == [("", "2026-01", "5")]
+    (csv, json_file) = exports.read(
+        "select file_name, line, column_name from reports.rejected_files order by file_name desc"
+    )
+    assert csv == ("wrong_number.csv", 2, "quantity")
+    assert json_file[0] == "truncated_json.json"
+    skipped = sense(fingerprint(exports))
+    assert "wrong_number.csv, line 2, column quantity: " in skipped
+    count = exports.raw("select count(*) from raw.rejected_files")
+    again = exports.land()
+    assert (again.receipts, again.failures) == ([], [])
+    assert exports.raw("select count(*) from raw.rejected_files") == count
+    broken.unlink()
+    exports.write("wrong_number.csv", "org-2", line("7"))
+    (exports.folder / "truncated_json.json").unlink()
+    assert not exports.land().failures
+    assert rejected(exports) == []
+    assert exports.facts("org-2") == [("", "2026-01", "7")]
+    assert sense(fingerprint(exports)) == "no new file"
+
+
+def test_a_file_whose_name_is_no_text_stops_no_other(
+    exports: Exports, environment: dict[str, str]
+) -> None:
+    """It is rejected by its name; the sensor and the file beside it go on."""
+    good = exports.write("good.csv", "org", line())
+    Path(os.fsdecode(os.fsencode(exports.folder) + b"/caf\xe9.csv")).write_bytes(good.read_bytes())
+    assert sense().run_key
+    (failure,) = exports.land().failures
+    assert "has a name that is not UTF-8" in str(failure)
+    ((name, *_),) = rejected(exports)
+    assert name == "caf\\udce9.csv"
+    assert exports.facts("org") == [("", "2026-01", "5")]
+
+
+def test_what_was_rejected_for_its_date_loads_when_that_has_come(
+    exports: Exports, environment: dict[str, str]
+) -> None:
+    """The content is the same, and what is wrong with it is not: it is no longer named either."""
+    exports.write("a.csv", "org", line(at="2026-02-02"))
+    os.utime(exports.folder / "a.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(platform_usage, "datetime", Past)
+        (failure,) = exports.land().failures
+    assert "is yet to come" in str(failure)
+    assert len(rejected(exports)) == 1
+    assert not exports.land().failures
+    assert rejected(exports) == []
+    assert sense(fingerprint(exports)) == "no new file"
+    assert exports.facts("org") == [("", "2026-01", "5")]
+
+
+def test_the_same_folder_is_listed_once(exports: Exports, environment: dict[str, str]) -> None:
+    """Whether a folder stands before a file or behind it."""
+    (exports.folder / "2026").mkdir()
+    exports.write("2026/jan.csv", "org", line())
+    exports.write("2026-02.csv", "org", line("6"))
+    for _ in range(3):
+        exports.land()
+    listings = "select count(*) from raw.loads where resource = 'platform_usage_files'"
+    assert exports.raw(listings) == [(1,)]
+
+
+def test_the_sensor_asks_for_a_run_when_the_folder_differs(
+    exports: Exports, environment: dict[str, str]
+) -> None:
+    """A new file, a changed one, one that is gone: each is one run; else one a day."""
+    keys = [sense().run_key]
+    for change in (
+        lambda: exports.write("a.csv", "org", line()),
+        lambda: exports.write("a.csv", "org", line("66")),
+        lambda: (exports.folder / "a.csv").unlink(),
+    ):
+        before = fingerprint(exports)
+        assert sense(before) == "no new file"
+        change()
+        keys.append(sense(before).run_key)
+    # the folder is what it was at first, and that is news
+    assert len(set(keys)) == 4
+    assert sense(fingerprint(exports)) == "no new file"
+    assert sense(fingerprint(exports, days_ago=1)).run_key not in keys
+
+
+def test_the_sensor_says_why_it_does_nothing(exports: Exports, environment: dict[str, str]) -> None:
+    """Without a folder nothing can be found."""
+    exports.folder.rmdir()
+    assert "PLATFORM_USAGE_DIR" in sense()
+
+
+def test_the_asset_shows_how_many_rows_it_landed(
+    exports: Exports, environment: dict[str, str]
+) -> None:
+    """raw/platform_usage materializes with its rows; a broken file fails it after the others."""
+    exports.write("a.csv", "org", line(), Line("runners", "org", "2026-02", "5", "2026-03-02"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = defs.resolve_job_def("load_platform_usage_files")
+        today = partition_key("daily", floor(datetime.now(UTC), "daily"))
+        tags = dict.fromkeys(PARTITION_RANGE, today)
+        done = job.execute_in_process(instance=instance, tags=tags)
+        landed, *built = (
+            event.step_materialization_data.materialization
+            for event in done.get_asset_materialization_events()
+        )
+        assert landed.asset_key == raw_key("platform_usage", "snapshot")
+        metadata = landed.metadata
+        assert (metadata["rows landed"].value, metadata["dagster/row_count"].value) == (2, 2)
+        assert len(built) > 40
+        assert exports.facts("org") != []
+        write_broken(exports.folder, "wrong_unit")
+        exports.write("b.csv", "org-2", line())
+        failed = job.execute_in_process(instance=instance, raise_on_error=False, tags=tags)
+        assert not failed.success
+    assert exports.raw("select count(*) from raw.platform_usage") == [(3,)]
+
+
+def test_the_days_that_an_export_corrects_turn_green(
+    exports: Exports, environment: dict[str, str]
+) -> None:
+    """Though the run is about today: of the facts, the days that differ; of Neon's usage, none."""
+    before = [line("3"), Line("rovo_credits", "org", "2026-02-01", "5", "2026-03-02")]
+    exports.write("a.csv", "org", *before)
+    exports.land()
+    exports.build()
+    after = [Line("rovo_credits", "org", f"2026-02-{n:02}", "7", "2026-03-03") for n in (1, 20)]
+    exports.write("b.csv", "org", *after)
+    today = partition_key("daily", floor(datetime.now(UTC), "daily"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = defs.resolve_job_def("load_platform_usage_files").execute_in_process(
+            instance=instance, tags=dict.fromkeys(PARTITION_RANGE, today)
+        )
+        assert done.success
+        facts, neon = model_key("marts.fct_credits"), model_key("intermediate.int_neon_usage")
+        assert instance.get_materialized_partitions(facts) == {"2026-02-01", "2026-02-20", today}
+        assert instance.get_materialized_partitions(neon) == {today}
+
+
+def test_one_run_turns_ten_days_of_bitbucket_green(
+    world: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backfill of ten daily partitions is one run and one walk, and all ten materialize."""
+    here = world(orgs=1, projects=1, branches=1, apps=1, repositories=2)
+    for name, value in here.environment.items():
+        monkeypatch.setenv(name, value)
+    today = floor(datetime.now(UTC), "daily")
+    keys = [partition_key("daily", today - timedelta(days=n)) for n in range(9, -1, -1)]
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = defs.resolve_job_def("load_bitbucket_daily").execute_in_process(
+            instance=instance, tags=dict(zip(PARTITION_RANGE, (keys[0], keys[-1]), strict=True))
+        )
+        assert done.success
+        key = raw_key("bitbucket_pipeline_runs", "daily")
+        assert instance.get_materialized_partitions(key) == set(keys)
+    walks = [r for r in here.sandbox.bitbucket.requests if r.path.endswith("/pipelines")]
+    assert len(walks) == 4
+
+
+@contextmanager
+def dagster_dev(home: Path, environment: dict[str, str]) -> Iterator[str]:
+    """A running `dagster dev` with its own home; the address of its UI."""
+    home.mkdir()
+    (home / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    dagster = str(Path(sys.executable).parent / "dagster")
+    command = [dagster, "dev", "-w", "workspace.yaml", "-p", str(port)]
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=os.environ | environment | {"DAGSTER_HOME": str(home)},
+        )
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@pytest.mark.timeout(600)
+def test_a_file_that_is_dropped_becomes_a_fact_by_itself(
+    exports: Exports, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """`dagster dev`, as it is installed: the one run of a tick of the sensor loads and builds."""
+    home = tmp_path / "home"
+    with dagster_dev(home, environment) as address:
+        wait_for(lambda: bool(ask(address)), 180)
+        exports.write("a.csv", "org", line())
+        wait_for(lambda: exports.settings.warehouse.exists() and read_facts(exports), 300)
+        assert exports.facts("org") == [("", "2026-01", "5")]
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            facts = model_key("marts.fct_credits")
+            wait_for(lambda: bool(runs_that_made(instance, facts)), 60)
+            assert (
+                runs_that_made(instance, raw_key("platform_usage", "snapshot"))
+                == (runs_that_made(instance, facts)[-1:])
+            )
+
+
+def runs_that_made(instance: dg.DagsterInstance, key: dg.AssetKey) -> list[str]:
+    """The runs that materialized an asset, the latest first."""
+    records = instance.fetch_materializations(key, limit=9).records
+    return list(dict.fromkeys(record.run_id for record in records))
+
+
+def read_facts(exports: Exports) -> bool:
+    """Whether the read copy has a fact."""
+    try:
+        return bool(exports.facts("org"))
+    except FileNotFoundError:
+        return False
+
+
+def ask(address: str) -> Any:
+    """The version of a running UI; None while there is none."""
+    try:
+        with urllib.request.urlopen(f"{address}/server_info", timeout=5) as answer:  # noqa: S310
+            return json.load(answer)
+    except OSError:
+        return None
+
+
+def wait_for(is_so: Any, seconds: float) -> None:
+    """Look again every second until it is so."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, "waited in vain"
+        threading.Event().wait(1)

@@ -1,0 +1,273 @@
+"""What exports of platform usage come to: literal lines in, literal facts out; and a whole company.
+
+Not here: broken files and Dagster (test_platform_assets.py).
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from assets.partitions import floor
+from tests.atlassian_usage.cases import CASES, Case
+from tests.atlassian_usage.folder import FACTS, Exports, Line
+from tests.sandbox.atlassian_org import AtlassianOrg
+from tests.sandbox.atlassian_usage import UNKNOWN_TYPE, PlatformUsage, Reading
+from tests.sandbox.platform_exports import Format, Row, write, write_rows
+
+ROOT = Path(__file__).parents[2]
+FORMATS: tuple[Format, ...] = ("csv", "xlsx", "json")
+NOW = datetime(2026, 10, 20, 9, 30, tzinfo=UTC)
+GAUGES = ("indexed_objects", "large_file_storage", "packages_storage", "runners")
+# org, usage type, workspace, user, first instant
+Totals = dict[tuple[str, str, str | None, str | None, datetime], Decimal]
+KILLED = """
+import os, signal, sys
+from assets import asking_platform_usage
+from assets.settings import read_settings
+from assets.vendors import Vendors
+from pipelines import load
+if sys.argv[1] == "killed":
+    load._write_receipts = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+with Vendors(read_settings()) as vendors:
+    asking_platform_usage.land(vendors)
+"""
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
+    """Every case in an organization of its own: landed and built step by step."""
+    here = Exports.in_folder(tmp_path_factory.mktemp("exports"))
+    for step in range(max(len(case.steps) for case in CASES)):
+        files: dict[str, list[Row]] = defaultdict(list)
+        for case in CASES:
+            org_id = org_of(case)
+            for name, lines in (case.steps[step] if step < len(case.steps) else {}).items():
+                path = f"{org_id}/{name}" if case.apart else name
+                if lines is None:
+                    (here.folder / path).unlink()
+                else:
+                    files[path] += [line.row(org_id) for line in lines]
+        for path, rows in files.items():
+            write_rows(here.folder / path, rows, "csv")
+        assert not here.land().failures
+        if step != 1:  # a build in between, whose tables the last one then corrects
+            here.build()
+    return here
+
+
+def org_of(case: Case) -> str:
+    """The organization of a case."""
+    return f"org-{CASES.index(case)}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.sentence)
+def test_exports_come_to_these_facts(exports: Exports, case: Case) -> None:
+    """The sentence of the case."""
+    assert tuple(exports.facts(org_of(case))) == case.facts
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Exports:
+    """An empty folder."""
+    return Exports.in_folder(tmp_path)
+
+
+def truth(org: AtlassianOrg, since: datetime) -> Totals:
+    """What the company says of itself: the last reading of a month, and counters as they are."""
+    readings = PlatformUsage(org).readings(since, org.now)
+    of_orgs: dict[tuple[str, str, datetime], Decimal] = {}
+    of_parts: dict[tuple[str, str, datetime], Decimal] = defaultdict(Decimal)
+    found: Totals = {}
+    for reading in sorted(readings, key=lambda reading: reading.period_start):
+        if reading.usage_type != UNKNOWN_TYPE:
+            found[_key(reading)] = reading.quantity
+            key = (reading.org_id, reading.usage_type, _key(reading)[4])
+            if reading.scope_type == "org":
+                of_orgs[key] = reading.quantity
+            else:
+                of_parts[key] += reading.quantity
+    # where there are parts, the organization's own row is what they leave over
+    for org_id, kind, start in of_orgs.keys() & of_parts.keys():
+        left = of_orgs[org_id, kind, start] - of_parts[org_id, kind, start]
+        found[org_id, kind, None, None, start] = left
+    return {key: quantity for key, quantity in found.items() if quantity}
+
+
+def _key(reading: Reading) -> tuple[str, str, str | None, str | None, datetime]:
+    is_gauge = reading.usage_type in GAUGES
+    start = floor(reading.period_start, "monthly") if is_gauge else reading.period_start
+    workspace = reading.scope_id if reading.scope_type == "workspace" else None
+    user = reading.scope_id if reading.scope_type == "user" else None
+    return reading.org_id, reading.usage_type, workspace, user, start
+
+
+def totals(folder: Exports) -> Totals:
+    """The facts, keyed as the truth is."""
+    rows = folder.read(
+        f"""
+        select org_id, meter, site_id, user_id, period_start, quantity
+        from ({
+            FACTS.replace(
+                "concat_ws(' ', site_id, project_id, user_id) as who,", "site_id, user_id,"
+            )
+        })
+        """  # noqa: S608  # our own text
+    )
+    found = {(*key, start.astimezone(UTC)): quantity for *key, start, quantity in rows}
+    assert len(found) == len(rows)
+    return {key: quantity for key, quantity in found.items() if quantity}
+
+
+@pytest.mark.parametrize(
+    "seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
+)
+def test_facts_are_the_companys_in_whatever_order_files_come(folder: Exports, seed: int) -> None:
+    """Weekly and monthly exports, CSV, XLSX and JSON, in a random order, twice, killed between rows
+    and receipts: every usage type, organization, workspace, user and period is the company's."""
+    clock, chance = [NOW], random.Random(seed)
+    org = AtlassianOrg(seed, lambda: clock[0], 2, 2)
+    since = datetime(2026, 8, 15, tzinfo=UTC)
+    pool = folder.folder.parent / "pool"
+    files: list[Path] = []
+    for number, days_ago in enumerate((40, 21, 0)):
+        clock[0] = NOW - timedelta(days=days_ago)
+        fmt = FORMATS[number]
+        files += write(org, pool, fmt, since=since, file_name=f"export-{number}.{fmt}")
+    chance.shuffle(files)
+    for part in (files[:3], files[3:]):
+        for file in part:
+            place = folder.folder / file.relative_to(pool)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(file.read_bytes())
+        if part == files[3:]:
+            assert land_in_a_process(folder, "killed") == -signal.SIGKILL
+            # rows are there, and count for nothing
+            folder.build()
+            assert totals(folder) != truth(org, since)
+        assert land_in_a_process(folder, "whole") == 0
+    folder.build()
+    assert totals(folder) == truth(org, since)
+    assert not folder.land().receipts
+    (folder.folder / "again.csv").write_bytes(
+        next(f for f in files if f.suffix == ".csv").read_bytes()
+    )
+    assert not folder.land().receipts
+    unmapped = folder.read("select meter, unit from reports.unmapped_meters")
+    assert unmapped == [(UNKNOWN_TYPE, "calls")]
+
+
+def land_in_a_process(folder: Exports, how: str) -> int:
+    """The exit code of a load in a process of its own."""
+    environment = os.environ | {
+        "WAREHOUSE": str(folder.settings.warehouse),
+        "PLATFORM_USAGE_DIR": str(folder.folder),
+        "XDG_STATE_HOME": str(folder.settings.state_dir.parent),
+        "TMPDIR": str(folder.folder.parent),
+    }
+    return subprocess.run(
+        [sys.executable, "-c", KILLED, how], env=environment, cwd=ROOT, check=False
+    ).returncode
+
+
+def test_an_export_that_is_35_days_old_warns_and_says_what_to_do(folder: Exports) -> None:
+    """Each organization and usage type by itself, by its latest export."""
+    now = datetime.now(UTC)
+    old, new = f"{now - timedelta(days=36):%Y-%m-%d}", f"{now - timedelta(days=34):%Y-%m-%d}"
+    folder.write("old.csv", "org", Line("rovo_credits", "org", "2026-01", "5", old))
+    folder.write(
+        "new.csv",
+        "org-2",
+        Line("rovo_credits", "org", "2026-01", "5", "2026-02-02"),
+        Line("runners", "org", "2026-02", "5", new),
+    )
+    folder.write("newer.csv", "org-2", Line("rovo_credits", "org", "2026-01", "5", new))
+    folder.land()
+    report = folder.build()
+    assert [(c.model, c.failing_rows) for c in report.failed_checks] == [
+        ("reports.export_freshness", 1)
+    ]
+    (stale,) = folder.read(
+        "select org_id, age_days, what_to_do from reports.export_freshness where is_stale"
+    )
+    assert stale[:2] == ("org", 36)
+    assert "admin.atlassian.com/o/org/platform-usage" in stale[2]
+
+
+@pytest.mark.slow
+def test_an_export_has_only_the_days_built_again_that_differ(folder: Exports) -> None:
+    """A file of a year in which one day is new: that day of the windowed tables, no other."""
+    days = [f"2026-01-{day:02}" for day in range(1, 29)]
+    lines = [Line("rovo_credits", "org", day, "5", "2026-02-02") for day in days]
+    folder.write("a.csv", "org", *lines)
+    folder.land()
+    folder.build()
+    folder.write(
+        "b.csv", "org", *lines[:-1], Line("rovo_credits", "org", days[-1], "6", "2026-02-02")
+    )
+    folder.land()
+    built = {model.name: model for model in folder.build().models}
+    assert built["intermediate.int_usage"].rows_written == 1
+    assert folder.facts("org")[-1] == ("", "2026-01-28", "6")
+
+
+def test_what_exports_say_in_two_ways_is_compared(folder: Exports) -> None:
+    """A month that was corrected after its days, a split that does not count and says more, two
+    files of one instant: each is named; what agrees, or is still filling, is not."""
+    january = [f"2026-01-{number:02}" for number in range(1, 32)]
+    days = [Line("rovo_credits", "org", day, "10", "2026-02-02") for day in january]
+    folder.write(
+        "days.csv", "org", *days, Line("rovo_credits", "org", "2026-01", "350", "2026-02-20")
+    )
+    folder.write("rounded.csv", "rounded", *days)
+    folder.write(
+        "a month.csv", "rounded", Line("rovo_credits", "org", "2026-01", "311", "2026-02-20")
+    )
+    folder.write(
+        "split.csv",
+        "split",
+        Line("rovo_credits", "user:ann", "2026-03-05", "3", "2026-04-02"),
+        Line("rovo_credits", "site:s", "2026-03", "100", "2026-04-02"),
+        Line("rovo_credits", "user:ann", "2026-02", "3", "2026-04-02"),
+        Line("rovo_credits", "site:s", "2026-02", "2", "2026-04-02"),
+    )
+    for name, quantity in (("one.csv", "300"), ("two.csv", "310")):
+        folder.write(name, "twice", Line("rovo_credits", "org", "2026-01", quantity, "2026-02-02"))
+        folder.write(
+            f"open {name}", "open", Line("rovo_credits", "org", "2026-01", quantity, "2026-01-02")
+        )
+    folder.land()
+    folder.build()
+    found = folder.read(
+        """
+        select org_id, comparison, fact_quantity, other_quantity from reports.reconciliation
+        where not is_within_tolerance order by all
+        """
+    )
+    assert found == [
+        ("org", "exported month", 310, 350),
+        ("split", "another split", 3, 100),
+        ("twice", "same instant", 300, 310),
+    ]
+
+
+def test_an_organization_is_the_same_in_capital_letters(folder: Exports) -> None:
+    """A mended file that writes it in another way replaces what it said before."""
+    folder.write(
+        "a.csv",
+        "orgx",
+        Line("rovo_credits", "user:ann", "2026-01", "10", "2026-02-02"),
+        Line("rovo_credits", "user:bob", "2026-01", "5", "2026-02-02"),
+    )
+    folder.land()
+    folder.write("a.csv", "ORGX", Line("rovo_credits", "user:Ann", "2026-01", "12", "2026-02-02"))
+    folder.land()
+    folder.build()
+    assert folder.facts("orgx") == [("ann", "2026-01", "12")]

@@ -1,0 +1,325 @@
+"""Files of platform usage are found, fingerprinted, read and, where rejected, remembered."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import openpyxl  # type: ignore[import-untyped]
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner, Result
+
+from assets.platform_usage_cli import platform_usage as command
+from pipelines.atlassian_usage.files import reading as platform_usage
+from pipelines.atlassian_usage.files.contract import COLUMNS, UNITS
+from pipelines.atlassian_usage.files.reading import (
+    REJECTED,
+    TABLES,
+    Problem,
+    RejectedFileError,
+    rejected_table,
+)
+from pipelines.http import VendorError
+
+HEADER = ",".join(column.name for column in COLUMNS)
+LINE = (
+    "1,org-1,rovo_credits,Jira,site,site-1,2026-11-01,2026-12-01,month,1234.5,credits,2500,,,"
+    "2026-12-01,true,2026-11-20T09:30:00Z,ada,ui_export"
+)
+
+
+def usage_file(path: Path, *lines: str) -> Path:
+    """A CSV of these lines, or of one that is good."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([HEADER, *(lines or [LINE])]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_files_of_three_kinds_are_found_wherever_they_are(tmp_path: Path) -> None:
+    """Sorted, in folders of any depth, whatever the case of their ending."""
+    names = ["2026/10/b.json", "2026/a.xlsx", "a.CSV", "z.csv"]
+    for name in reversed(names):
+        usage_file(tmp_path / name)
+    found = [path.relative_to(tmp_path).as_posix() for path in platform_usage.find(tmp_path)]
+    assert found == names
+
+
+def test_what_is_no_export_is_not_found(tmp_path: Path) -> None:
+    """Hidden and lock files, files about the folder, templates, other kinds."""
+    for name in (
+        ".hidden.csv",
+        ".git/a.csv",
+        "~$usage.xlsx",
+        "README.csv",
+        "readme-first.json",
+        "Platform-Usage-Template.csv",
+        "usage.txt",
+        "usage.csv.part",
+        "csv",
+    ):
+        usage_file(tmp_path / name)
+    assert platform_usage.find(tmp_path) == []
+    assert platform_usage.find(tmp_path / "not there") == []
+
+
+def test_links_that_lead_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
+    """Neither to a file nor to a folder; one that stays inside is a file like any other."""
+    outside = usage_file(tmp_path / "outside" / "secret.csv")
+    inside = usage_file(tmp_path / "folder" / "a.csv")
+    (tmp_path / "folder" / "b.csv").symlink_to(outside)
+    (tmp_path / "folder" / "c").symlink_to(outside.parent)
+    (tmp_path / "folder" / "d.csv").symlink_to(inside)
+    (tmp_path / "folder" / "e.csv").symlink_to(tmp_path / "nowhere.csv")
+    (tmp_path / "folder" / "f").symlink_to(tmp_path / "folder")
+    assert platform_usage.find(tmp_path / "folder") == [inside, tmp_path / "folder" / "d.csv"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list everything")
+def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
+    """Its files would be missed without a word."""
+    usage_file(tmp_path / "closed" / "a.csv")
+    (tmp_path / "closed").chmod(0)
+    with pytest.raises(VendorError, match="cannot be listed"):
+        platform_usage.find(tmp_path)
+
+
+def test_a_fingerprint_is_that_of_the_content(tmp_path: Path) -> None:
+    """It is the one that is read with the lines, too."""
+    path = usage_file(tmp_path / "a.csv")
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert platform_usage.fingerprint(path) == sha256
+    assert platform_usage.read(path)["file_sha256"].to_pylist() == [sha256]
+    path.unlink()
+    with pytest.raises(RejectedFileError, match="No such file"):
+        platform_usage.fingerprint(path)
+
+
+def test_a_line_is_read_as_the_contract_says(tmp_path: Path) -> None:
+    """Every column, with its type, and where the line comes from."""
+    path = usage_file(tmp_path / "a.csv")
+    table = platform_usage.read(path, file_name="2026/a.csv")
+    assert table.schema == TABLES["platform_usage"]
+    assert table.to_pylist() == [
+        {
+            "contract_version": "1",
+            "org_id": "org-1",
+            "usage_type": "rovo_credits",
+            "app": "Jira",
+            "scope_type": "site",
+            "scope_id": "site-1",
+            "period_start": datetime(2026, 11, 1, tzinfo=UTC),
+            "period_end": datetime(2026, 12, 1, tzinfo=UTC),
+            "granularity": "month",
+            "quantity": Decimal("1234.5"),
+            "unit": "credits",
+            "included_quantity": Decimal(2500),
+            "extra_usage_limit": None,
+            "forecast_quantity": None,
+            "allowance_reset_at": datetime(2026, 12, 1, tzinfo=UTC),
+            "is_final": True,
+            "exported_at": datetime(2026, 11, 20, 9, 30, tzinfo=UTC),
+            "exported_by": "ada",
+            "source": "ui_export",
+            "file_name": "2026/a.csv",
+            "file_sha256": platform_usage.fingerprint(path),
+            "line": 2,
+        }
+    ]
+    assert platform_usage.read(path)["file_name"].to_pylist() == [path.as_posix()]
+    assert platform_usage.check(path) == []
+
+
+@pytest.mark.parametrize(("usage_type", "unit"), UNITS.items())
+def test_every_known_usage_type_has_its_unit(tmp_path: Path, usage_type: str, unit: str) -> None:
+    """And no other."""
+    line = LINE.replace("rovo_credits", usage_type)
+    good = usage_file(tmp_path / "a.csv", line.replace(",credits,", f",{unit},"))
+    assert platform_usage.check(good) == []
+    wrong = usage_file(tmp_path / "b.csv", line.replace(",credits,", ",GiB,"))
+    (problem,) = platform_usage.check(wrong)
+    assert problem.column == "unit"
+    assert f"which is in {unit}" in problem.reason
+
+
+def test_an_empty_template_has_help_for_every_column(tmp_path: Path) -> None:
+    """It is read as a file without lines; filled in under another name, it loads."""
+    path = tmp_path / "template.csv"
+    platform_usage.template(path)
+    text = path.read_text(encoding="utf-8")
+    assert [line.split(":")[0] for line in text.splitlines()[1:-1]] == [
+        f"# {column.name}" for column in COLUMNS
+    ]
+    assert text.endswith(f"\n{HEADER}\n")
+    assert "has no usage lines" in platform_usage.check(path)[0].reason
+    filled = tmp_path / "november.csv"
+    filled.write_text(text + LINE + "\n", encoding="utf-8")
+    assert platform_usage.read(filled)["line"].to_pylist() == [len(COLUMNS) + 3]
+    assert platform_usage.find(tmp_path) == [filled]
+
+
+def test_a_workbook_template_has_its_help_on_a_second_sheet(tmp_path: Path) -> None:
+    """Its first sheet is the one that is read."""
+    path = tmp_path / "november.xlsx"
+    platform_usage.template(path)
+    assert "has no usage lines" in platform_usage.check(path)[0].reason
+    book = openpyxl.load_workbook(path)
+    assert book.sheetnames == ["usage", "help"]
+    assert book["help"].max_row == len(COLUMNS) + 1
+    book["usage"].append(LINE.split(","))
+    book.save(path)
+    assert len(platform_usage.read(path)) == 1
+
+
+def test_a_template_does_not_overwrite(tmp_path: Path) -> None:
+    """What is there may have been filled in."""
+    path = usage_file(tmp_path / "usage.csv")
+    with pytest.raises(FileExistsError):
+        platform_usage.template(path)
+    assert len(platform_usage.read(path)) == 1
+
+
+def test_a_rejected_file_becomes_rows() -> None:
+    """One for each problem."""
+    problems = [Problem(3, "unit", "is blank"), Problem(None, None, "is odd")]
+    error = RejectedFileError(Path("inbox/a.csv"), problems, "abc")
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    table = rejected_table(error, found_at=at, file_name="a.csv")
+    assert table.schema == REJECTED
+    assert [tuple(row.values()) for row in table.to_pylist()] == [
+        ("a.csv", "abc", 3, "unit", "is blank", at),
+        ("a.csv", "abc", None, None, "is odd", at),
+    ]
+    assert rejected_table(error)["file_name"].to_pylist() == ["inbox/a.csv"] * 2
+
+
+def test_nothing_heavy_is_imported_until_a_file_is_read() -> None:
+    """Commands and Dagster import this module only to know what there is."""
+    script = (
+        "import sys; import pipelines.atlassian_usage.files.reading, assets.platform_usage_cli;"
+        "print([m for m in ('pandas', 'pandera', 'openpyxl') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def large_file(path: Path, lines: int) -> Path:
+    """Days of many users, each line different."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(HEADER + "\n")
+        for number in range(lines):
+            user, day = divmod(number, 300)
+            start = date(2026, 1, 1) + timedelta(days=day)
+            file.write(
+                f"1,org-1,rovo_credits,Jira,user,user-{user:06},{start},{start + timedelta(1)},day,"
+                f"{number}.{number % 1000:03},credits,,,,,true,2026-11-20T09:30:00Z,ada,ui_export\n"
+            )
+    return path
+
+
+def read_whole(path: Path, lines: int) -> pa.Table:
+    """Read such a file; every line is there, and the sum is exact."""
+    table = platform_usage.read(path)
+    assert len(table) == lines
+    assert table["line"].to_pylist()[-1] == lines + 1
+    whole = lines * (lines - 1) // 2
+    thousandths = sum(number % 1000 for number in range(lines))
+    assert sum(table["quantity"].to_pylist()) == whole + Decimal(thousandths) / 1000
+    return table
+
+
+def test_twenty_thousand_lines_are_read(tmp_path: Path) -> None:
+    """An org's month by user."""
+    read_whole(large_file(tmp_path / "usage.csv", 20_000), 20_000)
+
+
+def test_a_problem_in_a_later_batch_keeps_its_line(tmp_path: Path) -> None:
+    """Batches of 50,000 lines are read one after the other, and compared all together."""
+    path = large_file(tmp_path / "usage.csv", 51_000)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for at in (10, 50_500):
+        lines[at] = lines[at].replace(",credits,", ",GB,")
+    path.write_text("\n".join([*lines, lines[5]]) + "\n", encoding="utf-8")
+    found = [(problem.line, problem.column) for problem in platform_usage.check(path)]
+    assert found == [(11, "unit"), (50_501, "unit"), (51_002, "period_start")]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_million_lines_are_read_in_bounded_time_and_memory(tmp_path: Path) -> None:
+    """Some minutes and two gigabytes at the very most, in a process of its own."""
+    path = large_file(tmp_path / "usage.csv", 1_000_000)
+    script = (
+        "import resource, sys; from pathlib import Path;"
+        "from pipelines.atlassian_usage.files import reading;"
+        "print(len(reading.read(Path(sys.argv[1]))));"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True)
+    seconds = time.monotonic() - started
+    lines, megabytes = map(int, done.stdout.split())
+    assert lines == 1_000_000
+    assert megabytes < 2_000
+    assert seconds < 300
+
+
+def call(*arguments: str | Path) -> Result:
+    """Run the command in this process."""
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def test_the_command_writes_a_template_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second time it is refused, and nothing is overwritten."""
+    monkeypatch.chdir(tmp_path)
+    first = call("template")
+    assert (first.exit_code, first.output) == (0, "wrote platform-usage-template.csv\n")
+    again = call("template")
+    assert again.exit_code == 1
+    assert "platform-usage-template.csv is there already" in again.output
+    assert call("template", "nowhere/a.csv").exit_code == 1
+    assert call("template", "a.xlsx").exit_code == 0
+    assert call("template", "a.json").exit_code == 2
+
+
+def test_the_command_says_of_each_file_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Line by line, within 80 columns; exit code 1 where anything is wrong."""
+    monkeypatch.chdir(tmp_path)
+    usage_file(Path("good.csv"))
+    usage_file(Path("bad.csv"), LINE.replace(",1234.5,", ',"1,5",').replace("site-1", ""), "1,2")
+    fine = call("check", "good.csv")
+    assert (fine.exit_code, fine.output) == (0, "good.csv: fine: 1 line, rovo_credits\n")
+    result = call("check", "bad.csv", "good.csv", "gone.csv")
+    assert result.exit_code == 1
+    assert result.output.splitlines() == [
+        "bad.csv: 3 problems",
+        "  line 2, column scope_id: is blank and may not be: give a value",
+        "  line 2, column quantity: '1,5' has a decimal comma: write a point, 1234.56",
+        "  line 3: has 2 fields where the header has 19: a comma for every empty field,",
+        "    too",
+        "good.csv: fine: 1 line, rovo_credits",
+        "gone.csv: 1 problem",
+        "  is not there: check its name, or put it back",
+    ]
+
+
+def test_the_command_lists_a_hundred_problems_and_says_so(tmp_path: Path) -> None:
+    """The rest would say the same."""
+    lines = (LINE.replace("site-1", f"s{n}").replace("1234.5", "x") for n in range(150))
+    result = call("check", usage_file(tmp_path / "bad.csv", *lines))
+    assert result.exit_code == 1
+    assert "bad.csv: 101 or more problems" in " ".join(result.output.split())
+    assert "... the first 100 are listed" in result.output
+
+
+def test_the_command_needs_a_file() -> None:
+    """Wrong usage is 2."""
+    assert call("check").exit_code == 2

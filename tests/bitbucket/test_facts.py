@@ -1,0 +1,364 @@
+"""What Bitbucket's runs come to: the simulated company's own seconds, asked for once."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from assets import calls, jobs, partitions
+from assets.asking_bitbucket import CALLS
+from assets.report import Report
+from assets.settings import read_settings
+from assets.vendors import Vendors, land_pieces, snapshot
+from pipelines.bitbucket import client as bitbucket
+from pipelines.bitbucket import records
+from pipelines.bitbucket.records import repositories_table, runs_table
+from pipelines.load import Landing, Piece, Window
+from tests.atlassian_usage.folder import Exports, Line, facts_of
+from tests.conftest import Open, World
+from tests.sandbox.atlassian_runs import Run
+from tests.sandbox.bitbucket import TOKEN
+from tests.sandbox.desk import Fault
+from tests.sandbox.platform_exports import write_rows
+
+RUNS, NAMES = "bitbucket_pipeline_runs", ("bitbucket_workspaces", "bitbucket_repositories")
+DAY = timedelta(days=1)
+Seconds = dict[tuple[str, str, date], int]
+
+
+def company(world: Open, **more: Any) -> World:
+    """Two workspaces with a busy and a quiet repository each, beside as little else as there is."""
+    small: dict[str, Any] = {"orgs": 1, "projects": 1, "branches": 1, "apps": 1, "repositories": 2}
+    return world(**small | more)
+
+
+def window(here: World, days: int) -> Window:
+    """The day that is filling at the company, and so many before it."""
+    today = partitions.floor(here.company.now, "daily")
+    return Window("daily", today - days * DAY, today + DAY)
+
+
+def land(here: World, *tables: str, days: int = 9) -> Landing:
+    """Ask for these tables (none: the runs), and nothing may fail."""
+    for table in tables or (RUNS,):
+        landing = here.land(table, window(here, days) if table == RUNS else None)
+        assert not landing.failures
+    return landing
+
+
+def paths(here: World) -> list[str]:
+    """What Bitbucket was asked for since the last time, without the queries."""
+    asked = [request.path for request in here.sandbox.bitbucket.requests]
+    here.sandbox.bitbucket.requests.clear()
+    return asked
+
+
+def seconds(here: World) -> Seconds:
+    """The facts: seconds by workspace, repository and day."""
+    rows = here.read(
+        """
+        select org_id, project_id, site_id, cast(period_start as date), quantity, meter, unit
+        from marts.fct_compute where source = 'bitbucket'
+        """
+    )
+    assert all(
+        (site, *rest) == (org, "build_seconds_used", "seconds")
+        for org, _, site, _, _, *rest in rows
+    )
+    found = {(org, project, day): int(used) for org, project, _, day, used, *_ in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def expected(here: World, days: int = 9) -> Seconds:
+    """The answer key of so many days."""
+    asked = window(here, days)
+    return here.company.atlassian.seconds_by_repository_day(asked.since, asked.until)
+
+
+def unfinished_runs(here: World) -> list[Run]:
+    """The runs of live repositories that have not ended."""
+    company = here.company.atlassian
+    live = [r for w in company.workspaces for r in company.live_repositories(w.uuid)]
+    return [
+        run for r in live for run in company.runs(r.uuid) if run.ended_at(here.company.now) is None
+    ]
+
+
+def export(here: World, name: str, org_id: str, *lines: Line) -> None:
+    """Put a file into the folder, and load what is new there."""
+    write_rows(here.settings.platform_usage_dir / name, [line.row(org_id) for line in lines], "csv")
+    assert not here.land("platform_usage", None).failures
+
+
+def test_seconds_are_the_companys_and_asked_for_once(world: Open) -> None:
+    """Each repository and day as the company has it, a request a repository; then nothing more."""
+    here = company(world)
+    retired = next(iter(here.company.atlassian.deleted_at))
+    land(here, *NAMES, RUNS)
+    here.build()
+    truth = expected(here)
+    assert seconds(here) == {key: used for key, used in truth.items() if key[1] != retired}
+    live = [
+        r
+        for w in here.company.atlassian.workspaces
+        for r in here.company.atlassian.live_repositories(w.uuid)
+    ]
+    asked = Counter(path.rpartition("/")[2] for path in paths(here))
+    assert asked["pipelines"] == len(live) == 4
+    jobs.load_due(here.settings, Report(True), ("bitbucket",), ("daily",))
+    paths(here)
+    again = jobs.load_due(here.settings, Report(True), ("bitbucket",), ("daily",))
+    assert (again["asked"], again["failures"], paths(here)) == ([], [], [])
+
+
+def test_runs_that_end_later_grow_or_vanish_are_followed(world: Open) -> None:
+    """A run that ends later, is run again or is from before the window, a deleted repository: the
+    facts follow the company, and no request is added where a page goes back that far anyway."""
+    today = partitions.floor(datetime.now(UTC), "daily")
+    here = company(world, now=today - 4 * DAY + timedelta(hours=11))
+    atlassian = here.company.atlassian
+    land(here, *NAMES, RUNS)
+    here.build()
+    before = seconds(here)
+    gone = atlassian.live_repositories(atlassian.workspaces[1].uuid)[0].uuid
+    atlassian.delete_repository(gone)
+    unfinished = unfinished_runs(here)
+    here.company.now = here.company.now + 2 * DAY
+    land(here, "bitbucket_repositories")
+    paths(here)
+    land(here, days=4)
+    asked = paths(here)
+    here.build()
+    truth = atlassian.seconds_by_repository_day(window(here, 11).since, window(here, 0).until)
+    after = seconds(here)
+    retired = {*atlassian.deleted_at}
+    assert {k: v for k, v in after.items() if k[1] not in retired} == {
+        k: v for k, v in truth.items() if k[1] not in retired
+    }
+    assert {k: v for k, v in after.items() if k[1] == gone} == {
+        k: v for k, v in before.items() if k[1] == gone
+    }
+    grown = {key for key in before if after[key] > before[key]}
+    assert len(grown) > 1
+    # three repositories are left
+    assert any(run.created_at < window(here, 4).since for run in unfinished)
+    assert len([path for path in asked if "/pipelines" in path]) == 3
+
+
+@pytest.mark.parametrize(
+    ("unfinished", "since", "alone"), [(1, "2026-11-20", ["2026-11-15"]), (2, "2026-11-15", [])]
+)
+def test_what_costs_less_is_asked(
+    tmp_path: Path, unfinished: int, since: str, alone: list[str]
+) -> None:
+    """A hundred runs lie between the window and those that had not ended: a page more to go back,
+    or a request for each of them, whose receipts say nothing of the day."""
+    workspace, repository = "{w}", "{r}"
+    day = datetime(2026, 11, 15, tzinfo=UTC)
+    environment = {
+        "WAREHOUSE": str(tmp_path / "meterhouse.duckdb"),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "BITBUCKET_TOKEN": TOKEN,
+        "BITBUCKET_WORKSPACES": workspace,
+    }
+    settings = read_settings(environment)
+    runs = [
+        {
+            "uuid": f"{{{number}}}",
+            "created_on": day + number * timedelta(minutes=30),
+            "state": {"name": "PENDING" if number < unfinished else "COMPLETED"},
+        }
+        for number in range(100)
+    ]
+    tables = [
+        runs_table(workspace, repository, msgspec.convert(runs, list[records.Run])),
+        repositories_table(workspace, [records.Repository(repository)]),
+    ]
+    whole = Window("daily", day, day + 5 * DAY)
+    for call, table, asked in zip(CALLS[:0:-1], tables, (whole, None), strict=True):
+        land_pieces(settings, call, [Piece(workspace, asked, snapshot(iter, [table]))])
+    today = Window("daily", day + 5 * DAY, day + 6 * DAY)
+    with Vendors(settings) as vendors:
+        pieces = calls.pieces(vendors, calls.call_of(RUNS), today)
+    first, *others = (piece.window for piece in pieces if piece.window)
+    assert f"{first.since:%Y-%m-%d}" == since
+    assert [f"{w.since:%Y-%m-%d}" for w in others] == alone
+    assert {w.granularity for w in others} <= {"run"}
+
+
+def test_a_walk_that_breaks_counts_for_nothing(world: Open) -> None:
+    """Rows of it landed, and a receipt of the same load for a run from before: no fact of them."""
+    today = partitions.floor(datetime.now(UTC), "daily")
+    here = company(world, now=today - 4 * DAY + timedelta(hours=11))
+    land(here, *NAMES, RUNS)
+    last_day = here.company.now.date()
+    here.company.now = here.company.now + 2 * DAY
+    here.sandbox.bitbucket.faults.append(Fault("/repositories/", 410, skip=1))
+    landing = here.land(RUNS, window(here, 1))
+    assert len(landing.failures) == 1
+    broken = {w.uuid for w in here.company.atlassian.workspaces} - {
+        r.scope for r in landing.receipts if r.window and r.window.granularity == "daily"
+    }
+    here.build()
+    assert len(broken) == 1
+    assert max(day for org, _, day in seconds(here) if org in broken) <= last_day
+
+
+def test_repositories_without_an_answer_are_a_note(world: Open) -> None:
+    """A 404 of a repository that is listed is said by its name; the others land."""
+    here = company(world)
+    land(here, *NAMES)
+    gone = here.company.atlassian.live_repositories(here.company.atlassian.workspaces[0].uuid)[0]
+    here.company.atlassian.delete_repository(gone.uuid)
+    landing = land(here)
+    (note,) = landing.notes
+    assert note.startswith("1 repositories did not answer")
+    assert f"{gone.full_name} (404)" in note
+    found = here.raw("select count(distinct repository_uuid) from raw.bitbucket_pipeline_runs")
+    assert found == [(3,)]
+
+
+def test_a_spent_hour_is_waited_for_or_said(world: Open) -> None:
+    """429 is counted and tried again; where it stays, it is said what to do, and nothing counts."""
+    here = company(world)
+    land(here, *NAMES)
+    here.sandbox.bitbucket.faults += [Fault("/repositories/", 429, count=2)]
+    with Vendors(here.settings) as vendors:
+        vendors.use(patient(here))
+        assert not calls.land(vendors, calls.call_of(RUNS), window(here, 1)).failures
+        assert vendors.rate_limited == 2
+        here.sandbox.bitbucket.faults += [Fault("/repositories/", 429, count=99)]
+        landing = calls.land(vendors, calls.call_of(RUNS), window(here, 1))
+    assert len(landing.failures) == 2
+    assert "BITBUCKET_REQUESTS_PER_HOUR" in str(landing.failures[0])
+    assert not landing.receipts
+
+
+def patient(here: World) -> bitbucket.Bitbucket:
+    """A client that backs off for milliseconds."""
+    return bitbucket.Bitbucket(
+        TOKEN,
+        here.settings.bitbucket_workspaces,
+        here.settings.bitbucket_base_url,
+        36_000,
+        here.settings.state_dir,
+        backoff_seconds=0.001,
+    )
+
+
+@pytest.mark.parametrize("named_first", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_exported_minutes_are_the_fact_and_runs_attribute_them(
+    world: Open, tmp_path: Path, named_first: bool
+) -> None:
+    """Seconds on days without exported minutes; else minutes, with what no run accounts for; and
+    the same whether the slug of the export is known before or after it was loaded."""
+    (tmp_path / "exports").mkdir()
+    today = partitions.floor(datetime.now(UTC), "daily")
+    here = company(world, platform_usage_dir=tmp_path / "exports", now=today - timedelta(hours=1))
+    first, second = here.company.atlassian.workspaces
+    month = (today - 60 * DAY).replace(day=1)
+    until = (month + 31 * DAY).replace(day=1)
+    line = Line(
+        "pipelines_build_minutes",
+        f"workspace:{first.slug}",
+        f"{month:%Y-%m}",
+        "999999.5",
+        f"{until + DAY:%Y-%m-%d}",
+    )
+    order = [*NAMES, RUNS] if named_first else [RUNS, "export", *NAMES]
+    if named_first:
+        order.append("export")
+    for table in order:
+        if table == "export":
+            export(here, "minutes.csv", "org-1", line)
+        else:
+            land(here, table, days=99)
+        if not named_first:
+            here.build()
+    here.build()
+    exported = facts_of(here.settings, "org-1")
+    truth = {
+        k: v for k, v in expected(here, 99).items() if k[1] not in here.company.atlassian.deleted_at
+    }
+    in_month = {
+        key: used
+        for key, used in truth.items()
+        if key[0] == first.uuid and month.date() <= key[2] < until.date()
+    }
+    assert seconds(here) == {k: v for k, v in truth.items() if k not in in_month}
+    assert sum(Decimal(quantity) for *_, quantity in exported) == Decimal("999999.5")
+    attributed = {(who, day): Decimal(quantity) for who, day, quantity in exported}
+    remainder = attributed.pop((first.uuid, f"{month:%Y-%m}"))
+    assert remainder > 900_000
+    assert attributed == {
+        (f"{org} {repository}", f"{day}"): round(Decimal(used) / 60, 9)
+        for (org, repository, day), used in in_month.items()
+    }
+    assert {org for org, *_ in seconds(here)} == {first.uuid, second.uuid}
+
+
+def test_runs_split_what_was_exported_after_them(tmp_path: Path) -> None:
+    """A month that was read on its tenth day: nine days of runs are part of it, the tenth may be,
+    and from the eleventh on runs are facts of their own, until the month is read again."""
+    here = Exports.in_folder(tmp_path)
+    day = datetime(2026, 10, 1, tzinfo=UTC)
+    runs = [
+        {"uuid": f"{{{n}}}", "created_on": day + n * DAY, "build_seconds_used": 600}
+        for n in range(19)
+    ]
+    table = runs_table("{w}", "{r}", msgspec.convert(runs, list[records.Run]))
+    whole = Window("daily", day, day + 31 * DAY)
+    piece = Piece("{w}", whole, snapshot(iter, [table]))
+    land_pieces(here.settings, calls.call_of(RUNS), [piece])
+    of_runs = "select count(*), sum(quantity) from marts.fct_compute where source = 'bitbucket'"
+    # of another organization, and of a user: they hide nothing
+    user = Line("pipelines_build_minutes", "user:ann", "2026-10", "7", "2026-11-01")
+    here.write("user.csv", "other", user)
+    here.land()
+    here.build()
+    assert here.read(of_runs) == [(19, 19 * 600)]
+    (here.folder / "user.csv").unlink()
+    for scope, org_id in (("workspace:{w}", "org"), ("org", "org")):
+        early = Line("pipelines_build_minutes", scope, "2026-10", "100", "2026-10-10T12:00")
+        here.write(f"{scope}.csv", org_id, early)
+    here.land()
+    here.build()
+    of_days = [("{w} {r}", f"2026-10-{n:02}", "10") for n in range(1, 20)]
+    assert here.facts("org") == [("{w}", "2026-10", "10"), *of_days[:9]]
+    assert here.read(of_runs) == [(9, 9 * 600)]
+    here.write(
+        "later.csv",
+        "org",
+        Line("pipelines_build_minutes", "workspace:{w}", "2026-10", "300", "2026-11-01"),
+        Line("pipelines_build_minutes", "org", "2026-10", "300", "2026-11-01"),
+    )
+    here.land()
+    here.build()
+    assert here.facts("org") == [("{w}", "2026-10", "110"), *of_days]
+    assert here.read(of_runs) == [(0, None)]
+
+
+def test_runs_split_an_organizations_total_where_nothing_else_was_exported(tmp_path: Path) -> None:
+    """The only organization that exports minutes has all the workspaces that the token sees."""
+    here = Exports.in_folder(tmp_path)
+    day = datetime(2026, 10, 1, tzinfo=UTC)
+    for workspace in ("{v}", "{w}"):
+        run = {"uuid": f"{{{workspace}}}", "created_on": day, "build_seconds_used": 600}
+        table = runs_table(workspace, "{r}" + workspace, msgspec.convert([run], list[records.Run]))
+        piece = Piece(workspace, Window("daily", day, day + DAY), snapshot(iter, [table]))
+        land_pieces(here.settings, calls.call_of(RUNS), [piece])
+    here.write(
+        "a.csv", "org", Line("pipelines_build_minutes", "org", "2026-10", "25", "2026-11-01")
+    )
+    here.land()
+    here.build()
+    assert here.facts("org") == [
+        ("", "2026-10", "5"),
+        ("{v} {r}{v}", "2026-10-01", "10"),
+        ("{w} {r}{w}", "2026-10-01", "10"),
+    ]

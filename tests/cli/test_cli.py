@@ -1,0 +1,183 @@
+"""The command: exit codes, JSON for scripts, and what people are told."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from assets.cli import main
+from assets.settings import DOCUMENTED
+from tests.conftest import Open, World
+from tests.sandbox.desk import Fault
+
+ROOT = Path(__file__).parents[2]
+NOTHING_SET: dict[str, str | None] = dict.fromkeys(
+    [*(name for name, *_ in DOCUMENTED), "XDG_STATE_HOME"]
+)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No `.env` and no warehouse of the checkout is met."""
+    monkeypatch.chdir(tmp_path)
+
+
+def call(*arguments: str, **environment: str) -> Result:
+    """Run the command in this process, with these settings and no others."""
+    runner = CliRunner()
+    return runner.invoke(main, arguments, env={**NOTHING_SET, **environment})
+
+
+def answered(result: Result) -> Any:
+    """What a command printed with --json."""
+    return json.loads(result.stdout)
+
+
+def test_run_status_and_run_again(world: Open) -> None:
+    """Everything is loaded and shown; then nothing is at risk, and nothing is asked again."""
+    small = {"apps": 1, "sites": 2, "workspaces": 1, "repositories": 2}
+    here = world(projects=5, oddities=False, **small)
+    first = call("run", **here.environment)
+    assert first.exit_code == 0, first.output
+    for text in ("neon_project_usage", "retired by Neon on 2026-06-01", "Neon, last 30 days"):
+        assert text in first.output
+    (above,) = here.read("select count(*) from reports.forge_allowance where overage_quantity > 0")
+    assert above[0] > 0
+    assert "Allowances that are used up before they start anew" in first.output
+    status = call("status", "--json", **here.environment)
+    assert status.exit_code == 0, status.output
+    held = {(row["resource"], row["granularity"]): row for row in answered(status)["held"]}
+    assert held["neon_project_usage", "hourly"]["scopes"] == 2
+    assert held["neon_project_usage", "hourly"]["missing"] == 0
+    assert answered(status)["failures"] == []
+    again = call("run", "--json", **here.environment)
+    assert again.exit_code == 0, again.output
+    assert (answered(again)["asked"], answered(again)["requests"]) == ([], 0)
+
+
+def test_a_check_that_fails_is_exit_1(landed_world: World) -> None:
+    """The unknown metric fails its report's check at every build, and is named."""
+    result = call("build", "--json", **landed_world.environment)
+    assert result.exit_code == 1
+    (failure,) = answered(result)["failures"]
+    assert failure.startswith("reports.unmapped_meters: 1 rows where not (")
+
+
+def test_a_source_that_fails_is_exit_1(world: Open) -> None:
+    """The other org lands; the failure is in the JSON and no traceback is shown."""
+    here = world(projects=4, apps=0, workspaces=0)
+    here.sandbox.faults.append(Fault("/consumption_history/v2/projects", 403))
+    result = call("load", "--grain", "daily", "--json", **here.environment)
+    assert result.exit_code == 1
+    (failure,) = answered(result)["failures"]
+    assert "HTTP 403" in failure
+    usage = [row for row in answered(result)["asked"] if row["table"] == "raw.neon_project_usage"]
+    assert [len(row["scopes"]) for row in usage] == [1]
+    assert "Traceback" not in result.output
+
+
+def test_a_source_without_settings_is_skipped_and_says_so() -> None:
+    """Exit 0: it is no error."""
+    result = call("load")
+    assert result.exit_code == 0
+    for text in (
+        "neon and neon_legacy skipped: NEON_API_KEY is not set",
+        "forge skipped: ATLASSIAN_EMAIL, ATLASSIAN_API_TOKEN, FORGE_APP_IDS not set",
+        "bitbucket skipped: BITBUCKET_TOKEN is not set",
+        "atlassian_platform skipped: there is no folder platform_usage (PLATFORM_USAGE_DIR)",
+    ):
+        assert text in result.output
+    as_json = call("load", "--json")
+    assert as_json.exit_code == 0
+    skipped = {row["source"]: row["why"] for row in answered(as_json)["skipped"]}
+    assert skipped.keys() == {"neon", "neon_legacy", "forge", "bitbucket", "atlassian_platform"}
+    assert skipped["neon"] == skipped["neon_legacy"] == "NEON_API_KEY is not set"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("load", "--since", "yesterday"), "is no date and no UTC instant"),
+        (("load", "--until", "2026-11-01"), "--until needs --since"),
+        (
+            ("load", "--since", "2026-11-02", "--until", "2026-11-01"),
+            "--since has to be before --until",
+        ),
+        (("load", "--source", "nobody"), "'nobody' is not one of"),
+        (("load", "--grain", "weekly"), "'weekly' is not one of"),
+        (("build", "--until", "2026-11-01"), "--until needs --since"),
+        (("paint",), "No such command"),
+    ],
+)
+def test_wrong_usage_is_exit_2(arguments: tuple[str, ...], said: str) -> None:
+    """And says what is wrong."""
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+@pytest.mark.parametrize("value", ["many", "0", "-1", "4.5"])
+def test_a_setting_that_cannot_be_used_is_exit_2(value: str) -> None:
+    """It is named, with its value."""
+    result = call("load", NEON_REQUESTS_PER_MINUTE=value)
+    assert result.exit_code == 2
+    assert f"NEON_REQUESTS_PER_MINUTE is '{value}'" in result.output
+
+
+def test_a_window_out_of_reach_says_so(world: Open) -> None:
+    """Nothing is asked, nothing fails, and the coarser grain is named."""
+    here = world(projects=3, apps=0, workspaces=0)
+    window = ("--since", "2025-11-01", "--until", "2025-11-02")
+    result = call("load", "--grain", "hourly", *window, **here.environment)
+    assert result.exit_code == 0
+    assert "Neon keeps hourly for 168 hours; asked for 2025-11-01T00:00Z" in result.output
+    assert [r for r in here.sandbox.requests if "consumption" in r.path] == []
+
+
+def test_show_sql_prints_what_will_run() -> None:
+    """The SELECT, with no warehouse and no setting."""
+    result = call("build", "--show-sql", "marts.fct_compute")
+    assert result.exit_code == 0, result.output
+    assert "intermediate.int_usage" in result.output
+    assert "family = 'compute'" in result.output
+    as_json = call("build", "--show-sql", "marts.fct_compute", "--json")
+    assert answered(as_json)["model"] == "marts.fct_compute"
+    assert not Path("warehouse").exists()
+
+
+def test_show_sql_of_no_model_is_an_error_without_a_traceback() -> None:
+    """The name is repeated."""
+    result = call("build", "--show-sql", "marts.nothing")
+    assert result.exit_code == 2
+    assert "marts.nothing" in result.output
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_status_before_anything_was_built_says_what_to_do() -> None:
+    """No traceback: run `meterhouse run`."""
+    result = call("status")
+    assert result.exit_code == 1
+    assert "meterhouse run" in result.output
+    assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_sandbox_passes_the_exit_code_on(tmp_path: Path, code: int) -> None:
+    """The command runs with the stand-in vendor's settings, and its exit code is the answer."""
+    script = f"import os, sys; print(os.environ['NEON_BASE_URL']); sys.exit({code})"
+    command = ["--projects", "2", "--", sys.executable, "-c", script]
+    finished = subprocess.run(
+        [sys.executable, "-m", "assets.cli", "sandbox", *command],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == code, finished.stderr
+    assert finished.stdout.startswith("http://127.0.0.1:")

@@ -1,0 +1,325 @@
+"""Dagster: what it shows of every asset, and what real runs on a real instance do."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from assets import building
+from assets.calls import CALLS, call_of, land
+from assets.definitions import defs
+from assets.models import check_name, model_key
+from assets.partitions import open_end
+from assets.raw import partition_key, raw_key
+from assets.settings import read_settings
+from assets.vendors import Vendors
+from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, load_models, output_columns
+from pipelines.load import Window
+from tests.conftest import Open, World, facts_of
+from tests.sandbox.desk import Fault
+
+ROOT = Path(__file__).parents[2]
+HOURLY = raw_key("neon_project_usage", "hourly")
+RAW_KEYS = [
+    raw_key(call.table, grain)
+    for call in CALLS
+    if call.part_of is None
+    for grain in call.granularities
+]
+SPECS = {spec.key: spec for spec in defs.resolve_all_asset_specs()}
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance in memory."""
+    with dg.DagsterInstance.ephemeral() as opened:
+        yield opened
+
+
+@pytest.fixture
+def configured(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A small company, with the settings that runs read pointed at its vendor."""
+    opened = world(projects=5, branches=2, orgs=1, apps=0, workspaces=0, oddities=False)
+    for name, value in opened.environment.items():
+        monkeypatch.setenv(name, value)
+    return opened
+
+
+def run(
+    instance: dg.DagsterInstance, job: str, keys: list[dg.AssetKey] | None, *between: str
+) -> dg.ExecuteInProcessResult:
+    """A run of these assets of a job, over partitions first..last where they are given."""
+    names = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+    return defs.resolve_job_def(job).execute_in_process(
+        instance=instance,
+        asset_selection=keys,
+        tags=dict(zip(names, between, strict=False)),
+        raise_on_error=False,
+    )
+
+
+def hours(count: int) -> list[str]:
+    """The partition keys of the latest hours, the open one included."""
+    end = open_end("hourly", datetime.now(UTC))
+    return [partition_key("hourly", end - timedelta(hours=n)) for n in range(count, 0, -1)]
+
+
+def today() -> str:
+    """The key of the daily partition that is filling."""
+    return partition_key("daily", datetime.now(UTC))
+
+
+def materialized(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str | None, Any]:
+    """Metadata of every partition that the run materialized."""
+    events = [
+        event.step_materialization_data for event in result.get_asset_materialization_events()
+    ]
+    found = [event.materialization for event in events if event.materialization.asset_key == key]
+    return {
+        event.partition: {name: value.value for name, value in event.metadata.items()}
+        for event in found
+    }
+
+
+def failure_of(result: dg.ExecuteInProcessResult) -> str:
+    """What a person reads on the page of a failed run."""
+    (event,) = [event for event in result.all_events if event.is_step_failure]
+    data = event.step_failure_data
+    shown = data.user_failure_data.description if data.user_failure_data else None
+    return shown or (data.error.message if data.error else "")
+
+
+def log_of(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> str:
+    """Everything that the instance kept of a run."""
+    return "\n".join(str(entry) for entry in instance.all_logs(result.run_id))
+
+
+def test_definitions_are_valid_with_no_setting_at_all(tmp_path: Path) -> None:
+    """`dagster definitions validate -w workspace.yaml` succeeds with an empty environment."""
+    done = subprocess.run(
+        [
+            Path(sys.executable).parent / "dagster",
+            "definitions",
+            "validate",
+            "-w",
+            "workspace.yaml",
+        ],
+        cwd=ROOT,
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_asset_says_what_it_is() -> None:
+    """Every asset has a description, an owner, a kind, a group, a table name and its columns."""
+    assert len(SPECS) > 30
+    for key, spec in SPECS.items():
+        assert spec.description, key
+        assert spec.owners, key
+        assert spec.kinds, key
+        assert spec.group_name != "default", key
+        assert spec.metadata["dagster/table_name"], key
+        assert spec.metadata["dagster/column_schema"].columns, key
+
+
+def test_every_raw_asset_says_when_it_is_stale() -> None:
+    """One asset per vendor call and granularity; stale can be what a schedule or person fills."""
+    # Neon, Forge, Bitbucket, files; names first, then usage by granularity
+    assert len(RAW_KEYS) == (3 + 3 * 3) + 4 * 2 + (2 + 1) + 1
+    backfilled = {raw_key(c.table, grain) for c in CALLS for grain in c.only_backfilled}
+    for key in RAW_KEYS:
+        assert (SPECS[key].freshness_policy is None) == (key in backfilled), key
+
+
+def test_partitioned_raw_assets_are_backfilled_by_one_run() -> None:
+    """However many hours, days or months a backfill has, it is a single run."""
+    partitioned = [
+        asset
+        for asset in defs.assets or ()
+        if isinstance(asset, dg.AssetsDefinition)
+        and asset.keys <= set(RAW_KEYS)
+        and asset.partitions_def
+    ]
+    assert len(partitioned) == 3 * 3 + 4 * 2 + 1
+    for asset in partitioned:
+        assert asset.backfill_policy == dg.BackfillPolicy.single_run(), asset.keys
+
+
+def test_every_model_is_an_asset_with_its_columns_and_their_lineage() -> None:
+    """The asset of dbt_like_sql/<schema>/<table>.sql is <schema>/<table>."""
+    files = {path for schema in SCHEMAS for path in (PACKAGE_FOLDER / schema).glob("*.sql")}
+    models = load_models()
+    assert {model.path for model in models.values()} == files
+    for path in files:
+        spec = SPECS[dg.AssetKey([path.parent.name, path.stem])]
+        model = models[f"{path.parent.name}.{path.stem}"]
+        columns = [column.name for column in spec.metadata["dagster/column_schema"].columns]
+        assert columns == output_columns(model)
+        lineage = spec.metadata["dagster/column_lineage"].deps_by_column
+        assert set(lineage) == set(columns)
+
+
+def test_column_lineage_leads_from_a_fact_to_the_model_before() -> None:
+    """marts.fct_compute.quantity comes from intermediate.int_usage.quantity."""
+    metadata = SPECS[dg.AssetKey(["marts", "fct_compute"])].metadata
+    assert metadata["dagster/column_lineage"].deps_by_column["quantity"] == [
+        dg.TableColumnDep(dg.AssetKey(["intermediate", "int_usage"]), "quantity")
+    ]
+
+
+def test_every_check_of_a_model_is_an_asset_check() -> None:
+    """Grains and checks of every file, under names that differ and with what must hold."""
+    expected = {
+        (model_key(model.name), check_name(kind, expression))
+        for model in load_models().values()
+        for kind, expression in [
+            *[("grain", ", ".join(model.grain))] * bool(model.grain),
+            *[("check", check) for check in model.checks],
+        ]
+    }
+    specs = [spec for asset in defs.assets or () if isinstance(asset, dg.AssetsDefinition)
+             for spec in asset.check_specs]  # fmt: skip
+    assert {(spec.asset_key, spec.name) for spec in specs} == expected
+    assert all(spec.description for spec in specs)
+
+
+def test_168_hours_are_one_walk_and_168_partitions(
+    configured: World, instance: dg.DagsterInstance
+) -> None:
+    """One request for the organizations and one for everything that a week's hours hold."""
+    keys = hours(168)
+    result = run(instance, "load_neon_hourly", [HOURLY], keys[0], keys[-1])
+    assert result.success
+    assert [request.path for request in configured.new_requests()] == [
+        "/users/me/organizations",
+        "/consumption_history/v2/projects",
+    ]
+    assert instance.get_materialized_partitions(HOURLY) == set(keys)
+    found = materialized(result, HOURLY)
+    ((rows,),) = configured.raw("select count(*) from raw.neon_project_usage")
+    assert rows > 0
+    assert sum(metadata["dagster/partition_row_count"] for metadata in found.values()) == rows
+    assert {metadata["rows landed"] for metadata in found.values()} == {rows}
+    assert {metadata["dagster/row_count"] for metadata in found.values()} == {rows}
+    assert {metadata["requests sent"] for metadata in found.values()} == {2}
+    assert configured.sandbox.api_key not in log_of(instance, result)
+
+
+def test_what_is_out_of_reach_stays_empty_and_says_so(
+    configured: World, instance: dg.DagsterInstance
+) -> None:
+    """Hours that Neon keeps turn green; the 4 before them carry an observation."""
+    keys = hours(172)[:8]
+    result = run(instance, "load_neon_hourly", [HOURLY], keys[0], keys[-1])
+    assert result.success
+    assert instance.get_materialized_partitions(HOURLY) == set(keys[4:])
+    assert set(materialized(result, HOURLY)) == set(keys[4:])
+    observed = {
+        event.asset_observation_data.asset_observation.partition: text
+        for event in result.get_asset_observation_events()
+        if (text := event.asset_observation_data.asset_observation.description)
+    }
+    assert set(observed) == set(keys[:4])
+    assert observed[keys[0]].startswith("Neon keeps hourly for 168 hours; asked for ")
+    assert configured.raw("select distinct complete from raw.loads") == [(True,)]
+
+
+def test_only_out_of_reach_partitions_ask_nothing(
+    configured: World, instance: dg.DagsterInstance
+) -> None:
+    """A run that cannot be answered is green, sends no request and materializes nothing."""
+    keys = hours(300)
+    result = run(instance, "load_neon_hourly", [HOURLY], keys[0], keys[9])
+    assert result.success
+    assert configured.new_requests() == []
+    assert materialized(result, HOURLY) == {}
+
+
+def test_a_source_without_a_key_is_skipped(
+    configured: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No key: the run is green, says which setting is missing, and materializes nothing."""
+    monkeypatch.delenv("NEON_API_KEY")
+    result = run(instance, "load_neon_hourly", [HOURLY], hours(1)[0], hours(1)[0])
+    assert result.success
+    assert result.get_asset_materialization_events() == []
+    assert "neon is skipped: NEON_API_KEY is not set" in log_of(instance, result)
+    assert configured.new_requests() == []
+
+
+@pytest.mark.parametrize("path", ["/users/me/organizations", "/consumption_history/v2/projects"])
+def test_a_refusing_vendor_fails_the_run_in_words(
+    configured: World, instance: dg.DagsterInstance, path: str
+) -> None:
+    """The failure names what was asked and what to do, never the key."""
+    key = configured.sandbox.api_key
+    configured.sandbox.faults.append(Fault(path, 401, message=f"bad credentials {key}"))
+    result = run(instance, "load_neon_hourly", [HOURLY], hours(1)[0], hours(1)[0])
+    assert not result.success
+    said = failure_of(result)
+    assert "Neon" in said
+    assert "401" in said
+    assert "NEON_API_KEY" in said
+    assert key not in log_of(instance, result)
+
+
+def land_two_days(configured: World) -> None:
+    """The hours of today and yesterday, as the command line would land them."""
+    end = open_end("hourly", datetime.now(UTC))
+    since = end.replace(hour=0) - timedelta(days=1)
+    with Vendors(read_settings()) as vendors:
+        landing = land(vendors, call_of("neon_project_usage"), Window("hourly", since, end))
+    assert configured.new_requests()
+    assert not landing.failures
+
+
+def test_a_build_materializes_what_was_selected(
+    configured: World, instance: dg.DagsterInstance
+) -> None:
+    """Selected models turn green for the run's days, with row counts, types and check results."""
+    land_two_days(configured)
+    compute, coverage = model_key("marts.fct_compute"), model_key("reports.coverage")
+    yesterday = partition_key("daily", datetime.now(UTC) - timedelta(days=1))
+    result = run(instance, "build", [compute, coverage], yesterday, today())
+    assert result.success
+    found = materialized(result, compute)
+    assert set(found) == {yesterday, today()}
+    ((rows,),) = configured.read("select count(*) from marts.fct_compute")
+    assert found[today()]["dagster/row_count"] == rows > 0
+    columns = {c.name: c.type for c in found[today()]["dagster/column_schema"].columns}
+    assert columns["quantity"] == "DECIMAL(38,9)"
+    assert set(materialized(result, coverage)) == {None}
+    checks = {(check.asset_key, check.check_name): check.passed
+              for check in result.get_asset_check_evaluations()}  # fmt: skip
+    assert checks[compute, "grain_is_unique"]
+    assert {key for key, _ in checks} == {compute, coverage}
+
+
+def test_a_blocking_check_fails_the_run_and_keeps_the_tables(
+    configured: World, instance: dg.DagsterInstance
+) -> None:
+    """Usage in no unit stops the build: the facts of the last one stand."""
+    land_two_days(configured)
+    settings = read_settings()
+    building.build(settings)
+    before = facts_of(settings)
+    land_two_days(configured)
+    configured.raw("update seeds.meters set unit = null")
+    result = run(instance, "build", None, today(), today())
+    assert not result.success
+    said = failure_of(result)
+    assert "quantity is not null" in said
+    assert "Nothing was changed: the tables of the last build stand." in said
+    failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    assert failed
+    assert all("quantity_is_not_null" in check.check_name for check in failed)
+    assert facts_of(settings) == before

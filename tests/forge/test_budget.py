@@ -1,0 +1,204 @@
+"""Five requests a minute are all there are: none is in vain, and two processes share them."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assets import asking_forge, jobs
+from assets.report import Report
+from pipelines.load import Window
+from tests.conftest import GRAINS, Open, World
+from tests.forge.world import APP, ENVIRONMENT, SITE, SMALL, due, land, last_days, today
+from tests.sandbox.forge_apps import RESOURCES
+
+TAKE = """
+import sys, time
+from pathlib import Path
+from pyrate_limiter import Rate
+from pipelines.http import Budget
+
+folder, count, each, milliseconds = sys.argv[1], *map(int, sys.argv[2:])
+print("ready", flush=True)
+sys.stdin.readline()
+budget = Budget(Path(folder), "forge", "owner:token", [Rate(each, milliseconds)])
+for _ in range(count):
+    budget.take()
+    print(time.time(), flush=True)
+budget.close()
+"""
+LAND = """
+import sys
+from datetime import datetime
+from assets import calls
+from assets.settings import read_settings
+from assets.vendors import Vendors
+from pipelines.load import Window
+table, since, until = sys.argv[1:]
+window = Window("daily", datetime.fromisoformat(since), datetime.fromisoformat(until))
+with Vendors(read_settings()) as vendors:
+    landing = calls.land(vendors, calls.call_of(table), window)
+    assert not landing.failures, landing.failures
+    print(vendors.requests_sent, vendors.rate_limited)
+"""
+
+
+class Listening(Report):
+    """Notes what is said, and how many requests had been sent by then."""
+
+    def __init__(self, here: World) -> None:
+        super().__init__(True)
+        self.here, self.heard = here, list[tuple[int, str]]()
+
+    def say(self, text: str) -> None:
+        """A line."""
+        self.heard.append((len(self.here.sandbox.forge.requests), text))
+
+
+def most_within(seconds: float, instants: list[float]) -> int:
+    """The most of these instants that any so many seconds hold."""
+    return max(sum(start <= at < start + seconds for at in instants) for start in instants)
+
+
+def taking(folder: Path, count: int, each: int, milliseconds: int) -> subprocess.Popen[str]:
+    """A process that will take from a budget when it is told to."""
+    arguments = [str(folder), str(count), str(each), str(milliseconds)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", TAKE, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def taken(process: subprocess.Popen[str]) -> list[float]:
+    """When it took what it took."""
+    out, _ = process.communicate("\n")
+    assert process.returncode == 0
+    return [float(line) for line in out.split()]
+
+
+def test_a_month_is_a_request_for_each_resource_and_the_pages_that_follow(world: Open) -> None:
+    """Two apps, twelve resources, three groupings: 72, and the second pages that have to be."""
+    options = {"forge_page_size": 50, "forge_page_counts": "groups"}
+    here = world(**SMALL | {"apps": 2} | options)
+    until = today().replace(day=1)
+    window = Window("daily", (until - timedelta(days=1)).replace(day=1), until)
+    landings = land(here, window, [APP, SITE, ENVIRONMENT])
+    assert [landing.failures for landing in landings] == [[], [], []]
+    apps, needed = here.company.forge, 0
+    for app in apps.app_ids:
+        for resource in RESOURCES:
+            days = [window.since + timedelta(days=n) for n in range((until - window.since).days)]
+            cells = [apps.cells(app, resource, day) for day in days]
+            flat = sum(bool(of_day) for of_day in cells)
+            sites = sum(len({site for site, _ in of_day if site}) for of_day in cells)
+            environments = sum(len({name for _, name in of_day}) for of_day in cells)
+            needed += sum(rows // 50 + 1 for rows in (flat, sites, environments))
+    assert needed > 72
+    assert len(here.sandbox.forge.requests) == needed
+    pages = [request.variables.get("page") for request in here.sandbox.forge.requests]
+    assert pages.count(None) == 72
+
+
+def test_the_forecast_comes_first_and_is_what_is_sent(world: Open) -> None:
+    """How many windows, and how long at the least, before any request; each is one request."""
+    here = world(**SMALL)
+    heard, window = Listening(here), last_days(1)
+    settings = replace(here.settings, forge_requests_per_minute=3000)
+    jobs.load_window(settings, heard, ("forge",), ("daily",), window.since, window.until)
+    sent_before, said = heard.heard[0]
+    assert sent_before == 0
+    assert said.startswith("Forge: 36 app, resource and month windows to ask; at 3000 requests a")
+    assert len(here.sandbox.forge.requests) == 36
+    again = Listening(here)
+    jobs.load_window(settings, again, ("forge",), ("daily",), window.since, window.until)
+    assert len(here.sandbox.forge.requests) == 36
+    assert not any("windows to ask" in text for _, text in again.heard)
+
+
+def test_the_forecast_is_the_budgets(world: Open) -> None:
+    """72 requests at five a minute: five at once, the last after fourteen minutes."""
+    settings = replace(world(**SMALL).settings, forge_requests_per_minute=5)
+    assert "takes at least 14 min" in asking_forge.forecast(settings, 72)
+    assert "takes at least 0 min" in asking_forge.forecast(settings, 5)
+
+
+@pytest.mark.parametrize(
+    ("unset", "why"),
+    [
+        ({"atlassian_email": None}, "ATLASSIAN_EMAIL not set"),
+        ({"atlassian_api_token": None}, "ATLASSIAN_API_TOKEN not set"),
+        ({"forge_app_ids": ()}, "FORGE_APP_IDS not set"),
+        (
+            {"atlassian_email": None, "atlassian_api_token": None, "forge_app_ids": ()},
+            "ATLASSIAN_EMAIL, ATLASSIAN_API_TOKEN, FORGE_APP_IDS not set",
+        ),
+    ],
+)
+def test_what_is_not_configured_is_skipped(world: Open, unset: dict[str, Any], why: str) -> None:
+    """It says what is missing; no request, no failure."""
+    here = world(**SMALL)
+    here.settings = replace(here.settings, **unset)
+    result = due(here)
+    assert result["skipped"] == [{"source": "forge", "why": why}]
+    assert (result["asked"], result["failures"], result["requests"]) == ([], [], 0)
+    assert here.sandbox.forge.requests == []
+    heard = Listening(here)
+    jobs.load_due(here.settings, heard, ("forge",), GRAINS)
+    assert any(text.startswith("forge") and why in text for _, text in heard.heard)
+
+
+def test_two_processes_share_a_budget(tmp_path: Path) -> None:
+    """Started at the same moment, five in three seconds: no two seconds ever see more than five.
+
+    The second between them is for what passes between being let go and being counted there; of a
+    minute it is two seconds.
+    """
+    processes = [taking(tmp_path, 8, 5, 3000) for _ in range(2)]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    instants = sorted(instant for process in processes for instant in taken(process))
+    assert len(instants) == 16
+    assert most_within(2, instants) <= 5
+    assert instants[-1] - instants[0] >= 3 * 3 - 1
+
+
+def test_a_budget_survives_a_restart(tmp_path: Path) -> None:
+    """What one process spent, the next has not got, which begins right after the first ended."""
+    first, second = (taking(tmp_path, count, 3, 4000) for count in (3, 1))
+    spent = taken(first)
+    assert spent[-1] - spent[0] < 3
+    assert taken(second)[0] - spent[0] >= 3.9
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_five_a_minute_from_two_processes_in_real_time(world: Open) -> None:
+    """The gateway's own limit is on: no 60 seconds see a sixth request, and none is refused."""
+    here, window = world(**SMALL | {"forge_requests_per_minute": 5}), last_days(1)
+    environment = os.environ | here.environment | {"FORGE_REQUESTS_PER_MINUTE": "5"}
+    span = [window.since.isoformat(), window.until.isoformat()]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", LAND, table, *span],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for table in (APP, SITE)
+    ]
+    assert [process.communicate()[0] for process in processes] == ["12 0\n", "12 0\n"]
+    requests = here.sandbox.forge.requests
+    assert [request.status for request in requests] == [200] * 24
+    assert most_within(60, [request.asked_at.timestamp() for request in requests]) == 5

@@ -1,0 +1,331 @@
+"""Forge facts are what the company's apps used, to the last digit, however they were loaded."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from pipelines.load import Window
+from tests.conftest import Open, World, open_world
+from tests.forge.world import (
+    APP,
+    CUBE,
+    ENVIRONMENT,
+    SITE,
+    SMALL,
+    ForgeLanded,
+    age,
+    due,
+    facts,
+    held_when_due,
+    land,
+    last_days,
+    today,
+)
+from tests.sandbox.desk import Fault
+from tests.sandbox.forge_apps import RESOURCES, UNKNOWN_UNIT, FactKey
+
+FAMILIES = {
+    "compute": {"FUNCTION_COMPUTE", "SQL_COMPUTE", "CONTAINER_COMPUTE", "CONTAINER_MEMORY"},
+    "storage": {"SQL_STORAGE"},
+    "transfer": {"KVS_READ", "KVS_WRITE", "LOGS_WRITE"},
+    "credits": {"LLM_INPUT", "LLM_OUTPUT"},
+    "operations": {"SQL_REQUESTS", "OS_REQUESTS"},
+}
+# dies where the named function is about to be called for the fifth time
+LAND_UNTIL_KILLED = """
+import os, signal, sys
+from datetime import datetime
+from assets import calls
+from assets.settings import read_settings
+from assets.vendors import Vendors
+from pipelines.forge import client as forge, load
+
+point, since, until = sys.argv[1:]
+owner, name = {
+    "before receipts": (load, "_write_receipts"),
+    "while asking": (forge.Forge, "usage"),
+}[point]
+real, called = getattr(owner, name), []
+
+def dying(*args, **named):
+    called.append(1)
+    if len(called) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*args, **named)
+
+setattr(owner, name, dying)
+load.LAND_EVERY_SECONDS = 0
+window = load.Window("daily", datetime.fromisoformat(since), datetime.fromisoformat(until))
+with Vendors(read_settings()) as vendors:
+    calls.land(vendors, calls.call_of("forge_app_usage"), window)
+"""
+
+
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> ForgeLanded:
+    """What a cold due load leaves, to start from."""
+    return ForgeLanded(tmp_path_factory.mktemp("forge"))
+
+
+@pytest.fixture
+def here(tmp_path: Path, landed: ForgeLanded) -> Iterator[World]:
+    """A world into whose warehouse all that is due at Forge has been loaded and built."""
+    with open_world(tmp_path, **SMALL | {"apps": 2, "now": landed.copy_to(tmp_path)}) as opened:
+        yield opened
+
+
+def test_a_cold_load_gives_the_answer_key_and_a_second_asks_nothing(here: World) -> None:
+    """60 days of two apps: every fact is the company's, none besides; then no request."""
+    expected = here.company.forge.expected_facts(*held_when_due())
+    assert facts(here) == expected
+    assert len(expected) > 2_000
+    assert {key[1] is None for key in expected} == {True, False}
+    result = due(here)
+    assert (result["asked"], result["requests"], result["failures"]) == ([], 0, [])
+    assert here.sandbox.forge.requests == []
+    here.build()
+    assert facts(here) == expected
+
+
+def test_the_sum_is_the_flat_total(here: World) -> None:
+    """sum(quantity) of each app and meter is what the gateway said of the app as a whole."""
+    since, until = held_when_due()
+    apps = here.company.forge
+    sums: Counter[tuple[str, str]] = Counter()
+    for (app, _, _, meter, _), quantity in facts(here).items():
+        sums[app, meter] += quantity  # type: ignore[assignment]
+    days = [(since + timedelta(days=n)).date() for n in range((until - since).days)]
+    for app in apps.app_ids:
+        for meter in RESOURCES:
+            assert sums[app, meter] == sum(apps.amount(app, meter, day) for day in days)
+    sql = "select app_id, resource, sum(tokens_consumed) from raw.forge_app_usage group by all"
+    said = here.raw(sql)
+    assert dict(sums) == {(app, meter): quantity for app, meter, quantity in said}
+
+
+def test_each_family_has_its_meters_in_atlassians_units(here: World) -> None:
+    """Compute, storage, transfer, credits, operations: no meter in two of them or in none."""
+    found = {
+        family: here.read(
+            f"select distinct meter, unit from marts.fct_{family} where source = 'forge'"  # noqa: S608
+        )
+        for family in FAMILIES
+    }
+    used = {key[3] for key in facts(here)}
+    for family, meters in FAMILIES.items():
+        assert {meter for meter, _ in found[family]} == meters & used
+    units = {meter: unit for rows in found.values() for meter, unit in rows}
+    assert units == {meter: here.company.forge.unit(meter) for meter in used}
+    assert here.read("select * from reports.unmapped_meters") == []
+
+
+def test_environments_sum_to_the_flat_total(here: World) -> None:
+    """reports.forge_environments: each environment's own, and nothing that none accounts for."""
+    since, until = held_when_due()
+    apps = here.company.forge
+    expected: dict[tuple[str, str, str, datetime], Decimal] = defaultdict(Decimal)
+    for n in range((until - since).days):
+        day = since + timedelta(days=n)
+        for app in apps.app_ids:
+            for meter in RESOURCES:
+                for (_, environment), steps in apps.cells(app, meter, day).items():
+                    expected[app, environment, meter, day] += apps.decimal(meter, steps)
+    rows = here.read(
+        "select app_id, environment_id, meter, period_start, quantity"
+        " from reports.forge_environments"
+    )
+    assert {(*key,): quantity for *key, quantity in rows} == expected
+    assert len(rows) == len(expected)
+
+
+def test_sites_are_named_by_the_seed_alone(here: World) -> None:
+    """Cloud id and product are those in the ARI; a host name is a row of seeds/site_names.csv."""
+    used = {key[1] for key in facts(here)} - {None}
+    rows = here.read("select source, site_id, cloud_id, product, host_name from marts.dim_site")
+    assert {row[1] for row in rows} == used
+    for source, site, cloud_id, product, host_name in rows:
+        assert (source, host_name) == ("forge", None)
+        assert site == f"ari:cloud:{product}::site/{cloud_id}"
+        assert product in ("jira", "confluence")
+
+
+def test_what_atlassian_corrects_or_withdraws_reaches_the_facts(here: World) -> None:
+    """A day of the trailing window goes up, another app's goes away: the next run has both.
+
+    And a site that was given a name in the seed has it.
+    """
+    apps, day = here.company.forge, today() - timedelta(days=3)
+    before, (first, second) = facts(here), apps.app_ids
+    site = next(key[1] for key in before if key[0] == first and key[4] == day and key[1])
+    environment = apps.environment_ids(first)[0]
+    apps.restate(first, "FUNCTION_COMPUTE", day.date(), site, environment, Decimal("12.345678"))
+    apps.withdraw(second, "KVS_READ", day.date())
+    cloud_id = site.split("/")[-1]
+    here.raw("insert into seeds.site_names values (?, 'acme.atlassian.net')", cloud_id)
+    age(here)
+    assert due(here)["failures"] == []
+    here.build()
+    after = facts(here)
+    assert after == apps.expected_facts(*held_when_due())
+    key = (first, site, None, "FUNCTION_COMPUTE", day)
+    assert after[key] - before[key] == Decimal("12.345678")
+    gone = before.keys() - after.keys()
+    assert {(app, meter, start) for app, _, _, meter, start in gone} == {(second, "KVS_READ", day)}
+    named = here.read("select distinct cloud_id from marts.dim_site where host_name is not null")
+    assert named == [(cloud_id,)]
+
+
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 20))]
+)
+def test_any_order_gives_the_answer_key(world: Open, seed: int) -> None:
+    """35 days cut at random, asked and built in a random order: the same facts."""
+    here, chance, whole = world(**SMALL | {"seed": seed}), random.Random(seed), last_days(35)
+    cut = whole.since + timedelta(days=chance.randrange(3, 33))
+    todo = [
+        (table, window)
+        for table in (APP, SITE)
+        for window in (replace(whole, until=cut), replace(whole, since=cut))
+    ]
+    chance.shuffle(todo)
+    for place, (table, window) in enumerate(todo):
+        assert land(here, window, [table])[0].failures == []
+        if place == 1 and seed % 2:
+            here.build()
+    here.build()
+    assert facts(here) == here.company.forge.expected_facts(whole.since, whole.until)
+
+
+def test_sites_without_the_total_are_no_fact(world: Open) -> None:
+    """Nobody knows what the whole is: unknown, until the total is asked for."""
+    here, window = world(**SMALL), last_days(2)
+    land(here, window, [SITE, ENVIRONMENT])
+    here.build()
+    assert facts(here) == {}
+    assert here.read("select * from reports.forge_environments") == []
+    land(here, window, [APP])
+    here.build()
+    assert facts(here) == here.company.forge.expected_facts(window.since, window.until)
+
+
+def test_sites_by_environment(world: Open) -> None:
+    """The cube: a row for each environment of a site, and the rest of the flat total."""
+    here, window = world(**SMALL), last_days(2)
+    here.settings = replace(here.settings, forge_sites_by_environment=True)
+    landings = land(here, window, [APP, SITE, ENVIRONMENT, CUBE])
+    assert [landing.failures for landing in landings] == [[], [], [], []]
+    here.build()
+    expected = here.company.forge.expected_facts(window.since, window.until, cube=True)
+    assert facts(here) == expected
+    assert any(key[2] for key in expected)
+
+
+def test_environments_that_are_not_held_are_asked_for(world: Open) -> None:
+    """Sites by environment alone: which environments there are is one request more a resource."""
+    here, window = world(**SMALL), last_days(1)
+    (landing,) = land(here, window, [CUBE])
+    assert landing.failures == []
+    rows = here.raw(
+        "select app_id, site_id, environment_id, resource, bucket_start, tokens_consumed"
+        " from raw.forge_site_environment_usage"
+    )
+    expected = here.company.forge.expected_facts(window.since, window.until, cube=True)
+    assert {(*key,): quantity for *key, quantity in rows} == {
+        key: quantity for key, quantity in expected.items() if key[1]
+    }
+    asked = Counter(request.variables["resource"] for request in here.sandbox.forge.requests)
+    (app,) = here.company.forge.app_ids
+    used = {
+        meter: {environment for _, environment in here.company.forge.cells(app, meter, today())}
+        for meter in RESOURCES
+    }
+    assert asked == {meter: 1 + len(used[meter]) for meter in RESOURCES}
+
+
+def test_an_app_that_fails_is_no_fact_beside_one_that_lands(world: Open) -> None:
+    """One resource of one app fails: all else is there, and the next run asks for it alone."""
+    here, window = world(**SMALL | {"apps": 2}), last_days(1)
+    here.sandbox.forge.faults.append(Fault("/graphql", "null_answer", skip=15))
+    (landing,) = land(here, window, [APP])
+    assert len(landing.failures) == 1
+    assert len(landing.receipts) == 23
+    failed = here.sandbox.forge.requests[15].variables
+    land(here, window, [SITE])
+    here.build()
+    expected = here.company.forge.expected_facts(window.since, window.until)
+    assert facts(here) == {
+        key: quantity for key, quantity in expected.items() if key[3] != failed["resource"]
+        or failed["appId"].split("/")[-1] != key[0]
+    }  # fmt: skip
+    here.sandbox.forge.requests.clear()
+    land(here, window, [APP])
+    assert [request.variables for request in here.sandbox.forge.requests] == [failed]
+    here.build()
+    assert facts(here) == expected
+
+
+@pytest.mark.parametrize(
+    "point", ["before receipts", pytest.param("while asking", marks=pytest.mark.slow)]
+)
+def test_what_was_killed_goes_on(world: Open, point: str) -> None:
+    """SIGKILL at the fifth of twelve resources: four have receipts, and eight are asked for."""
+    here, window = world(**SMALL), last_days(1)
+    command = [sys.executable, "-c", LAND_UNTIL_KILLED, point]
+    command += [window.since.isoformat(), window.until.isoformat()]
+    done = subprocess.run(command, env=os.environ | here.environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert here.raw("select count(*) from raw.loads") == [(4,)]
+    here.sandbox.forge.requests.clear()
+    land(here, window)
+    assert len(here.sandbox.forge.requests) == 8 + 12
+    here.build()
+    assert facts(here) == here.company.forge.expected_facts(window.since, window.until)
+
+
+def test_beyond_60_days_what_is_not_answered_is_unknown(world: Open) -> None:
+    """An old month is held from what was answered; when it is answered no more, it stays."""
+    here, until = world(**SMALL), today() - timedelta(days=100)
+    apps, window = here.company.forge, Window("daily", until - timedelta(days=30), until)
+    (app,) = apps.app_ids
+    (landing,) = land(here, window, [APP])
+    assert any("is unknown, not zero" in note for note in landing.notes)
+    held = {receipt.scope for receipt in landing.receipts}
+    assert held == {f"{app}/{resource}" for resource in RESOURCES if resource != apps.unused[app]}
+    here.build()
+    before, totals = facts(here), Counter[FactKey]()
+    for (id, _, _, meter, day), amount in apps.expected_facts(window.since, until).items():
+        totals[id, None, None, meter, day] += amount  # type: ignore[assignment]
+    assert before == totals
+    for n in range(30):
+        apps.withdraw(app, "KVS_READ", (window.since + timedelta(days=n)).date())
+    changed = next(key for key in before if key[3] == "SQL_REQUESTS")
+    site, environment = next(iter(apps.cells(app, "SQL_REQUESTS", changed[4])))
+    apps.restate(app, "SQL_REQUESTS", changed[4].date(), site, environment, Decimal(5))
+    age(here)
+    land(here, window, [APP])
+    here.build()
+    assert facts(here) == before | {changed: before[changed] + 5}
+
+
+def test_an_unknown_unit_is_in_the_fact_and_is_reported(world: Open) -> None:
+    """In Atlassian's unit, converted to nothing; every other check holds."""
+    here, window = world(**SMALL), last_days(2)
+    here.company.forge.unknown_unit = "KVS_READ"
+    land(here, window)
+    report = here.build()
+    assert [check.model for check in report.failed_checks] == ["reports.unmapped_meters"]
+    assert facts(here) == here.company.forge.expected_facts(window.since, window.until)
+    units = here.read("select distinct unit from marts.fct_transfer where meter = 'KVS_READ'")
+    assert units == [(UNKNOWN_UNIT,)]
+    unmapped = here.read("select source, meter, unit, what_is_unknown from reports.unmapped_meters")
+    assert unmapped == [("forge", "KVS_READ", UNKNOWN_UNIT, "unit")]

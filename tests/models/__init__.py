@@ -1,0 +1,1 @@
+"""The SQL models and what builds them."""

@@ -1,0 +1,225 @@
+"""Model files: what the parser understands, and what it refuses with file and line."""
+
+from pathlib import Path
+
+import pytest
+
+from dbt_like_sql.engine.lineage import column_documentation, column_lineage
+from dbt_like_sql.engine.models import Model, ModelError, load_models, output_columns
+from dbt_like_sql.engine.seeds import column_type
+
+STAGING = """-- What the vendor said.
+-- Second line: prose may hold a colon.
+--
+-- A new paragraph.
+-- grain: org_id, used_at
+-- window: used_at
+select
+    usage.org_id, -- who used it
+    usage.used_at,
+    cast(usage.value as decimal(38, 9)) as quantity -- how much
+from raw.usage as usage
+"""
+
+
+def load(folder: Path, **files: str) -> dict[str, Model]:
+    """Models of a project written as `schema__table=sql`."""
+    for name, sql in files.items():
+        schema, table = name.split("__", 1)
+        (folder / schema).mkdir(exist_ok=True)
+        (folder / schema / f"{table}.{'csv' if schema == 'seeds' else 'sql'}").write_text(sql)
+    return load_models(folder)
+
+
+def test_a_model_is_its_file(tmp_path: Path) -> None:
+    """Name, description, header words, inputs and columns all come from one file."""
+    model = load(tmp_path, staging__stg_usage=STAGING)["staging.stg_usage"]
+    assert (model.schema, model.table, model.is_view) == ("staging", "stg_usage", True)
+    assert model.description == (
+        "What the vendor said. Second line: prose may hold a colon.\nA new paragraph."
+    )
+    assert model.grain == ("org_id", "used_at")
+    assert model.window == "used_at"
+    assert model.inputs == ("raw.usage",)
+    assert output_columns(model) == ["org_id", "used_at", "quantity"]
+
+
+def test_models_come_after_what_they_read(tmp_path: Path) -> None:
+    """Build order follows the inputs, not the names."""
+    models = load(
+        tmp_path,
+        marts__a="select b.x from intermediate.b as b",
+        intermediate__b="select c.x from staging.c as c",
+        staging__c="select r.x from raw.r as r",
+    )
+    assert list(models) == ["staging.c", "intermediate.b", "marts.a"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "line", "message"),
+    [
+        ("-- ok\n-- owner: me\nselect 1 as x", 2, "unknown header word `owner:`"),
+        ("-- grain: y\nselect 1 as x", 1, "`grain:` names y, which is no output column"),
+        ("--\n-- window: y\nselect 1 as x", 2, "`window:` names y, which is no output column"),
+        ("-- check:\nselect 1 as x", 1, "`check:` must be written once and say something"),
+        ("-- check: x >\nselect 1 as x", 1, "Required keyword"),
+        ("select 1 as x;\nselect 2 as x", 2, "a model is one SELECT, here are 2 statements"),
+        ("-- only prose", 1, "here are 0 statements"),
+        ("-- a\n\ndelete from marts.t", 3, "a model is a SELECT"),
+        ("select 1 as x\nfrom nowhere", 2, "nowhere is no CTE; tables are written schema.table"),
+        ("select 1 as x\nfrom marts.nowhere as n", 2, "there is no table marts.nowhere"),
+        ("select 1 as x\n\nfrom raw.usage", 3, "only staging may read raw.*, not marts.fct"),
+        ("select *\nfrom seeds.known", 1, "name every output column"),
+        ("select\n    1 + 1", 2, "output column 1 has no name"),
+        ("select 1 as x, 2 as x", 1, "two output columns are called x"),
+        ("select seeds.known.a\nfrom seeds.known", 1, "write known.a, without the schema"),
+        ("select 1 as x\nwhere where", 2, "Required keyword"),
+    ],
+)
+def test_a_wrong_file_is_refused(tmp_path: Path, sql: str, line: int, message: str) -> None:
+    """Each mistake is told with the file, the line and what to do."""
+    with pytest.raises(ModelError) as raised:
+        load(tmp_path, marts__fct=sql, seeds__known="a\n1\n")
+    assert str(raised.value).startswith(f"{tmp_path}/marts/fct.sql:{line}: ")
+    assert message in str(raised.value)
+
+
+def test_a_circle_is_refused(tmp_path: Path) -> None:
+    """Two models that read each other can never be built."""
+    with pytest.raises(ModelError, match=r"sql:2: models read each other in a circle: .* reads "):
+        load(
+            tmp_path,
+            marts__a="select b.x\nfrom marts.b as b",
+            marts__b="select a.x\nfrom marts.a as a",
+        )
+
+
+def test_comments_after_columns_are_their_documentation(tmp_path: Path) -> None:
+    """By place in the text: after the column or its comma, and on below it."""
+    sql = """with a as (select 1 as x) -- not this
+select distinct
+    -- nor this
+    a.x, -- first
+         -- and more
+    coalesce(a.x, 1) as y -- before a comma
+    , a.x is distinct from 2 as differs, a.x + 1 as z, -- the last of its line
+    (select max(b.x) as m from a as b) as subquery, -- not its inside
+    -- why this one is here
+    'not -- a comment' as literal
+from a -- nor this
+union all
+select 1, 2, true, 3, 4, 'x' -- nor this
+"""
+    assert load(tmp_path, marts__m=sql)["marts.m"].column_docs == {
+        "x": "first and more",
+        "y": "before a comma",
+        "z": "the last of its line",
+        "subquery": "not its inside",
+    }
+
+
+def test_documentation_is_passed_on(tmp_path: Path) -> None:
+    """A column that is only passed on, or cast, means what it meant; a computed one does not."""
+    models = load(
+        tmp_path,
+        staging__stg_usage=STAGING,
+        marts__fct="""with usage as (select u.* from staging.stg_usage as u)
+select
+    cast(usage.org_id as varchar) as org_id,
+    usage.quantity as amount,
+    usage.quantity * 2 as doubled,
+    usage.used_at -- when
+from usage""",
+    )
+    assert column_documentation(models)["marts.fct"] == {
+        "org_id": "who used it",
+        "amount": "how much",
+        "used_at": "when",
+    }
+
+
+def test_lineage_goes_through_ctes_joins_and_unions(tmp_path: Path) -> None:
+    """Every output column names the input columns it is made from; a constant names none."""
+    models = load(
+        tmp_path,
+        staging__stg_usage=STAGING,
+        staging__stg_starred="with r as (select raw.page.* from raw.page) select r.body from r",
+        seeds__meters="meter,quantity_per_unit\nx,2\n",
+        marts__fct="""with both as (
+    select u.org_id, u.quantity from staging.stg_usage as u
+    union all
+    select m.meter, m.quantity_per_unit from seeds.meters as m
+)
+select
+    both.org_id,
+    both.quantity * meter.quantity_per_unit as amount,
+    count(*) as row_count,
+    'constant' as word
+from both
+left join seeds.meters as meter on both.org_id = meter.meter
+group by both.org_id, both.quantity * meter.quantity_per_unit""",
+    )
+    lineage = column_lineage(models)
+    assert lineage["marts.fct"] == {
+        "org_id": [("seeds.meters", "meter"), ("staging.stg_usage", "org_id")],
+        "amount": [("seeds.meters", "quantity_per_unit"), ("staging.stg_usage", "quantity")],
+        "row_count": [],
+        "word": [],
+    }
+    assert lineage["staging.stg_usage"]["quantity"] == [("raw.usage", "value")]
+    assert lineage["staging.stg_starred"]["body"] == [("raw.page", "body")]
+
+
+def test_the_fingerprint_is_of_what_is_computed(tmp_path: Path) -> None:
+    """Comments and layout leave it; the SELECT, the header words, inputs and seeds change it."""
+    files = {
+        "staging__s": "select r.x from raw.r as r",
+        "marts__m": "-- check: x > 0\nselect s.x from staging.s as s join seeds.t as t on true",
+        "seeds__t": "a\n1\n",
+    }
+
+    def fingerprint(**changed: str) -> str:
+        return load(tmp_path, **(files | changed))["marts.m"].fingerprint
+
+    first = fingerprint()
+    same = files["marts__m"].replace("select", "-- prose\nselect\n   ")
+    assert fingerprint(marts__m=same) == first
+    others = [
+        fingerprint(marts__m=files["marts__m"].replace("> 0", "> 1")),
+        fingerprint(marts__m=files["marts__m"].replace("s.x", "s.x + 1 as x")),
+        fingerprint(staging__s="select r.y as x from raw.r as r"),
+        fingerprint(seeds__t="a\n2\n"),
+    ]
+    assert len({first, *others}) == 5
+
+
+def test_a_clock_is_noticed(tmp_path: Path) -> None:
+    """A model that asks what time it is is known to."""
+    models = load(
+        tmp_path,
+        reports__a="select now() as x",
+        reports__b="select current_timestamp as x",
+        reports__c="select 'now()' as x",
+    )
+    assert [models[f"reports.{name}"].reads_clock for name in "abc"] == [True, True, False]
+
+
+def test_a_seed_column_is_typed_by_its_name() -> None:
+    """Instants, days, amounts and counts by their suffix; everything else is text."""
+    kinds = {
+        "valid_from_date": "DATE",
+        "date": "DATE",
+        "seen_at": "TIMESTAMPTZ",
+        "price_usd": "DECIMAL(38,18)",
+        "quantity_per_unit": "DECIMAL(38,18)",
+        "kept_hours": "INTEGER",
+        "meter": "VARCHAR",
+    }
+    assert {name: column_type(name) for name in kinds} == kinds
+
+
+def test_the_shipped_models_load() -> None:
+    """Every model of the project can be read, says what it is and what its grain is."""
+    for model in load_models().values():
+        assert model.description, model.path
+        assert model.grain, model.path

@@ -1,0 +1,189 @@
+"""The warehouse file: one writer at a time, readers that never fail, and the DuckDB we rely on."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from dbt_like_sql.engine.warehouse import (
+    WarehouseBusyError,
+    publish,
+    read_copy,
+    reader,
+    writer,
+    writer_lock,
+)
+
+WRITE_A_ROW = """
+import sys
+from pathlib import Path
+from dbt_like_sql.engine.warehouse import writer
+with writer(Path(sys.argv[1]), 60) as connection:
+    print("in", flush=True)
+    sys.stdin.readline()
+    connection.execute("create table if not exists turns (who varchar)")
+    connection.execute("insert into turns values ('other')")
+"""
+HOLD_THE_FILE = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1])
+print("in", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a warehouse may be made, in a folder that is not there yet."""
+    return tmp_path / "warehouse" / "meterhouse.duckdb"
+
+
+def start(script: str, path: Path) -> subprocess.Popen[str]:
+    """Another process that runs `script` on this warehouse, once it says that it is in."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "in\n"
+    return process
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    """Let it go on, and wait until it is gone."""
+    process.communicate("go\n", timeout=60)
+    assert process.returncode == 0
+
+
+def test_two_processes_wait_their_turn(path: Path) -> None:
+    """A writer that comes while another writes gets in when that one is done."""
+    other = start(WRITE_A_ROW, path)
+    assert other.stdin
+    other.stdin.write("go\n")
+    other.stdin.flush()
+    with writer(path, 60) as connection:
+        connection.execute("insert into turns values ('we')")
+        assert connection.execute("select who from turns").fetchall() == [("other",), ("we",)]
+        assert connection.execute("select current_setting('TimeZone')").fetchone() == ("UTC",)
+    finish(other)
+
+
+def test_a_writer_that_never_ends_is_named(path: Path) -> None:
+    """Waiting has a bound, and the message says which process to look at."""
+    other = start(WRITE_A_ROW, path)
+    with pytest.raises(WarehouseBusyError, match=f"PID {other.pid}"), writer(path, 0.1):
+        pytest.fail("got in")
+    finish(other)
+
+
+def test_somebody_elses_client_is_named(path: Path) -> None:
+    """A process that holds the file without our lock is named too, with what to open instead."""
+    path.parent.mkdir()
+    other = start(HOLD_THE_FILE, path)
+    with pytest.raises(WarehouseBusyError) as raised, writer(path, 0.3):
+        pytest.fail("got in")
+    assert f"(PID {other.pid})" in str(raised.value)
+    assert str(read_copy(path)) in str(raised.value)
+    finish(other)
+    with writer(path, 60) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+def test_the_lock_is_free_after_an_error(path: Path) -> None:
+    """Whatever happens inside, connection and lock are given back."""
+    with pytest.raises(ZeroDivisionError), writer(path):
+        raise ZeroDivisionError
+    started = time.monotonic()
+    with writer_lock(path, 1):
+        assert time.monotonic() - started < 1
+
+
+def test_nothing_built_yet_is_said(path: Path) -> None:
+    """A reader before the first build learns what to run."""
+    with pytest.raises(FileNotFoundError, match="run `meterhouse run`"), reader(path):
+        pytest.fail("read nothing")
+
+
+def test_the_read_copy_holds_marts_reports_and_seeds(path: Path) -> None:
+    """Rows, types and comments are in the copy; raw and intermediate are not."""
+    with writer(path) as connection:
+        for schema in ("raw", "intermediate", "marts", "reports", "seeds"):
+            connection.execute(f"create schema {schema}")
+            connection.execute(f"create table {schema}.t (amount decimal(38, 9))")
+        connection.execute("insert into marts.t values (0.000000001)")
+        connection.execute("comment on table marts.t is 'what it''s about'")
+        connection.execute("comment on column marts.t.amount is 'how much'")
+        publish(connection, path)
+    assert read_copy(path).name == "meterhouse.read.duckdb"
+    with reader(path) as connection:
+        tables = connection.execute(
+            "select schema_name, comment from duckdb_tables() order by all"
+        ).fetchall()
+        assert tables == [("marts", "what it's about"), ("reports", None), ("seeds", None)]
+        assert connection.execute("select cast(amount as varchar) from marts.t").fetchall() == [
+            ("0.000000001",)
+        ]
+        comments = connection.execute(
+            "select comment from duckdb_columns() where comment is not null"
+        )
+        assert comments.fetchall() == [("how much",)]
+        with pytest.raises(duckdb.InvalidInputException, match="read-only"):
+            connection.execute("delete from marts.t")
+
+
+def test_an_open_reader_keeps_its_snapshot(path: Path) -> None:
+    """A new copy replaces the file, not what somebody has open."""
+    read = (
+        "import sys, duckdb\n"
+        "connection = duckdb.connect(sys.argv[1], read_only=True)\n"
+        "print('in', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "assert connection.execute('select count(*) from marts.t').fetchone() == (1,)\n"
+    )
+    with writer(path) as connection:
+        connection.execute("create schema marts; create table marts.t as select 1 as x")
+        publish(connection, path)
+    open_reader = start(read, read_copy(path))
+    with writer(path) as connection:
+        connection.execute("insert into marts.t values (2)")
+        publish(connection, path)
+    with reader(path) as connection:
+        assert connection.execute("select count(*) from marts.t").fetchone() == (2,)
+    finish(open_reader)
+
+
+def test_a_killed_publish_leaves_nothing_in_the_way(path: Path) -> None:
+    """What an earlier publish left half-written is removed, and no draft stays."""
+    path.parent.mkdir()
+    draft = Path(f"{read_copy(path)}.draft")
+    draft.write_bytes(b"half a database")
+    Path(f"{draft}.wal").write_bytes(b"half a log")
+    with writer(path) as connection:
+        connection.execute("create schema marts; create table marts.t as select 1 as x")
+        publish(connection, path)
+    with reader(path) as connection:
+        assert connection.execute("from marts.t").fetchall() == [(1,)]
+    assert {file.name for file in path.parent.iterdir()} == {
+        "meterhouse.duckdb",
+        "meterhouse.duckdb.lock",
+        "meterhouse.read.duckdb",
+    }
+
+
+def test_an_empty_ctas_does_not_lose_rows(path: Path) -> None:
+    """DuckDB 2.0.0 reads 0 rows here (seen 2026-11-21): the day of the upgrade is a decision."""
+    with writer(path) as connection:
+        connection.execute("set threads = 2")
+        connection.execute("create table source as select range as i from range(200000)")
+        connection.execute("begin")
+        connection.execute("create table target as select * from source limit 0")
+        connection.execute("insert into target select * from source")
+        assert connection.execute("select max(i) from target").fetchone() == (199999,)
+        connection.execute("commit")
+        groups = "select count(*) from (select i from target group by i)"
+        assert connection.execute(groups).fetchone() == (200000,)

@@ -1,0 +1,325 @@
+"""Exactly-once effect, and exact numbers: the facts are the company's own, to the last digit."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from assets import calls, jobs, partitions
+from assets.report import Report
+from assets.vendors import Vendors
+from pipelines.load import Window
+from tests.conftest import GRAINS, USAGE_TABLES, Open, World
+from tests.sandbox.company import Company
+from tests.sandbox.desk import Fault, FaultKind
+from tests.sandbox.usage import UNKNOWN_METRIC
+
+COMPUTE = "compute_unit_seconds"
+PROJECT_USAGE = "/consumption_history/v2/projects"
+# dies where the named function is about to be called, with nothing of Python's tidying up
+RUN_UNTIL_KILLED = """
+import os, signal, sys
+from datetime import datetime
+import dlt
+from assets import building, calls, partitions
+from assets.settings import read_settings
+from assets.vendors import Vendors
+from dbt_like_sql.engine import build_state, warehouse
+from pipelines import load
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+class Dying:
+    rmtree = mkdtemp = staticmethod(die)
+
+point, now = sys.argv[1], datetime.fromisoformat(sys.argv[2])
+owner, name, value = {
+    "nothing": (load, "nothing", None),
+    "after extract": (dlt.Pipeline, "normalize", die),
+    "after normalize": (dlt.Pipeline, "load", die),
+    "before receipts": (load, "_write_receipts", die),
+    "after receipts": (load, "shutil", Dying),
+    "before the build commits": (build_state.Ledger, "save", die),
+    "before publishing": (warehouse, "publish", die),
+    "before the new copy replaces the old": (warehouse, "_sync", die),
+}[point]
+setattr(owner, name, value)
+settings = read_settings()
+with Vendors(settings) as vendors:
+    for table in ("neon_project_usage", "neon_branch_usage"):
+        window = partitions.trailing(table, "hourly", now)
+        assert not calls.land(vendors, calls.call_of(table), window).failures
+building.build(settings)
+"""
+KILLED_AT = (
+    "after extract",
+    "after normalize",
+    "before receipts",
+    "after receipts",
+    "before the build commits",
+    "before publishing",
+    "before the new copy replaces the old",
+)
+
+
+def run_until_killed(here: World, folder: Path, point: str) -> int:
+    """The exit code of a load and a build in a process of their own."""
+    environment = os.environ | here.environment | {"TMPDIR": str(folder)}
+    command = [sys.executable, "-c", RUN_UNTIL_KILLED, point, here.company.now.isoformat()]
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+def used_hour(company: Company, metric: str, hour: datetime, skip: str = "") -> tuple[str, str]:
+    """A project other than `skip` and a branch of it that used something in this hour."""
+    for project in company.projects.values():
+        for branch in project.branches:
+            shown = company.shown(project.id, branch.id, metric, "hourly", [hour])
+            if shown[0] and not branch.hidden and project.id != skip:
+                return project.id, branch.id
+    raise LookupError(f"nobody used {metric} at {hour}")
+
+
+def correct_and_withdraw(company: Company) -> tuple[str, str, datetime]:
+    """One settled hour of a branch goes up by 123; of another, two hours of storage go away."""
+    hour = partitions.floor(company.now, "hourly") - timedelta(hours=4)
+    corrected = used_hour(company, COMPUTE, hour)
+    company.restate(*corrected, COMPUTE, hour, 123)
+    other, branch = used_hour(company, "root_branch_bytes_month", hour, skip=corrected[0])
+    since, until = hour, hour + timedelta(hours=2)
+    company.withdraw(other, branch, "root_branch_bytes_month", since, until)
+    return *corrected, hour
+
+
+def pieces(chance: random.Random, window: Window, count: int) -> list[Window]:
+    """The window cut into `count` windows at random buckets, some of them overlapping."""
+    starts = partitions.buckets(window)
+    cuts = sorted(chance.sample(starts[1:], count - 1))
+    return [
+        Window(window.granularity, chance.choice([since, window.since]), until)
+        for since, until in zip([window.since, *cuts], [*cuts, window.until], strict=True)
+    ]
+
+
+def test_a_cold_load_gives_the_answer_key(landed_world: World) -> None:
+    """Three grains loaded once and built: every fact row is the company's, and none besides."""
+    facts = landed_world.facts()
+    assert len(facts) > 5_000
+    assert {key[4] for key in facts} == set(GRAINS)
+    assert facts == landed_world.expected()
+
+
+@pytest.mark.parametrize(
+    "seed", [*range(2), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 40))]
+)
+def test_any_order_of_partitions_gives_the_answer_key(world: Open, seed: int) -> None:
+    """Windows cut at random, asked and built in a random order: the same facts."""
+    here, chance = world(seed=seed, orgs=1, projects=9, branches=2), random.Random(seed)
+    todo = [
+        (table, piece)
+        for table in USAGE_TABLES
+        for grain in GRAINS
+        for piece in pieces(chance, here.reach(grain), 2)
+    ]
+    chance.shuffle(todo)
+    # every other order has a build in the middle, whose tables the last build then corrects
+    built_after = chance.randrange(len(todo)) if seed % 2 else None
+    with Vendors(here.settings) as vendors:
+        for place, (table, piece) in enumerate(todo):
+            assert not calls.land(vendors, calls.call_of(table), piece).failures
+            if place == built_after:
+                here.build()
+    here.build()
+    assert here.facts() == here.expected()
+
+
+def test_run_twice_changes_nothing(landed_world: World) -> None:
+    """The second of two runs in one tick asks the vendor nothing and leaves every fact as it is."""
+    here = landed_world
+    jobs.load_due(here.settings, Report(True), ("neon",), GRAINS)
+    here.build()
+    facts = here.facts()
+    assert facts == here.expected()
+    here.new_requests()
+    second = jobs.load_due(here.settings, Report(True), ("neon",), GRAINS)
+    here.build()
+    assert (second["asked"], second["failures"], second["requests"]) == ([], [], 0)
+    assert here.new_requests() == []
+    assert here.facts() == facts
+
+
+def test_a_restatement_reaches_the_facts_and_is_named(landed_world: World) -> None:
+    """What Neon corrects or withdraws replaces what it said before, and the report says both."""
+    here = landed_world
+    before = here.facts()
+    project, branch, hour = correct_and_withdraw(here.company)
+    here.land_trailing()
+    here.build()
+    after = here.facts()
+    assert after == here.expected()
+    key = (here.company.projects[project].org_id, project, branch, COMPUTE, "hourly", hour)
+    assert after[key] == before[key] + 123
+    assert len(before.keys() - after.keys()) == 2
+    corrections = here.read(
+        """
+        select resource, branch_id, meter, quantity_before, quantity_after
+        from reports.restatements
+        where granularity = 'hourly' and period_start = ? and project_id = ? and meter = ?
+        order by resource
+        """,
+        hour,
+        project,
+        COMPUTE,
+    )
+    total = here.company.value(key[0], project, None, COMPUTE, "hourly", hour)
+    assert corrections == [
+        ("neon_branch_usage", branch, COMPUTE, before[key], before[key] + 123),
+        ("neon_project_usage", None, COMPUTE, total - 123, total),
+    ]
+    withdrawn = here.read(
+        "select count(*) from reports.restatements"
+        " where granularity = 'hourly' and quantity_after is null and branch_id is not null"
+    )
+    assert withdrawn == [(2,)]
+
+
+def test_killed_again_and_again_and_then_run(landed_world: World, tmp_path: Path) -> None:
+    """SIGKILL at every boundary of a load and a build: readers see the old facts, then the true."""
+    here = landed_world
+    before = here.facts()
+    correct_and_withdraw(here.company)
+    for point in KILLED_AT:
+        assert run_until_killed(here, tmp_path, point) == -signal.SIGKILL, point
+        assert here.facts() == before, point
+    for _ in range(2):
+        assert run_until_killed(here, tmp_path, "nothing") == 0
+        assert here.facts() == here.expected()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", KILLED_AT)
+def test_killed_once_and_then_run(landed_world: World, tmp_path: Path, point: str) -> None:
+    """SIGKILL at one boundary alone, and the next run brings the facts of an undisturbed one."""
+    here = landed_world
+    before = here.facts()
+    correct_and_withdraw(here.company)
+    assert run_until_killed(here, tmp_path, point) == -signal.SIGKILL
+    assert here.facts() == before
+    assert run_until_killed(here, tmp_path, "nothing") == 0
+    assert here.facts() == here.expected()
+
+
+def test_pages_of_one_item_give_the_answer_key(world: Open) -> None:
+    """A page for each project and branch: nothing is lost or doubled between pages."""
+    here = world(page_size_cap=1)
+    here.land_reach("hourly")
+    here.build()
+    assert here.facts() == here.expected("hourly")
+
+
+def test_a_plan_change_puts_one_hour_under_two_periods(landed_world: World) -> None:
+    """The hour in which the plan changed has two billing periods and is one fact: their sum."""
+    here, changed_at = landed_world, landed_world.company.plan_changed_at
+    assert changed_at is not None
+    hour, meter = partitions.floor(changed_at, "hourly"), "root_branch_bytes_month"
+    org = next(iter(here.company.orgs))
+    billed = here.raw(
+        """
+        select project_id, array_agg(period_plan order by period_plan), sum(quantity)
+        from staging.stg_neon__project_usage
+        where granularity = 'hourly' and bucket_start = ? and meter = ? and org_id = ?
+        group by project_id
+        """,
+        hour,
+        meter,
+        org,
+    )
+    facts: Counter[str] = Counter()
+    for (_, project, _, name, _, start), quantity in here.facts().items():
+        if (name, start) == (meter, hour):
+            facts[project] += quantity
+    assert billed
+    for project, plans, quantity in billed:
+        assert plans == ["launch", "scale"]
+        assert quantity == facts[project]
+        assert quantity == here.company.value(org, project, None, meter, "hourly", hour)
+
+
+def test_the_open_bucket_is_marked(landed_world: World) -> None:
+    """The hour that is still filling is open; hours that ended long ago are not."""
+    hour = partitions.floor(landed_world.company.now, "hourly")
+    found = landed_world.read(
+        """
+        select period_start = ?, bool_and(is_open), bool_or(is_open) from marts.fct_storage
+        where period_start = ? or (granularity = 'hourly' and period_end < ?)
+        group by 1 order by 1
+        """,
+        hour,
+        hour,
+        hour - timedelta(hours=1),
+    )
+    assert found == [(False, False, False), (True, True, True)]
+
+
+def test_the_sum_of_compute_is_what_the_company_used(landed_world: World) -> None:
+    """sum(quantity) over all fact rows of a meter is its total over everything in reach."""
+    here = landed_world
+    since = here.reach("monthly").since
+    rows = here.read(
+        "select org_id, sum(quantity) from marts.fct_compute where meter = ? group by 1", COMPUTE
+    )
+    assert {org: int(quantity) for org, quantity in rows} == {
+        org: here.company.total(COMPUTE, since, here.company.now, org) for org in here.company.orgs
+    }
+
+
+def test_an_unknown_metric_lands_and_fails_its_own_check_only(landed_world: World) -> None:
+    """A metric nobody knows is kept and reported; it is in no fact and stops no other table."""
+    here = landed_world
+    report = here.build()
+    assert [check.model for check in report.failed_checks] == ["reports.unmapped_meters"]
+    unknown = here.company.special["unknown_metric"]
+    months = partitions.buckets(here.reach("monthly"))
+    shown = here.company.shown(unknown, None, UNKNOWN_METRIC, "monthly", months)
+    rows = here.read("select source, meter, project_count, quantity from reports.unmapped_meters")
+    assert rows == [("neon", UNKNOWN_METRIC, 1, sum(value or 0 for value in shown))]
+    assert UNKNOWN_METRIC not in {key[3] for key in here.facts()}
+
+
+@pytest.mark.parametrize(("kind", "count"), [(404, 1), (503, 7), ("html", 1), ("truncate", 1)])
+def test_an_org_that_fails_in_mid_walk_leaves_no_receipt(
+    world: Open, kind: FaultKind, count: int
+) -> None:
+    """The pages it gave are kept without a receipt; the other org lands."""
+    here = world(page_size_cap=2)
+    first, second = here.company.orgs
+    here.sandbox.faults.append(Fault(PROJECT_USAGE, kind, count=count, skip=1))
+    with here.impatient() as vendors:
+        landing = calls.land(vendors, calls.call_of("neon_project_usage"), here.reach("monthly"))
+    assert len(landing.failures) == 1
+    assert first in str(landing.failures[0])
+    assert [receipt.scope for receipt in landing.receipts] == [second]
+    assert here.raw("select scope, complete from raw.loads") == [(second, True)]
+    rows = here.raw("select distinct org_id from raw.neon_project_usage order by 1")
+    assert rows == sorted([(first,), (second,)])
+
+
+def test_an_org_that_failed_is_no_fact_until_it_lands(world: Open) -> None:
+    """A broken walk is not shown as a small one: the org has no fact, and then the true ones."""
+    here = world(projects=9, page_size_cap=2)
+    window = here.reach("daily")
+    first, second = here.company.orgs
+    here.sandbox.faults.append(Fault(PROJECT_USAGE, 404, skip=1))
+    assert len(here.land("neon_project_usage", window).failures) == 1
+    here.build()
+    assert {key[0] for key in here.facts()} == {second}
+    here.land_reach("daily")
+    here.build()
+    assert here.facts() == here.expected("daily")
+    assert {key[0] for key in here.facts()} == {first, second}
