@@ -1,6 +1,6 @@
-"""When things run by themselves: schedules per vendor, and the build that follows a load.
+"""When things run by themselves: schedules derived from endpoints and retention, and what follows.
 
-Start and stop each of them in the UI. Freshness is a policy on every raw asset (raw.py).
+Start and stop each of them in the UI. Freshness is a policy on every raw asset (raw_assets.py).
 """
 
 from dataclasses import dataclass
@@ -9,15 +9,18 @@ from typing import Any
 
 import dagster as dg
 
-from assets import asking_platform_usage, partitions
-from assets.calls import CALLS, missing_settings
-from assets.models import DAYS, models
-from assets.raw import partition_key, raw_key
+from assets import planning
+from assets.loading import Loader
+from assets.model_assets import DAYS, models
+from assets.raw_assets import partition_key, raw_key
+from assets.retention import retention
 from assets.settings import read_settings
-from assets.vendors import SNAPSHOT, Call
+from assets.sources import SOURCES
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.build_state import due, last_built_at
-from pipelines.load import create_raw_tables
+from pipelines.receipts import create_raw_tables
+from pipelines.source import SNAPSHOT, Endpoint, Source
+from pipelines.windows import floor
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -26,79 +29,71 @@ TICK_WAITS_SECONDS = 10
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One schedule: a vendor's calls at one granularity, and what a run of it reads again."""
+class Schedule:
+    """What a vendor is asked for at one grain, and what a run of it reads again."""
 
-    vendor: str
-    granularity: str
-    usage_table: str
-    description: str
+    source: Source[Any, Any]
+    grain: str
+    endpoints: tuple[Endpoint, ...]
 
     @property
     def name(self) -> str:
         """neon_hourly, neon_names, forge_daily."""
-        return f"{self.vendor}_{'names' if self.granularity == SNAPSHOT else self.granularity}"
+        return f"{self.source.name}_{'names' if self.grain == SNAPSHOT else self.grain}"
 
     @property
-    def calls(self) -> list[Call]:
-        """The vendor's calls at this granularity."""
-        return [
-            call
-            for call in CALLS
-            if call.source.split("_")[0] == self.vendor and self.granularity in call.granularities
-        ]
+    def table(self) -> str:
+        """The table whose retention says when it runs, and what it reads again."""
+        return self.endpoints[0].table
 
     @property
-    def cron(self) -> str:
-        """When it runs: at the ticks after which a terminal would find the same due."""
-        if self.granularity == "hourly":
-            return f"{partitions.TICK_MINUTE} * * * *"
-        hour = partitions.DAILY_HOUR
-        if self.granularity != SNAPSHOT:
-            hour = partitions.retention(self.usage_table, self.granularity).tick_hour
-        return f"{partitions.TICK_MINUTE} {hour} * * *"
+    def description(self) -> str:
+        """What a run of it does."""
+        if self.grain == SNAPSHOT:
+            tables = ", ".join(endpoint.table for endpoint in self.endpoints)
+            return f"List what has a name again: {tables}."
+        rules, unit = retention(self.table, self.grain), _UNITS[self.grain]
+        text = f"Read the open {unit} and the {rules.reread_count} before it again"
+        if rules.reread_month_until_day:
+            text += (
+                f", and the whole month; until day {rules.reread_month_until_day} the month before "
+                "it too"
+            )
+        if self.grain == "hourly":
+            daily = retention(self.table, "daily")
+            text += f"; at {daily.tick_hour:02}:20 the hours of {daily.reread_count} days"
+        return f"{text}."
 
 
-TURNS = (
-    Turn(
-        "neon",
-        "hourly",
-        "neon_project_usage",
-        "Re-read the open hour and the 6 before it; at 02:20 those of the last 3 days.",
-    ),
-    Turn("neon", "daily", "neon_project_usage", "Re-read today and the 3 days before it."),
-    Turn("neon", "monthly", "neon_project_usage", "Re-read this month and the 2 before it."),
-    Turn("neon", SNAPSHOT, "", "List organizations, projects and branches again."),
-    Turn(
-        "forge",
-        "daily",
-        "forge_app_usage",
-        "Re-read this month (until the 5th, the one before it too) and at least the last 7 days, "
-        "after Atlassian's daily refresh at 12:00 UTC.",
-    ),
-    Turn(
-        "bitbucket",
-        "daily",
-        "bitbucket_pipeline_runs",
-        "Re-read the runs of today and the 3 days before it, and older ones that had not finished.",
-    ),
-    Turn("bitbucket", SNAPSHOT, "", "List workspaces and repositories again."),
-)
+_UNITS = {"hourly": "hour", "daily": "day", "monthly": "month"}
 
 
-def _load_job(turn: Turn) -> Any:
-    """The raw assets of a turn. Backfill from an asset's page instead: job backfills ignore the
+def _schedules_of(source: Source[Any, Any]) -> list[Schedule]:
+    """One per grain at which something of the source falls due by the clock."""
+    found: dict[str, list[Endpoint]] = {}
+    for endpoint in source.endpoints:
+        if not (endpoint.part_of or endpoint.any_time):
+            for grain in endpoint.grains:
+                if grain not in endpoint.only_backfilled:
+                    found.setdefault(grain, []).append(endpoint)
+    in_order = sorted(found, key=lambda grain: grain == SNAPSHOT)
+    return [Schedule(source, grain, tuple(found[grain])) for grain in in_order]
+
+
+def _load_job(schedule: Schedule) -> Any:
+    """The raw assets of a schedule. Backfill from an asset's page instead: job backfills ignore the
     backfill policy (dagster #17404) and would make a run per partition."""
     return dg.define_asset_job(
-        f"load_{turn.name}",
+        f"load_{schedule.name}",
         selection=dg.AssetSelection.assets(
-            *(raw_key(call.table, turn.granularity) for call in turn.calls)
+            *(raw_key(endpoint.table, schedule.grain) for endpoint in schedule.endpoints)
         ),
-        description=turn.description,
+        description=schedule.description,
     )
 
 
-JOBS = {turn.name: _load_job(turn) for turn in TURNS}
+_ALL = [schedule for source in SOURCES for schedule in _schedules_of(source)]
+JOBS = {schedule.name: _load_job(schedule) for schedule in _ALL}
 BUILD_JOB = dg.define_asset_job(
     "build",
     selection=dg.AssetSelection.assets(models),
@@ -106,83 +101,104 @@ BUILD_JOB = dg.define_asset_job(
 )
 
 
-def trailing_request(turn: Turn, now: datetime) -> dg.RunRequest:
+def trailing_request(schedule: Schedule, now: datetime) -> dg.RunRequest:
     """One run over the trailing partitions: one walk however many they are."""
-    window = partitions.trailing(turn.usage_table, turn.granularity, now)
-    first, last = partitions.buckets(window)[0], partitions.buckets(window)[-1]
+    starts = planning.trailing(schedule.table, schedule.grain, now).buckets()
     return dg.RunRequest(
-        run_key=f"{turn.name} {now:%Y-%m-%dT%H:%M}",
+        run_key=f"{schedule.name} {now:%Y-%m-%dT%H:%M}",
         tags={
-            RANGE_START: partition_key(turn.granularity, first),
-            RANGE_END: partition_key(turn.granularity, last),
+            RANGE_START: partition_key(schedule.grain, starts[0]),
+            RANGE_END: partition_key(schedule.grain, starts[-1]),
         },
     )
 
 
-def _schedule(turn: Turn) -> dg.ScheduleDefinition:
+def _dagster_schedule(schedule: Schedule) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name=turn.name,
-        job=JOBS[turn.name],
-        cron_schedule=turn.cron,
+        name=schedule.name,
+        job=JOBS[schedule.name],
+        cron_schedule=planning.cron(schedule.table, schedule.grain),
         execution_timezone="UTC",
-        description=turn.description,
+        description=schedule.description,
     )
-    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        settings = read_settings()
-        missing = [missing_settings(settings, call) for call in turn.calls]
-        if all(missing):
-            return dg.SkipReason("; ".join(dict.fromkeys(filter(None, missing))))
+    def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        missing = read_settings().missing.get(schedule.source.name)
+        if missing:
+            return dg.SkipReason(missing)
         now = context.scheduled_execution_time.astimezone(UTC)
-        if turn.granularity == SNAPSHOT:
-            return dg.RunRequest(run_key=f"{turn.name} {now:%Y-%m-%d}")
-        return trailing_request(turn, now)
+        if schedule.grain == SNAPSHOT:
+            return dg.RunRequest(run_key=f"{schedule.name} {now:%Y-%m-%d}")
+        return trailing_request(schedule, now)
 
-    return schedule
-
-
-SCHEDULES = [_schedule(turn) for turn in TURNS]
+    return evaluate
 
 
-FILES_JOB = dg.define_asset_job(
-    "load_platform_usage_files",
-    selection=dg.AssetSelection.assets(raw_key("platform_usage", SNAPSHOT))
-    | dg.AssetSelection.assets(models),
-    description="Load the platform usage files that are new, say what is wrong with others, and "
-    "build. Where a file is rejected, the sensor build_what_landed builds what the rest said.",
-)
+SCHEDULES = [_dagster_schedule(schedule) for schedule in _ALL]
 
 
-@dg.sensor(
-    name="platform_usage_files",
-    job=FILES_JOB,
-    minimum_interval_seconds=15,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Load files that are dropped into PLATFORM_USAGE_DIR, or changed there; "
-    "once a day, look again.",
-)
-def platform_usage_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """One run whenever the folder is another than before, and one a day.
+def _watched(source: Source[Any, Any]) -> list[Endpoint]:
+    """The endpoints of a source that have something new at any time."""
+    return [endpoint for endpoint in source.endpoints if endpoint.any_time]
+
+
+def _load_and_build_job(endpoint: Endpoint) -> Any:
+    return dg.define_asset_job(
+        f"load_{endpoint.table}_files",
+        selection=dg.AssetSelection.assets(raw_key(endpoint.table, SNAPSHOT))
+        | dg.AssetSelection.assets(models),
+        description=f"Load what is new of {endpoint.request}, say what is wrong with the rest, and "
+        "build. Where something is rejected, build_what_landed builds what the rest said.",
+    )
+
+
+def _sensor_of(source: Source[Any, Any], endpoint: Endpoint, job: Any) -> dg.SensorDefinition:
+    """One run whenever the fingerprint of a source is another than before, and one a day.
 
     That one makes up for a run that was killed or found the warehouse busy, and looks again at what
     was rejected for a date that was yet to come.
     """
-    settings = read_settings()
-    if why := asking_platform_usage.missing(settings):
-        return dg.SkipReason(why)
-    now = datetime.now(UTC)
-    today = partition_key("daily", partitions.floor(now, "daily"))
-    found = f"{asking_platform_usage.fingerprint_of_folder(settings)} {today}"
-    if found == context.cursor:
+
+    @dg.sensor(
+        name=f"{endpoint.table}_files",
+        job=job,
+        minimum_interval_seconds=15,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Load {endpoint.request} when one came or changed; once a day, look again.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        settings = read_settings()
+        if why := settings.missing.get(source.name):
+            return dg.SkipReason(why)
+        now = settings.clock()
+        today = partition_key("daily", floor(now, "daily"))
+        prints = [source.fingerprint(a.settings) for a in settings.accounts[source.name]]
+        found = " ".join([*prints, today])
+        if found == context.cursor:
+            return _nothing_new(source)
+        # a folder may come to be as it was before, and that is news again: no key comes twice
+        request = dg.RunRequest(
+            run_key=f"{found} {now.isoformat()}", tags={RANGE_START: today, RANGE_END: today}
+        )
+        return dg.SensorResult(run_requests=[request], cursor=found)
+
+    return sensor
+
+
+def _nothing_new(source: Source[Any, Any]) -> dg.SkipReason:
+    with Loader(read_settings(), TICK_WAITS_SECONDS) as loader:
+        if not loader.settings.warehouse.exists():
+            return dg.SkipReason("no new file")
         try:
-            rejected = asking_platform_usage.still_rejected(settings, TICK_WAITS_SECONDS)
+            return dg.SkipReason("\n".join(["no new file", *source.problems(loader.landed)]))
         except warehouse.WarehouseBusyError as busy:
             return dg.SkipReason(f"no new file; {busy}")
-        return dg.SkipReason("\n".join(["no new file", *rejected]))
-    # a folder may come to be as it was before, and that is news again: no key comes twice
-    request = dg.RunRequest(
-        run_key=f"{found} {now.isoformat()}", tags={RANGE_START: today, RANGE_END: today}
-    )
-    return dg.SensorResult(run_requests=[request], cursor=found)
+
+
+_WATCHED = [(source, endpoint) for source in SOURCES for endpoint in _watched(source)]
+FILES_JOBS = {endpoint.table: _load_and_build_job(endpoint) for _, endpoint in _WATCHED}
+FILES_SENSORS = [
+    _sensor_of(source, endpoint, FILES_JOBS[endpoint.table]) for source, endpoint in _WATCHED
+]
 
 
 @dg.sensor(
@@ -205,7 +221,7 @@ def build_what_landed(_: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipR
             what, built_at = due(connection), last_built_at(connection)
     except warehouse.WarehouseBusyError as busy:
         return dg.SkipReason(f"looking again at the next tick: {busy}")
-    today = partitions.floor(datetime.now(UTC), "daily")
+    today = floor(settings.clock(), "daily")
     if what is None and (built_at is None or built_at >= today):
         return dg.SkipReason("every receipt is built")
     windows = what.windows if what else ()

@@ -16,11 +16,12 @@ from typing import Any
 
 import click
 
-from assets.platform_usage_cli import platform_usage
+from assets.sources import ENDPOINTS, SOURCES
+from pipelines.windows import GRAINS
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ("neon", "neon_legacy", "forge", "bitbucket", "atlassian_platform")
-GRAINS = ("hourly", "daily", "monthly")
+# what --source takes: the families of the facts, and a vendor's name for all of its own
+FAMILIES = tuple(dict.fromkeys(endpoint.source for endpoint in ENDPOINTS))
 
 
 class Instant(click.ParamType[datetime]):
@@ -47,11 +48,11 @@ def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
     @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
     @wraps(command)
     def wrapped(as_json: bool, **arguments: Any) -> None:
-        from assets import report
         from assets.settings import SettingsError
+        from assets.terminal.console import Report
         from dbt_like_sql.engine.warehouse import WarehouseBusyError
 
-        show = report.Report(as_json)
+        show = Report(as_json)
         try:
             result = command(show, **arguments)
         except SettingsError as error:
@@ -75,22 +76,22 @@ def main() -> None:
 @reporting
 def run(show: Any) -> dict[str, Any]:
     """Load what is due now, build the facts, and show them."""
-    from assets import jobs
     from assets.settings import read_settings
+    from assets.terminal.runs import build, load_due
 
     settings = read_settings()
-    loaded = jobs.load_due(settings, show, SOURCES, GRAINS)
-    built = jobs.build(settings, show)
+    loaded = load_due(settings, show, FAMILIES, GRAINS).as_json()
+    built = build(settings, show)
     show.facts(settings)
     show.next_commands(settings)
     return {**loaded, **built, "failures": [*loaded["failures"], *built["failures"]]}
 
 
 @main.command()
-@click.option("--source", type=click.Choice(SOURCES), multiple=True, help="Default: all.")
+@click.option("--source", type=click.Choice(FAMILIES), multiple=True, help="Default: all.")
 @click.option("--grain", type=click.Choice(GRAINS), multiple=True, help="Default: all three.")
 @click.option("--since", type=Instant(), help="Default: whatever is due.")
-@click.option("--until", type=Instant(), help="First instant not asked for. Default: now.")
+@click.option("--until", type=Instant(), help="Widened to whole buckets. Default: now.")
 @reporting
 def load(
     show: Any,
@@ -100,20 +101,28 @@ def load(
     until: datetime | None,
 ) -> dict[str, Any]:
     """Ask vendors for usage: what is due, or a window of your own."""
-    from assets import jobs
     from assets.settings import read_settings
+    from assets.terminal import runs
 
     if until and not since:
         raise click.UsageError("--until needs --since")
     if since and until and since >= until:
         raise click.UsageError("--since has to be before --until")
-    # `neon` is all of Neon
-    sources = tuple(s for s in SOURCES if not source or s in source or s.split("_")[0] in source)
-    settings = read_settings()
+    settings, families = read_settings(), _families(source) if source else FAMILIES
     if since:
-        window = (since, until or datetime.now(UTC))
-        return jobs.load_window(settings, show, sources, grain or GRAINS, *window)
-    return jobs.load_due(settings, show, sources, grain or GRAINS)
+        window = (since, until or settings.clock())
+        return runs.load_window(settings, show, families, grain or GRAINS, *window).as_json()
+    return runs.load_due(settings, show, families, grain or GRAINS).as_json()
+
+
+def _families(named: tuple[str, ...]) -> tuple[str, ...]:
+    """A vendor's name stands for all of its endpoints."""
+    return tuple(
+        endpoint.source
+        for source in SOURCES
+        for endpoint in source.endpoints
+        if endpoint.source in named or source.name in named
+    )
 
 
 @main.command()
@@ -125,19 +134,23 @@ def build(
     show: Any, since: datetime | None, until: datetime | None, show_sql: str | None
 ) -> dict[str, Any]:
     """Build the SQL models from what has landed."""
-    from assets import jobs
     from assets.settings import read_settings
+    from assets.terminal import runs
     from dbt_like_sql.engine.models import load_models
+    from dbt_like_sql.engine.statements import show_sql as models_sql
 
     if until and not since:
         raise click.UsageError("--until needs --since")
     if show_sql:
         if show_sql not in load_models():
             raise click.UsageError(f"no model is called {show_sql!r}: it is schema.file_name")
-        return jobs.show_sql(show, show_sql, since, until)
+        sql = models_sql(load_models(), show_sql, since, until)
+        show.say(sql)
+        return {"model": show_sql, "sql": sql}
     if since:
-        return jobs.build(read_settings(), show, since, until or datetime.now(UTC))
-    return jobs.build(read_settings(), show)
+        settings = read_settings()
+        return runs.build(settings, show, since, until or settings.clock())
+    return runs.build(read_settings(), show)
 
 
 @main.command()
@@ -161,10 +174,9 @@ def sandbox(unless_configured: bool, arguments: tuple[str, ...]) -> None:
     `python -m tests.sandbox` (--projects, --orgs, --seed, ...). What they answer goes to a
     warehouse of its own, warehouse/sandbox.duckdb, unless WAREHOUSE is set.
     """
-    from assets.calls import configured
     from assets.settings import read_settings
 
-    if unless_configured and configured(read_settings()):
+    if unless_configured and any(read_settings().accounts.values()):
         sys.exit(subprocess.call(list(arguments)))  # noqa: S603  # the caller's own command
     environment = {"WAREHOUSE": str(Path("warehouse") / "sandbox.duckdb"), **os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(
@@ -187,7 +199,9 @@ def _split(arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:
     return options, rest
 
 
-main.add_command(platform_usage)
+for a_source in SOURCES:
+    for a_command in a_source.commands():
+        main.add_command(a_command)
 
 if __name__ == "__main__":
     main()

@@ -1,121 +1,147 @@
-"""Every setting, read from the environment (or `.env`) when a run starts. The only reader of it."""
+"""Every setting, read from the environment (or `.env`) when a run starts. The only reader of it.
+
+What a vendor needs is declared in its folder (endpoints.py); here it is read, for every account:
+`NEON_API_KEY__ACME` is the key of the account ACME, beside that of `NEON_API_KEY`.
+"""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from dotenv import dotenv_values
 
-from pipelines.bitbucket import client as bitbucket
-from pipelines.forge import client as forge
-from pipelines.neon import client as neon
+from assets.retention import meters_of
+from assets.sources import SOURCES
+from pipelines.source import Account, Clock, Endpoint, Setting, Source, path, settings_of
+
+WAREHOUSE = Setting(
+    "WAREHOUSE", "warehouse/meterhouse.duckdb", "the DuckDB file that loads and builds write", path
+)
+DOCUMENTED = (
+    WAREHOUSE,
+    *(about for source in SOURCES for about in settings_of(source.settings).values()),
+)
 
 
 class SettingsError(ValueError):
     """A setting is there and cannot be used."""
 
 
+def utc_now() -> datetime:
+    """What time it is; the only place that asks."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class Settings:
-    """One field per environment variable of DOCUMENTED."""
+    """What a run needs: the warehouse, the clock, and the accounts of every source.
+
+    `missing` says, by source, why it has no account and is skipped.
+    """
 
     warehouse: Path
-    neon_api_key: str | None
-    neon_org_ids: tuple[str, ...]
-    neon_base_url: str
-    neon_requests_per_minute: int
-    atlassian_email: str | None
-    atlassian_api_token: str | None
-    atlassian_graphql_url: str
-    forge_app_ids: tuple[str, ...]
-    forge_experimental_api: str
-    forge_requests_per_minute: int
-    forge_sites_by_environment: bool
-    bitbucket_token: str | None
-    bitbucket_workspaces: tuple[str, ...]
-    bitbucket_base_url: str
-    bitbucket_requests_per_hour: int
-    platform_usage_dir: Path
     state_dir: Path
+    accounts: Mapping[str, tuple[Account[Any], ...]]
+    missing: Mapping[str, str]
+    clock: Clock = utc_now
 
     @property
     def is_sandbox(self) -> bool:
-        """Whether the vendors are the stand-ins of tests/sandbox."""
-        return self.neon_base_url.startswith("http://127.0.0.1:")
+        """Whether a vendor is a stand-in on this machine (tests/sandbox)."""
+        return any(
+            isinstance(value, str) and value.startswith("http://127.0.0.1:")
+            for accounts in self.accounts.values()
+            for account in accounts
+            for value in vars(account.settings).values()
+        )
+
+    def is_wanted(self, source: Source[Any, Any], endpoint: Endpoint) -> bool:
+        """Whether some account asks for this endpoint at all."""
+        return any(source.is_wanted(a.settings, endpoint) for a in self.accounts[source.name])
 
 
-# name, default, what it is: the README's table is compared with this one by a test
-DOCUMENTED = (
-    ("WAREHOUSE", "warehouse/meterhouse.duckdb", "the DuckDB file that loads and builds write"),
-    ("NEON_API_KEY", "", "Neon is asked only when this is set"),
-    ("NEON_ORG_IDS", "", "comma-separated; none: every organization that the key sees"),
-    ("NEON_BASE_URL", neon.BASE_URL, "where Neon's API is"),
-    ("NEON_REQUESTS_PER_MINUTE", "45", "consumption requests; an account has about 50"),
-    ("ATLASSIAN_EMAIL", "", "Forge is asked only when this, the token and app ids are set"),
-    ("ATLASSIAN_API_TOKEN", "", "of the account that owns the apps"),
-    ("ATLASSIAN_GRAPHQL_URL", forge.GATEWAY_URL, "where Atlassian's GraphQL gateway is"),
-    ("FORGE_APP_IDS", "", "comma-separated, each a UUID or an ARI"),
-    ("FORGE_EXPERIMENTAL_API", forge.EXPERIMENTAL_API, "the `X-ExperimentalAPI` header"),
-    ("FORGE_REQUESTS_PER_MINUTE", "5", "requests; Atlassian allows 5"),
-    ("FORGE_SITES_BY_ENVIRONMENT", "no", "yes: ask for sites within each environment too"),
-    ("BITBUCKET_TOKEN", "", "Bitbucket is asked only when this is set; or email:api_token"),
-    ("BITBUCKET_WORKSPACES", "", "comma-separated; none: every workspace that the token sees"),
-    ("BITBUCKET_BASE_URL", bitbucket.BASE_URL, "where Bitbucket's API is"),
-    ("BITBUCKET_REQUESTS_PER_HOUR", "900", "requests; Bitbucket allows 1,000"),
-    ("PLATFORM_USAGE_DIR", "platform_usage/", "the folder where exported files are dropped"),
-)
-_DEFAULTS = {name: default for name, default, _ in DOCUMENTED}
-
-
-def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+def read_settings(environment: Mapping[str, str] | None = None, clock: Clock = utc_now) -> Settings:
     """Settings from the environment, `.env` in the working directory filling what is not set."""
     if environment is None:
         from_file = {k: v for k, v in dotenv_values(".env").items() if v is not None}
         environment = from_file | dict(os.environ)
-
-    def value(name: str) -> str:
-        return environment.get(name, "").strip() or _DEFAULTS[name]
-
     # request budgets are the machine's, not the warehouse's: XDG base directory specification
     state_home = Path(environment.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
-
-    def listed(name: str) -> tuple[str, ...]:
-        return tuple(part.strip() for part in value(name).split(",") if part.strip())
-
-    return Settings(
-        warehouse=Path(value("WAREHOUSE")).expanduser(),
-        neon_api_key=value("NEON_API_KEY") or None,
-        neon_org_ids=listed("NEON_ORG_IDS"),
-        neon_base_url=value("NEON_BASE_URL").rstrip("/"),
-        neon_requests_per_minute=_positive("NEON_REQUESTS_PER_MINUTE", value),
-        atlassian_email=value("ATLASSIAN_EMAIL") or None,
-        atlassian_api_token=value("ATLASSIAN_API_TOKEN") or None,
-        atlassian_graphql_url=value("ATLASSIAN_GRAPHQL_URL"),
-        forge_app_ids=listed("FORGE_APP_IDS"),
-        forge_experimental_api=value("FORGE_EXPERIMENTAL_API"),
-        forge_requests_per_minute=_positive("FORGE_REQUESTS_PER_MINUTE", value),
-        forge_sites_by_environment=_yes("FORGE_SITES_BY_ENVIRONMENT", value),
-        bitbucket_token=value("BITBUCKET_TOKEN") or None,
-        bitbucket_workspaces=listed("BITBUCKET_WORKSPACES"),
-        bitbucket_base_url=value("BITBUCKET_BASE_URL").rstrip("/"),
-        bitbucket_requests_per_hour=_positive("BITBUCKET_REQUESTS_PER_HOUR", value),
-        platform_usage_dir=Path(value("PLATFORM_USAGE_DIR")).expanduser(),
-        state_dir=state_home / "meterhouse",
-    )
+    state_dir = state_home / "meterhouse"
+    accounts: dict[str, tuple[Account[Any], ...]] = {}
+    missing: dict[str, str] = {}
+    for source in SOURCES:
+        accounts[source.name], why = _accounts_of(source, environment, state_dir, clock)
+        if not accounts[source.name]:
+            missing[source.name] = why
+    warehouse = _read(WAREHOUSE, WAREHOUSE.name, environment)
+    return Settings(warehouse, state_dir, accounts, missing, clock)
 
 
-def _yes(name: str, value: Callable[[str], str]) -> bool:
-    if value(name).lower() not in ("yes", "no"):
-        raise SettingsError(f"{name} is {value(name)!r}: it has to be yes or no")
-    return value(name).lower() == "yes"
+def _accounts_of(
+    source: Source[Any, Any], environment: Mapping[str, str], state_dir: Path, clock: Clock
+) -> tuple[tuple[Account[Any], ...], str]:
+    """The accounts of a source, and why there is none without a name."""
+    found, why = [], ""
+    for name in _account_names(source, environment):
+        settings = _settings_of_account(source, name, environment)
+        lacking = _lacking(source, name, settings)
+        if name and lacking:
+            raise SettingsError(f"{lacking}: the account {name} of {source.title} needs it")
+        if lacking:
+            why = lacking
+        else:
+            meters = meters_of(source.name)
+            found.append(Account(name, settings, state_dir, clock, meters))
+    return tuple(found), why
 
 
-def _positive(name: str, value: Callable[[str], str]) -> int:
+def _account_names(source: Source[Any, Any], environment: Mapping[str, str]) -> list[str]:
+    """ "" and every NAME of a setting like NEON_API_KEY__NAME that is not empty."""
+    own = {about.name for about in settings_of(source.settings).values() if about.is_of_account}
+    found = {
+        account
+        for variable, value in environment.items()
+        for setting, separator, account in [variable.partition("__")]
+        if separator and setting in own and value.strip()
+    }
+    return ["", *sorted(found)]
+
+
+def _settings_of_account(
+    source: Source[Any, Any], account: str, environment: Mapping[str, str]
+) -> Any:
+    values = {}
+    for field, about in settings_of(source.settings).items():
+        variable = f"{about.name}__{account}" if account else about.name
+        if not about.is_of_account and not environment.get(variable, "").strip():
+            variable = about.name
+        values[field] = _read(about, variable, environment)
+    return source.settings(**values)
+
+
+def _read(about: Setting, variable: str, environment: Mapping[str, str]) -> Any:
+    text = environment.get(variable, "").strip() or about.default
     try:
-        number = int(value(name))
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise SettingsError(f"{name} is {value(name)!r}: it has to be a whole number above zero")
-    return number
+        return about.read(text)
+    except ValueError as error:
+        raise SettingsError(f"{variable} is {text!r}: it has to be {error}") from None
+
+
+def _lacking(source: Source[Any, Any], account: str, settings: Any) -> str:
+    """Why an account cannot be asked, or an empty text."""
+    suffix = f"__{account}" if account else ""
+    unset = [
+        f"{about.name}{suffix}"
+        for field, about in settings_of(source.settings).items()
+        if about.is_required and not getattr(settings, field)
+    ]
+    if unset:
+        return f"{', '.join(unset)} {'is' if len(unset) == 1 else 'are'} not set"
+    try:
+        return source.missing(settings) or ""
+    except ValueError as error:  # set, and wrong
+        raise SettingsError(str(error)) from None

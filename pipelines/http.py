@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,8 @@ class _Retry(Retry):
             return super().parse_retry_after(retry_after)
         except ValueError:
             instant = datetime.fromisoformat(retry_after.strip())
-            instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-            return max(0.0, (instant - datetime.now(UTC)).total_seconds())
+            instant = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+            return super().parse_retry_after(format_datetime(instant, usegmt=True))
 
 
 class _Metered(httpx.BaseTransport):
@@ -207,6 +208,30 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+
+class VendorClient:
+    """What the client of every vendor has: one way out, its budgets, and what they counted."""
+
+    def __init__(self, client: Client, *budgets: Budget) -> None:
+        self.client = client
+        self._budgets = budgets
+
+    @property
+    def requests_sent(self) -> int:
+        """Requests sent so far, retries included."""
+        return self.client.requests_sent
+
+    @property
+    def rate_limited(self) -> int:
+        """How many of them were answered 429."""
+        return self.client.rate_limited
+
+    def close(self) -> None:
+        """Close connections and let go of the budget files."""
+        self.client.close()
+        for budget in self._budgets:
+            budget.close()
 
 
 def _vendor_message(response: httpx.Response, text: str) -> str:

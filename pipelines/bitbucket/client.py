@@ -19,13 +19,15 @@ import msgspec
 import pyarrow as pa
 from pyrate_limiter import Duration, Rate
 
-from pipelines.bitbucket import records
+import pipelines.bitbucket.records as records
 from pipelines.decode import decode
-from pipelines.http import Budget, Client, VendorError
-from pipelines.load import PartialAnswerError
+from pipelines.http import Budget, Client, VendorClient, VendorError
+from pipelines.source import Note, PartialAnswerError
 
 BASE_URL = "https://api.bitbucket.org/2.0"
 PER_PAGE, AT_ONCE = 100, 8
+# repositories that a note names
+NAMED = 5
 SCOPES = "read:repository:bitbucket, read:pipeline:bitbucket and read:workspace:bitbucket"
 # the minus is in use, and in no specification of this call
 NEWEST_FIRST, OLDEST_FIRST = "-created_on", "created_on"
@@ -37,7 +39,7 @@ AS_IT_IS: Any = None
 PageT = TypeVar("PageT", bound=records.Page)
 
 
-class Bitbucket:
+class Bitbucket(VendorClient):
     """One Bitbucket credential: its calls, paged to the end, as tables of the shapes in TABLES.
 
     `token` is an access token of a workspace, project or repository, or `email:api_token`.
@@ -64,7 +66,7 @@ class Bitbucket:
             state_dir, "bitbucket", token, [Rate(requests_per_hour, Duration.HOUR)]
         )
         encoded = base64.b64encode(token.encode()).decode()
-        self.client = Client(
+        client = Client(
             "bitbucket",
             base_url,
             {"Authorization": f"Basic {encoded}" if ":" in token else f"Bearer {token}"},
@@ -73,11 +75,7 @@ class Bitbucket:
             _explain,
             backoff_seconds,
         )
-
-    def close(self) -> None:
-        """Close connections and let go of the budget file."""
-        self.client.close()
-        self._budget.close()
+        super().__init__(client, self._budget)
 
     # -- names --------------------------------------------------------------------------------
 
@@ -123,15 +121,20 @@ class Bitbucket:
     # -- usage --------------------------------------------------------------------------------
 
     def runs(
-        self, workspace: str, repository_uuids: Sequence[str], since: datetime, until: datetime
-    ) -> Iterator[pa.Table]:
+        self,
+        workspace: str,
+        repositories: Mapping[str, str | None],
+        since: datetime,
+        until: datetime,
+    ) -> Iterator[pa.Table | Note]:
         """The runs of these repositories that were created in `[since, until)`, newest first.
 
-        A run may come twice; what comes later is newer. A repository that is a 403 or a 404 is left
-        out and is in `unanswered`: not for this token; deleted, or without Pipelines.
-        PartialAnswerError where all of them are, or any is a 403: that one is not told.
+        `repositories` are uuids with their names, for people. A run may come twice; what comes
+        later is newer. A repository that is a 403 or a 404 is left out, and a Note names it: not
+        for this token; deleted, or without Pipelines. PartialAnswerError where all of them are, or
+        any is a 403: that one is not told.
         """
-        uuid = self._uuid_of(workspace)
+        uuid, repository_uuids = self._uuid_of(workspace), list(repositories)
 
         def ask(repository_uuid: str) -> list[pa.Table]:
             return self._runs_of(uuid, repository_uuid, since, until)
@@ -142,8 +145,10 @@ class Bitbucket:
             for page in self._repository_pages(uuid, f"repositories of {workspace}"):
                 self._slugs |= {repository.uuid: _slug(repository) for repository in page.values}
             yield from self._each(ask, [r for r in repository_uuids if r in self._slugs])
-        errors = [self.unanswered[r] for r in repository_uuids if r in self.unanswered]
-        is_refused = any(error.status == 403 for error in errors)
+        errors = {r: self.unanswered[r] for r in repository_uuids if r in self.unanswered}
+        if errors:
+            yield _without_answer(errors, repositories)
+        is_refused = any(error.status == 403 for error in errors.values())
         if is_refused or (errors and len(errors) == len(repository_uuids)):
             raise PartialAnswerError(
                 f"bitbucket pipelines of {workspace}: {len(errors)} of {len(repository_uuids)} "
@@ -314,6 +319,19 @@ class Bitbucket:
                 f"the answer is not the documented shape: {error} (it starts {start!r})",
                 "If BITBUCKET_BASE_URL is right, Bitbucket changed this call: please report it.",
             ) from None
+
+
+def _without_answer(errors: Mapping[str, VendorError], names: Mapping[str, str | None]) -> Note:
+    shown = ", ".join(
+        f"{names.get(uuid) or uuid} ({error.status})"
+        for uuid, error in sorted(errors.items())[:NAMED]
+    )
+    more = f" and {len(errors) - NAMED} more" if len(errors) > NAMED else ""
+    return Note(
+        f"{len(errors)} repositories did not answer, and none of their runs loaded: "
+        f"{shown}{more}. 403: the token may not read their pipelines; 404: deleted, or without "
+        "Pipelines. What landed before stays."
+    )
 
 
 def _slug(repository: records.Repository) -> str:

@@ -1,7 +1,7 @@
 """Forge app resource usage from Atlassian's GraphQL gateway: asked by app, resource and month.
 
 https://developer.atlassian.com/platform/forge/export-app-resource-usage. Not here: which apps and
-windows to ask for (assets/asking_forge.py), and what a resource is (seeds/meters.csv).
+windows to ask for (slices.py), and what a resource is (seeds/meters.csv).
 """
 
 import base64
@@ -27,8 +27,8 @@ from pipelines.forge.records import (
     day_of,
     usage_table,
 )
-from pipelines.http import RETRIED_STATUSES, Budget, Client, VendorError
-from pipelines.load import Window
+from pipelines.http import RETRIED_STATUSES, Budget, Client, VendorClient, VendorError
+from pipelines.windows import Window
 
 GATEWAY_URL = "https://api.atlassian.com/graphql"
 EXPERIMENTAL_API = "ForgeMetricsQuery"
@@ -55,7 +55,7 @@ def app_uuid(app_id: str) -> str:
     return app_id.strip().lower().removeprefix(APP_ARI)
 
 
-class Forge:
+class Forge(VendorClient):
     """One Atlassian account: usage of the apps that it owns, as Arrow tables."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Forge:
             "User-Agent": USER_AGENT,
             "X-ExperimentalAPI": experimental_api,
         }
-        self.client = Client(
+        client = Client(
             "forge",
             gateway_url,
             headers,
@@ -89,11 +89,7 @@ class Forge:
             backoff_seconds,
             _status_of,
         )
-
-    def close(self) -> None:
-        """Close connections and let go of the budget file."""
-        self.client.close()
-        self._budget.close()
+        super().__init__(client, self._budget)
 
     def usage(
         self,

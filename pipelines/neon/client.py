@@ -1,7 +1,7 @@
 """Neon REST: its calls, its paging, its shapes, as Arrow pages for raw.neon_*.
 
 Reference: https://api-docs.neon.tech/reference/ (Consumption, Project, Branch, Organization).
-Not here: which windows to ask for (assets/partitions.py) and what a metric means
+Not here: which windows to ask for (assets/planning.py) and what a metric means
 (dbt_like_sql/seeds/meters.csv).
 """
 
@@ -10,23 +10,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import duckdb
 import httpx
 import msgspec
 import pyarrow as pa
 from pyrate_limiter import Duration, Rate
 
+import pipelines.neon.records as records
 from pipelines.decode import decode
-from pipelines.http import Budget, Client, VendorError
-from pipelines.load import (
-    OutOfReachError,
-    PartialAnswerError,
-    RetiredError,
-    Window,
-    covers,
-    create_raw_tables,
-)
-from pipelines.neon import records
+from pipelines.http import Budget, Client, VendorClient, VendorError
+from pipelines.source import OutOfReachError, PartialAnswerError, RetiredError
+from pipelines.windows import Window
 
 BASE_URL = "https://console.neon.tech/api/v2"
 BRANCH_METRICS = (
@@ -47,7 +40,7 @@ MANAGEMENT_RATES = (Rate(15, Duration.SECOND), Rate(500, Duration.MINUTE))
 PageT = TypeVar("PageT", bound=records.Page)
 
 
-class Neon:
+class Neon(VendorClient):
     """One Neon credential: its calls, paged to the end, as Arrow tables of the shapes in TABLES."""
 
     def __init__(
@@ -65,7 +58,7 @@ class Neon:
             state_dir, "neon-consumption", api_key, [Rate(requests_per_minute, Duration.MINUTE)]
         )
         self._management = Budget(state_dir, "neon-management", api_key, MANAGEMENT_RATES)
-        self.client = Client(
+        client = Client(
             "neon",
             base_url,
             {"Authorization": f"Bearer {api_key}"},
@@ -74,16 +67,12 @@ class Neon:
             _explain,
             backoff_seconds,
         )
+        super().__init__(client, self._consumption, self._management)
 
     def _budget_for(self, request: httpx.Request) -> Budget:
         return (
             self._consumption if "/consumption_history/" in request.url.path else self._management
         )
-
-    def close(self) -> None:
-        """Close connections and let go of the budget files."""
-        for thing in (self.client, self._consumption, self._management):
-            thing.close()
 
     # -- usage --------------------------------------------------------------------------------
 
@@ -273,7 +262,7 @@ class Neon:
 def _window_params(org_id: str, window: Window) -> dict[str, Any]:
     return {
         "org_id": org_id,
-        "granularity": window.granularity,
+        "granularity": window.grain,
         "from": window.since.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "to": window.until.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
@@ -281,50 +270,6 @@ def _window_params(org_id: str, window: Window) -> dict[str, Any]:
 
 def _chunks(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     return (ids[start : start + size] for start in range(0, len(ids), size))
-
-
-def projects_with_usage(
-    connection: duckdb.DuckDBPyConnection, org_id: str, window: Window
-) -> list[str] | None:
-    """Projects that v2/projects showed with usage in this window, deleted ones included.
-
-    None where no complete walk of v2/projects has covered the window yet.
-    """
-    if not covers(connection, "neon_project_usage", org_id, window):
-        return None
-    found = connection.execute(
-        """
-        select distinct usage.project_id
-        from raw.neon_project_usage as usage
-        semi join raw.loads as receipt
-            on receipt.load_id = usage.load_id and receipt.scope = usage.org_id
-        where usage.org_id = ? and usage.granularity = ?
-            and usage.bucket_start >= ? and usage.bucket_start < ?
-        order by usage.project_id
-        """,
-        [org_id, window.granularity, window.since, window.until],
-    ).fetchall()
-    return [project_id for (project_id,) in found]
-
-
-def listed_projects(connection: duckdb.DuckDBPyConnection, org_id: str) -> list[str] | None:
-    """Live projects of the latest listing; None where the org's projects were never listed."""
-    create_raw_tables(connection, {})
-    latest = connection.execute(
-        """
-        select load_id from raw.loads
-        where resource = 'neon_projects' and scope = ? order by asked_at desc limit 1
-        """,
-        [org_id],
-    ).fetchone()
-    if latest is None:
-        return None
-    found = connection.execute(
-        "select distinct project_id from raw.neon_projects where load_id = ? and org_id = ?"
-        " order by project_id",
-        [latest[0], org_id],
-    ).fetchall()
-    return [project_id for (project_id,) in found]
 
 
 def _explain(status: int, message: str) -> str:

@@ -6,18 +6,16 @@ the others none; one run is one transaction over all of them, so that tables nev
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 import dagster as dg
 
-from assets.building import build
-from assets.calls import CALLS
-from assets.partitions import open_end
-from assets.raw import OWNERS, raw_key
+from assets.loading import build
+from assets.raw_assets import OWNERS, raw_key
 from assets.settings import read_settings
-from assets.vendors import open_warehouse
+from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.checks import CheckFailedError, CheckResult
 from dbt_like_sql.engine.lineage import column_documentation, column_lineage
@@ -25,6 +23,7 @@ from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model, load_models, outpu
 from dbt_like_sql.engine.runner import BuildReport
 from dbt_like_sql.engine.seeds import seed_columns, seed_files
 from dbt_like_sql.engine.windows import Windows
+from pipelines.windows import next_bucket
 
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_offset=1)
 MODELS = load_models()
@@ -45,8 +44,7 @@ def _input_keys(name: str) -> list[dg.AssetKey]:
     schema, table = name.split(".")
     if schema != "raw" or table == "loads":
         return [model_key(name)]
-    call = next(call for call in CALLS if call.table == table)
-    return [raw_key(table, granularity) for granularity in call.granularities]
+    return [raw_key(table, grain) for grain in endpoint_of(table).grains]
 
 
 def _spec(model: Model) -> dg.AssetSpec:
@@ -151,13 +149,16 @@ def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     except CheckFailedError as failure:
         yield from _check_events(context, failure.results)
         raise dg.Failure(str(failure)) from None
-    with open_warehouse(settings) as connection:
+    with warehouse.writer(settings.warehouse) as connection:
         types = warehouse.describe(connection)
-    yield from _events(context, report, types)
+    yield from _events(context, report, types, settings.clock())
 
 
 def _events(
-    context: dg.AssetExecutionContext, report: BuildReport, types: Mapping[str, Mapping[str, str]]
+    context: dg.AssetExecutionContext,
+    report: BuildReport,
+    types: Mapping[str, Mapping[str, str]],
+    now: datetime,
 ) -> Iterator[Any]:
     built = {build.name: build for build in report.models}
     for name, model in MODELS.items():
@@ -166,7 +167,7 @@ def _events(
             if model.is_windowed_table:
                 # an export that corrects a day of last month is news of that day, not of the run's
                 windows = report.ranges if done.action == "all" else done.windows
-                for day in _beyond_the_run(context, windows):
+                for day in _beyond_the_run(context, windows, now):
                     context.log_event(dg.AssetMaterialization(model_key(name), partition=day))
             yield dg.MaterializeResult(
                 asset_key=model_key(name),
@@ -181,11 +182,13 @@ def _events(
     yield from _check_events(context, report.checks)
 
 
-def _beyond_the_run(context: dg.AssetExecutionContext, windows: Windows) -> list[str]:
+def _beyond_the_run(
+    context: dg.AssetExecutionContext, windows: Windows, now: datetime
+) -> list[str]:
     """The partitions of days that a build covered, and that the run was not asked for."""
     if not context.has_partition_key_range:
         return []
-    first, last = DAYS.start, open_end("daily", datetime.now(UTC))
+    first, last = DAYS.start, next_bucket(now, "daily")
     clipped = [
         dg.TimeWindow(max(since, first), min(until, last))
         for since, until in windows

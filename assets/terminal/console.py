@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -10,21 +11,22 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     SpinnerColumn,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as Bar
 from rich.table import Table
 
+from assets.loading import Progress, forecast
+from assets.planning import TICK_MINUTE
 from assets.settings import Settings
-from assets.vendors import Call
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.runner import BuildReport
-from pipelines.load import Connection, Piece, Window
+from pipelines.receipts import Connection
+from pipelines.source import Endpoint, LoadResult, Slice
+from pipelines.windows import Window
 
-# given how many pieces there are, what to call after each
-ShowPieces = Callable[[int], Callable[[Piece], None]]
 LINE_EVERY_SECONDS = 60.0
 ROWS_SHOWN = 12
 FAMILIES = ("compute", "storage", "transfer", "credits", "operations")
@@ -87,6 +89,68 @@ _SHORT_ALLOWANCES = """
 """
 
 
+@dataclass(frozen=True)
+class EndpointLoad:
+    """One endpoint at one grain in a run of the terminal, and what came of it."""
+
+    endpoint: Endpoint
+    grain: str
+    window: Window | None
+    result: LoadResult
+
+    @property
+    def failures(self) -> list[str]:
+        """What went wrong, every sentence once."""
+        return list(dict.fromkeys(map(str, self.result.failures)))
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        window = {"since": self.window.since, "until": self.window.until} if self.window else {}
+        return {
+            "call": self.endpoint.request,
+            "table": f"raw.{self.endpoint.table}",
+            "grain": self.grain,
+            **window,
+            "requests": self.result.requests,
+            "rows": self.result.rows,
+            "scopes": self.result.landed_scopes,
+            "notes": self.result.notes,
+            "failed": self.failures,
+        }
+
+
+@dataclass
+class LoadReport:
+    """What a run of the terminal loaded, what it skipped and why, and how much it asked."""
+
+    loads: list[EndpointLoad] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
+    requests: int = 0
+    rate_limited: int = 0
+
+    @property
+    def failures(self) -> list[str]:
+        """What went wrong, every sentence once."""
+        return list(dict.fromkeys(text for load in self.loads for text in load.failures))
+
+    @property
+    def rows(self) -> int:
+        """Rows that count."""
+        return sum(load.result.rows for load in self.loads)
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "asked": [load.as_json() for load in self.loads],
+            "skipped": [{"source": name, "why": why} for name, why in self.skipped.items()],
+            "failures": self.failures,
+            "refused": list(self.refused),
+            "requests": self.requests,
+            "rate_limited": self.rate_limited,
+        }
+
+
 class Report:
     """A place to show progress and results; silent when a script asked for JSON."""
 
@@ -99,9 +163,10 @@ class Report:
         self.console.print(text, markup=False)
 
     @contextmanager
-    def asking(self, call: Call, window: Window | None) -> Iterator[ShowPieces]:
-        """Progress while a call is under way: a bar on a terminal, elsewhere a line a minute."""
-        text = f"{call.table} since {window.since:%Y-%m-%d}" if window else call.table
+    def loading(self, endpoint: Endpoint, window: Window | None) -> Iterator[Progress]:
+        """Progress while an endpoint is loaded: a bar on a terminal, elsewhere a line a minute."""
+        table = endpoint.table
+        text = f"{table} since {window.since:%Y-%m-%d}" if window else table
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -110,37 +175,50 @@ class Report:
             TimeRemainingColumn(),
         )
         on_terminal = self.console.is_terminal and not self._silent
-        with Progress(
-            *columns, console=self.console, transient=True, disable=not on_terminal
-        ) as progress:
-            task = progress.add_task(text, total=None)
+        with Bar(*columns, console=self.console, transient=True, disable=not on_terminal) as bar:
+            task = bar.add_task(text, total=None)
 
-            def shown(total: int) -> Callable[[Piece], None]:
-                progress.update(task, total=total)
+            def started(total: int, minutes: float) -> Callable[[Slice], None]:
+                if minutes >= 1:
+                    self.say(f"  {forecast(endpoint, total, minutes)}")
+                bar.update(task, total=total)
                 said_at, count = time.monotonic(), 0
 
-                def done(_: Piece) -> None:
+                def done(_: Slice) -> None:
                     nonlocal said_at, count
                     count += 1
-                    progress.advance(task)
+                    bar.advance(task)
                     if not on_terminal and time.monotonic() - said_at > LINE_EVERY_SECONDS:
                         said_at = time.monotonic()
                         self.say(f"  {text}: {count} of {total} done")
 
                 return done
 
-            yield shown
+            yield started
 
-    def asked(self, row: dict[str, Any]) -> None:
-        """One call is done: what was asked, how many requests, what landed."""
-        window = ""
-        if "since" in row:
-            window = f"{_short(row['since'], row['grain'])} to {_short(row['until'], row['grain'])}"
-        # the table says which call it was; its vendor's words are in the JSON and in Dagster
-        name = row["table"].removeprefix("raw.")
-        self.say(f"  {name:<30}{window or 'now':<27}{row['requests']:>5} req{row['rows']:>8,} rows")
-        for text in dict.fromkeys([*row["notes"], *row["failed"]]):
+    def loaded(self, load: EndpointLoad) -> None:
+        """One endpoint is done: what was asked, how many requests, what landed."""
+        window, result, grain = "", load.result, load.grain
+        if load.window:
+            window = f"{_short(load.window.since, grain)} to {_short(load.window.until, grain)}"
+        # the table says which endpoint it was; its vendor's words are in the JSON and in Dagster
+        name = f"{load.endpoint.table:<30}{window or 'now':<27}"
+        self.say(f"  {name}{result.requests:>5} req{result.rows:>8,} rows")
+        for text in dict.fromkeys([*result.notes, *load.failures]):
             self.say(f"    {text}")
+
+    def outcome(self, report: LoadReport) -> None:
+        """What was skipped and why, and what was asked in all."""
+        for why in dict.fromkeys(report.skipped.values()):
+            sources = " and ".join(name for name, its in report.skipped.items() if its == why)
+            self.say(f"{sources} skipped: {why}.")
+        if report.skipped and not report.loads:
+            self.say("To look around without an account: meterhouse sandbox -- meterhouse run")
+        if report.loads:
+            limited = f", {report.rate_limited} answered 429" if report.rate_limited else ""
+            self.say(f"{report.requests} requests sent{limited}, {report.rows:,} rows landed.")
+        elif not report.skipped:
+            self.say(f"Nothing is due before the next :{TICK_MINUTE}; no request was sent.")
 
     def built(self, report: BuildReport) -> None:
         """What a build did."""

@@ -1,0 +1,297 @@
+"""The one engine that loads and builds, for Dagster and the terminal alike.
+
+It decides which accounts and scopes are asked, loads what an endpoint needs first, and says in a
+LoadResult what happened. Not here: what is due (planning.py), how a vendor is asked (pipelines/).
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from datetime import datetime
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from assets import planning
+from assets.settings import Settings
+from assets.sources import RAW_TABLES, source_of
+from dbt_like_sql.engine import runner, warehouse
+from pipelines import receipts
+from pipelines.http import VendorError
+from pipelines.load import load
+from pipelines.receipts import Connection, Held, Landed
+from pipelines.source import SNAPSHOT, Account, Asked, Client, Endpoint, LoadResult, Slice, Source
+from pipelines.windows import Window, next_bucket
+
+# by scope the starts of the buckets to ask for; of names, just the scopes
+Due = dict[str, list[datetime]]
+# given which scopes there are, what to ask for
+Choose = Callable[[list[str]], Due]
+# told how many slices there are and how many minutes they take at the least; gives what is to be
+# called after each
+Progress = Callable[[int, float], Callable[[Slice], None]]
+
+
+def silent(slice_count: int, minutes: float) -> Callable[[Slice], None]:
+    """Progress that nobody watches."""
+    return lambda asked: None
+
+
+def forecast(endpoint: Endpoint, slice_count: int, minutes: float) -> str:
+    """How long the request budget will make this many slices take, at the least."""
+    return (
+        f"{source_of(endpoint).title}: {slice_count} slices of {endpoint.table} to ask; its budget "
+        f"of requests makes that take at least {minutes:.0f} min. What is interrupted goes on "
+        "where it stopped."
+    )
+
+
+class Loader:
+    """Loads endpoints for the length of a run: a client per account, every scope asked by one."""
+
+    def __init__(self, settings: Settings, wait_seconds: float = 600) -> None:
+        self.settings = settings
+        self._wait_seconds = wait_seconds
+        self.landed = Landed(self.open_warehouse)
+        # accounts whose credentials are not valid: asked no further
+        self.refused: set[tuple[str, str]] = set()
+        self._clients: dict[tuple[str, str], Client] = {}
+        self._asked_by: dict[tuple[str, str], str] = {}
+
+    def __enter__(self) -> "Loader":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+    def open_warehouse(self) -> AbstractContextManager[Connection]:
+        """The warehouse, for writing, when it is this process's turn."""
+        return warehouse.writer(self.settings.warehouse, self._wait_seconds)
+
+    def use(self, source: str, client: Client, account: str = "") -> None:
+        """Use this client for an account instead of making one."""
+        self._clients[source, account] = client
+
+    @property
+    def requests_sent(self) -> int:
+        """Requests sent so far, retries included."""
+        return sum(client.requests_sent for client in self._clients.values())
+
+    @property
+    def rate_limited(self) -> int:
+        """How many of them were answered 429."""
+        return sum(client.rate_limited for client in self._clients.values())
+
+    # -- what to load -------------------------------------------------------------------------
+
+    def due_window(self, endpoint: Endpoint, grain: str) -> Window | None:
+        """What is due of an endpoint, as far as can be told without asking; None: nothing."""
+        if self._is_retired(endpoint):
+            return None
+        held, now = self._asked(endpoint, grain), self.settings.clock()
+        scopes = self._known_scopes(endpoint, held)
+        due = planning.due_buckets(endpoint, grain, held, scopes, now)
+        starts = [start for of_scope in due.values() for start in of_scope]
+        return Window(grain, min(starts), next_bucket(now, grain)) if starts else None
+
+    def names_are_due(self, endpoint: Endpoint) -> bool:
+        """Whether what an endpoint lists is to be listed again."""
+        return planning.snapshot_is_due(
+            endpoint, self._last_answer(endpoint), self.settings.clock()
+        )
+
+    def load_due(
+        self, endpoint: Endpoint, window: Window, progress: Progress = silent
+    ) -> LoadResult:
+        """Load what is due of an endpoint within the window that `due_window` gave."""
+        held, now = self._asked(endpoint, window.grain), self.settings.clock()
+        choose = partial(planning.due_buckets, endpoint, window.grain, held, now=now)
+        return self._load(endpoint, window, choose, progress)
+
+    def load_window(
+        self, endpoint: Endpoint, window: Window, progress: Progress = silent
+    ) -> LoadResult:
+        """Load a window of an endpoint, due or not."""
+        if self._is_retired(endpoint):
+            note = f"{endpoint.request} was answered as retired today; it is not asked again"
+            return LoadResult(notes=[note])
+        held, now = self._held(endpoint, window), self.settings.clock()
+        choose = partial(planning.buckets_to_ask, endpoint, window, held, now=now)
+        result = self._load(endpoint, window, choose, progress)
+        if not (result.slice_count or result.failures):
+            result.notes.append("nothing to ask: all of it was asked since the last tick")
+        return result
+
+    def load_names(self, endpoint: Endpoint, progress: Progress = silent) -> LoadResult:
+        """Load what an endpoint lists, as it is now."""
+        return self._load(endpoint, None, _every, progress)
+
+    def held_buckets(
+        self, endpoint: Endpoint, window: Window, scopes: Iterable[str]
+    ) -> list[datetime]:
+        """The buckets of a window that are held for every one of these scopes."""
+        held = self._held(endpoint, window)
+        asked = [held.get(scope, {}) for scope in scopes]
+        return [s for s in window.buckets() if asked and all(s in of_scope for of_scope in asked)]
+
+    def _known_scopes(self, endpoint: Endpoint, held: Held) -> list[str]:
+        """The scopes that the settings name, or else those that were asked before."""
+        source = source_of(endpoint)
+        return [
+            scope
+            for account in self.settings.accounts[source.name]
+            for scope in source.named_scopes(account) or held or [planning.NOBODY]
+        ]
+
+    def _asked(self, endpoint: Endpoint, grain: str) -> Held:
+        """The buckets within reach that were asked for.
+
+        What was answered in part stays so until somebody gives the token more, and backfills; an
+        endpoint that had no answer at all may have all of it tomorrow.
+        """
+        since = planning.earliest(endpoint.table, grain, self.settings.clock())
+        with self.open_warehouse() as connection:
+            only_complete = endpoint.retired_on is not None
+            return receipts.held_since(connection, endpoint.table, grain, since, only_complete)
+
+    def _held(self, endpoint: Endpoint, window: Window) -> Held:
+        """The buckets from the window on that are held."""
+        with self.open_warehouse() as connection:
+            return receipts.held_since(connection, endpoint.table, window.grain, window.since)
+
+    def _last_answer(self, endpoint: Endpoint) -> tuple[bool, datetime] | None:
+        with self.open_warehouse() as connection:
+            return receipts.last_answer(connection, endpoint.table)
+
+    def _is_retired(self, endpoint: Endpoint) -> bool:
+        if endpoint.retired_on is None:
+            return False
+        return planning.is_retired(endpoint, self._last_answer(endpoint), self.settings.clock())
+
+    # -- how it is loaded ---------------------------------------------------------------------
+
+    def _load(
+        self, endpoint: Endpoint, window: Window | None, choose: Choose, progress: Progress
+    ) -> LoadResult:
+        """Ask every account that is there for an endpoint, and load what is part of it."""
+        source, before, result = source_of(endpoint), self.requests_sent, LoadResult()
+        for account in self.settings.accounts[source.name]:
+            is_refused = (source.name, account.name) in self.refused
+            if not is_refused and source.is_wanted(account.settings, endpoint):
+                result.add(self._of_account(source, account, endpoint, window, choose, progress))
+        for part in source.endpoints:
+            if part.part_of == endpoint.table:
+                self.load_names(part)
+        result.requests = self.requests_sent - before
+        return result
+
+    def _of_account(
+        self,
+        source: Source[Any, Any],
+        account: Account[Any],
+        endpoint: Endpoint,
+        window: Window | None,
+        choose: Choose,
+        progress: Progress,
+    ) -> LoadResult:
+        result, client = LoadResult(), self._client(source, account)
+        try:
+            result.scopes = self._scopes_of(source, account, client, endpoint)
+            due = choose(result.scopes)
+            result.failures += self._load_needs(source, account, endpoint, window, due)
+            asked = Asked(
+                account, client, endpoint, window, due, self.landed, self._known(endpoint)
+            )
+            slices = list(source.slices(asked)) if due else []
+            rate = source.requests_per_minute(account.settings)
+            done = progress(len(slices), (len(slices) - 1) // rate if rate and slices else 0)
+            if slices:
+                clock, opener = self.settings.clock, self.open_warehouse
+                result.add(load(opener, endpoint, source.resources, slices, clock, done))
+        except VendorError as error:  # which scopes there are could not be asked
+            result.failures.append(error)
+        if any(failure.status == 401 for failure in result.failures):
+            self.refused.add((source.name, account.name))
+        return result
+
+    def _known(self, endpoint: Endpoint) -> datetime | None:
+        """The oldest bucket that a vendor is known to keep, at the grain of its receipts."""
+        grain = endpoint.grains[0]
+        if grain == SNAPSHOT:
+            return None
+        return planning.earliest(endpoint.table, grain, self.settings.clock())
+
+    def _load_needs(
+        self,
+        source: Source[Any, Any],
+        account: Account[Any],
+        endpoint: Endpoint,
+        window: Window | None,
+        due: Due,
+    ) -> list[VendorError]:
+        """Load what the slices of an endpoint are worked out from, where that is not held.
+
+        A scope of which it cannot be loaded is taken out of `due`; why is the answer.
+        """
+        failures: list[VendorError] = []
+        for table in endpoint.needs:
+            needed = source.endpoint(table)
+            at = window if window and window.grain in needed.grains else None
+            if lacking := self._lacking(needed, at, due):
+                found = self._of_account(source, account, needed, at, lambda _: lacking, silent)
+                for scope in self._lacking(needed, at, lacking):
+                    del due[scope]
+                    lost = VendorError(
+                        f"{table} of {scope} was not loaded, so {endpoint.table} was not asked"
+                    )
+                    failures += found.failures or [lost]
+        return failures
+
+    def _lacking(self, needed: Endpoint, window: Window | None, due: Due) -> Due:
+        """What of `due` a needed endpoint has no complete answer for."""
+        if window is None:
+            return {s: [] for s in due if not self.landed.has_listed(needed, s)}
+        return {
+            scope: starts
+            for scope, starts in due.items()
+            if not self.landed.covers(
+                needed, scope, Window(window.grain, min(starts), window.until)
+            )
+        }
+
+    def _client(self, source: Source[Any, Any], account: Account[Any]) -> Client:
+        key = source.name, account.name
+        if key not in self._clients:
+            self._clients[key] = source.client(account)
+        return self._clients[key]
+
+    def _scopes_of(
+        self, source: Source[Any, Any], account: Account[Any], client: Client, endpoint: Endpoint
+    ) -> list[str]:
+        """The scopes that this account asks about: not those that an earlier one sees too."""
+        return [
+            scope
+            for scope in source.scopes(account, client, endpoint)
+            if self._asked_by.setdefault((endpoint.table, scope), account.name) == account.name
+        ]
+
+
+def _every(scopes: list[str]) -> Due:
+    return {scope: [] for scope in scopes}
+
+
+def build(
+    settings: Settings, since: datetime | None = None, until: datetime | None = None
+) -> runner.BuildReport:
+    """Build what is due (and [since, until) besides), in one transaction, and publish it."""
+    with warehouse.writer(settings.warehouse) as connection:
+        receipts.create_raw_tables(connection, RAW_TABLES)
+        report = runner.build(connection, since, until)
+        warehouse.publish(connection, settings.warehouse)
+    return report

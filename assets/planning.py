@@ -1,0 +1,164 @@
+"""What is due or can be asked for: how far a vendor reaches, when a bucket is asked again.
+
+How far, how much and when are rows of seeds/retention.csv (retention.py). Nothing here opens a
+warehouse: what is held is handed in. Bucket arithmetic is pipelines/windows.py.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from assets.retention import retention
+from pipelines.receipts import Held
+from pipelines.source import SNAPSHOT, Endpoint
+from pipelines.windows import Window, ceiling, floor, next_bucket
+
+# requests under way while the vendor's clock passes a boundary must not fall out of reach
+REACH_MARGIN = timedelta(minutes=1)
+# when a grain is due again: at :20 every hour; at :20 of its tick_hour, UTC, every day
+TICK_MINUTE = 20
+# stands for the scopes of a vendor that was never asked which there are
+NOBODY = "nothing asked yet"
+
+
+# -- reach ------------------------------------------------------------------------------------
+
+
+def earliest(table: str, grain: str, now: datetime) -> datetime:
+    """The start of the oldest bucket that the vendor still answers for."""
+    return ceiling(now + REACH_MARGIN - retention(table, grain).kept, grain)
+
+
+def everything_in_reach(table: str, grain: str, now: datetime) -> Window:
+    """From the oldest bucket that the vendor answers for to the end of the open one."""
+    return Window(grain, earliest(table, grain, now), next_bucket(now, grain))
+
+
+def trailing(table: str, grain: str, now: datetime) -> Window:
+    """The open bucket and those before it that a vendor may still revise.
+
+    Where it revises by calendar month, the whole open month, and that before it for some days.
+    Once a day hours are read again as far back as days are: where hours serve a day, a correction
+    seen in its daily row alone would not reach the facts. A walk costs the same however wide.
+    """
+    rules = retention(table, grain)
+    since = floor(now, grain)
+    for _ in range(rules.reread_count):
+        since = floor(since - timedelta(microseconds=1), grain)
+    if rules.reread_month_until_day:
+        month_start = floor(now, "monthly")
+        if now.day <= rules.reread_month_until_day:
+            month_start = floor(month_start - timedelta(microseconds=1), "monthly")
+        since = min(since, month_start)
+    if grain == "hourly" and now.hour == retention(table, "daily").tick_hour:
+        since = trailing(table, "daily", now).since
+    return Window(grain, since, next_bucket(now, grain))
+
+
+def within_reach(endpoint: Endpoint, window: Window, now: datetime) -> Window | None:
+    """The part of a window that the vendor may still answer for, in the grain of its receipts."""
+    grain = endpoint.receipts_at(window.grain)
+    since, until = window.since, min(window.until, next_bucket(now, grain))
+    if retention(endpoint.table, grain).beyond_reach == "refused":
+        since = max(since, earliest(endpoint.table, grain, now))
+    return Window(grain, since, until) if since < until else None
+
+
+def widened(grain: str, since: datetime, until: datetime, now: datetime) -> Window | None:
+    """The buckets that [since, until) touches, up to the open one; None where none has begun."""
+    until = min(until, next_bucket(now, grain))
+    return Window.covering(grain, since, until) if since < until else None
+
+
+def out_of_reach(title: str, endpoint: Endpoint, grain: str, asked_since: datetime) -> str:
+    """What to say of a bucket older than what the vendor keeps."""
+    kept = retention(endpoint.table, endpoint.receipts_at(grain)).kept
+    length = f"{kept // timedelta(hours=1)} hours" if grain == "hourly" else f"{kept.days} days"
+    coarser = {"hourly": "daily", "daily": "monthly"}.get(grain)
+    still = f"; {coarser} reaches further back" if coarser in endpoint.grains else ""
+    return (
+        f"{title} keeps {grain} for {length}; asked for {asked_since:%Y-%m-%dT%H:%MZ}"
+        f"{still}. Nothing was asked, and nothing that landed before is touched."
+    )
+
+
+# -- ticks ------------------------------------------------------------------------------------
+
+
+def cron(table: str, grain: str) -> str:
+    """When a schedule runs: at the ticks after which a terminal would find the same due."""
+    hour = "*" if grain == "hourly" else retention(table, grain).tick_hour
+    return f"{TICK_MINUTE} {hour} * * *"
+
+
+def last_tick(table: str, grain: str, now: datetime) -> datetime:
+    """When this grain of a table last became due: the instants of its schedule."""
+    every = "hourly" if grain == "hourly" else "daily"
+    hour = 0 if grain == "hourly" else retention(table, grain).tick_hour
+    offset = timedelta(hours=hour, minutes=TICK_MINUTE)
+    return floor(now - offset, every) + offset
+
+
+# -- due --------------------------------------------------------------------------------------
+
+
+def due_buckets(
+    endpoint: Endpoint, grain: str, held: Held, scopes: Iterable[str], now: datetime
+) -> dict[str, list[datetime]]:
+    """The buckets to ask for now, by scope; a scope of which none is due is left out.
+
+    Due are, of the buckets within the vendor's reach: those never asked; those that were still
+    open when asked; and the trailing ones that the vendor may revise, each once a tick.
+    """
+    table, tick = endpoint.table, last_tick(endpoint.table, grain, now)
+    wanted = [start for start in everything_in_reach(table, grain, now).buckets() if start <= tick]
+    trailing_since = trailing(table, grain, now).since
+    # hours are read again once a day as far back as days are (see trailing)
+    daily_tick, daily_since = last_tick(table, "daily", now), trailing(table, "daily", now).since
+    settles = retention(table, grain).settles
+
+    def is_due(start: datetime, asked_at: datetime | None) -> bool:
+        if asked_at is None or (asked_at < daily_tick and start >= daily_since):
+            return True
+        was_open = asked_at < next_bucket(start, grain) + settles
+        return (start >= trailing_since or was_open) and asked_at < tick
+
+    asked = {scope: held.get(scope, {}) for scope in scopes}
+    due = {
+        scope: [start for start in wanted if is_due(start, held_of.get(start))]
+        for scope, held_of in asked.items()
+    }
+    return {scope: starts for scope, starts in due.items() if starts}
+
+
+def buckets_to_ask(
+    endpoint: Endpoint, window: Window, held: Held, scopes: Iterable[str], now: datetime
+) -> dict[str, list[datetime]]:
+    """The buckets of an explicit window, by scope; less those of this tick where once is enough."""
+    if not endpoint.once_a_tick:
+        return dict.fromkeys(scopes, window.buckets())
+    tick = last_tick(endpoint.table, window.grain, now)
+    found: dict[str, list[datetime]] = {}
+    for scope in scopes:
+        asked = held.get(scope, {})
+        starts = [s for s in window.buckets() if s not in asked or asked[s] < tick]
+        found |= {scope: starts} if starts else {}
+    return found
+
+
+def snapshot_is_due(
+    endpoint: Endpoint, last_answer: tuple[bool, datetime] | None, now: datetime
+) -> bool:
+    """Whether names were last listed before the last tick of their schedule."""
+    if endpoint.any_time or last_answer is None:
+        return True
+    return last_answer[1] < last_tick(endpoint.table, SNAPSHOT, now)
+
+
+def is_retired(
+    endpoint: Endpoint, last_answer: tuple[bool, datetime] | None, now: datetime
+) -> bool:
+    """Whether the vendor's last word, since the last daily tick, was that there is no answer."""
+    if endpoint.retired_on is None or last_answer is None:
+        return False
+    complete, asked_at = last_answer
+    return not complete and asked_at >= last_tick(endpoint.table, "daily", now)

@@ -1,0 +1,261 @@
+"""Raw assets: one per endpoint and grain, partitioned as the vendor is asked.
+
+Not here: how a vendor is asked (pipelines/) and how that is run (loading.py).
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from assets import planning
+from assets.loading import Loader, forecast
+from assets.retention import retention
+from assets.settings import read_settings
+from assets.sources import ENDPOINTS, endpoint_of, source_of
+from pipelines import receipts
+from pipelines.source import SNAPSHOT, Endpoint, LoadResult, Slice
+from pipelines.windows import Window, next_bucket
+
+OWNERS = ["team:usage-data"]
+# a line per asset and process on everybody's terminal; the version of dagster is pinned
+warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
+
+PARTITIONS = {
+    "hourly": dg.HourlyPartitionsDefinition("2026-06-01-00:00", end_offset=1),
+    "daily": dg.DailyPartitionsDefinition("2026-01-01", end_offset=1),
+    "monthly": dg.MonthlyPartitionsDefinition("2025-01-01", end_offset=1),
+}
+
+
+@dg.resource(
+    description="Loads endpoints whose settings are there; clients are shared by a run's assets."
+)
+def loader_resource(_: dg.InitResourceContext) -> Iterator[Loader]:
+    """A loader for the length of a run; settings are read when it starts."""
+    with Loader(read_settings()) as loader:
+        yield loader
+
+
+def raw_key(table: str, grain: str) -> dg.AssetKey:
+    """raw/<table> for names, raw/<table>_<grain> for what is partitioned."""
+    return dg.AssetKey(["raw", table if grain == SNAPSHOT else f"{table}_{grain}"])
+
+
+def _needed(endpoint: Endpoint, grain: str) -> dg.AssetKey:
+    """An endpoint's asset at this grain, or that of its names."""
+    return raw_key(endpoint.table, grain if grain in endpoint.grains else SNAPSHOT)
+
+
+def _column_schema(schema: pa.Schema) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                field.name,
+                str(field.type),
+                (field.metadata or {}).get(b"help", b"").decode() or None,
+            )
+            for field in schema
+        ]
+    )
+
+
+def raw_asset(endpoint: Endpoint, grain: str) -> dg.AssetsDefinition:
+    """The asset of one endpoint at one grain."""
+    source, partitioned = source_of(endpoint), grain != SNAPSHOT
+
+    @dg.asset(
+        key=raw_key(endpoint.table, grain),
+        description=f"{endpoint.description}\n\n`{endpoint.request}`, appended to "
+        f"`raw.{endpoint.table}`.",
+        group_name=endpoint.source,
+        owners=OWNERS,
+        kinds={"dlt", "duckdb"},
+        tags={"grain": grain},
+        deps=[_needed(endpoint_of(table), grain) for table in endpoint.needs],
+        partitions_def=PARTITIONS[grain] if partitioned else None,
+        # what is out of the vendor's reach is not asked for, so no run is longer than one walk
+        backfill_policy=dg.BackfillPolicy.single_run() if partitioned else None,
+        freshness_policy=_freshness(endpoint, grain),
+        output_required=False,
+        metadata={
+            "dagster/table_name": f"raw.{endpoint.table}",
+            "dagster/column_schema": _column_schema(endpoint.schema),
+            "vendor call": endpoint.request,
+        },
+    )
+    def asset(
+        context: dg.AssetExecutionContext, loader: dg.ResourceParam[Loader]
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        if missing := loader.settings.missing.get(source.name):
+            context.log.warning(f"{endpoint.source} is skipped: {missing}")
+        elif not loader.settings.is_wanted(source, endpoint):
+            context.log.info("The settings do not ask for this one.")
+        elif partitioned:
+            yield from _load_partitions(context, loader, endpoint, grain)
+        else:
+            result = loader.load_names(endpoint, partial(_told, context, endpoint))
+            _raise_failures(context, result)
+            if result.receipts:
+                yield dg.MaterializeResult(metadata=_metadata(loader, endpoint, result))
+
+    return asset
+
+
+def _freshness(endpoint: Endpoint, grain: str) -> dg.FreshnessPolicy | None:
+    """When the asset is stale; never, where nothing but a backfill fills it.
+
+    What people export is late before it is missing: of which, reports.export_freshness says.
+    """
+    if grain in endpoint.only_backfilled:
+        return None
+    stale_after = retention(endpoint.table, grain).stale_after
+    if endpoint.any_time:
+        return dg.FreshnessPolicy.time_window(fail_window=2 * stale_after, warn_window=stale_after)
+    return dg.FreshnessPolicy.time_window(fail_window=stale_after)
+
+
+def _told(
+    context: dg.AssetExecutionContext, endpoint: Endpoint, slice_count: int, minutes: float
+) -> Callable[[Slice], None]:
+    if minutes >= 1:
+        context.log.info(forecast(endpoint, slice_count, minutes))
+    return lambda asked: context.log.debug(f"asked: {asked.scope}, {asked.window}")
+
+
+def _raise_failures(context: dg.AssetExecutionContext, result: LoadResult) -> None:
+    """A scope that failed fails the asset, after the others have landed."""
+    for note in result.notes:
+        context.log.warning(note)
+    if result.failures:
+        landed = ", ".join(result.landed_scopes) or "none"
+        reasons = "\n".join(dict.fromkeys(str(failure) for failure in result.failures))
+        raise dg.Failure(f"{reasons}\nScopes that landed in this run: {landed}.")
+
+
+def _load_partitions(
+    context: dg.AssetExecutionContext, loader: Loader, endpoint: Endpoint, grain: str
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """One walk for all partitions of the run; those out of reach are said so, and stay empty."""
+    asked = context.partition_time_window
+    window = Window(grain, asked.start.astimezone(UTC), asked.end.astimezone(UTC))
+    reach = planning.within_reach(endpoint, window, loader.settings.clock())
+    _say_out_of_reach(context, endpoint, window, reach)
+    if reach is None:
+        return
+    result = loader.load_window(endpoint, reach, partial(_told, context, endpoint))
+    _raise_failures(context, result)
+    rows, metadata = _rows_by_bucket(loader, endpoint, result), _metadata(loader, endpoint, result)
+    held = set(loader.held_buckets(endpoint, reach, result.scopes))
+    asked_for, by_key = reach.buckets(), dict[str, int]()
+    for start in window.buckets():
+        end = next_bucket(start, grain)
+        within = [bucket for bucket in asked_for if start <= bucket < end]
+        if within and held.issuperset(within):
+            by_key[partition_key(grain, start)] = sum(rows.get(s, 0) for s in within)
+    if len(by_key) == len(window.buckets()):
+        for key, count in by_key.items():
+            context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=key)
+        yield dg.MaterializeResult(metadata=metadata)
+        return
+    # only what landed turns green: without an output, Dagster marks just what is logged here
+    for key, count in by_key.items():
+        counted = metadata | {"dagster/partition_row_count": count}
+        context.log_event(
+            dg.AssetMaterialization(context.asset_key, partition=key, metadata=counted)
+        )
+
+
+def _say_out_of_reach(
+    context: dg.AssetExecutionContext, endpoint: Endpoint, window: Window, reach: Window | None
+) -> None:
+    title = source_of(endpoint).title
+    old = [start for start in window.buckets() if reach is None or start < reach.since]
+    if old:
+        text = planning.out_of_reach(title, endpoint, window.grain, old[0])
+        context.log.warning(f"{len(old)} partitions stay empty. {text}")
+    for start in old:
+        text = planning.out_of_reach(title, endpoint, window.grain, start)
+        context.log_event(
+            dg.AssetObservation(
+                context.asset_key,
+                description=text,
+                partition=partition_key(window.grain, start),
+                metadata={"out of reach": text},
+            )
+        )
+
+
+def _rows_by_bucket(loader: Loader, endpoint: Endpoint, result: LoadResult) -> dict[datetime, int]:
+    with loader.open_warehouse() as connection:
+        receipts.create_raw_tables(connection, {endpoint.table: endpoint.schema})
+        counts = connection.execute(
+            f"select bucket_start, count(*) from raw.{endpoint.table} "  # noqa: S608
+            "where load_id in (select unnest($1)) group by bucket_start",
+            [result.load_ids],
+        ).fetchall()
+    return dict(counts)
+
+
+def partition_key(grain: str, start: datetime) -> str:
+    """How Dagster names the partition of the bucket that starts here."""
+    return start.strftime("%Y-%m-%d-%H:%M" if grain == "hourly" else "%Y-%m-%d")
+
+
+def _metadata(loader: Loader, endpoint: Endpoint, result: LoadResult) -> dict[str, Any]:
+    with loader.open_warehouse() as connection:
+        (total,) = connection.execute(
+            f"select count(*) from raw.{endpoint.table}"  # noqa: S608
+        ).fetchone() or (0,)
+    return {
+        "dagster/row_count": total,
+        "rows landed": result.rows,
+        "requests sent": result.requests,
+        "pages": sum(receipt.pages for receipt in result.receipts),
+        "scopes": ", ".join(result.landed_scopes),
+        "load id": ", ".join(result.load_ids),
+    }
+
+
+RAW_ASSETS = [
+    raw_asset(endpoint, grain)
+    for endpoint in ENDPOINTS
+    if endpoint.part_of is None
+    for grain in endpoint.grains
+]
+# tables that another asset fills
+PARTS = [
+    dg.AssetSpec(
+        raw_key(endpoint.table, SNAPSHOT),
+        description=endpoint.description,
+        group_name=endpoint.source,
+        owners=OWNERS,
+        kinds={"dlt", "duckdb"},
+        metadata={
+            "dagster/table_name": f"raw.{endpoint.table}",
+            "dagster/column_schema": _column_schema(endpoint.schema),
+        },
+        deps=[raw_key(endpoint.part_of, SNAPSHOT)],
+    )
+    for endpoint in ENDPOINTS
+    if endpoint.part_of
+]
+RECEIPTS = dg.AssetSpec(
+    dg.AssetKey(["raw", "loads"]),
+    description=(
+        "One receipt per scope of every load, written after its last row: what was asked, for "
+        "which window, when. Rows without a receipt count for nothing; facts follow receipts."
+    ),
+    group_name="receipts",
+    owners=OWNERS,
+    kinds={"duckdb"},
+    metadata={
+        "dagster/table_name": "raw.loads",
+        "dagster/column_schema": _column_schema(receipts.SCHEMA),
+    },
+    deps=[asset.key for asset in RAW_ASSETS],
+)

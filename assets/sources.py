@@ -1,0 +1,25 @@
+"""The vendors: one line each."""
+
+from typing import Any
+
+from pipelines import atlassian_usage, bitbucket, forge, neon
+from pipelines.source import Endpoint, Source
+
+SOURCES: tuple[Source[Any, Any], ...] = (
+    neon.SOURCE,
+    forge.SOURCE,
+    bitbucket.SOURCE,
+    atlassian_usage.SOURCE,
+)
+ENDPOINTS: tuple[Endpoint, ...] = tuple(e for source in SOURCES for e in source.endpoints)
+RAW_TABLES = {endpoint.table: endpoint.schema for endpoint in ENDPOINTS}
+
+
+def source_of(endpoint: Endpoint) -> Source[Any, Any]:
+    """The vendor that has this endpoint."""
+    return next(source for source in SOURCES if endpoint in source.endpoints)
+
+
+def endpoint_of(table: str) -> Endpoint:
+    """The endpoint whose answers go to raw.<table>."""
+    return next(endpoint for endpoint in ENDPOINTS if endpoint.table == table)

@@ -1,0 +1,1 @@
+"""The terminal: what its commands run, and how that is shown."""

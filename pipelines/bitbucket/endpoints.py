@@ -1,0 +1,64 @@
+"""Bitbucket's endpoints, and the settings that they are reached with.
+
+https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pipelines/.
+"""
+
+from dataclasses import dataclass
+
+from pipelines.bitbucket.client import BASE_URL
+from pipelines.bitbucket.records import TABLES
+from pipelines.source import Endpoint, listed, positive, setting, url
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A Bitbucket token, and the workspaces to ask about."""
+
+    token: str = setting(
+        "BITBUCKET_TOKEN",
+        "",
+        "Bitbucket is asked only when this is set; or email:api_token",
+        required=True,
+        of_account=True,
+    )
+    workspaces: tuple[str, ...] = setting(
+        "BITBUCKET_WORKSPACES",
+        "",
+        "comma-separated; none: every workspace that the token sees",
+        listed,
+        of_account=True,
+    )
+    base_url: str = setting("BITBUCKET_BASE_URL", BASE_URL, "where Bitbucket's API is", url)
+    requests_per_hour: int = setting(
+        "BITBUCKET_REQUESTS_PER_HOUR", "900", "requests; Bitbucket allows 1,000", positive
+    )
+
+
+WORKSPACES = Endpoint(
+    "bitbucket",
+    "bitbucket_workspaces",
+    "GET /workspaces/{workspace}",
+    "The workspaces that the token sees, or those of BITBUCKET_WORKSPACES. A snapshot per load.",
+    TABLES["bitbucket_workspaces"],
+)
+REPOSITORIES = Endpoint(
+    "bitbucket",
+    "bitbucket_repositories",
+    "GET /repositories/{workspace}",
+    "Names of live repositories. Deleted ones are not listed, and have used. A snapshot per load.",
+    TABLES["bitbucket_repositories"],
+    scope_columns=("workspace_uuid",),
+)
+RUNS = Endpoint(
+    "bitbucket",
+    "bitbucket_pipeline_runs",
+    "GET /repositories/{workspace}/{repo}/pipelines",
+    "Pipeline runs with the build seconds that each used, by the UTC day on which it was created. "
+    "A lower bound of the minutes that Atlassian bills: deleted repositories are missing, and the "
+    "exported minutes are the fact of record where there are some.",
+    TABLES["bitbucket_pipeline_runs"],
+    ("daily",),
+    scope_columns=("workspace_uuid",),
+    needs=("bitbucket_repositories",),
+)
+ENDPOINTS = (WORKSPACES, REPOSITORIES, RUNS)

@@ -1,0 +1,92 @@
+"""Forge's endpoints, and the settings that they are reached with.
+
+One GraphQL field, grouped in four ways: https://developer.atlassian.com/platform/forge/export-app-resource-usage.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+from pipelines.forge.client import EXPERIMENTAL_API, GATEWAY_URL
+from pipelines.forge.records import TABLES
+from pipelines.source import Endpoint, listed, positive, setting, text, yes_or_no
+
+
+@dataclass(frozen=True)
+class Settings:
+    """An Atlassian account, and the apps of it to ask about: nobody but the owner is answered."""
+
+    email: str = setting(
+        "ATLASSIAN_EMAIL",
+        "",
+        "Forge is asked only when this, the token and app ids are set",
+        required=True,
+        of_account=True,
+    )
+    api_token: str = setting(
+        "ATLASSIAN_API_TOKEN",
+        "",
+        "of the account that owns the apps",
+        required=True,
+        of_account=True,
+    )
+    gateway_url: str = setting(
+        "ATLASSIAN_GRAPHQL_URL", GATEWAY_URL, "where Atlassian's GraphQL gateway is", text
+    )
+    app_ids: tuple[str, ...] = setting(
+        "FORGE_APP_IDS",
+        "",
+        "comma-separated, each a UUID or an ARI",
+        listed,
+        required=True,
+        of_account=True,
+    )
+    experimental_api: str = setting(
+        "FORGE_EXPERIMENTAL_API", EXPERIMENTAL_API, "the `X-ExperimentalAPI` header"
+    )
+    requests_per_minute: int = setting(
+        "FORGE_REQUESTS_PER_MINUTE", "5", "requests; Atlassian allows 5", positive
+    )
+    sites_by_environment: bool = setting(
+        "FORGE_SITES_BY_ENVIRONMENT",
+        "no",
+        "yes: ask for sites within each environment too",
+        yes_or_no,
+    )
+
+
+# days are asked for; months are partitions to backfill them by
+_endpoint = partial(
+    Endpoint,
+    "forge",
+    grains=("daily", "monthly"),
+    only_backfilled=("monthly",),
+    scope_columns=("app_id", "resource"),
+    once_a_tick=True,
+)
+APP_USAGE = _endpoint(
+    "forge_app_usage",
+    "appResourceUsage",
+    "What each app used of each resource, day by day: the totals that Atlassian bills.",
+    TABLES["forge_app_usage"],
+)
+SITE_USAGE = _endpoint(
+    "forge_site_usage",
+    "appResourceUsage by CONTEXT_ARI",
+    "The same by site: attribution, not the total. Usage that belongs to no site is not here.",
+    TABLES["forge_site_usage"],
+)
+ENVIRONMENT_USAGE = _endpoint(
+    "forge_environment_usage",
+    "appResourceUsage by ENVIRONMENT_ID",
+    "The same by environment, for reports.forge_environments.",
+    TABLES["forge_environment_usage"],
+)
+SITE_ENVIRONMENT_USAGE = _endpoint(
+    "forge_site_environment_usage",
+    "appResourceUsage by CONTEXT_ARI within environment",
+    "The same by site within each environment: a request per environment, so it is asked only "
+    "where FORGE_SITES_BY_ENVIRONMENT is yes.",
+    TABLES["forge_site_environment_usage"],
+    needs=("forge_environment_usage",),
+)
+ENDPOINTS = (APP_USAGE, SITE_USAGE, ENVIRONMENT_USAGE, SITE_ENVIRONMENT_USAGE)

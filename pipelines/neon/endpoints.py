@@ -1,0 +1,92 @@
+"""Neon's endpoints, and the settings that they are reached with.
+
+Limits and plans: https://neon.com/docs/guides/consumption-metrics.
+"""
+
+from dataclasses import dataclass
+
+from pipelines.neon.client import BASE_URL
+from pipelines.neon.records import TABLES
+from pipelines.source import Endpoint, listed, positive, setting, url
+from pipelines.windows import GRAINS
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How Neon is reached: one API key sees the organizations of a person, or one of its own."""
+
+    api_key: str = setting(
+        "NEON_API_KEY", "", "Neon is asked only when this is set", required=True, of_account=True
+    )
+    org_ids: tuple[str, ...] = setting(
+        "NEON_ORG_IDS",
+        "",
+        "comma-separated; none: every organization that the key sees",
+        listed,
+        of_account=True,
+    )
+    base_url: str = setting("NEON_BASE_URL", BASE_URL, "where Neon's API is", url)
+    requests_per_minute: int = setting(
+        "NEON_REQUESTS_PER_MINUTE", "45", "consumption requests; an account has about 50", positive
+    )
+
+
+ORGANIZATIONS = Endpoint(
+    "neon",
+    "neon_organizations",
+    "GET /users/me/organizations",
+    "The organizations that the key sees, with their plans. A snapshot per load.",
+    TABLES["neon_organizations"],
+)
+PROJECTS = Endpoint(
+    "neon",
+    "neon_projects",
+    "GET /projects",
+    "Names, regions and ages of live projects. Deleted projects are not listed, and bill all "
+    "the same: facts never depend on this table. A snapshot per load.",
+    TABLES["neon_projects"],
+    scope_columns=("org_id",),
+)
+BRANCHES = Endpoint(
+    "neon",
+    "neon_branches",
+    "GET /projects/{project_id}/branches",
+    "Names, parents and sizes of live branches: one request per project. A snapshot per load.",
+    TABLES["neon_branches"],
+    scope_columns=("org_id",),
+    needs=("neon_projects",),
+)
+PROJECT_USAGE = Endpoint(
+    "neon",
+    "neon_project_usage",
+    "GET /consumption_history/v2/projects",
+    "What each project used, deleted ones included, per metric: the totals that Neon bills. "
+    "One walk of 100 projects a request, however many partitions are asked for.",
+    TABLES["neon_project_usage"],
+    GRAINS,
+    scope_columns=("org_id",),
+)
+BRANCH_USAGE = Endpoint(
+    "neon",
+    "neon_branch_usage",
+    "GET /consumption_history/v2/branches",
+    "What each branch used, six of the eight metrics, for the projects that "
+    "neon_project_usage showed with usage in the same window. Attribution, not the total.",
+    TABLES["neon_branch_usage"],
+    GRAINS,
+    scope_columns=("org_id",),
+    needs=("neon_project_usage",),
+)
+ACCOUNT_USAGE = Endpoint(
+    "neon_legacy",
+    "neon_account_usage",
+    "GET /consumption_history/account",
+    "Org totals on the legacy meters. Retired by Neon on 2026-06-01; org totals come from "
+    "v2/projects. Still asked, for hosts that keep the route, and compared in "
+    "reports.reconciliation.",
+    TABLES["neon_account_usage"],
+    GRAINS,
+    scope_columns=("org_id",),
+    retired_on="2026-06-01",
+)
+ENDPOINTS = (ORGANIZATIONS, PROJECTS, BRANCHES, PROJECT_USAGE, BRANCH_USAGE, ACCOUNT_USAGE)

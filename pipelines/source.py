@@ -1,0 +1,299 @@
+"""What a vendor is: a Source with its Endpoints, the Slices it is asked in, and how they may end.
+
+Not here: any vendor (a folder each beside this file), and how slices land (load.py).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import pyarrow as pa
+
+from pipelines.http import VendorError
+from pipelines.windows import Window
+
+if TYPE_CHECKING:
+    from pipelines.receipts import Landed, Receipt
+
+SNAPSHOT = "snapshot"
+Clock = Callable[[], datetime]
+
+
+class OutOfReachError(VendorError):
+    """The window starts before what the vendor still keeps at this grain."""
+
+
+class PartialAnswerError(VendorError):
+    """The vendor said that its answer leaves something out; what it did say is worth keeping."""
+
+
+class UnknownBeforeError(VendorError):
+    """The answer counts for `window` only (None: for nothing): what was before is not known."""
+
+    def __init__(self, message: str, window: Window | None) -> None:
+        super().__init__(message)
+        self.window = window
+
+
+class RetiredError(VendorError):
+    """The vendor has taken this endpoint away; that is known, and no failure of a run."""
+
+
+class Note(str):
+    """Something a person should know of an answer that counts all the same."""
+
+    __slots__ = ()
+
+
+# asks for one scope over a window (None: a snapshot), page by page
+Ask = Callable[[Any], Iterator[pa.Table | Note]]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One scope over one window (None: a snapshot), as its receipt says; and how it is asked."""
+
+    scope: str
+    window: Window | None
+    ask: Ask
+
+
+def snapshot(scope: str, ask: Callable[..., Iterator[pa.Table]], *arguments: Any) -> Slice:
+    """A slice without a window."""
+    return Slice(scope, None, lambda _: ask(*arguments))
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One vendor endpoint: where its answers go (raw.<table>), and at which grains it is asked.
+
+    `source`: the family of its facts. `scope_columns`: those of its rows that name the scope,
+    joined by "/". `needs`: tables that its slices are worked out from, loaded first.
+    `only_backfilled`: grains that are partitions to backfill by, of receipts of the first grain.
+    `once_a_tick`: what was asked since the last tick is not asked again, whoever asks. `any_time`:
+    due at every run. `part_of`: the table that it is loaded with. `retired_on`: since when the
+    vendor has no answer any more (a host may still have one).
+    """
+
+    source: str
+    table: str
+    request: str
+    description: str
+    schema: pa.Schema
+    grains: tuple[str, ...] = (SNAPSHOT,)
+    scope_columns: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    only_backfilled: tuple[str, ...] = ()
+    once_a_tick: bool = False
+    any_time: bool = False
+    part_of: str | None = None
+    retired_on: str | None = None
+
+    def receipts_at(self, grain: str) -> str:
+        """The grain of the receipts that a load at this one writes."""
+        return self.grains[0] if grain in self.only_backfilled else grain
+
+
+@dataclass
+class LoadResult:
+    """What one load did: receipts of the scopes that landed, and what went wrong with others.
+
+    `scopes`: all that the load was about, those included of which nothing was left to ask.
+    """
+
+    load_ids: list[str] = field(default_factory=list)
+    receipts: "list[Receipt]" = field(default_factory=list)
+    failures: list[VendorError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    scopes: list[str] = field(default_factory=list)
+    slice_count: int = 0
+    requests: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows that count (those of a scope that failed do not)."""
+        return sum(receipt.rows for receipt in self.receipts)
+
+    @property
+    def landed_scopes(self) -> list[str]:
+        """The scopes that have a receipt of this load."""
+        return sorted({receipt.scope for receipt in self.receipts})
+
+    def add(self, other: "LoadResult") -> None:
+        """Take in what another load of the same endpoint did."""
+        self.load_ids += other.load_ids
+        self.receipts += other.receipts
+        self.failures += other.failures
+        self.notes += [note for note in other.notes if note not in self.notes]
+        self.scopes += [scope for scope in other.scopes if scope not in self.scopes]
+        self.slice_count += other.slice_count
+        self.requests += other.requests
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One environment variable of a source.
+
+    `read` gives the value of a text, or raises ValueError with what it has to be. `is_required`:
+    the source is skipped without it. `is_of_account`: another account (`NAME__ACCOUNT`) has its
+    own; every other setting holds for all accounts that do not set it.
+    """
+
+    name: str
+    default: str
+    help: str
+    read: Callable[[str], Any]
+    is_required: bool = False
+    is_of_account: bool = False
+
+
+def text(value: str) -> str:
+    """As it is."""
+    return value
+
+
+def url(value: str) -> str:
+    """An address, without the slash at its end."""
+    return value.rstrip("/")
+
+
+def listed(value: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def positive(value: str) -> int:
+    """A whole number above zero."""
+    if not value.isascii() or not value.isdigit() or int(value) < 1:
+        raise ValueError("a whole number above zero")
+    return int(value)
+
+
+def yes_or_no(value: str) -> bool:
+    """yes or no."""
+    if value.lower() not in ("yes", "no"):
+        raise ValueError("yes or no")
+    return value.lower() == "yes"
+
+
+def path(value: str) -> Path:
+    """A path, ~ expanded."""
+    return Path(value).expanduser()
+
+
+def setting(
+    name: str,
+    default: str,
+    help: str,
+    read: Callable[[str], Any] = text,
+    *,
+    required: bool = False,
+    of_account: bool = False,
+) -> Any:
+    """A field of a vendor's settings: written here once, for the code, README and .env.example."""
+    about = Setting(name, default, help, read, required, of_account)
+    return field(default=read(default), metadata={"setting": about})
+
+
+def settings_of(kind: type[Any]) -> dict[str, Setting]:
+    """The settings of a source, by the name of their field."""
+    return {name: about.metadata["setting"] for name, about in kind.__dataclass_fields__.items()}
+
+
+S = TypeVar("S")
+
+
+class Client(Protocol):
+    """A vendor's client, made for one account and one run."""
+
+    @property
+    def requests_sent(self) -> int:
+        """Requests sent so far, retries included."""
+
+    @property
+    def rate_limited(self) -> int:
+        """How many of them were answered 429."""
+
+    def close(self) -> None:
+        """Let go of connections and budget files."""
+
+
+C = TypeVar("C", bound=Client)
+
+
+@dataclass(frozen=True)
+class Account(Generic[S]):
+    """One set of credentials of a source, with what a client needs besides.
+
+    `name` is "" for the settings without `__NAME`. `meters`: what seeds.meters lists of the source.
+    """
+
+    name: str
+    settings: S
+    state_dir: Path
+    clock: Clock
+    meters: tuple[str, ...] = ()
+
+    @property
+    def everything(self) -> str:
+        """The scope of what is listed for a whole account."""
+        return f"all of {self.name}" if self.name else "all"
+
+
+@dataclass(frozen=True)
+class Asked(Generic[S, C]):
+    """What a load asks of one endpoint, for one account.
+
+    `window` spans all that is asked (None: a snapshot); `due` has the starts of the buckets by
+    scope. `known_since`: the oldest bucket that the vendor is known to keep.
+    """
+
+    account: Account[S]
+    client: C
+    endpoint: Endpoint
+    window: Window | None
+    due: Mapping[str, Sequence[datetime]]
+    landed: "Landed"
+    known_since: datetime | None = None
+
+    def windows(self) -> Iterator[tuple[str, Window]]:
+        """A window per scope, from its first due bucket on: a walk costs the same however wide."""
+        for scope, starts in self.due.items():
+            if self.window is not None and starts:
+                yield scope, Window(self.window.grain, min(starts), self.window.until)
+
+
+Pages = Callable[[Endpoint], Iterator[pa.Table]]
+
+
+@dataclass(frozen=True)
+class Source(Generic[S, C]):
+    """A vendor: its endpoints and settings, and how it is asked.
+
+    `scopes` may ask the vendor which there are; `named_scopes` are those known without asking.
+    `slices` turns what is asked into slices; `resources` is the vendor as a dlt source. `missing`
+    says why the source is skipped although every required setting is there. `fingerprint` changes
+    when there is something new to load, for sources that a sensor watches.
+    """
+
+    name: str
+    title: str
+    endpoints: tuple[Endpoint, ...]
+    settings: type[S]
+    client: Callable[[Account[S]], C]
+    scopes: Callable[[Account[S], C, Endpoint], Sequence[str]]
+    slices: Callable[[Asked[S, C]], Iterable[Slice]]
+    resources: Callable[[Pages], Any]
+    named_scopes: Callable[[Account[S]], Sequence[str]] = lambda account: ()
+    missing: Callable[[S], str | None] = lambda settings: None
+    is_wanted: Callable[[S, Endpoint], bool] = lambda settings, endpoint: True
+    requests_per_minute: Callable[[S], float | None] = lambda settings: None
+    fingerprint: Callable[[S], str] = lambda settings: ""
+    problems: "Callable[[Landed], list[str]]" = lambda landed: []
+    commands: Callable[[], Sequence[Any]] = lambda: ()
+
+    def endpoint(self, table: str) -> Endpoint:
+        """The endpoint whose answers go to raw.<table>."""
+        return next(endpoint for endpoint in self.endpoints if endpoint.table == table)
