@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from assets import partitions
 from assets.settings import Settings
 from assets.vendors import Call, Vendors, land_pieces, open_warehouse, snapshot
 from pipelines import bitbucket
 from pipelines.bitbucket_shapes import TABLES
 from pipelines.http import VendorError
-from pipelines.load import Ask, Connection, Landing, Piece, Window, create_raw_tables
+from pipelines.load import Ask, Connection, Landing, Piece, create_raw_tables
+from pipelines.windows import RUN, Window, floor, next_bucket
 
 WORKSPACES = Call(
     "bitbucket",
@@ -140,7 +140,7 @@ def _asking_again(client: bitbucket.Bitbucket, workspace: str, runs: dict[str, l
 
 def _day(start: datetime) -> Window:
     """A day of which some runs are asked for: its receipt does not say that the day was asked."""
-    return Window("run", start, start + timedelta(days=1))
+    return Window(RUN, start, next_bucket(start, RUN))
 
 
 def _listed(vendors: Vendors, workspaces: list[str]) -> dict[str, list[str]]:
@@ -219,5 +219,5 @@ def _unfinished(
     ).fetchall()
     found: dict[datetime, dict[str, list[str]]] = {}
     for day, repository, run in rows:
-        found.setdefault(partitions.floor(day, "daily"), {}).setdefault(repository, []).append(run)
+        found.setdefault(floor(day, "daily"), {}).setdefault(repository, []).append(run)
     return found

@@ -6,7 +6,8 @@ where it stopped: at this budget a month of one app takes minutes.
 
 import csv
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -20,7 +21,8 @@ from assets.settings import Settings
 from assets.vendors import Call, Vendors, open_warehouse
 from pipelines import forge
 from pipelines.forge_shapes import TABLES
-from pipelines.load import Connection, Piece, UnknownBeforeError, Window, covers
+from pipelines.load import Connection, Piece, UnknownBeforeError, covers
+from pipelines.windows import Window, next_bucket
 
 _GRAINS, _MONTHS = ("daily", "monthly"), ("monthly",)
 APP_USAGE = Call(
@@ -142,14 +144,12 @@ def _still_to_ask(
 ) -> dict[str, list[datetime]]:
     now = datetime.now(UTC)
     if only_due:
-        return due_starts(connection, call, window.granularity, now, wanted)
-    tick = partitions.last_tick(call.table, window.granularity, now)
-    held = held_since(connection, call.table, window.granularity, window.since)
+        return due_starts(connection, call, window.grain, now, wanted)
+    tick = partitions.last_tick(call.table, window.grain, now)
+    held = held_since(connection, call.table, window.grain, window.since)
     never = datetime.min.replace(tzinfo=UTC)
     return {
-        scope: [
-            start for start in partitions.buckets(window) if held[scope].get(start, never) < tick
-        ]
+        scope: [start for start in window.buckets() if held[scope].get(start, never) < tick]
         for scope in wanted
     }
 
@@ -159,7 +159,7 @@ def _months(starts: Iterable[datetime]) -> Iterator[Window]:
     for _, days in groupby(sorted(starts), key=lambda start: (start.year, start.month)):
         first, *rest = days
         last = rest[-1] if rest else first
-        yield Window("daily", first, last + timedelta(days=1))
+        yield Window("daily", first, next_bucket(last, "daily"))
 
 
 def _piece(
@@ -182,7 +182,7 @@ def _piece(
 
 def _refuse_to_guess(call: Call, window: Window, days: set[datetime]) -> None:
     """Beyond what is surely kept, a day without an answer is unknown: no receipt has it."""
-    known_since = partitions.earliest(call.table, window.granularity, datetime.now(UTC))
+    known_since = partitions.earliest(call.table, window.grain, datetime.now(UTC))
     if window.since >= known_since:
         return
     since = min([*days, known_since])
@@ -191,8 +191,8 @@ def _refuse_to_guess(call: Call, window: Window, days: set[datetime]) -> None:
         "much it keeps. What it does not answer of earlier days is unknown, not zero"
     )
     if since > window.since:
-        answered = Window(window.granularity, since, window.until)
-        raise UnknownBeforeError(note, answered if since < window.until else None)
+        answered = replace(window, since=since) if since < window.until else None
+        raise UnknownBeforeError(note, answered)
 
 
 def _environments(

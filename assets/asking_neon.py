@@ -5,13 +5,13 @@ from functools import partial
 
 import pyarrow as pa
 
-from assets import partitions
 from assets.settings import Settings
 from assets.vendors import Call, Vendors, land_pieces, open_warehouse, snapshot
 from pipelines import neon
 from pipelines.http import VendorError
-from pipelines.load import Ask, Piece, Window
+from pipelines.load import Ask, Piece
 from pipelines.neon_shapes import TABLES
+from pipelines.windows import GRAINS, Window
 
 ORGANIZATIONS = Call(
     "neon",
@@ -43,7 +43,7 @@ PROJECT_USAGE = Call(
     "What each project used, deleted ones included, per metric: the totals that Neon bills. "
     "One walk of 100 projects a request, however many partitions are asked for.",
     TABLES["neon_project_usage"],
-    partitions.GRANULARITIES,
+    GRAINS,
 )
 BRANCH_USAGE = Call(
     "neon",
@@ -52,7 +52,7 @@ BRANCH_USAGE = Call(
     "What each branch used, six of the eight metrics, for the projects that "
     "neon_project_usage showed with usage in the same window. Attribution, not the total.",
     TABLES["neon_branch_usage"],
-    partitions.GRANULARITIES,
+    GRAINS,
     needs=("neon_project_usage",),
 )
 ACCOUNT_USAGE = Call(
@@ -63,7 +63,7 @@ ACCOUNT_USAGE = Call(
     "v2/projects. Still asked, for hosts that keep the route, and compared in "
     "reports.reconciliation.",
     TABLES["neon_account_usage"],
-    partitions.GRANULARITIES,
+    GRAINS,
     retired_on="2026-06-01",
 )
 CALLS = (ORGANIZATIONS, PROJECTS, BRANCHES, PROJECT_USAGE, BRANCH_USAGE, ACCOUNT_USAGE)

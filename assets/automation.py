@@ -18,6 +18,7 @@ from assets.vendors import SNAPSHOT, Call
 from dbt_like_sql import warehouse
 from dbt_like_sql.due import due, last_built_at
 from pipelines.load import create_raw_tables
+from pipelines.windows import floor
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -109,7 +110,7 @@ BUILD_JOB = dg.define_asset_job(
 def trailing_request(turn: Turn, now: datetime) -> dg.RunRequest:
     """One run over the trailing partitions: one walk however many they are."""
     window = partitions.trailing(turn.usage_table, turn.granularity, now)
-    first, last = partitions.buckets(window)[0], partitions.buckets(window)[-1]
+    first, last = window.buckets()[0], window.buckets()[-1]
     return dg.RunRequest(
         run_key=f"{turn.name} {now:%Y-%m-%dT%H:%M}",
         tags={
@@ -170,7 +171,7 @@ def platform_usage_files(context: dg.SensorEvaluationContext) -> dg.SensorResult
     if why := asking_platform_usage.missing(settings):
         return dg.SkipReason(why)
     now = datetime.now(UTC)
-    today = partition_key("daily", partitions.floor(now, "daily"))
+    today = partition_key("daily", floor(now, "daily"))
     found = f"{asking_platform_usage.fingerprint_of_folder(settings)} {today}"
     if found == context.cursor:
         try:
@@ -205,7 +206,7 @@ def build_what_landed(_: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipR
             what, built_at = due(connection), last_built_at(connection)
     except warehouse.WarehouseBusyError as busy:
         return dg.SkipReason(f"looking again at the next tick: {busy}")
-    today = partitions.floor(datetime.now(UTC), "daily")
+    today = floor(datetime.now(UTC), "daily")
     if what is None and (built_at is None or built_at >= today):
         return dg.SkipReason("every receipt is built")
     windows = what.windows if what else ()

@@ -13,12 +13,12 @@ from assets import (
     asking_forge,
     asking_neon,
     asking_platform_usage,
-    partitions,
 )
 from assets.due import held_since
 from assets.settings import Settings
 from assets.vendors import Call, Vendors, land_pieces
-from pipelines.load import Connection, Landing, Piece, Window
+from pipelines.load import Connection, Landing, Piece
+from pipelines.windows import Window
 
 CALLS = (
     *asking_neon.CALLS,
@@ -100,11 +100,11 @@ def landed_buckets(
     connection: Connection, settings: Settings, call: Call, window: Window, landing: Landing
 ) -> list[datetime]:
     """The buckets of a window that are held for every scope."""
-    held = held_since(connection, call.table, window.granularity, window.since)
+    held = held_since(connection, call.table, window.grain, window.since)
     asked = {receipt.scope for receipt in landing.receipts if receipt.complete}
     scopes = asked | (known_scopes(settings, call) if call in asking_forge.CALLS else set())
     return [
         start
-        for start in partitions.buckets(window)
+        for start in window.buckets()
         if scopes and all(start in held[scope] for scope in scopes)
     ]

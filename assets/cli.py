@@ -17,10 +17,10 @@ from typing import Any
 import click
 
 from assets.platform_usage_cli import platform_usage
+from pipelines.windows import GRAINS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("neon", "neon_legacy", "forge", "bitbucket", "atlassian_platform")
-GRAINS = ("hourly", "daily", "monthly")
 
 
 class Instant(click.ParamType[datetime]):
@@ -90,7 +90,7 @@ def run(show: Any) -> dict[str, Any]:
 @click.option("--source", type=click.Choice(SOURCES), multiple=True, help="Default: all.")
 @click.option("--grain", type=click.Choice(GRAINS), multiple=True, help="Default: all three.")
 @click.option("--since", type=Instant(), help="Default: whatever is due.")
-@click.option("--until", type=Instant(), help="First instant not asked for. Default: now.")
+@click.option("--until", type=Instant(), help="Widened to whole buckets. Default: now.")
 @reporting
 def load(
     show: Any,

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from assets import partitions
 from assets.vendors import SNAPSHOT, Call
-from pipelines.load import Connection, Window, create_raw_tables, next_bucket
+from pipelines.load import Connection, create_raw_tables
+from pipelines.windows import Window, next_bucket, whole_buckets
 
 # scope -> start of bucket -> when it was last asked
 Held = dict[str, dict[datetime, datetime]]
@@ -42,7 +43,7 @@ def due_starts(
     """
     tick = partitions.last_tick(call.table, granularity, now)
     reach = partitions.everything_in_reach(call.table, granularity, now)
-    wanted = [start for start in partitions.buckets(reach) if start <= tick]
+    wanted = [start for start in reach.buckets() if start <= tick]
     # what was answered in part stays so until somebody gives the token more, and backfills; a call
     # that had no answer at all may have all of it tomorrow
     only_complete = call.retired_on is not None
@@ -113,6 +114,6 @@ def held_since(
     ).fetchall()
     held: Held = defaultdict(dict)
     for scope, since, until, asked_at in receipts:
-        for start in partitions.buckets(Window(granularity, since, until)):
+        for start in whole_buckets(granularity, since, until):
             held[scope][start] = asked_at
     return held

@@ -1,6 +1,7 @@
 """Loads and builds as the terminal runs them: what is due, or a window, source by source."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -11,7 +12,8 @@ from assets.vendors import SNAPSHOT, Call, Vendors, open_warehouse
 from dbt_like_sql import models, runner
 from dbt_like_sql.runner import CheckFailedError
 from pipelines.http import VendorError
-from pipelines.load import Connection, Window
+from pipelines.load import Connection
+from pipelines.windows import Window
 
 # the window to ask for, None where nothing is to be asked
 Choose = Callable[[Connection, Call, str], Window | None]
@@ -53,17 +55,28 @@ def load_window(
     since: datetime,
     until: datetime,
 ) -> dict[str, Any]:
-    """Ask for [since, until), as far as the vendor still answers."""
+    """Ask for every bucket that [since, until) touches, as far as the vendor still answers."""
     now = datetime.now(UTC)
 
     def choose(_: Connection, call: Call, grain: str) -> Window | None:
-        window = Window(call.receipts_at(grain), partitions.floor(since, grain), until)
-        reach = partitions.clip_to_reach(call.table, window, now)
-        if reach is None or reach.since > window.since:
-            show.say(partitions.out_of_reach(call.table, grain, window.since))
-        return reach
+        return window_to_ask(show, call, grain, since, until, now)
 
     return _load(settings, show, _of_grains(sources, grains), choose, only_due=False)
+
+
+def window_to_ask(
+    show: Show, call: Call, grain: str, since: datetime, until: datetime, now: datetime
+) -> Window | None:
+    """The buckets that [since, until) touches and the vendor answers for; says what is left out."""
+    asked = partitions.widened(grain, since, until, now)
+    if asked is None:
+        show.say(f"{grain} {since:%Y-%m-%dT%H:%MZ} has not begun: nothing was asked.")
+        return None
+    window = replace(asked, grain=call.receipts_at(grain))
+    reach = partitions.clip_to_reach(call.table, window, now)
+    if reach is None or reach.since > window.since:
+        show.say(partitions.out_of_reach(call.table, grain, window.since))
+    return reach
 
 
 def _due(sources: Iterable[str], grains: Iterable[str]) -> list[tuple[Call, str]]:

@@ -1,18 +1,17 @@
-"""Hours, days, months: where they start, how far back a vendor answers, how much is read again.
+"""How far back a vendor answers for hours, days and months, and how much of it is read again.
 
 How far and how much are rows of dbt_like_sql/seeds/retention.csv, because the SQL reads them too.
 """
 
 import csv
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 import dbt_like_sql
-from pipelines.load import Window, next_bucket
+from pipelines.windows import Window, ceiling, floor, next_bucket
 
-GRANULARITIES = ("hourly", "daily", "monthly")
 # requests under way while the vendor's clock passes a boundary must not fall out of reach
 REACH_MARGIN = timedelta(minutes=1)
 # when a granularity is due again: at :20 every hour; at :20 of its tick_hour, UTC, every day
@@ -52,29 +51,10 @@ def retention(resource: str, granularity: str) -> Retention:
     raise KeyError(f"seeds/retention.csv has no row for {resource}, {granularity}")
 
 
-def floor(instant: datetime, granularity: str) -> datetime:
-    """The start of the bucket that holds this instant."""
-    instant = instant.astimezone(UTC)
-    if granularity == "hourly":
-        return instant.replace(minute=0, second=0, microsecond=0)
-    day = instant.replace(hour=0, minute=0, second=0, microsecond=0)
-    return day.replace(day=1) if granularity == "monthly" else day
-
-
-def buckets(window: Window) -> list[datetime]:
-    """The starts of the window's buckets."""
-    starts, start = [], floor(window.since, window.granularity)
-    while start < window.until:
-        starts.append(start)
-        start = next_bucket(start, window.granularity)
-    return starts
-
-
 def earliest(resource: str, granularity: str, now: datetime) -> datetime:
     """The start of the oldest bucket that the vendor still answers for."""
     reach = now + REACH_MARGIN - retention(resource, granularity).kept
-    start = floor(reach, granularity)
-    return start if start >= reach else next_bucket(start, granularity)
+    return ceiling(reach, granularity)
 
 
 def everything_in_reach(resource: str, granularity: str, now: datetime) -> Window:
@@ -84,7 +64,7 @@ def everything_in_reach(resource: str, granularity: str, now: datetime) -> Windo
 
 def open_end(granularity: str, now: datetime) -> datetime:
     """Where the bucket that is still filling ends."""
-    return next_bucket(floor(now, granularity), granularity)
+    return next_bucket(now, granularity)
 
 
 def trailing(resource: str, granularity: str, now: datetime) -> Window:
@@ -108,13 +88,19 @@ def trailing(resource: str, granularity: str, now: datetime) -> Window:
     return Window(granularity, since, open_end(granularity, now))
 
 
+def widened(granularity: str, since: datetime, until: datetime, now: datetime) -> Window | None:
+    """The buckets that [since, until) touches, up to the open one; None where none has begun."""
+    until = min(until, open_end(granularity, now))
+    return Window.covering(granularity, since, until) if since < until else None
+
+
 def clip_to_reach(resource: str, window: Window, now: datetime) -> Window | None:
     """The part of the window that the vendor may still answer for, up to the open bucket."""
-    since = floor(window.since, window.granularity)
-    if retention(resource, window.granularity).beyond_reach == "refused":
-        since = max(since, earliest(resource, window.granularity, now))
-    until = min(window.until, open_end(window.granularity, now))
-    return Window(window.granularity, since, until) if since < until else None
+    since = window.since
+    if retention(resource, window.grain).beyond_reach == "refused":
+        since = max(since, earliest(resource, window.grain, now))
+    until = min(window.until, open_end(window.grain, now))
+    return Window(window.grain, since, until) if since < until else None
 
 
 def out_of_reach(resource: str, granularity: str, asked_since: datetime) -> str:

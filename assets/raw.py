@@ -5,6 +5,7 @@ Not here: how to ask (pipelines/) and what can be asked (calls.py).
 
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -20,7 +21,8 @@ from assets.vendors import SNAPSHOT, Call, Vendors
 from assets.vendors import open_warehouse as open_for_writing
 from pipelines import load
 from pipelines.http import VendorError
-from pipelines.load import Landing, Piece, Window
+from pipelines.load import Landing, Piece
+from pipelines.windows import Window, next_bucket
 
 OWNERS = ["team:usage-data"]
 # a line per asset and process on everybody's terminal; the version of dagster is pinned
@@ -159,10 +161,9 @@ def _land_partitions(
     now = datetime.now(UTC)
     asked = context.partition_time_window
     since, until = asked.start.astimezone(UTC), asked.end.astimezone(UTC)
-    reach = partitions.clip_to_reach(
-        call.table, Window(call.receipts_at(granularity), since, until), now
-    )
     window = Window(granularity, since, until)
+    in_receipts = replace(window, grain=call.receipts_at(granularity))
+    reach = partitions.clip_to_reach(call.table, in_receipts, now)
     _say_out_of_reach(context, call, window, reach)
     if reach is None or _known_as_retired(context, vendors, call, now):
         return
@@ -170,12 +171,13 @@ def _land_partitions(
     rows, metadata = _rows_by_bucket(vendors, call, landing), _metadata(vendors, landing, requests)
     with open_for_writing(vendors.settings) as connection:
         held = set(landed_buckets(connection, vendors.settings, call, reach, landing))
-    by_key: dict[str, int] = {}
-    for start in partitions.buckets(window):
-        within = partitions.buckets(_within(reach, start, granularity))
+    asked_for, by_key = reach.buckets(), dict[str, int]()
+    for start in window.buckets():
+        end = next_bucket(start, granularity)
+        within = [bucket for bucket in asked_for if start <= bucket < end]
         if within and held.issuperset(within):
             by_key[partition_key(granularity, start)] = sum(rows.get(s, 0) for s in within)
-    if len(by_key) == len(partitions.buckets(window)):
+    if len(by_key) == len(window.buckets()):
         for key, count in by_key.items():
             context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=key)
         yield dg.MaterializeResult(metadata=metadata)
@@ -186,12 +188,6 @@ def _land_partitions(
         context.log_event(
             dg.AssetMaterialization(context.asset_key, partition=key, metadata=counted)
         )
-
-
-def _within(reach: Window, start: datetime, granularity: str) -> Window:
-    """The part of a partition that was asked for, in the buckets of the receipts."""
-    end = load.next_bucket(start, granularity)
-    return Window(reach.granularity, max(start, reach.since), min(end, reach.until))
 
 
 def _scopes(landing: Landing) -> list[str]:
@@ -212,17 +208,17 @@ def _known_as_retired(
 def _say_out_of_reach(
     context: dg.AssetExecutionContext, call: Call, window: Window, reach: Window | None
 ) -> None:
-    old = [start for start in partitions.buckets(window) if reach is None or start < reach.since]
+    old = [start for start in window.buckets() if reach is None or start < reach.since]
     if old:
-        text = partitions.out_of_reach(call.table, window.granularity, old[0])
+        text = partitions.out_of_reach(call.table, window.grain, old[0])
         context.log.warning(f"{len(old)} partitions stay empty. {text}")
     for start in old:
-        text = partitions.out_of_reach(call.table, window.granularity, start)
+        text = partitions.out_of_reach(call.table, window.grain, start)
         context.log_event(
             dg.AssetObservation(
                 context.asset_key,
                 description=text,
-                partition=partition_key(window.granularity, start),
+                partition=partition_key(window.grain, start),
                 metadata={"out of reach": text},
             )
         )

@@ -21,7 +21,8 @@ from assets.settings import Settings
 from assets.vendors import Call
 from dbt_like_sql import warehouse
 from dbt_like_sql.runner import BuildReport
-from pipelines.load import Connection, Piece, Window
+from pipelines.load import Connection, Piece
+from pipelines.windows import Window
 
 # given how many pieces there are, what to call after each
 ShowPieces = Callable[[int], Callable[[Piece], None]]

@@ -28,7 +28,7 @@ from pipelines.forge_shapes import (
     usage_table,
 )
 from pipelines.http import RETRIED_STATUSES, Budget, Client, VendorError
-from pipelines.load import Window
+from pipelines.windows import Window
 
 GATEWAY_URL = "https://api.atlassian.com/graphql"
 EXPERIMENTAL_API = "ForgeMetricsQuery"

@@ -13,13 +13,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from pipelines.http import VendorError
+from pipelines.windows import Window, whole_buckets
 
 # an interruption costs at most what was asked for this long; landing costs half a second
 LAND_EVERY_SECONDS = 20.0
@@ -56,41 +57,13 @@ class PartialAnswerError(VendorError):
 class UnknownBeforeError(VendorError):
     """The answer counts for `window` only (None: for nothing): what was before is not known."""
 
-    def __init__(self, message: str, window: "Window | None") -> None:
+    def __init__(self, message: str, window: Window | None) -> None:
         super().__init__(message)
         self.window = window
 
 
 class RetiredError(VendorError):
     """The vendor has taken this call away; that is known, and no failure of a run."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """A half-open UTC window [since, until) of whole buckets at one granularity."""
-
-    granularity: str
-    since: datetime
-    until: datetime
-
-    @property
-    def bucket_unit(self) -> str:
-        """hour, day or month."""
-        return {"hourly": "hour", "daily": "day", "monthly": "month"}[self.granularity]
-
-    def without_first_bucket(self) -> "Window":
-        """The window less its oldest bucket."""
-        return replace(self, since=next_bucket(self.since, self.granularity))
-
-    def __str__(self) -> str:
-        return f"{self.granularity} {self.since:%Y-%m-%dT%H:%MZ} to {self.until:%Y-%m-%dT%H:%MZ}"
-
-
-def next_bucket(start: datetime, granularity: str) -> datetime:
-    """Where the bucket after the one that starts at `start` starts."""
-    if granularity == "monthly":
-        return (start.replace(day=1) + timedelta(days=32)).replace(day=1)
-    return start + (timedelta(hours=1) if granularity == "hourly" else timedelta(days=1))
 
 
 @dataclass(frozen=True)
@@ -215,7 +188,7 @@ def _pages_of(landing: Landing, piece: Piece, retried_after: int = 0) -> Iterato
     except OutOfReachError as error:
         # the oldest bucket aged out in this very moment: once more without it
         shorter = window.without_first_bucket() if window else None
-        if shorter is None or shorter.since >= shorter.until or retried_after:
+        if shorter is None or retried_after:
             landing.failures.append(error)
         else:
             retry = replace(piece, window=shorter)
@@ -255,16 +228,11 @@ def covers(connection: Connection, table: str, scope: str, window: Window) -> bo
         select window_start, window_end from raw.loads
         where resource = ? and scope = ? and granularity = ? and complete
             and window_end > ? and window_start < ?
-        order by window_start
         """,
-        [table, scope, window.granularity, window.since, window.until],
+        [table, scope, window.grain, window.since, window.until],
     ).fetchall()
-    reached = window.since
-    for start, end in receipts:
-        if start > reached:
-            return False
-        reached = max(reached, end)
-    return reached >= window.until
+    held = {start for ends in receipts for start in whole_buckets(window.grain, *ends)}
+    return held.issuperset(window.buckets())
 
 
 def create_raw_tables(connection: Connection, tables: Mapping[str, pa.Schema]) -> None:
@@ -320,7 +288,7 @@ def _write_receipts(
                 landing.load_id,
                 source,
                 landing.table,
-                receipt.window.granularity if receipt.window else "snapshot",
+                receipt.window.grain if receipt.window else "snapshot",
                 receipt.scope,
                 receipt.window.since if receipt.window else None,
                 receipt.window.until if receipt.window else None,

@@ -23,10 +23,10 @@ from pipelines.load import (
     OutOfReachError,
     PartialAnswerError,
     RetiredError,
-    Window,
     covers,
     create_raw_tables,
 )
+from pipelines.windows import Window
 
 BASE_URL = "https://console.neon.tech/api/v2"
 BRANCH_METRICS = (
@@ -272,7 +272,7 @@ class Neon:
 def _window_params(org_id: str, window: Window) -> dict[str, Any]:
     return {
         "org_id": org_id,
-        "granularity": window.granularity,
+        "granularity": window.grain,
         "from": window.since.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "to": window.until.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
@@ -301,7 +301,7 @@ def projects_with_usage(
             and usage.bucket_start >= ? and usage.bucket_start < ?
         order by usage.project_id
         """,
-        [org_id, window.granularity, window.since, window.until],
+        [org_id, window.grain, window.since, window.until],
     ).fetchall()
     return [project_id for (project_id,) in found]
 

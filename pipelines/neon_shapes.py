@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.decode import Record, unknown_as_json
-from pipelines.load import Window
+from pipelines.windows import Window
 
 PERSONAL_DATA = frozenset({"created_by", "owner", "owner_id"})
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -271,7 +271,7 @@ def usage_table(
     # timeframes are aligned in every recorded answer, but a period that starts in one may clip it
     start = pc.floor_temporal(table["timeframe_start"], unit=window.bucket_unit)
     table = table.append_column("org_id", pa.repeat(org_id, len(table)))
-    table = table.append_column("granularity", pa.repeat(window.granularity, len(table)))
+    table = table.append_column("granularity", pa.repeat(window.grain, len(table)))
     return table.append_column("bucket_start", start).cast(schema)
 
 

@@ -17,7 +17,8 @@ from assets.vendors import Vendors
 from dbt_like_sql import warehouse
 from dbt_like_sql.runner import BuildReport
 from pipelines import neon
-from pipelines.load import Landing, Window
+from pipelines.load import Landing
+from pipelines.windows import Window, floor
 from tests.sandbox.company import Company
 from tests.sandbox.desk import Request
 from tests.sandbox.expected import FactKey, Held
@@ -135,7 +136,7 @@ def within_one_tick(seconds: int = 60) -> None:
     :20 would find that everything is due again.
     """
     now = datetime.now(UTC)
-    hour = partitions.floor(now, "hourly")
+    hour = floor(now, "hourly")
     tick = hour + timedelta(minutes=partitions.TICK_MINUTE)
     for turn in (tick, partitions.open_end("hourly", now)):
         left = (turn - now).total_seconds()
@@ -151,7 +152,7 @@ def open_world(folder: Path, **options: Any) -> Iterator[World]:
     about = {name: options.pop(name) for name in of_company & options.keys()}
     within_one_tick()
     # half past, whatever the minute: in an hour's first quarter nothing is metered yet
-    half_past = partitions.floor(datetime.now(UTC), "hourly") + timedelta(minutes=30)
+    half_past = floor(datetime.now(UTC), "hourly") + timedelta(minutes=30)
     defaults: dict[str, Any] = {"now": half_past, "projects": PROJECTS}
     company = Company(**defaults | about)
     with serve(company, **options) as sandbox:
@@ -172,7 +173,7 @@ class Landed:
     def copy_to(self, folder: Path) -> datetime:
         """Copy the warehouse of this hour and its read copy; the company's clock in it."""
         within_one_tick()
-        hour = partitions.floor(datetime.now(UTC), "hourly")
+        hour = floor(datetime.now(UTC), "hourly")
         if hour not in self._made:
             made = self._folder / f"{hour:%Y%m%dT%H}"
             with open_world(made) as here:

@@ -11,7 +11,8 @@ from typing import Any
 from assets import calls, jobs, partitions
 from assets.report import Report
 from assets.vendors import Vendors
-from pipelines.load import Landing, Window
+from pipelines.load import Landing
+from pipelines.windows import Window
 from tests.conftest import GRAINS, World, open_world
 from tests.sandbox.forge_apps import FactKey
 

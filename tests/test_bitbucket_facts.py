@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from assets import calls, jobs, partitions
+from assets import calls, jobs
 from assets.asking_bitbucket import CALLS
 from assets.report import Report
 from assets.settings import read_settings
@@ -17,7 +17,8 @@ from assets.vendors import Vendors, land_pieces, snapshot
 from pipelines import bitbucket
 from pipelines import bitbucket_shapes as shapes
 from pipelines.bitbucket_shapes import repositories_table, runs_table
-from pipelines.load import Landing, Piece, Window
+from pipelines.load import Landing, Piece
+from pipelines.windows import Window, floor
 from tests.conftest import Open, World
 from tests.platform_folder import Exports, Line, facts_of
 from tests.sandbox.atlassian_runs import Run
@@ -38,7 +39,7 @@ def company(world: Open, **more: Any) -> World:
 
 def window(here: World, days: int) -> Window:
     """The day that is filling at the company, and so many before it."""
-    today = partitions.floor(here.company.now, "daily")
+    today = floor(here.company.now, "daily")
     return Window("daily", today - days * DAY, today + DAY)
 
 
@@ -119,7 +120,7 @@ def test_seconds_are_the_companys_and_asked_for_once(world: Open) -> None:
 def test_runs_that_end_later_grow_or_vanish_are_followed(world: Open) -> None:
     """A run that ends later, is run again or is from before the window, a deleted repository: the
     facts follow the company, and no request is added where a page goes back that far anyway."""
-    today = partitions.floor(datetime.now(UTC), "daily")
+    today = floor(datetime.now(UTC), "daily")
     here = company(world, now=today - 4 * DAY + timedelta(hours=11))
     atlassian = here.company.atlassian
     land(here, *NAMES, RUNS)
@@ -188,12 +189,12 @@ def test_what_costs_less_is_asked(
     first, *others = (piece.window for piece in pieces if piece.window)
     assert f"{first.since:%Y-%m-%d}" == since
     assert [f"{w.since:%Y-%m-%d}" for w in others] == alone
-    assert {w.granularity for w in others} <= {"run"}
+    assert {w.grain for w in others} <= {"run"}
 
 
 def test_a_walk_that_breaks_counts_for_nothing(world: Open) -> None:
     """Rows of it landed, and a receipt of the same load for a run from before: no fact of them."""
-    today = partitions.floor(datetime.now(UTC), "daily")
+    today = floor(datetime.now(UTC), "daily")
     here = company(world, now=today - 4 * DAY + timedelta(hours=11))
     land(here, *NAMES, RUNS)
     last_day = here.company.now.date()
@@ -202,7 +203,7 @@ def test_a_walk_that_breaks_counts_for_nothing(world: Open) -> None:
     landing = here.land(RUNS, window(here, 1))
     assert len(landing.failures) == 1
     broken = {w.uuid for w in here.company.atlassian.workspaces} - {
-        r.scope for r in landing.receipts if r.window and r.window.granularity == "daily"
+        r.scope for r in landing.receipts if r.window and r.window.grain == "daily"
     }
     here.build()
     assert len(broken) == 1
@@ -258,7 +259,7 @@ def test_exported_minutes_are_the_fact_and_runs_attribute_them(
     """Seconds on days without exported minutes; else minutes, with what no run accounts for; and
     the same whether the slug of the export is known before or after it was loaded."""
     (tmp_path / "exports").mkdir()
-    today = partitions.floor(datetime.now(UTC), "daily")
+    today = floor(datetime.now(UTC), "daily")
     here = company(world, platform_usage_dir=tmp_path / "exports", now=today - timedelta(hours=1))
     first, second = here.company.atlassian.workspaces
     month = (today - 60 * DAY).replace(day=1)

@@ -20,7 +20,7 @@ from assets.raw import partition_key, raw_key
 from assets.settings import read_settings
 from assets.vendors import Vendors
 from dbt_like_sql.models import PACKAGE_FOLDER, SCHEMAS, load_models, output_columns
-from pipelines.load import Window
+from pipelines.windows import Window
 from tests.conftest import Open, World, facts_of
 from tests.sandbox.desk import Fault
 

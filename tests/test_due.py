@@ -8,7 +8,8 @@ import pytest
 
 from assets.calls import call_of
 from assets.due import due_window, snapshot_is_due
-from pipelines.load import Window, create_raw_tables
+from pipelines.load import create_raw_tables
+from pipelines.windows import Window
 
 USAGE = call_of("neon_project_usage")
 NOW = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)

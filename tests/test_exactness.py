@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from assets import calls, jobs, partitions
+from assets import calls, jobs
 from assets.report import Report
 from assets.vendors import Vendors
-from pipelines.load import Window
+from pipelines.windows import Window, floor
 from tests.conftest import GRAINS, USAGE_TABLES, Open, World
 from tests.sandbox.company import Company
 from tests.sandbox.desk import Fault, FaultKind
@@ -88,7 +88,7 @@ def used_hour(company: Company, metric: str, hour: datetime, skip: str = "") -> 
 
 def correct_and_withdraw(company: Company) -> tuple[str, str, datetime]:
     """One settled hour of a branch goes up by 123; of another, two hours of storage go away."""
-    hour = partitions.floor(company.now, "hourly") - timedelta(hours=4)
+    hour = floor(company.now, "hourly") - timedelta(hours=4)
     corrected = used_hour(company, COMPUTE, hour)
     company.restate(*corrected, COMPUTE, hour, 123)
     other, branch = used_hour(company, "root_branch_bytes_month", hour, skip=corrected[0])
@@ -99,10 +99,10 @@ def correct_and_withdraw(company: Company) -> tuple[str, str, datetime]:
 
 def pieces(chance: random.Random, window: Window, count: int) -> list[Window]:
     """The window cut into `count` windows at random buckets, some of them overlapping."""
-    starts = partitions.buckets(window)
+    starts = window.buckets()
     cuts = sorted(chance.sample(starts[1:], count - 1))
     return [
-        Window(window.granularity, chance.choice([since, window.since]), until)
+        Window(window.grain, chance.choice([since, window.since]), until)
         for since, until in zip([window.since, *cuts], [*cuts, window.until], strict=True)
     ]
 
@@ -227,7 +227,7 @@ def test_a_plan_change_puts_one_hour_under_two_periods(landed_world: World) -> N
     """The hour in which the plan changed has two billing periods and is one fact: their sum."""
     here, changed_at = landed_world, landed_world.company.plan_changed_at
     assert changed_at is not None
-    hour, meter = partitions.floor(changed_at, "hourly"), "root_branch_bytes_month"
+    hour, meter = floor(changed_at, "hourly"), "root_branch_bytes_month"
     org = next(iter(here.company.orgs))
     billed = here.raw(
         """
@@ -253,7 +253,7 @@ def test_a_plan_change_puts_one_hour_under_two_periods(landed_world: World) -> N
 
 def test_the_open_bucket_is_marked(landed_world: World) -> None:
     """The hour that is still filling is open; hours that ended long ago are not."""
-    hour = partitions.floor(landed_world.company.now, "hourly")
+    hour = floor(landed_world.company.now, "hourly")
     found = landed_world.read(
         """
         select period_start = ?, bool_and(is_open), bool_or(is_open) from marts.fct_storage
@@ -285,7 +285,7 @@ def test_an_unknown_metric_lands_and_fails_its_own_check_only(landed_world: Worl
     report = here.build()
     assert [check.model for check in report.failed_checks] == ["reports.unmapped_meters"]
     unknown = here.company.special["unknown_metric"]
-    months = partitions.buckets(here.reach("monthly"))
+    months = here.reach("monthly").buckets()
     shown = here.company.shown(unknown, None, UNKNOWN_METRIC, "monthly", months)
     rows = here.read("select source, meter, project_count, quantity from reports.unmapped_meters")
     assert rows == [("neon", UNKNOWN_METRIC, 1, sum(value or 0 for value in shown))]

@@ -12,7 +12,7 @@ import pytest
 
 from assets import asking_forge, jobs
 from assets.report import Report
-from pipelines.load import Window
+from pipelines.windows import Window
 from tests.conftest import GRAINS, Open, World
 from tests.forge_world import APP, ENVIRONMENT, SITE, SMALL, due, land, last_days, today
 from tests.sandbox.forge_apps import RESOURCES
@@ -38,7 +38,7 @@ from datetime import datetime
 from assets import calls
 from assets.settings import read_settings
 from assets.vendors import Vendors
-from pipelines.load import Window
+from pipelines.windows import Window
 table, since, until = sys.argv[1:]
 window = Window("daily", datetime.fromisoformat(since), datetime.fromisoformat(until))
 with Vendors(read_settings()) as vendors:

@@ -6,9 +6,9 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from assets import partitions
 from assets.definitions import defs
 from assets.raw import RAW_ASSETS, partition_key, raw_key, vendors_resource
+from pipelines.windows import floor
 from tests.conftest import Open, World
 from tests.forge_world import APP, SMALL, today
 
@@ -66,7 +66,7 @@ def test_a_month_is_a_partition_of_the_backfill(
     configured: World, instance: dg.DagsterInstance
 ) -> None:
     """Last month's days, under daily receipts: twelve requests, one green partition."""
-    last = partitions.floor(today().replace(day=1) - timedelta(days=1), "monthly")
+    last = floor(today().replace(day=1) - timedelta(days=1), "monthly")
     key = partition_key("monthly", last)
     (asset,) = (asset for asset in RAW_ASSETS if asset.keys == {MONTHLY})
     result = dg.materialize(

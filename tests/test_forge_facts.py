@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.load import Window
+from pipelines.windows import Window
 from tests.conftest import Open, World, open_world
 from tests.forge_world import (
     APP,
@@ -49,6 +49,7 @@ from assets import calls
 from assets.settings import read_settings
 from assets.vendors import Vendors
 from pipelines import forge, load
+from pipelines.windows import Window
 
 point, since, until = sys.argv[1:]
 owner, name = {
@@ -65,7 +66,7 @@ def dying(*args, **named):
 
 setattr(owner, name, dying)
 load.LAND_EVERY_SECONDS = 0
-window = load.Window("daily", datetime.fromisoformat(since), datetime.fromisoformat(until))
+window = Window("daily", datetime.fromisoformat(since), datetime.fromisoformat(until))
 with Vendors(read_settings()) as vendors:
     calls.land(vendors, calls.call_of("forge_app_usage"), window)
 """

@@ -10,7 +10,7 @@ PRODUCT = ("pipelines", "assets", "dbt_like_sql")
 FILES = sorted(path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))
 DAGSTER_FILES = {f"assets/{name}.py" for name in ("raw", "models", "automation", "definitions")}
 # a vendor is a module of pipelines/ and what belongs to it by name: neon.py, neon_shapes.py
-SHARED = {"http", "decode", "load"}
+SHARED = {"http", "decode", "load", "windows"}
 
 
 def name_of(path: Path) -> str:

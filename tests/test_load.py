@@ -12,17 +12,9 @@ import pyarrow as pa
 
 from dbt_like_sql import warehouse
 from pipelines.http import VendorError
-from pipelines.load import (
-    Ask,
-    Landing,
-    OutOfReachError,
-    PartialAnswerError,
-    Piece,
-    Window,
-    covers,
-    load,
-)
+from pipelines.load import Ask, Landing, OutOfReachError, PartialAnswerError, Piece, covers, load
 from pipelines.neon import projects_with_usage
+from pipelines.windows import Window
 from tests.conftest import Open
 from tests.sandbox.desk import Fault
 

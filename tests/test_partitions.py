@@ -1,11 +1,11 @@
 """Buckets start where UTC says, reach as far as the vendor keeps, and are read again a while."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from assets import partitions
-from pipelines.load import Window
+from pipelines.windows import Window
 
 USAGE = "neon_project_usage"
 NOW = datetime(2026, 11, 21, 8, 20, 30, tzinfo=UTC)
@@ -14,18 +14,6 @@ NOW = datetime(2026, 11, 21, 8, 20, 30, tzinfo=UTC)
 def at(text: str) -> datetime:
     """A UTC instant."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("grain", "start"),
-    [("hourly", "2026-11-21T08:00"), ("daily", "2026-11-21"), ("monthly", "2026-11-01")],
-)
-def test_a_bucket_starts_where_utc_says(grain: str, start: str) -> None:
-    """Also for an instant told in another zone."""
-    assert partitions.floor(NOW, grain) == at(start)
-    elsewhere = NOW.astimezone(timezone(timedelta(hours=-9)))
-    assert partitions.floor(elsewhere, grain) == at(start)
-    assert partitions.floor(at(start), grain) == at(start)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +28,7 @@ def test_reach_is_what_the_vendor_keeps(grain: str, since: str, until: str, coun
     """168 hours, 60 days, 12 months, the open bucket among them."""
     reach = partitions.everything_in_reach(USAGE, grain, NOW)
     assert reach == Window(grain, at(since), at(until))
-    assert len(partitions.buckets(reach)) == count
+    assert len(reach.buckets()) == count
 
 
 def test_reach_leaves_a_margin_at_the_boundary() -> None:
@@ -75,8 +63,6 @@ def test_a_year_turns() -> None:
     """Months before January are those of the year before."""
     window = partitions.trailing(USAGE, "monthly", at("2027-01-01T00:00"))
     assert window == Window("monthly", at("2026-11-01"), at("2027-02-01"))
-    months = partitions.buckets(Window("monthly", at("2026-12-01"), at("2027-03-01")))
-    assert months == [at("2026-12-01"), at("2027-01-01"), at("2027-02-01")]
 
 
 def test_a_window_is_clipped_to_reach() -> None:
@@ -87,10 +73,22 @@ def test_a_window_is_clipped_to_reach() -> None:
     )
     old = Window("hourly", at("2026-11-01"), at("2026-11-02"))
     assert partitions.clip_to_reach(USAGE, old, NOW) is None
-    inside = Window("daily", at("2026-11-01T13:30"), at("2026-11-03"))
-    assert partitions.clip_to_reach(USAGE, inside, NOW) == Window(
-        "daily", at("2026-11-01"), at("2026-11-03")
-    )
+
+
+@pytest.mark.parametrize(
+    ("grain", "since", "until"),
+    [
+        ("hourly", "2026-11-20T13:00", "2026-11-21T09:00"),
+        ("daily", "2026-11-20", "2026-11-22"),
+        ("monthly", "2026-11-01", "2026-12-01"),
+    ],
+)
+def test_any_instants_become_whole_buckets(grain: str, since: str, until: str) -> None:
+    """Widened outwards to where buckets start and end, and not beyond the open one."""
+    window = Window(grain, at(since), at(until))
+    for end in ("2026-11-21T08:10", "2026-11-21T09:00", "2027-01-05", "9999-12-31T23:59:59"):
+        assert partitions.widened(grain, at("2026-11-20T13:30"), at(end), NOW) == window
+    assert partitions.widened(grain, at("2026-12-01"), at("2026-12-02"), NOW) is None
 
 
 def test_out_of_reach_says_what_still_reaches() -> None:

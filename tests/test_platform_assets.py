@@ -27,9 +27,9 @@ from assets.automation import platform_usage_files
 from assets.cli import main
 from assets.definitions import defs
 from assets.models import model_key
-from assets.partitions import floor
 from assets.raw import partition_key, raw_key
 from pipelines import platform_usage
+from pipelines.windows import floor
 from tests.conftest import Open
 from tests.platform_folder import Exports, Line
 from tests.sandbox.platform_exports import write_broken

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.partitions import floor
+from pipelines.windows import floor
 from tests.platform_cases import CASES, Case
 from tests.platform_folder import FACTS, Exports, Line
 from tests.sandbox.atlassian_org import AtlassianOrg

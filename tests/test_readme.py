@@ -15,7 +15,7 @@ from assets import partitions
 from assets.cli import main
 from assets.settings import DOCUMENTED
 from dbt_like_sql.models import load_models, output_columns
-from pipelines.load import Window
+from pipelines.windows import Window
 from tests.conftest import World, open_world
 from tests.sandbox import platform_exports
 from tests.sandbox.atlassian_usage import PlatformUsage

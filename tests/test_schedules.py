@@ -10,12 +10,12 @@ from assets import building
 from assets.automation import SCHEDULES, build_what_landed
 from assets.calls import call_of, land
 from assets.definitions import defs
-from assets.partitions import floor, open_end
+from assets.partitions import open_end
 from assets.raw import partition_key
 from assets.settings import read_settings
 from assets.vendors import Vendors
 from dbt_like_sql import warehouse
-from pipelines.load import Window
+from pipelines.windows import Window, floor
 from tests.conftest import Open, World
 
 BY_NAME = {schedule.name: schedule for schedule in SCHEDULES}
