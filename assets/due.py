@@ -114,6 +114,5 @@ def held_since(
     ).fetchall()
     held: Held = defaultdict(dict)
     for scope, since, until, asked_at in receipts:
-        for start in whole_buckets(granularity, since, until):
-            held[scope][start] = asked_at
+        held[scope] |= dict.fromkeys(whole_buckets(granularity, since, until), asked_at)
     return held
