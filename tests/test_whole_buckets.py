@@ -60,19 +60,19 @@ def test_days_until_noon_are_whole_days(world: Open) -> None:
 
 
 def test_all_grains_of_a_part_of_a_month_are_the_whole_month(world: Open) -> None:
-    """Without --grain, ten days of last month ask for that month: it is not empty, and no month
-    hides the days that are held."""
+    """Without --grain, ten days of last month ask for all of that month, which was held, and no
+    empty answer takes its place."""
     here = small(world)
-    here.land_reach("daily")
+    here.land_reach("monthly")
     last = floor(floor(here.company.now, "monthly") - DAY, "monthly")
-    load(here, "neon", GRAINS, last + 9 * DAY, last + 19 * DAY)
+    since, until = last + 9 * DAY, last + 19 * DAY
+    load(here, "neon", GRAINS, since, until)
     here.build()
-    daily = here.reach("daily")
-    month = Window.covering("monthly", last, last + DAY)
-    held = {"daily": (daily.since, daily.until), "monthly": (month.since, month.until)}
+    months = here.reach("monthly")
+    held = {"monthly": (months.since, months.until), "daily": (since, until)}
     truth = here.company.expected_facts(held)
     assert here.facts() == truth
-    assert {key[4] for key in truth if month.since <= key[5] < month.until}
+    assert any(key[5] == last for key in truth)
 
 
 def test_runs_until_noon_are_those_of_the_whole_day(world: Open) -> None:
@@ -80,14 +80,13 @@ def test_runs_until_noon_are_those_of_the_whole_day(world: Open) -> None:
     here = small(world, projects=1, workspaces=1, repositories=1)
     for names in ("bitbucket_workspaces", "bitbucket_repositories"):
         assert not here.land(names, None).failures
-    org, noon = here.company.atlassian, floor(here.company.now - DAY, "daily") + DAY / 2
-    (repository,) = org.live_repositories(org.workspaces[0].uuid)
-    used = [run for run in org.runs(repository.uuid) if floor(run.created_at, "daily") < noon]
-    assert any(noon < run.created_at < noon + DAY / 2 for run in used)
-    load(here, "bitbucket", ["daily"], noon - DAY / 2, noon)
+    org, today = here.company.atlassian, floor(here.company.now, "daily")
+    used = org.seconds_by_repository_day
+    days = (today - number * DAY for number in range(1, 15))
+    day = next(day for day in days if used(day, day + DAY / 2) and used(day + DAY / 2, day + DAY))
+    load(here, "bitbucket", ["daily"], day, day + DAY / 2)
     here.build()
-    key = (org.workspaces[0].uuid, repository.uuid, noon.date())
-    seconds = org.seconds_by_repository_day(noon - DAY / 2, noon + DAY / 2)[key]
+    ((_, seconds),) = used(day, day + DAY).items()
     assert here.read("select sum(quantity) from marts.fct_compute") == [(seconds,)]
 
 
