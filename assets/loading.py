@@ -132,6 +132,17 @@ class Loader:
         """Load what an endpoint lists, as it is now."""
         return self._load(endpoint, None, _every, progress)
 
+    def slices(self, endpoint: Endpoint, window: Window) -> list[Slice]:
+        """What a load of this window would ask for, of every account; what it needs is loaded."""
+        source, now = source_of(endpoint), self.settings.clock()
+        held, result = self._held(endpoint, window), LoadResult()
+        choose = partial(planning.buckets_to_ask, endpoint, window, held, now=now)
+        return [
+            a_slice
+            for account in self.settings.accounts[source.name]
+            for a_slice in self._slices(source, account, endpoint, window, choose, result)
+        ]
+
     def held_buckets(
         self, endpoint: Endpoint, window: Window, scopes: Iterable[str]
     ) -> list[datetime]:
@@ -200,15 +211,9 @@ class Loader:
         choose: Choose,
         progress: Progress,
     ) -> LoadResult:
-        result, client = LoadResult(), self._client(source, account)
+        result = LoadResult()
         try:
-            result.scopes = self._scopes_of(source, account, client, endpoint)
-            due = choose(result.scopes)
-            result.failures += self._load_needs(source, account, endpoint, window, due)
-            asked = Asked(
-                account, client, endpoint, window, due, self.landed, self._known(endpoint)
-            )
-            slices = list(source.slices(asked)) if due else []
+            slices = self._slices(source, account, endpoint, window, choose, result)
             rate = source.requests_per_minute(account.settings)
             done = progress(len(slices), (len(slices) - 1) // rate if rate and slices else 0)
             if slices:
@@ -219,6 +224,24 @@ class Loader:
         if any(failure.status == 401 for failure in result.failures):
             self.refused.add((source.name, account.name))
         return result
+
+    def _slices(
+        self,
+        source: Source[Any, Any],
+        account: Account[Any],
+        endpoint: Endpoint,
+        window: Window | None,
+        choose: Choose,
+        result: LoadResult,
+    ) -> list[Slice]:
+        """What is left to ask, once what it follows from is there."""
+        client = self._client(source, account)
+        result.scopes = self._scopes_of(source, account, client, endpoint)
+        due = choose(result.scopes)
+        result.failures += self._load_needs(source, account, endpoint, window, due)
+        known = self._known(endpoint)
+        asked = Asked(account, client, endpoint, window, due, self.landed, known)
+        return list(source.slices(asked)) if due else []
 
     def _known(self, endpoint: Endpoint) -> datetime | None:
         """The oldest bucket that a vendor is known to keep, at the grain of its receipts."""

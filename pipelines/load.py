@@ -51,7 +51,7 @@ def load(
     receipt; the others land. `done` is called after each.
     """
     load_id = f"{clock():%Y%m%dT%H%M%S.%f}-{uuid.uuid4().hex[:8]}"
-    walk = _Walk(endpoint, load_id, clock, deque(slices), done)
+    walk = Walk(endpoint, load_id, clock, deque(slices), done)
     walk.result.slice_count = len(walk.waiting)
     while walk.waiting:
         folder, landed_before = (
@@ -91,14 +91,14 @@ def _pipeline(folder: str) -> Any:
 
 
 @dataclass
-class _Walk:
+class Walk:
     """The slices of one load, asked in turn: what a dlt resource yields, and the receipts."""
 
     endpoint: Endpoint
     load_id: str
     clock: Clock
     waiting: deque[Slice]
-    done: Callable[[Slice], None]
+    done: Callable[[Slice], None] = lambda asked: None
     result: LoadResult = field(default_factory=LoadResult)
 
     def __post_init__(self) -> None:

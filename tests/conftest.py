@@ -4,20 +4,25 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from assets import building, calls, partitions
+from assets import loading, planning
+from assets.loading import Loader
 from assets.settings import Settings, read_settings
-from assets.vendors import Vendors
+from assets.sources import endpoint_of, source_of
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.runner import BuildReport
-from pipelines.load import Landing, Window
+from pipelines.load import load
 from pipelines.neon import client as neon
+from pipelines.source import LoadResult, snapshot
+from pipelines.windows import Window, floor, next_bucket
 from tests.sandbox.company import Company
 from tests.sandbox.desk import Request
 from tests.sandbox.expected import FactKey, Held
@@ -50,44 +55,55 @@ class World:
 
     def reach(self, grain: str) -> Window:
         """Everything that the vendor still answers for at this grain."""
-        return partitions.everything_in_reach("neon_project_usage", grain, self.company.now)
+        return planning.everything_in_reach("neon_project_usage", grain, self.company.now)
 
-    def land(self, table: str, window: Window | None) -> Landing:
-        """Ask for one window with clients of its own, as a process of its own would."""
-        with Vendors(self.settings) as vendors:
-            return calls.land(vendors, calls.call_of(table), window)
+    def land(self, table: str, window: Window | None, loader: Loader | None = None) -> LoadResult:
+        """Load one window (None: names) with clients of its own, as a process of its own would."""
+        endpoint = endpoint_of(table)
+        with loader or Loader(self.settings) as opened:
+            return opened.load_window(endpoint, window) if window else opened.load_names(endpoint)
+
+    @property
+    def exports(self) -> Path:
+        """The folder of exports."""
+        return Path(self.environment["PLATFORM_USAGE_DIR"])
+
+    def settings_with(self, **changed: str) -> Settings:
+        """The settings, some of the environment's variables changed."""
+        return read_settings(self.environment | changed)
 
     def land_reach(self, *grains: str) -> None:
         """Project and branch usage of everything in reach, of these grains or of all three."""
-        with Vendors(self.settings) as vendors:
+        with Loader(self.settings) as loader:
             for table in USAGE_TABLES:
                 for grain in grains or GRAINS:
-                    landing = calls.land(vendors, calls.call_of(table), self.reach(grain))
-                    assert not landing.failures
+                    result = loader.load_window(endpoint_of(table), self.reach(grain))
+                    assert not result.failures
 
     def land_trailing(self) -> None:
         """Project and branch usage of what a vendor may still revise, at every grain."""
         for table in USAGE_TABLES:
             for grain in GRAINS:
-                self.land(table, partitions.trailing(table, grain, self.company.now))
+                self.land(table, planning.trailing(table, grain, self.company.now))
 
-    def impatient(self) -> Vendors:
-        """Vendors whose client backs off for milliseconds."""
-        vendors = Vendors(self.settings)
-        vendors.use(
+    def impatient(self) -> Loader:
+        """A loader whose client of Neon backs off for milliseconds."""
+        loader = Loader(self.settings)
+        loader.use(
+            "neon",
             neon.Neon(
                 self.sandbox.api_key,
                 base_url=self.sandbox.base_url,
                 requests_per_minute=3000,
                 state_dir=self.settings.state_dir,
                 backoff_seconds=0.001,
-            )
+            ),
         )
-        return vendors
+        return loader
 
     def build(self) -> BuildReport:
         """Build what is due, and publish it."""
-        return building.build(self.settings)
+        return loading.build(self.settings)
 
     def facts(self) -> dict[FactKey, int]:
         """All fact tables of the read copy, keyed as the answer key is."""
@@ -116,6 +132,16 @@ class World:
             return connection.execute(sql, list(parameters)).fetchall()
 
 
+def land_tables(
+    settings: Settings, table: str, *answers: tuple[str, Window | None, pa.Table]
+) -> None:
+    """Land answers that nobody was asked for: a scope, a window and a page each."""
+    endpoint, opened = endpoint_of(table), partial(warehouse.writer, settings.warehouse)
+    slices = [replace(snapshot(scope, iter, [page]), window=w) for scope, w, page in answers]
+    result = load(opened, endpoint, source_of(endpoint).resources, slices, settings.clock)
+    assert not result.failures
+
+
 def facts_of(settings: Settings) -> dict[FactKey, int]:
     """All fact tables of the read copy; fails where two rows have the same key."""
     facts: dict[FactKey, int] = {}
@@ -135,9 +161,9 @@ def within_one_tick(seconds: int = 60) -> None:
     :20 would find that everything is due again.
     """
     now = datetime.now(UTC)
-    hour = partitions.floor(now, "hourly")
-    tick = hour + timedelta(minutes=partitions.TICK_MINUTE)
-    for turn in (tick, partitions.open_end("hourly", now)):
+    hour = floor(now, "hourly")
+    tick = hour + timedelta(minutes=planning.TICK_MINUTE)
+    for turn in (tick, next_bucket(now, "hourly")):
         left = (turn - now).total_seconds()
         if 0 < left < seconds:
             threading.Event().wait(left + 0.1)
@@ -151,7 +177,7 @@ def open_world(folder: Path, **options: Any) -> Iterator[World]:
     about = {name: options.pop(name) for name in of_company & options.keys()}
     within_one_tick()
     # half past, whatever the minute: in an hour's first quarter nothing is metered yet
-    half_past = partitions.floor(datetime.now(UTC), "hourly") + timedelta(minutes=30)
+    half_past = floor(datetime.now(UTC), "hourly") + timedelta(minutes=30)
     defaults: dict[str, Any] = {"now": half_past, "projects": PROJECTS}
     company = Company(**defaults | about)
     with serve(company, **options) as sandbox:
@@ -172,7 +198,7 @@ class Landed:
     def copy_to(self, folder: Path) -> datetime:
         """Copy the warehouse of this hour and its read copy; the company's clock in it."""
         within_one_tick()
-        hour = partitions.floor(datetime.now(UTC), "hourly")
+        hour = floor(datetime.now(UTC), "hourly")
         if hour not in self._made:
             made = self._folder / f"{hour:%Y%m%dT%H}"
             with open_world(made) as here:

@@ -1,22 +1,55 @@
 """What is due follows from the receipts held and the ticks that schedules keep."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 
 import duckdb
 import pytest
 
-from assets.calls import call_of
-from assets.due import due_window, snapshot_is_due
-from pipelines.load import Window, create_raw_tables
+from assets.loading import Loader
+from assets.settings import read_settings
+from assets.sources import endpoint_of
+from pipelines.receipts import Connection, create_raw_tables
+from pipelines.source import Endpoint
+from pipelines.windows import Window
 
-USAGE = call_of("neon_project_usage")
+USAGE = endpoint_of("neon_project_usage")
 NOW = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
 
 
 def at(text: str) -> datetime:
     """A UTC instant."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+class Planner(Loader):
+    """A loader on an open warehouse, of a key that names these organizations, at an instant."""
+
+    def __init__(self, connection: Connection, now: datetime, orgs: Iterable[str] = ()) -> None:
+        environment = {"NEON_API_KEY": "key", "NEON_ORG_IDS": ",".join(orgs)}
+        super().__init__(read_settings(environment, clock=lambda: now))
+        self._connection = connection
+
+    def open_warehouse(self) -> AbstractContextManager[Connection]:
+        """The one that is open."""
+        return nullcontext(self._connection)
+
+
+def due_window(
+    connection: Connection,
+    endpoint: Endpoint,
+    grain: str,
+    now: datetime,
+    orgs: Iterable[str] = (),
+) -> Window | None:
+    """What is due at an instant."""
+    return Planner(connection, now, orgs).due_window(endpoint, grain)
+
+
+def names_are_due(connection: Connection, endpoint: Endpoint, now: datetime) -> bool:
+    """Whether names are to be listed at an instant."""
+    return Planner(connection, now).names_are_due(endpoint)
 
 
 @pytest.fixture
@@ -143,7 +176,7 @@ def test_a_receipt_of_something_else_covers_nothing(
 
 def test_a_retired_call_is_due_once_a_day(connection: duckdb.DuckDBPyConnection) -> None:
     """An incomplete receipt of a window says that there is no answer, until the next daily tick."""
-    account = call_of("neon_account_usage")
+    account = endpoint_of("neon_account_usage")
     since, until = "2026-11-14T09:00", "2026-11-21T09:00"
     asked = "2026-11-21T08:21"
     receipt(connection, since, until, asked, complete=False, resource="neon_account_usage")
@@ -164,10 +197,10 @@ def test_an_org_without_receipts_makes_everything_due(
 
 def test_names_are_due_once_a_day(connection: duckdb.DuckDBPyConnection) -> None:
     """Asked before the tick of 02:20 they are due, asked after it they are not."""
-    projects = call_of("neon_projects")
-    assert snapshot_is_due(connection, projects, NOW)
+    projects = endpoint_of("neon_projects")
+    assert names_are_due(connection, projects, NOW)
     receipt(connection, None, None, "2026-11-21T02:19", grain="snapshot", resource="neon_projects")
-    assert snapshot_is_due(connection, projects, NOW)
+    assert names_are_due(connection, projects, NOW)
     receipt(connection, None, None, "2026-11-21T02:20", grain="snapshot", resource="neon_projects")
-    assert not snapshot_is_due(connection, projects, NOW)
-    assert snapshot_is_due(connection, projects, at("2026-11-22T02:20"))
+    assert not names_are_due(connection, projects, NOW)
+    assert names_are_due(connection, projects, at("2026-11-22T02:20"))

@@ -15,8 +15,8 @@ import pytest
 from pyrate_limiter import Rate
 
 from pipelines.http import TRIES, Budget, VendorError
-from pipelines.load import Window
 from pipelines.neon.client import Neon
+from pipelines.windows import Window
 from tests.conftest import Open, World
 from tests.sandbox.desk import Fault, FaultKind
 

@@ -4,29 +4,35 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import dlt
 import pyarrow as pa
+from dlt.extract import DltResource
 
+from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
 from pipelines.http import VendorError
-from pipelines.load import (
+from pipelines.load import load
+from pipelines.receipts import Landed
+from pipelines.source import (
     Ask,
-    Landing,
+    Endpoint,
+    LoadResult,
     OutOfReachError,
+    Pages,
     PartialAnswerError,
-    Piece,
-    Window,
-    covers,
-    load,
+    Slice,
 )
-from pipelines.neon.client import projects_with_usage
+from pipelines.windows import Window
 from tests.conftest import Open
 from tests.sandbox.desk import Fault
 
 SCHEMA = pa.schema([("org_id", pa.string()), ("value", pa.int64())])
+THINGS = Endpoint("neon", "things", "GET /things", "Things.", SCHEMA, ("daily",), ("org_id",))
 WINDOW = Window("daily", datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 8, 4, tzinfo=UTC))
 
 
@@ -46,11 +52,24 @@ def saying(*pages: pa.Table, then: Exception | None = None) -> Ask:
     return ask
 
 
-def land(folder: Path, window: Window | None = WINDOW, **scopes: Ask) -> Landing:
+@dlt.source(name="things")
+def things(pages: Pages) -> Iterator[DltResource]:
+    """A vendor with one endpoint."""
+    yield dlt.resource(pages(THINGS), name=THINGS.table, write_disposition="append")
+
+
+def now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+def land(
+    folder: Path, window: Window | None = WINDOW, endpoint: Endpoint = THINGS, **scopes: Ask
+) -> LoadResult:
     """One load into raw.things."""
     opened = partial(warehouse.writer, folder / "here.duckdb")
-    pieces = [Piece(scope, window, ask) for scope, ask in scopes.items()]
-    return load(opened, "neon", "things", SCHEMA, pieces)
+    slices = [Slice(scope, window, ask) for scope, ask in scopes.items()]
+    return load(opened, endpoint, things, slices, now)
 
 
 def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
@@ -68,9 +87,9 @@ def test_rows_and_their_receipt_land(tmp_path: Path) -> None:
     landing = land(tmp_path, one=saying(page("one", 1, 2), page("one", 3)))
     assert rows(tmp_path, RECEIPTS) == [("one", SINCE, UNTIL, 3, 2, True)]
     assert rows(tmp_path, "select value, page, load_id from raw.things order by 1") == [
-        (1, 1, landing.load_id),
-        (2, 1, landing.load_id),
-        (3, 2, landing.load_id),
+        (1, 1, landing.load_ids[0]),
+        (2, 1, landing.load_ids[0]),
+        (3, 2, landing.load_ids[0]),
     ]
 
 
@@ -119,9 +138,7 @@ def test_a_new_column_is_added(tmp_path: Path) -> None:
     land(tmp_path, one=saying(page("one", 1)))
     wider = pa.schema([*SCHEMA, ("note", pa.string())])
     noted = pa.table({"org_id": ["one"], "value": [2], "note": ["new"]}, schema=wider)
-    opened = partial(warehouse.writer, tmp_path / "here.duckdb")
-    pieces = [Piece("one", WINDOW, saying(noted))]
-    assert not load(opened, "neon", "things", wider, pieces).failures
+    assert not land(tmp_path, endpoint=replace(THINGS, schema=wider), one=saying(noted)).failures
     found = rows(tmp_path, "select value, note from raw.things order by 1")
     assert found == [(1, None), (2, "new")]
 
@@ -170,12 +187,12 @@ def test_what_receipts_cover(tmp_path: Path) -> None:
         land(tmp_path, Window("daily", since, until), one=saying(page("one", 1)))
     partial_answer = saying(page("one", 1), then=PartialAnswerError("left out 2"))
     land(tmp_path, Window("daily", days[2], days[3]), one=partial_answer)
-    with warehouse.writer(tmp_path / "here.duckdb") as connection:
-        held = Window("daily", days[0], days[2])
-        assert covers(connection, "things", "one", held)
-        assert not covers(connection, "things", "one", WINDOW)
-        assert not covers(connection, "things", "two", held)
-        assert not covers(connection, "things", "one", Window("hourly", days[0], days[1]))
+    landed = Landed(partial(warehouse.writer, tmp_path / "here.duckdb"))
+    held = Window("daily", days[0], days[2])
+    assert landed.covers(THINGS, "one", held)
+    assert not landed.covers(THINGS, "one", WINDOW)
+    assert not landed.covers(THINGS, "two", held)
+    assert not landed.covers(THINGS, "one", Window("hourly", days[0], days[1]))
 
 
 def test_rows_without_a_receipt_name_no_project(world: Open) -> None:
@@ -186,27 +203,28 @@ def test_rows_without_a_receipt_name_no_project(world: Open) -> None:
     path = "/consumption_history/v2/projects"
     here.sandbox.faults.append(Fault(path, 404, skip=1))
     assert here.land("neon_project_usage", window).failures
-    with warehouse.writer(here.settings.warehouse) as connection:
-        assert projects_with_usage(connection, org, window) is None
+    landed = Landed(partial(warehouse.writer, here.settings.warehouse))
+    usage = endpoint_of("neon_project_usage")
+    assert not landed.covers(usage, org, window)
+    assert landed.values(usage, "project_id", org, window) == []
     assert not here.land("neon_project_usage", window).failures
-    with warehouse.writer(here.settings.warehouse) as connection:
-        named = projects_with_usage(connection, org, window)
+    assert landed.covers(usage, org, window)
     used = {key[1] for key in here.expected("daily")}
-    assert named is not None
-    assert set(named) == used
+    assert set(landed.values(usage, "project_id", org, window)) == used
     assert here.company.special["deleted"] in used
 
 
 LOAD_ONE = """
 import sys
 from datetime import datetime
-from assets import calls, partitions
+from assets import planning
+from assets.loading import Loader
 from assets.settings import read_settings
-from assets.vendors import Vendors
+from assets.sources import endpoint_of
 table, grain, now = sys.argv[1:]
-window = partitions.everything_in_reach(table, grain, datetime.fromisoformat(now))
-with Vendors(read_settings()) as vendors:
-    assert not calls.land(vendors, calls.call_of(table), window).failures
+window = planning.everything_in_reach(table, grain, datetime.fromisoformat(now))
+with Loader(read_settings()) as loader:
+    assert not loader.load_window(endpoint_of(table), window).failures
 """
 
 

@@ -11,11 +11,11 @@ import click
 import duckdb
 import pytest
 
-from assets import partitions
+from assets import automation
 from assets.cli import main
 from assets.settings import DOCUMENTED
 from dbt_like_sql.engine.models import load_models, output_columns
-from pipelines.load import Window
+from pipelines.windows import Window, next_bucket
 from tests.conftest import World, open_world
 from tests.sandbox import platform_exports
 from tests.sandbox.atlassian_usage import PlatformUsage
@@ -57,7 +57,7 @@ def land_atlassian(world: World, exports: Path) -> None:
     """This month of Forge, all runs of last month and this, and what an admin exported."""
     this_month, last_month = months(world)
     platform_exports.write(world.company.atlassian, exports, "csv", EXPORTED, last_month)
-    end = partitions.open_end("daily", world.company.now)
+    end = next_bucket(world.company.now, "daily")
     for table, window in (
         ("forge_app_usage", Window("daily", this_month, end)),
         ("forge_site_usage", Window("daily", this_month, end)),
@@ -245,7 +245,7 @@ def test_the_settings_are_those_of_the_code() -> None:
     """Name, default and meaning of every setting, in the order of assets/settings.py."""
     lines = [cells(line) for line in section("Settings").splitlines() if line.startswith("| `")]
     assert lines == [
-        [name, default or "–", what.replace("`", "")] for name, default, what in DOCUMENTED
+        [about.name, about.default or "–", about.help.replace("`", "")] for about in DOCUMENTED
     ]
 
 
@@ -253,7 +253,7 @@ def test_the_example_names_every_setting() -> None:
     """.env.example has every setting with its default, and no other."""
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    assert lines == [f"{name}={default}" for name, default, _ in DOCUMENTED]
+    assert lines == [f"{about.name}={about.default}" for about in DOCUMENTED]
 
 
 def test_the_make_targets_are_there() -> None:
@@ -320,13 +320,12 @@ def test_the_files_are_there() -> None:
 
 def test_the_schedules_and_sensors_are_there() -> None:
     """Every schedule, with its time, and every sensor is in the README, and no other."""
-    from assets import automation  # dagster costs seconds
 
     named = re.findall(r"^\| (schedule|sensor) `(\w+)` \| ([^|]+) \|", README, re.M)
     there = [("schedule", s.name, clock(str(s.cron_schedule))) for s in automation.SCHEDULES]
     there += [
         ("sensor", sensor.name, f"every {sensor.minimum_interval_seconds} seconds")
-        for sensor in (automation.platform_usage_files, automation.build_what_landed)
+        for sensor in (*automation.FILES_SENSORS, automation.build_what_landed)
     ]
     assert named == there
 

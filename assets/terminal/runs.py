@@ -45,9 +45,25 @@ def load_window(
         for endpoint, grain in run.askable(families, wanted):
             # the same receipts are not asked for twice
             if not (grain in endpoint.only_backfilled and endpoint.grains[0] in wanted):
-                window = run.reachable(endpoint, grain, since, until)
+                now = settings.clock()
+                window = reachable(show, endpoint, grain, since, until, now)
                 run.load(endpoint, grain, window, loader.load_window)
         return run.report()
+
+
+def reachable(
+    show: Report, endpoint: Endpoint, grain: str, since: datetime, until: datetime, now: datetime
+) -> Window | None:
+    """The buckets that [since, until) touches and the vendor answers for; says what is left out."""
+    window = planning.widened(grain, since, until, now)
+    if window is None:
+        show.say(f"{grain} {since:%Y-%m-%dT%H:%MZ} has not begun: nothing was asked.")
+        return None
+    reach = planning.within_reach(endpoint, window, now)
+    if reach is None or reach.since > window.since:
+        title = source_of(endpoint).title
+        show.say(planning.out_of_reach(title, endpoint, grain, window.since))
+    return reach
 
 
 class _Run:
@@ -72,21 +88,6 @@ class _Run:
                         self._skipped[endpoint.source] = settings.missing[source.name]
                     elif grain in wanted and settings.is_wanted(source, endpoint):
                         yield endpoint, grain
-
-    def reachable(
-        self, endpoint: Endpoint, grain: str, since: datetime, until: datetime
-    ) -> Window | None:
-        """The buckets that [since, until) touches and the vendor answers for; says what is not."""
-        now = self._loader.settings.clock()
-        window = planning.widened(grain, since, until, now)
-        if window is None:
-            self._show.say(f"{grain} {since:%Y-%m-%dT%H:%MZ} has not begun: nothing was asked.")
-            return None
-        reach = planning.within_reach(endpoint, window, now)
-        if reach is None or reach.since > window.since:
-            title = source_of(endpoint).title
-            self._show.say(planning.out_of_reach(title, endpoint, grain, window.since))
-        return reach
 
     def load(
         self,

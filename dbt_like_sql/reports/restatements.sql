@@ -5,29 +5,22 @@
 -- every ask of a bucket after it had settled, where there was more than one
 with asks as (
     select
-        receipt.source,
-        receipt.resource,
-        receipt.scope,
-        receipt.granularity,
-        receipt.load_id,
-        receipt.asked_at,
-        calendar.bucket_start,
+        ask.source,
+        ask.resource,
+        ask.scope,
+        ask.granularity,
+        ask.load_id,
+        ask.asked_at,
+        ask.bucket_start,
         count(*) over (
-            partition by
-                receipt.resource, receipt.scope, receipt.granularity, calendar.bucket_start
+            partition by ask.resource, ask.scope, ask.granularity, ask.bucket_start
         ) as ask_count
-    from staging.stg_loads__receipts as receipt
-    inner join staging.stg_calendar__buckets as calendar
-        on receipt.granularity = calendar.granularity
-        and calendar.bucket_start >= receipt.window_start
-        and calendar.bucket_start < receipt.window_end
+    from staging.stg_loads__asks as ask
     inner join seeds.retention as retention
-        on receipt.source = retention.source
-        and receipt.resource = retention.resource
-        and receipt.granularity = retention.granularity
-    where receipt.is_complete
-        and receipt.asked_at
-        >= calendar.bucket_end + retention.settles_minutes * interval '1' minute
+        on ask.source = retention.source
+        and ask.resource = retention.resource
+        and ask.granularity = retention.granularity
+    where ask.asked_at >= ask.bucket_end + retention.settles_minutes * interval '1' minute
     qualify ask_count > 1
 ),
 

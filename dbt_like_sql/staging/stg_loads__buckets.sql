@@ -3,21 +3,16 @@
 -- grain: resource, scope, granularity, bucket_start
 -- window: bucket_start
 select
-    receipt.source, -- vendor API family
-    receipt.resource, -- the table in raw.*
-    receipt.scope, -- what was asked about: an org id
-    receipt.granularity, -- hourly, daily or monthly
-    calendar.bucket_start, -- first instant of the bucket, UTC
-    calendar.bucket_end, -- first instant of the next bucket, UTC
-    receipt.load_id, -- the load whose rows count for this bucket
-    receipt.asked_at -- when it asked
-from raw.loads as receipt
-inner join staging.stg_calendar__buckets as calendar
-    on receipt.granularity = calendar.granularity
-    and calendar.bucket_start >= receipt.window_start
-    and calendar.bucket_start < receipt.window_end
-where receipt.complete
+    ask.source, -- vendor API family
+    ask.resource, -- the table in raw.*
+    ask.scope, -- what was asked about: an org id
+    ask.granularity, -- hourly, daily or monthly
+    ask.bucket_start, -- first instant of the bucket, UTC
+    ask.bucket_end, -- first instant of the next bucket, UTC
+    ask.load_id, -- the load whose rows count for this bucket
+    ask.asked_at -- when it asked
+from staging.stg_loads__asks as ask
 qualify row_number() over (
-    partition by receipt.resource, receipt.scope, receipt.granularity, calendar.bucket_start
-    order by receipt.asked_at desc, receipt.load_id desc
+    partition by ask.resource, ask.scope, ask.granularity, ask.bucket_start
+    order by ask.asked_at desc, ask.load_id desc
 ) = 1

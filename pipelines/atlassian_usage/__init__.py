@@ -12,7 +12,7 @@ from pipelines.atlassian_usage.endpoints import ENDPOINTS, Settings
 from pipelines.source import Account, Asked, Pages, Slice, Source
 
 
-def missing(settings: Settings) -> str | None:
+def _missing(settings: Settings) -> str | None:
     """Why files are skipped, or None when there is a folder; ValueError where another is named."""
     if settings.folder.is_dir():
         return None
@@ -22,26 +22,26 @@ def missing(settings: Settings) -> str | None:
     return why
 
 
-def client(account: Account[Settings]) -> Folder:
+def _client(account: Account[Settings]) -> Folder:
     """The folder, looked through once a run."""
     return Folder(account.settings.folder)
 
 
-def slices(asked: Asked[Settings, Folder]) -> Iterable[Slice]:
+def _slices(asked: Asked[Settings, Folder]) -> Iterable[Slice]:
     """One slice per new file (slices.py)."""
     import pipelines.atlassian_usage.slices as room  # here, because dlt costs a second
 
     return room.slices(asked)
 
 
-def resources(pages: Pages) -> Any:
+def _resources(pages: Pages) -> Any:
     """The folder as a dlt source (slices.py)."""
     import pipelines.atlassian_usage.slices as room
 
     return room.atlassian_usage(pages)
 
 
-def commands() -> Sequence[Any]:
+def _commands() -> Sequence[Any]:
     """`meterhouse platform-usage`."""
     from pipelines.atlassian_usage.commands import platform_usage
 
@@ -53,12 +53,12 @@ SOURCE = Source(
     title="Atlassian platform usage",
     endpoints=ENDPOINTS,
     settings=Settings,
-    client=client,
+    client=_client,
     scopes=lambda account, client, endpoint: ["all"],
-    slices=slices,
-    resources=resources,
-    missing=missing,
+    slices=_slices,
+    resources=_resources,
+    missing=_missing,
     fingerprint=lambda settings: fingerprint(settings.folder),
     problems=still_rejected,
-    commands=commands,
+    commands=_commands,
 )

@@ -8,7 +8,7 @@ from pipelines.bitbucket.endpoints import ENDPOINTS, WORKSPACES, Settings
 from pipelines.source import Account, Asked, Endpoint, Pages, Slice, Source
 
 
-def client(account: Account[Settings]) -> Bitbucket:
+def _client(account: Account[Settings]) -> Bitbucket:
     """A client of one token."""
     return Bitbucket(
         account.settings.token,
@@ -19,19 +19,19 @@ def client(account: Account[Settings]) -> Bitbucket:
     )
 
 
-def scopes(account: Account[Settings], bitbucket: Bitbucket, endpoint: Endpoint) -> list[str]:
+def _scopes(account: Account[Settings], bitbucket: Bitbucket, endpoint: Endpoint) -> list[str]:
     """The uuids of the workspaces of BITBUCKET_WORKSPACES, or else all that the token sees."""
     return [account.everything] if endpoint == WORKSPACES else bitbucket.workspace_uuids()
 
 
-def slices(asked: Asked[Settings, Bitbucket]) -> Iterable[Slice]:
+def _slices(asked: Asked[Settings, Bitbucket]) -> Iterable[Slice]:
     """One slice per workspace, and per older day with runs that had not ended (slices.py)."""
     import pipelines.bitbucket.slices as room  # here, because dlt costs a second
 
     return room.slices(asked)
 
 
-def resources(pages: Pages) -> Any:
+def _resources(pages: Pages) -> Any:
     """Bitbucket as a dlt source (slices.py)."""
     import pipelines.bitbucket.slices as room
 
@@ -43,9 +43,9 @@ SOURCE = Source(
     title="Bitbucket",
     endpoints=ENDPOINTS,
     settings=Settings,
-    client=client,
-    scopes=scopes,
-    slices=slices,
-    resources=resources,
+    client=_client,
+    scopes=_scopes,
+    slices=_slices,
+    resources=_resources,
     requests_per_minute=lambda settings: settings.requests_per_hour / 60,
 )

@@ -8,7 +8,7 @@ from pipelines.forge.endpoints import ENDPOINTS, SITE_ENVIRONMENT_USAGE, Setting
 from pipelines.source import Account, Asked, Endpoint, Pages, Slice, Source
 
 
-def client(account: Account[Settings]) -> Forge:
+def _client(account: Account[Settings]) -> Forge:
     """A client of one Atlassian account."""
     return Forge(
         account.settings.email,
@@ -20,25 +20,25 @@ def client(account: Account[Settings]) -> Forge:
     )
 
 
-def scopes(account: Account[Settings]) -> list[str]:
+def _scopes(account: Account[Settings]) -> list[str]:
     """`app uuid/resource`: an app given as UUID and as ARI is one app, a resource is a meter."""
     apps = dict.fromkeys(map(app_uuid, account.settings.app_ids))
     return [f"{app}/{resource}" for app in apps for resource in account.meters]
 
 
-def is_wanted(settings: Settings, endpoint: Endpoint) -> bool:
+def _is_wanted(settings: Settings, endpoint: Endpoint) -> bool:
     """The cube costs a request per environment."""
     return endpoint != SITE_ENVIRONMENT_USAGE or settings.sites_by_environment
 
 
-def slices(asked: Asked[Settings, Forge]) -> Iterable[Slice]:
+def _slices(asked: Asked[Settings, Forge]) -> Iterable[Slice]:
     """One slice per app, resource and calendar month (slices.py)."""
     import pipelines.forge.slices as room  # here, because dlt costs a second
 
     return room.slices(asked)
 
 
-def resources(pages: Pages) -> Any:
+def _resources(pages: Pages) -> Any:
     """Forge as a dlt source (slices.py)."""
     import pipelines.forge.slices as room
 
@@ -50,11 +50,11 @@ SOURCE = Source(
     title="Forge",
     endpoints=ENDPOINTS,
     settings=Settings,
-    client=client,
-    scopes=lambda account, client, endpoint: scopes(account),
-    slices=slices,
-    resources=resources,
-    named_scopes=scopes,
-    is_wanted=is_wanted,
+    client=_client,
+    scopes=lambda account, client, endpoint: _scopes(account),
+    slices=_slices,
+    resources=_resources,
+    named_scopes=_scopes,
+    is_wanted=_is_wanted,
     requests_per_minute=lambda settings: settings.requests_per_minute,
 )

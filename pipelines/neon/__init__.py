@@ -8,7 +8,7 @@ from pipelines.neon.endpoints import ENDPOINTS, ORGANIZATIONS, Settings
 from pipelines.source import Account, Asked, Endpoint, Pages, Slice, Source
 
 
-def client(account: Account[Settings]) -> Neon:
+def _client(account: Account[Settings]) -> Neon:
     """A client of one key."""
     return Neon(
         account.settings.api_key,
@@ -19,19 +19,19 @@ def client(account: Account[Settings]) -> Neon:
     )
 
 
-def scopes(account: Account[Settings], neon: Neon, endpoint: Endpoint) -> list[str]:
+def _scopes(account: Account[Settings], neon: Neon, endpoint: Endpoint) -> list[str]:
     """The organizations of NEON_ORG_IDS, or else all that the key sees: one request a run."""
     return [account.everything] if endpoint == ORGANIZATIONS else neon.org_ids()
 
 
-def slices(asked: Asked[Settings, Neon]) -> Iterable[Slice]:
+def _slices(asked: Asked[Settings, Neon]) -> Iterable[Slice]:
     """One slice per organization (slices.py)."""
     import pipelines.neon.slices as room  # here, because dlt costs a second
 
     return room.slices(asked)
 
 
-def resources(pages: Pages) -> Any:
+def _resources(pages: Pages) -> Any:
     """Neon as a dlt source (slices.py)."""
     import pipelines.neon.slices as room
 
@@ -43,10 +43,10 @@ SOURCE = Source(
     title="Neon",
     endpoints=ENDPOINTS,
     settings=Settings,
-    client=client,
-    scopes=scopes,
-    slices=slices,
-    resources=resources,
+    client=_client,
+    scopes=_scopes,
+    slices=_slices,
+    resources=_resources,
     named_scopes=lambda account: account.settings.org_ids,
     requests_per_minute=lambda settings: settings.requests_per_minute,
 )

@@ -6,12 +6,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from assets import asking_platform_usage, building
+from assets import loading
+from assets.loading import Loader
 from assets.settings import Settings, read_settings
-from assets.vendors import Vendors
+from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.runner import BuildReport
-from pipelines.load import Landing
+from pipelines.source import LoadResult
 from tests.sandbox.atlassian_usage import UNITS
 from tests.sandbox.platform_exports import Row, write_rows
 
@@ -95,14 +96,14 @@ class Exports:
         fmt: Any = name.rpartition(".")[2]
         return write_rows(self.folder / name, rows, fmt)
 
-    def land(self) -> Landing:
+    def land(self) -> LoadResult:
         """Load what is new in the folder."""
-        with Vendors(self.settings) as vendors:
-            return asking_platform_usage.land(vendors)
+        with Loader(self.settings) as loader:
+            return loader.load_names(endpoint_of("platform_usage"))
 
     def build(self) -> BuildReport:
         """Build what is due, and publish it."""
-        return building.build(self.settings)
+        return loading.build(self.settings)
 
     def read(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Rows of the read copy."""

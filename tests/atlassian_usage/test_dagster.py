@@ -22,14 +22,14 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from assets import asking_platform_usage
-from assets.automation import platform_usage_files
+from assets.automation import FILES_SENSORS
 from assets.cli import main
 from assets.definitions import defs
-from assets.models import model_key
-from assets.partitions import floor
-from assets.raw import partition_key, raw_key
+from assets.model_assets import model_key
+from assets.raw_assets import partition_key, raw_key
+from pipelines.atlassian_usage import client
 from pipelines.atlassian_usage.files import reading as platform_usage
+from pipelines.windows import floor
 from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import Open
 from tests.sandbox.platform_exports import write_broken
@@ -64,7 +64,7 @@ def environment(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
     settings = exports.settings
     found = {
         "WAREHOUSE": str(settings.warehouse),
-        "PLATFORM_USAGE_DIR": str(settings.platform_usage_dir),
+        "PLATFORM_USAGE_DIR": str(exports.folder),
         "XDG_STATE_HOME": str(settings.state_dir.parent),
     }
     for name, value in found.items():
@@ -75,13 +75,13 @@ def environment(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
 def fingerprint(exports: Exports, days_ago: int = 0) -> str:
     """What the sensor remembers of the folder, and of when."""
     day = datetime.now(UTC) - timedelta(days=days_ago)
-    return f"{asking_platform_usage.fingerprint_of_folder(exports.settings)} {day:%Y-%m-%d}"
+    return f"{client.fingerprint(exports.folder)} {day:%Y-%m-%d}"
 
 
 def sense(cursor: str | None = None) -> Any:
     """A tick of the sensor: the run that it asks for, or why it asks for none."""
     context = dg.build_sensor_context(cursor=cursor, repository_def=defs.get_repository_def())
-    data = platform_usage_files.evaluate_tick(context)
+    data = FILES_SENSORS[0].evaluate_tick(context)
     return data.run_requests[0] if data.run_requests else data.skip_message
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.partitions import floor
+from pipelines.windows import floor
 from tests.atlassian_usage.cases import CASES, Case
 from tests.atlassian_usage.folder import FACTS, Exports, Line
 from tests.sandbox.atlassian_org import AtlassianOrg
@@ -30,14 +30,14 @@ GAUGES = ("indexed_objects", "large_file_storage", "packages_storage", "runners"
 Totals = dict[tuple[str, str, str | None, str | None, datetime], Decimal]
 KILLED = """
 import os, signal, sys
-from assets import asking_platform_usage
+from assets.loading import Loader
 from assets.settings import read_settings
-from assets.vendors import Vendors
-from pipelines import load
+from assets.sources import endpoint_of
+from pipelines import receipts
 if sys.argv[1] == "killed":
-    load._write_receipts = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-with Vendors(read_settings()) as vendors:
-    asking_platform_usage.land(vendors)
+    receipts.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+with Loader(read_settings()) as loader:
+    loader.load_names(endpoint_of("platform_usage"))
 """
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
-from assets.platform_usage_cli import platform_usage as command
+from pipelines.atlassian_usage.commands import platform_usage as command
 from pipelines.atlassian_usage.files import reading as platform_usage
 from pipelines.atlassian_usage.files.contract import COLUMNS, UNITS
 from pipelines.atlassian_usage.files.reading import (

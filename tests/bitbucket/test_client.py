@@ -16,7 +16,7 @@ from pipelines.bitbucket.client import AT_ONCE, Bitbucket
 from pipelines.bitbucket.records import TABLES, RunsPage, runs_table
 from pipelines.decode import decode
 from pipelines.http import TRIES, VendorError
-from pipelines.load import PartialAnswerError
+from pipelines.source import Note, PartialAnswerError
 from tests.sandbox.atlassian_org import AtlassianOrg, SecondsByDay
 from tests.sandbox.bitbucket import BASE_PATH, EMAIL, TOKEN, ForeignNext
 from tests.sandbox.bitbucket_records import SECRET
@@ -61,12 +61,12 @@ class Here:
         """The runs of every repository that a workspace has."""
         listed = rows(self.client.repositories(workspace))
         uuids = [row["repository_uuid"] for row in listed]
-        return rows(self.client.runs(workspace, uuids, since, until))
+        return rows(self.client.runs(workspace, dict.fromkeys(uuids), since, until))
 
     def busy_runs(self, since: datetime, until: datetime = NOW) -> Rows:
         """Those of one repository."""
         workspace = self.org.workspaces[0].uuid
-        return rows(self.client.runs(workspace, [self.busy], since, until))
+        return rows(self.client.runs(workspace, {self.busy: None}, since, until))
 
 
 Open = Callable[..., Here]
@@ -89,10 +89,12 @@ def bitbucket(tmp_path: Path) -> Iterator[Open]:
         yield opened
 
 
-def rows(tables: Iterator[pa.Table]) -> Rows:
+def rows(tables: Iterator[pa.Table | Note]) -> Rows:
     """All rows of all pages; of a run that came twice, the later one."""
     found: Rows = []
     for table in tables:
+        if isinstance(table, Note):
+            continue
         assert table.schema in TABLES.values()
         found += table.to_pylist()
     return list({row.get("run_uuid", place): row for place, row in enumerate(found)}.values())
@@ -228,7 +230,7 @@ def test_no_request_is_sent_in_vain(bitbucket: Open) -> None:
         runs = here.org.runs(repository.uuid)
         reached = [place for place, run in enumerate(runs) if run.created_at < since]
         needed += (reached[0] if reached else max(0, len(runs) - 1)) // 10 + 1
-    rows(here.client.runs(workspace.uuid, uuids, since, NOW))
+    rows(here.client.runs(workspace.uuid, dict.fromkeys(uuids), since, NOW))
     assert len(here.asked()) == needed
     assert here.client.client.requests_sent == needed
 
@@ -313,7 +315,7 @@ def test_a_deleted_repository_is_left_out(bitbucket: Open) -> None:
     workspace = here.org.workspaces[0]
     uuids = [repository.uuid for repository in here.org.live_repositories(workspace.uuid)]
     here.org.delete_repository(here.busy)
-    found = rows(here.client.runs(workspace.uuid, uuids, since, NOW))
+    found = rows(here.client.runs(workspace.uuid, dict.fromkeys(uuids), since, NOW))
     assert {*here.client.unanswered} == {uuids[0]}
     expected = truth(here.org, since, NOW)
     assert seconds_by_day(found) == {k: v for k, v in expected.items() if k[0] == workspace.uuid}
@@ -329,7 +331,7 @@ def test_a_repository_that_the_token_may_not_read_is_left_out(bitbucket: Open) -
     here.sandbox.bitbucket.faults.append(Fault(path, 403))
     found: list[pa.Table] = []
     with pytest.raises(PartialAnswerError, match="1 of 4 repositories did not answer"):
-        found.extend(here.client.runs(workspace.uuid, uuids, since, NOW))
+        found.extend(here.client.runs(workspace.uuid, dict.fromkeys(uuids), since, NOW))
     assert {uuid: e.status for uuid, e in here.client.unanswered.items()} == {here.busy: 403}
     expected = truth(here.org, since, NOW)
     assert seconds_by_day(rows(iter(found))) == {
@@ -341,8 +343,9 @@ def test_a_repository_that_the_token_may_not_read_is_left_out(bitbucket: Open) -
     assert rows(here.client.runs_again(workspace.uuid, {here.busy: ["{run}"]})) == []
     here.asked()
     here.sandbox.bitbucket.faults.append(Fault(PIPELINES, 403, count=99))
+    unknown = dict.fromkeys(f"{{{n}}}" for n in range(20))
     with pytest.raises(VendorError, match="HTTP 403"):
-        rows(here.client.runs(workspace.uuid, [f"{{{n}}}" for n in range(20)], since, NOW))
+        rows(here.client.runs(workspace.uuid, unknown, since, NOW))
     assert len(here.asked()) == AT_ONCE
 
 
@@ -362,7 +365,7 @@ def test_where_no_repository_answers_the_answer_is_partial(bitbucket: Open) -> N
     busy = here.busy
     here.org.delete_repository(busy)
     with pytest.raises(PartialAnswerError, match="1 of 1 repositories did not answer"):
-        rows(here.client.runs(here.org.workspaces[0].uuid, [busy], TODAY, NOW))
+        rows(here.client.runs(here.org.workspaces[0].uuid, {busy: None}, TODAY, NOW))
 
 
 def test_a_repository_deleted_between_two_pages_keeps_the_first(bitbucket: Open) -> None:
@@ -376,8 +379,9 @@ def test_a_repository_deleted_between_two_pages_keeps_the_first(bitbucket: Open)
     ]
 
     def walk() -> None:
-        for table in here.client.runs(workspace, [here.busy], here.org.history_start, NOW):
-            found.extend(table.to_pylist())
+        for page in here.client.runs(workspace, {here.busy: None}, here.org.history_start, NOW):
+            if not isinstance(page, Note):
+                found.extend(page.to_pylist())
 
     with pytest.raises(PartialAnswerError):
         walk()

@@ -9,17 +9,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from assets import calls, jobs, partitions
-from assets.asking_bitbucket import CALLS
-from assets.report import Report
+from assets.loading import Loader
 from assets.settings import read_settings
-from assets.vendors import Vendors, land_pieces, snapshot
+from assets.sources import endpoint_of
+from assets.terminal import runs as runs_of
+from assets.terminal.console import Report
 from pipelines.bitbucket import client as bitbucket
 from pipelines.bitbucket import records
 from pipelines.bitbucket.records import repositories_table, runs_table
-from pipelines.load import Landing, Piece, Window
+from pipelines.source import LoadResult
+from pipelines.windows import Window, floor
 from tests.atlassian_usage.folder import Exports, Line, facts_of
-from tests.conftest import Open, World
+from tests.conftest import Open, World, land_tables
 from tests.sandbox.atlassian_runs import Run
 from tests.sandbox.bitbucket import TOKEN
 from tests.sandbox.desk import Fault
@@ -38,11 +39,11 @@ def company(world: Open, **more: Any) -> World:
 
 def window(here: World, days: int) -> Window:
     """The day that is filling at the company, and so many before it."""
-    today = partitions.floor(here.company.now, "daily")
+    today = floor(here.company.now, "daily")
     return Window("daily", today - days * DAY, today + DAY)
 
 
-def land(here: World, *tables: str, days: int = 9) -> Landing:
+def land(here: World, *tables: str, days: int = 9) -> LoadResult:
     """Ask for these tables (none: the runs), and nothing may fail."""
     for table in tables or (RUNS,):
         landing = here.land(table, window(here, days) if table == RUNS else None)
@@ -91,7 +92,7 @@ def unfinished_runs(here: World) -> list[Run]:
 
 def export(here: World, name: str, org_id: str, *lines: Line) -> None:
     """Put a file into the folder, and load what is new there."""
-    write_rows(here.settings.platform_usage_dir / name, [line.row(org_id) for line in lines], "csv")
+    write_rows(here.exports / name, [line.row(org_id) for line in lines], "csv")
     assert not here.land("platform_usage", None).failures
 
 
@@ -110,16 +111,16 @@ def test_seconds_are_the_companys_and_asked_for_once(world: Open) -> None:
     ]
     asked = Counter(path.rpartition("/")[2] for path in paths(here))
     assert asked["pipelines"] == len(live) == 4
-    jobs.load_due(here.settings, Report(True), ("bitbucket",), ("daily",))
+    runs_of.load_due(here.settings, Report(True), ("bitbucket",), ("daily",))
     paths(here)
-    again = jobs.load_due(here.settings, Report(True), ("bitbucket",), ("daily",))
+    again = runs_of.load_due(here.settings, Report(True), ("bitbucket",), ("daily",)).as_json()
     assert (again["asked"], again["failures"], paths(here)) == ([], [], [])
 
 
 def test_runs_that_end_later_grow_or_vanish_are_followed(world: Open) -> None:
     """A run that ends later, is run again or is from before the window, a deleted repository: the
     facts follow the company, and no request is added where a page goes back that far anyway."""
-    today = partitions.floor(datetime.now(UTC), "daily")
+    today = floor(datetime.now(UTC), "daily")
     here = company(world, now=today - 4 * DAY + timedelta(hours=11))
     atlassian = here.company.atlassian
     land(here, *NAMES, RUNS)
@@ -180,20 +181,20 @@ def test_what_costs_less_is_asked(
         repositories_table(workspace, [records.Repository(repository)]),
     ]
     whole = Window("daily", day, day + 5 * DAY)
-    for call, table, asked in zip(CALLS[:0:-1], tables, (whole, None), strict=True):
-        land_pieces(settings, call, [Piece(workspace, asked, snapshot(iter, [table]))])
+    land_tables(settings, RUNS, (workspace, whole, tables[0]))
+    land_tables(settings, "bitbucket_repositories", (workspace, None, tables[1]))
     today = Window("daily", day + 5 * DAY, day + 6 * DAY)
-    with Vendors(settings) as vendors:
-        pieces = calls.pieces(vendors, calls.call_of(RUNS), today)
-    first, *others = (piece.window for piece in pieces if piece.window)
+    with Loader(settings) as loader:
+        slices = loader.slices(endpoint_of(RUNS), today)
+    first, *others = (a_slice.window for a_slice in slices if a_slice.window)
     assert f"{first.since:%Y-%m-%d}" == since
     assert [f"{w.since:%Y-%m-%d}" for w in others] == alone
-    assert {w.granularity for w in others} <= {"run"}
+    assert {w.grain for w in others} <= {"run"}
 
 
 def test_a_walk_that_breaks_counts_for_nothing(world: Open) -> None:
     """Rows of it landed, and a receipt of the same load for a run from before: no fact of them."""
-    today = partitions.floor(datetime.now(UTC), "daily")
+    today = floor(datetime.now(UTC), "daily")
     here = company(world, now=today - 4 * DAY + timedelta(hours=11))
     land(here, *NAMES, RUNS)
     last_day = here.company.now.date()
@@ -202,7 +203,7 @@ def test_a_walk_that_breaks_counts_for_nothing(world: Open) -> None:
     landing = here.land(RUNS, window(here, 1))
     assert len(landing.failures) == 1
     broken = {w.uuid for w in here.company.atlassian.workspaces} - {
-        r.scope for r in landing.receipts if r.window and r.window.granularity == "daily"
+        r.scope for r in landing.receipts if r.window and r.window.grain == "daily"
     }
     here.build()
     assert len(broken) == 1
@@ -228,12 +229,12 @@ def test_a_spent_hour_is_waited_for_or_said(world: Open) -> None:
     here = company(world)
     land(here, *NAMES)
     here.sandbox.bitbucket.faults += [Fault("/repositories/", 429, count=2)]
-    with Vendors(here.settings) as vendors:
-        vendors.use(patient(here))
-        assert not calls.land(vendors, calls.call_of(RUNS), window(here, 1)).failures
-        assert vendors.rate_limited == 2
+    with Loader(here.settings) as loader:
+        loader.use("bitbucket", patient(here))
+        assert not loader.load_window(endpoint_of(RUNS), window(here, 1)).failures
+        assert loader.rate_limited == 2
         here.sandbox.bitbucket.faults += [Fault("/repositories/", 429, count=99)]
-        landing = calls.land(vendors, calls.call_of(RUNS), window(here, 1))
+        landing = loader.load_window(endpoint_of(RUNS), window(here, 1))
     assert len(landing.failures) == 2
     assert "BITBUCKET_REQUESTS_PER_HOUR" in str(landing.failures[0])
     assert not landing.receipts
@@ -243,10 +244,9 @@ def patient(here: World) -> bitbucket.Bitbucket:
     """A client that backs off for milliseconds."""
     return bitbucket.Bitbucket(
         TOKEN,
-        here.settings.bitbucket_workspaces,
-        here.settings.bitbucket_base_url,
-        36_000,
-        here.settings.state_dir,
+        base_url=here.environment["BITBUCKET_BASE_URL"],
+        requests_per_hour=36_000,
+        state_dir=here.settings.state_dir,
         backoff_seconds=0.001,
     )
 
@@ -258,7 +258,7 @@ def test_exported_minutes_are_the_fact_and_runs_attribute_them(
     """Seconds on days without exported minutes; else minutes, with what no run accounts for; and
     the same whether the slug of the export is known before or after it was loaded."""
     (tmp_path / "exports").mkdir()
-    today = partitions.floor(datetime.now(UTC), "daily")
+    today = floor(datetime.now(UTC), "daily")
     here = company(world, platform_usage_dir=tmp_path / "exports", now=today - timedelta(hours=1))
     first, second = here.company.atlassian.workspaces
     month = (today - 60 * DAY).replace(day=1)
@@ -313,8 +313,7 @@ def test_runs_split_what_was_exported_after_them(tmp_path: Path) -> None:
     ]
     table = runs_table("{w}", "{r}", msgspec.convert(runs, list[records.Run]))
     whole = Window("daily", day, day + 31 * DAY)
-    piece = Piece("{w}", whole, snapshot(iter, [table]))
-    land_pieces(here.settings, calls.call_of(RUNS), [piece])
+    land_tables(here.settings, RUNS, ("{w}", whole, table))
     of_runs = "select count(*), sum(quantity) from marts.fct_compute where source = 'bitbucket'"
     # of another organization, and of a user: they hide nothing
     user = Line("pipelines_build_minutes", "user:ann", "2026-10", "7", "2026-11-01")
@@ -350,8 +349,7 @@ def test_runs_split_an_organizations_total_where_nothing_else_was_exported(tmp_p
     for workspace in ("{v}", "{w}"):
         run = {"uuid": f"{{{workspace}}}", "created_on": day, "build_seconds_used": 600}
         table = runs_table(workspace, "{r}" + workspace, msgspec.convert([run], list[records.Run]))
-        piece = Piece(workspace, Window("daily", day, day + DAY), snapshot(iter, [table]))
-        land_pieces(here.settings, calls.call_of(RUNS), [piece])
+        land_tables(here.settings, RUNS, (workspace, Window("daily", day, day + DAY), table))
     here.write(
         "a.csv", "org", Line("pipelines_build_minutes", "org", "2026-10", "25", "2026-11-01")
     )

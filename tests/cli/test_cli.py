@@ -17,7 +17,7 @@ from tests.sandbox.desk import Fault
 
 ROOT = Path(__file__).parents[2]
 NOTHING_SET: dict[str, str | None] = dict.fromkeys(
-    [*(name for name, *_ in DOCUMENTED), "XDG_STATE_HOME"]
+    [*(about.name for about in DOCUMENTED), "XDG_STATE_HOME"]
 )
 
 

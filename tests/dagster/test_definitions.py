@@ -11,16 +11,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets import building
-from assets.calls import CALLS, call_of, land
+from assets import loading
 from assets.definitions import defs
-from assets.models import check_name, model_key
-from assets.partitions import open_end
-from assets.raw import partition_key, raw_key
+from assets.loading import Loader
+from assets.model_assets import check_name, model_key
+from assets.raw_assets import partition_key, raw_key
 from assets.settings import read_settings
-from assets.vendors import Vendors
+from assets.sources import ENDPOINTS, endpoint_of
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, load_models, output_columns
-from pipelines.load import Window
+from pipelines.windows import Window, next_bucket
 from tests.conftest import Open, World, facts_of
 from tests.sandbox.desk import Fault
 
@@ -28,9 +27,9 @@ ROOT = Path(__file__).parents[2]
 HOURLY = raw_key("neon_project_usage", "hourly")
 RAW_KEYS = [
     raw_key(call.table, grain)
-    for call in CALLS
+    for call in ENDPOINTS
     if call.part_of is None
-    for grain in call.granularities
+    for grain in call.grains
 ]
 SPECS = {spec.key: spec for spec in defs.resolve_all_asset_specs()}
 
@@ -66,7 +65,7 @@ def run(
 
 def hours(count: int) -> list[str]:
     """The partition keys of the latest hours, the open one included."""
-    end = open_end("hourly", datetime.now(UTC))
+    end = next_bucket(datetime.now(UTC), "hourly")
     return [partition_key("hourly", end - timedelta(hours=n)) for n in range(count, 0, -1)]
 
 
@@ -135,7 +134,7 @@ def test_every_raw_asset_says_when_it_is_stale() -> None:
     """One asset per vendor call and granularity; stale can be what a schedule or person fills."""
     # Neon, Forge, Bitbucket, files; names first, then usage by granularity
     assert len(RAW_KEYS) == (3 + 3 * 3) + 4 * 2 + (2 + 1) + 1
-    backfilled = {raw_key(c.table, grain) for c in CALLS for grain in c.only_backfilled}
+    backfilled = {raw_key(c.table, grain) for c in ENDPOINTS for grain in c.only_backfilled}
     for key in RAW_KEYS:
         assert (SPECS[key].freshness_policy is None) == (key in backfilled), key
 
@@ -274,10 +273,11 @@ def test_a_refusing_vendor_fails_the_run_in_words(
 
 def land_two_days(configured: World) -> None:
     """The hours of today and yesterday, as the command line would land them."""
-    end = open_end("hourly", datetime.now(UTC))
+    end = next_bucket(datetime.now(UTC), "hourly")
     since = end.replace(hour=0) - timedelta(days=1)
-    with Vendors(read_settings()) as vendors:
-        landing = land(vendors, call_of("neon_project_usage"), Window("hourly", since, end))
+    with Loader(read_settings()) as loader:
+        window = Window("hourly", since, end)
+        landing = loader.load_window(endpoint_of("neon_project_usage"), window)
     assert configured.new_requests()
     assert not landing.failures
 
@@ -310,7 +310,7 @@ def test_a_blocking_check_fails_the_run_and_keeps_the_tables(
     """Usage in no unit stops the build: the facts of the last one stand."""
     land_two_days(configured)
     settings = read_settings()
-    building.build(settings)
+    loading.build(settings)
     before = facts_of(settings)
     land_two_days(configured)
     configured.raw("update seeds.meters set unit = null")

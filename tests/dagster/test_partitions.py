@@ -1,31 +1,22 @@
 """Buckets start where UTC says, reach as far as the vendor keeps, and are read again a while."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from assets import partitions
-from pipelines.load import Window
+from assets import planning
+from assets.retention import retention
+from assets.sources import endpoint_of
+from pipelines.windows import Window
 
 USAGE = "neon_project_usage"
+USAGE_ENDPOINT = endpoint_of(USAGE)
 NOW = datetime(2026, 11, 21, 8, 20, 30, tzinfo=UTC)
 
 
 def at(text: str) -> datetime:
     """A UTC instant."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("grain", "start"),
-    [("hourly", "2026-11-21T08:00"), ("daily", "2026-11-21"), ("monthly", "2026-11-01")],
-)
-def test_a_bucket_starts_where_utc_says(grain: str, start: str) -> None:
-    """Also for an instant told in another zone."""
-    assert partitions.floor(NOW, grain) == at(start)
-    elsewhere = NOW.astimezone(timezone(timedelta(hours=-9)))
-    assert partitions.floor(elsewhere, grain) == at(start)
-    assert partitions.floor(at(start), grain) == at(start)
 
 
 @pytest.mark.parametrize(
@@ -38,18 +29,18 @@ def test_a_bucket_starts_where_utc_says(grain: str, start: str) -> None:
 )
 def test_reach_is_what_the_vendor_keeps(grain: str, since: str, until: str, count: int) -> None:
     """168 hours, 60 days, 12 months, the open bucket among them."""
-    reach = partitions.everything_in_reach(USAGE, grain, NOW)
+    reach = planning.everything_in_reach(USAGE, grain, NOW)
     assert reach == Window(grain, at(since), at(until))
-    assert len(partitions.buckets(reach)) == count
+    assert len(reach.buckets()) == count
 
 
 def test_reach_leaves_a_margin_at_the_boundary() -> None:
     """Seconds before the vendor's clock drops an hour, that hour is no longer asked for."""
     hour = at("2026-11-14T08:00")
     kept = timedelta(hours=168)
-    assert partitions.earliest(USAGE, "hourly", hour + kept - timedelta(seconds=61)) == hour
+    assert planning.earliest(USAGE, "hourly", hour + kept - timedelta(seconds=61)) == hour
     later = at("2026-11-14T09:00")
-    assert partitions.earliest(USAGE, "hourly", hour + kept - timedelta(seconds=59)) == later
+    assert planning.earliest(USAGE, "hourly", hour + kept - timedelta(seconds=59)) == later
 
 
 @pytest.mark.parametrize(
@@ -62,45 +53,59 @@ def test_reach_leaves_a_margin_at_the_boundary() -> None:
 )
 def test_trailing_windows_are_read_again(grain: str, since: str, until: str) -> None:
     """The open bucket and the 6 hours, 3 days or 2 months before it."""
-    assert partitions.trailing(USAGE, grain, NOW) == Window(grain, at(since), at(until))
+    assert planning.trailing(USAGE, grain, NOW) == Window(grain, at(since), at(until))
 
 
 def test_once_a_day_hours_are_read_as_far_as_days() -> None:
     """In the hour of the daily tick, so that a late correction reaches days served by hours."""
-    window = partitions.trailing(USAGE, "hourly", at("2026-11-21T02:20"))
+    window = planning.trailing(USAGE, "hourly", at("2026-11-21T02:20"))
     assert window == Window("hourly", at("2026-11-18"), at("2026-11-21T03:00"))
 
 
 def test_a_year_turns() -> None:
     """Months before January are those of the year before."""
-    window = partitions.trailing(USAGE, "monthly", at("2027-01-01T00:00"))
+    window = planning.trailing(USAGE, "monthly", at("2027-01-01T00:00"))
     assert window == Window("monthly", at("2026-11-01"), at("2027-02-01"))
-    months = partitions.buckets(Window("monthly", at("2026-12-01"), at("2027-03-01")))
-    assert months == [at("2026-12-01"), at("2027-01-01"), at("2027-02-01")]
 
 
 def test_a_window_is_clipped_to_reach() -> None:
     """What is older than the vendor keeps or not begun is cut off; nothing left is None."""
     wide = Window("hourly", at("2026-11-01"), at("2026-12-01"))
-    assert partitions.clip_to_reach(USAGE, wide, NOW) == Window(
+    assert planning.within_reach(USAGE_ENDPOINT, wide, NOW) == Window(
         "hourly", at("2026-11-14T09:00"), at("2026-11-21T09:00")
     )
     old = Window("hourly", at("2026-11-01"), at("2026-11-02"))
-    assert partitions.clip_to_reach(USAGE, old, NOW) is None
-    inside = Window("daily", at("2026-11-01T13:30"), at("2026-11-03"))
-    assert partitions.clip_to_reach(USAGE, inside, NOW) == Window(
-        "daily", at("2026-11-01"), at("2026-11-03")
-    )
+    assert planning.within_reach(USAGE_ENDPOINT, old, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("grain", "since", "until"),
+    [
+        ("hourly", "2026-11-20T13:00", "2026-11-21T09:00"),
+        ("daily", "2026-11-20", "2026-11-22"),
+        ("monthly", "2026-11-01", "2026-12-01"),
+    ],
+)
+def test_any_instants_become_whole_buckets(grain: str, since: str, until: str) -> None:
+    """Widened outwards to where buckets start and end, and not beyond the open one."""
+    window = Window(grain, at(since), at(until))
+    for end in ("2026-11-21T08:10", "2026-11-21T09:00", "2027-01-05", "9999-12-31T23:59:59"):
+        assert planning.widened(grain, at("2026-11-20T13:30"), at(end), NOW) == window
+    assert planning.widened(grain, at("2026-12-01"), at("2026-12-02"), NOW) is None
 
 
 def test_out_of_reach_says_what_still_reaches() -> None:
     """How long Neon keeps it, what was asked for, and which grain to ask instead."""
-    assert partitions.out_of_reach(USAGE, "hourly", at("2026-11-01T05:00")) == (
+    assert planning.out_of_reach("Neon", USAGE_ENDPOINT, "hourly", at("2026-11-01T05:00")) == (
         "Neon keeps hourly for 168 hours; asked for 2026-11-01T05:00Z; daily reaches further "
         "back. Nothing was asked, and nothing that landed before is touched."
     )
-    assert "; monthly reaches" in partitions.out_of_reach(USAGE, "daily", at("2026-01-01"))
-    assert "further" not in partitions.out_of_reach(USAGE, "monthly", at("2020-01-01"))
+    days, months = (
+        planning.out_of_reach("Neon", USAGE_ENDPOINT, grain, at("2020-01-01"))
+        for grain in ("daily", "monthly")
+    )
+    assert "; monthly reaches" in days
+    assert "further" not in months
 
 
 @pytest.mark.parametrize(
@@ -117,10 +122,10 @@ def test_out_of_reach_says_what_still_reaches() -> None:
 )
 def test_a_grain_is_due_at_its_tick(grain: str, now: str, tick: str) -> None:
     """At :20 every hour; days at 02:20 and months at 03:20 UTC, every day."""
-    assert partitions.last_tick(USAGE, grain, at(now)) == at(tick)
+    assert planning.last_tick(USAGE, grain, at(now)) == at(tick)
 
 
 def test_a_resource_without_retention_is_an_error() -> None:
     """Nothing is guessed."""
     with pytest.raises(KeyError, match=r"retention\.csv has no row for nobody, hourly"):
-        partitions.retention("nobody", "hourly")
+        retention("nobody", "hourly")

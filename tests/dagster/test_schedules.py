@@ -6,16 +6,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets import building
+from assets import loading
 from assets.automation import SCHEDULES, build_what_landed
-from assets.calls import call_of, land
 from assets.definitions import defs
-from assets.partitions import floor, open_end
-from assets.raw import partition_key
+from assets.loading import Loader
+from assets.raw_assets import partition_key
 from assets.settings import read_settings
-from assets.vendors import Vendors
+from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
-from pipelines.load import Window
+from pipelines.windows import Window, floor, next_bucket
 from tests.conftest import Open, World
 
 BY_NAME = {schedule.name: schedule for schedule in SCHEDULES}
@@ -63,9 +62,9 @@ def partitions_of(request: dg.RunRequest) -> tuple[str, str]:
 def land_today(configured: World) -> None:
     """The hours of today, as the command line would land them."""
     now = datetime.now(UTC)
-    window = Window("hourly", floor(now, "daily"), open_end("hourly", now))
-    with Vendors(configured.settings) as vendors:
-        assert not land(vendors, call_of("neon_project_usage"), window).failures
+    window = Window("hourly", floor(now, "daily"), next_bucket(now, "hourly"))
+    with Loader(configured.settings) as loader:
+        assert not loader.load_window(endpoint_of("neon_project_usage"), window).failures
 
 
 @pytest.mark.usefixtures("configured")
@@ -145,7 +144,7 @@ def test_the_sensor_builds_what_landed_once(configured: World) -> None:
     assert partitions_of(request) == (today, today)
     (again,) = sense().run_requests
     assert again.run_key == request.run_key
-    building.build(configured.settings)
+    loading.build(configured.settings)
     found = sense()
     assert found.run_requests == []
     assert found.skip_message == "every receipt is built"
@@ -157,7 +156,7 @@ def test_the_sensor_builds_what_landed_once(configured: World) -> None:
 def test_the_sensor_builds_once_a_day_all_the_same(configured: World) -> None:
     """What is stale, or about to be lost, follows the clock: a check has to look."""
     land_today(configured)
-    building.build(configured.settings)
+    loading.build(configured.settings)
     assert sense().run_requests == []
     configured.raw("update meta.builds set built_at = built_at - interval 1 day")
     (request,) = sense().run_requests

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.forge.client import Forge
-from pipelines.load import Window
+from pipelines.windows import Window
 from tests.sandbox.company import Company
 from tests.sandbox.forge_apps import Apps
 from tests.sandbox.forge_desk import API_TOKEN, EMAIL

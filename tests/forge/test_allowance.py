@@ -10,11 +10,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from assets import building
-from assets.calls import RAW_TABLES
+from assets import loading
 from assets.settings import Settings, read_settings
+from assets.sources import RAW_TABLES
 from dbt_like_sql.engine import warehouse
-from pipelines.load import create_raw_tables
+from pipelines.receipts import create_raw_tables
 
 COMPUTE, READS = ("FUNCTION_COMPUTE", "GB-seconds"), ("KVS_READ", "GB")
 LATER = datetime(2026, 10, 5, 13, tzinfo=UTC)
@@ -85,7 +85,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         create_raw_tables(connection, RAW_TABLES)
         for number, answer in enumerate(what_was_said()):
             insert(connection, f"load-{number}", *answer)
-    building.build(found)
+    loading.build(found)
     return found
 
 

@@ -3,16 +3,16 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from assets import asking_forge, jobs
-from assets.report import Report
-from pipelines.load import Window
+from assets.loading import forecast
+from assets.sources import endpoint_of
+from assets.terminal import runs
+from assets.terminal.console import Report
+from pipelines.windows import Window
 from tests.conftest import GRAINS, Open, World
 from tests.forge.world import APP, ENVIRONMENT, SITE, SMALL, due, land, last_days, today
 from tests.sandbox.forge_apps import RESOURCES
@@ -35,29 +35,31 @@ budget.close()
 LAND = """
 import sys
 from datetime import datetime
-from assets import calls
+from assets.loading import Loader
 from assets.settings import read_settings
-from assets.vendors import Vendors
-from pipelines.load import Window
+from assets.sources import endpoint_of
+from pipelines.windows import Window
 table, since, until = sys.argv[1:]
 window = Window("daily", datetime.fromisoformat(since), datetime.fromisoformat(until))
-with Vendors(read_settings()) as vendors:
-    landing = calls.land(vendors, calls.call_of(table), window)
+with Loader(read_settings()) as loader:
+    landing = loader.load_window(endpoint_of(table), window)
     assert not landing.failures, landing.failures
-    print(vendors.requests_sent, vendors.rate_limited)
+    print(loader.requests_sent, loader.rate_limited)
 """
 
 
 class Listening(Report):
     """Notes what is said, and how many requests had been sent by then."""
 
-    def __init__(self, here: World) -> None:
+    def __init__(self, here: World, until: str | None = None) -> None:
         super().__init__(True)
-        self.here, self.heard = here, list[tuple[int, str]]()
+        self.here, self.heard, self._until = here, list[tuple[int, str]](), until
 
     def say(self, text: str) -> None:
-        """A line."""
+        """A line; at one with these words a person interrupts."""
         self.heard.append((len(self.here.sandbox.forge.requests), text))
+        if self._until and self._until in text:
+            raise KeyboardInterrupt
 
 
 def most_within(seconds: float, instants: list[float]) -> int:
@@ -109,51 +111,59 @@ def test_a_month_is_a_request_for_each_resource_and_the_pages_that_follow(world:
     assert pages.count(None) == 72
 
 
-def test_the_forecast_comes_first_and_is_what_is_sent(world: Open) -> None:
-    """How many windows, and how long at the least, before any request; each is one request."""
-    here = world(**SMALL)
-    heard, window = Listening(here), last_days(1)
-    settings = replace(here.settings, forge_requests_per_minute=3000)
-    jobs.load_window(settings, heard, ("forge",), ("daily",), window.since, window.until)
+def test_the_forecast_comes_first(world: Open) -> None:
+    """How many slices, and how long at the least, before any request."""
+    here, window = world(**SMALL), last_days(1)
+    heard = Listening(here, until="to ask")
+    settings = here.settings_with(FORGE_REQUESTS_PER_MINUTE="5")
+    with pytest.raises(KeyboardInterrupt):
+        runs.load_window(settings, heard, ("forge",), ("daily",), window.since, window.until)
     sent_before, said = heard.heard[0]
     assert sent_before == 0
-    assert said.startswith("Forge: 36 app, resource and month windows to ask; at 3000 requests a")
-    assert len(here.sandbox.forge.requests) == 36
-    again = Listening(here)
-    jobs.load_window(settings, again, ("forge",), ("daily",), window.since, window.until)
-    assert len(here.sandbox.forge.requests) == 36
-    assert not any("windows to ask" in text for _, text in again.heard)
+    assert "Forge: 12 slices of forge_app_usage to ask" in said
+    assert "at least 2 min" in said
 
 
-def test_the_forecast_is_the_budgets(world: Open) -> None:
-    """72 requests at five a minute: five at once, the last after fourteen minutes."""
-    settings = replace(world(**SMALL).settings, forge_requests_per_minute=5)
-    assert "takes at least 14 min" in asking_forge.forecast(settings, 72)
-    assert "takes at least 0 min" in asking_forge.forecast(settings, 5)
+def test_what_was_asked_in_this_tick_is_not_asked_again(world: Open) -> None:
+    """A slice is one request, and the same window asked for again is none."""
+    here, window = world(**SMALL), last_days(1)
+    for _ in range(2):
+        heard = Listening(here)
+        runs.load_window(here.settings, heard, ("forge",), ("daily",), window.since, window.until)
+        assert len(here.sandbox.forge.requests) == 36
+    assert any("all of it was asked since the last tick" in text for _, text in heard.heard)
+
+
+def test_the_forecast_is_the_budgets() -> None:
+    """What it says is for people: of what, how much, and at the least how long."""
+    assert forecast(endpoint_of(APP), 72, 14) == (
+        "Forge: 72 slices of forge_app_usage to ask; its budget of requests makes that take at "
+        "least 14 min. What is interrupted goes on where it stopped."
+    )
 
 
 @pytest.mark.parametrize(
     ("unset", "why"),
     [
-        ({"atlassian_email": None}, "ATLASSIAN_EMAIL not set"),
-        ({"atlassian_api_token": None}, "ATLASSIAN_API_TOKEN not set"),
-        ({"forge_app_ids": ()}, "FORGE_APP_IDS not set"),
+        (["ATLASSIAN_EMAIL"], "ATLASSIAN_EMAIL is not set"),
+        (["ATLASSIAN_API_TOKEN"], "ATLASSIAN_API_TOKEN is not set"),
+        (["FORGE_APP_IDS"], "FORGE_APP_IDS is not set"),
         (
-            {"atlassian_email": None, "atlassian_api_token": None, "forge_app_ids": ()},
-            "ATLASSIAN_EMAIL, ATLASSIAN_API_TOKEN, FORGE_APP_IDS not set",
+            ["ATLASSIAN_EMAIL", "ATLASSIAN_API_TOKEN", "FORGE_APP_IDS"],
+            "ATLASSIAN_EMAIL, ATLASSIAN_API_TOKEN, FORGE_APP_IDS are not set",
         ),
     ],
 )
-def test_what_is_not_configured_is_skipped(world: Open, unset: dict[str, Any], why: str) -> None:
+def test_what_is_not_configured_is_skipped(world: Open, unset: list[str], why: str) -> None:
     """It says what is missing; no request, no failure."""
     here = world(**SMALL)
-    here.settings = replace(here.settings, **unset)
+    here.settings = here.settings_with(**dict.fromkeys(unset, ""))
     result = due(here)
     assert result["skipped"] == [{"source": "forge", "why": why}]
     assert (result["asked"], result["failures"], result["requests"]) == ([], [], 0)
     assert here.sandbox.forge.requests == []
     heard = Listening(here)
-    jobs.load_due(here.settings, heard, ("forge",), GRAINS)
+    runs.load_due(here.settings, heard, ("forge",), GRAINS)
     assert any(text.startswith("forge") and why in text for _, text in heard.heard)
 
 

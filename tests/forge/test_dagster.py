@@ -6,9 +6,9 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from assets import partitions
 from assets.definitions import defs
-from assets.raw import RAW_ASSETS, partition_key, raw_key, vendors_resource
+from assets.raw_assets import RAW_ASSETS, loader_resource, partition_key, raw_key
+from pipelines.windows import floor
 from tests.conftest import Open, World
 from tests.forge.world import APP, SMALL, today
 
@@ -48,7 +48,7 @@ def test_ten_days_are_one_run_and_ten_partitions(
     requests = 12 * len({(day.year, day.month) for day in days})
     assert len(configured.sandbox.forge.requests) == requests
     log = "\n".join(str(entry) for entry in instance.all_logs(result.run_id))
-    assert f"{requests} app, resource and month windows to ask" in log
+    assert f"{requests} slices of forge_app_usage to ask" in log
     assert configured.environment["ATLASSIAN_API_TOKEN"] not in log
     rows = configured.raw("select bucket_start, count(*) from raw.forge_app_usage group by all")
     counts = {
@@ -66,13 +66,13 @@ def test_a_month_is_a_partition_of_the_backfill(
     configured: World, instance: dg.DagsterInstance
 ) -> None:
     """Last month's days, under daily receipts: twelve requests, one green partition."""
-    last = partitions.floor(today().replace(day=1) - timedelta(days=1), "monthly")
+    last = floor(today().replace(day=1) - timedelta(days=1), "monthly")
     key = partition_key("monthly", last)
     (asset,) = (asset for asset in RAW_ASSETS if asset.keys == {MONTHLY})
     result = dg.materialize(
         [asset],
         instance=instance,
-        resources={"vendors": vendors_resource},
+        resources={"loader": loader_resource},
         tags={
             "dagster/asset_partition_range_start": key,
             "dagster/asset_partition_range_end": key,

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import dbt_like_sql
-from assets import jobs
-from assets.report import Report
+from assets.terminal import runs
+from assets.terminal.console import Report
 from pipelines.forge.client import USER_AGENT, Forge
 from pipelines.http import TRIES, VendorError
 from tests.conftest import GRAINS, Open, World
@@ -160,15 +160,18 @@ def test_headers_are_the_documented_ones(gateway: Gateway) -> None:
     assert request.variables["interval"]["end"] == "2026-11-30T23:59:59Z"
 
 
+LIST_RESOURCES = "from assets.retention import meters_of; print(*meters_of('forge'))"
+
+
 def due(here: World) -> dict[str, Any]:
     """What a run makes of all that is due at Forge."""
-    return jobs.load_due(here.settings, Report(True), ("forge",), GRAINS)
+    return runs.load_due(here.settings, Report(True), ("forge",), GRAINS).as_json()
 
 
 def test_a_wrong_token_is_one_request(world: Open) -> None:
     """After a 401 nothing more is asked in that load, of no app and no call, and no retry."""
     here = world(projects=1, apps=2, sites=3)
-    here.settings = replace(here.settings, atlassian_api_token="wrong")  # noqa: S106
+    here.settings = here.settings_with(ATLASSIAN_API_TOKEN="wrong")  # noqa: S106
     result = due(here)
     assert [request.status for request in here.sandbox.forge.requests] == [401]
     assert (result["requests"], result["refused"]) == (1, ["forge"])
@@ -183,7 +186,7 @@ def test_an_app_of_somebody_else_is_one_request(world: Open) -> None:
     """Its 403, told inside a 200, ends the asking about it; the account's own app lands."""
     here = world(projects=1, apps=1, sites=3)
     apps = here.company.forge
-    here.settings = replace(here.settings, forge_app_ids=(apps.foreign_app_id, *apps.app_ids))
+    here.settings = here.settings_with(FORGE_APP_IDS=f"{apps.foreign_app_id},{apps.app_ids[0]}")
     window = here.reach("daily")
     landing = here.land(APP, replace(window, since=window.until - timedelta(days=1)))
     asked = Counter(request.variables["appId"] for request in here.sandbox.forge.requests)
@@ -202,7 +205,7 @@ def test_an_app_has_one_id_in_both_forms(world: Open) -> None:
     (uuid,) = here.company.forge.app_ids
     window = here.reach("daily")
     day = replace(window, since=window.until - timedelta(days=1))
-    here.settings = replace(here.settings, forge_app_ids=(APP_ARI + uuid, uuid))
+    here.settings = here.settings_with(FORGE_APP_IDS=f"{APP_ARI}{uuid},{uuid}")
     here.land(APP, day)
     asked = [request.variables["appId"] for request in here.sandbox.forge.requests]
     assert asked == [APP_ARI + uuid] * 12
@@ -217,7 +220,11 @@ def test_a_resource_that_is_added_to_the_seed_is_asked_for(tmp_path: Path) -> No
     row = "forge,QUEUE_WRITES,operations,sum,requests,,,request,1,,Queues,https://example.com\n"
     seed.write_text(seed.read_text(encoding="utf-8") + row, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-c", "from assets import asking_forge; print(*asking_forge.resources())"],
+        [
+            sys.executable,
+            "-c",
+            LIST_RESOURCES,
+        ],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": f"{tmp_path}:{package.parent}"},
         capture_output=True,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.load import Window
+from pipelines.windows import Window
 from tests.conftest import Open, World, open_world
 from tests.forge.world import (
     APP,
@@ -45,14 +45,16 @@ FAMILIES = {
 LAND_UNTIL_KILLED = """
 import os, signal, sys
 from datetime import datetime
-from assets import calls
+from assets.loading import Loader
 from assets.settings import read_settings
-from assets.vendors import Vendors
-from pipelines.forge import client as forge, load
+from assets.sources import endpoint_of
+from pipelines import load, receipts
+from pipelines.forge import client as forge
+from pipelines.windows import Window
 
 point, since, until = sys.argv[1:]
 owner, name = {
-    "before receipts": (load, "_write_receipts"),
+    "before receipts": (receipts, "write"),
     "while asking": (forge.Forge, "usage"),
 }[point]
 real, called = getattr(owner, name), []
@@ -65,9 +67,9 @@ def dying(*args, **named):
 
 setattr(owner, name, dying)
 load.LAND_EVERY_SECONDS = 0
-window = load.Window("daily", datetime.fromisoformat(since), datetime.fromisoformat(until))
-with Vendors(read_settings()) as vendors:
-    calls.land(vendors, calls.call_of("forge_app_usage"), window)
+window = Window("daily", datetime.fromisoformat(since), datetime.fromisoformat(until))
+with Loader(read_settings()) as loader:
+    loader.load_window(endpoint_of("forge_app_usage"), window)
 """
 
 
@@ -221,7 +223,7 @@ def test_sites_without_the_total_are_no_fact(world: Open) -> None:
 def test_sites_by_environment(world: Open) -> None:
     """The cube: a row for each environment of a site, and the rest of the flat total."""
     here, window = world(**SMALL), last_days(2)
-    here.settings = replace(here.settings, forge_sites_by_environment=True)
+    here.settings = here.settings_with(FORGE_SITES_BY_ENVIRONMENT="yes")
     landings = land(here, window, [APP, SITE, ENVIRONMENT, CUBE])
     assert [landing.failures for landing in landings] == [[], [], [], []]
     here.build()

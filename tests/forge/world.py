@@ -8,10 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from assets import calls, jobs, partitions
-from assets.report import Report
-from assets.vendors import Vendors
-from pipelines.load import Landing, Window
+from assets import planning
+from assets.loading import Loader
+from assets.sources import endpoint_of
+from assets.terminal import runs
+from assets.terminal.console import Report
+from pipelines.source import LoadResult
+from pipelines.windows import Window
 from tests.conftest import GRAINS, World, open_world
 from tests.sandbox.forge_apps import FactKey
 
@@ -55,13 +58,13 @@ def held_when_due() -> tuple[datetime, datetime]:
 
 def due(here: World) -> dict[str, Any]:
     """A run of all that is due at Forge."""
-    return jobs.load_due(here.settings, Report(True), ("forge",), GRAINS)
+    return runs.load_due(here.settings, Report(True), ("forge",), GRAINS).as_json()
 
 
-def land(here: World, window: Window, tables: Iterable[str] = (APP, SITE)) -> list[Landing]:
+def land(here: World, window: Window, tables: Iterable[str] = (APP, SITE)) -> list[LoadResult]:
     """Ask for a window of these tables."""
-    with Vendors(here.settings) as vendors:
-        return [calls.land(vendors, calls.call_of(table), window) for table in tables]
+    with Loader(here.settings) as loader:
+        return [loader.load_window(endpoint_of(table), window) for table in tables]
 
 
 def age(here: World) -> None:
@@ -86,7 +89,7 @@ class ForgeLanded:
     def copy_to(self, folder: Path) -> datetime:
         """Copy the warehouse and its read copy; the company's clock in it."""
         within_one_tick()
-        key = (partitions.last_tick(APP, "daily", datetime.now(UTC)), today())
+        key = (planning.last_tick(APP, "daily", datetime.now(UTC)), today())
         if key not in self._made:
             made = self._folder / f"{len(self._made)}"
             with open_world(made, **SMALL | {"apps": 2}) as here:

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from pipelines.decode import decode
-from pipelines.load import Window
 from pipelines.neon.records import ProjectUsagePage, usage_rows, usage_table
+from pipelines.windows import Window
 from tests.conftest import Open
 
 WINDOW = Window("daily", datetime(2026, 8, 2, tzinfo=UTC), datetime(2026, 8, 4, tzinfo=UTC))

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from assets import calls, jobs, partitions
-from assets.report import Report
-from assets.vendors import Vendors
-from pipelines.load import Window
+from assets.loading import Loader
+from assets.sources import endpoint_of
+from assets.terminal import runs
+from assets.terminal.console import Report
+from pipelines.windows import Window, floor
 from tests.conftest import GRAINS, USAGE_TABLES, Open, World
 from tests.sandbox.company import Company
 from tests.sandbox.desk import Fault, FaultKind
@@ -27,11 +28,12 @@ RUN_UNTIL_KILLED = """
 import os, signal, sys
 from datetime import datetime
 import dlt
-from assets import building, calls, partitions
+from assets import loading, planning
+from assets.loading import Loader
 from assets.settings import read_settings
-from assets.vendors import Vendors
+from assets.sources import endpoint_of
 from dbt_like_sql.engine import build_state, warehouse
-from pipelines import load
+from pipelines import load, receipts
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -44,7 +46,7 @@ owner, name, value = {
     "nothing": (load, "nothing", None),
     "after extract": (dlt.Pipeline, "normalize", die),
     "after normalize": (dlt.Pipeline, "load", die),
-    "before receipts": (load, "_write_receipts", die),
+    "before receipts": (receipts, "write", die),
     "after receipts": (load, "shutil", Dying),
     "before the build commits": (build_state.Ledger, "save", die),
     "before publishing": (warehouse, "publish", die),
@@ -52,11 +54,11 @@ owner, name, value = {
 }[point]
 setattr(owner, name, value)
 settings = read_settings()
-with Vendors(settings) as vendors:
+with Loader(settings) as loader:
     for table in ("neon_project_usage", "neon_branch_usage"):
-        window = partitions.trailing(table, "hourly", now)
-        assert not calls.land(vendors, calls.call_of(table), window).failures
-building.build(settings)
+        window = planning.trailing(table, "hourly", now)
+        assert not loader.load_window(endpoint_of(table), window).failures
+loading.build(settings)
 """
 KILLED_AT = (
     "after extract",
@@ -88,7 +90,7 @@ def used_hour(company: Company, metric: str, hour: datetime, skip: str = "") -> 
 
 def correct_and_withdraw(company: Company) -> tuple[str, str, datetime]:
     """One settled hour of a branch goes up by 123; of another, two hours of storage go away."""
-    hour = partitions.floor(company.now, "hourly") - timedelta(hours=4)
+    hour = floor(company.now, "hourly") - timedelta(hours=4)
     corrected = used_hour(company, COMPUTE, hour)
     company.restate(*corrected, COMPUTE, hour, 123)
     other, branch = used_hour(company, "root_branch_bytes_month", hour, skip=corrected[0])
@@ -99,10 +101,10 @@ def correct_and_withdraw(company: Company) -> tuple[str, str, datetime]:
 
 def pieces(chance: random.Random, window: Window, count: int) -> list[Window]:
     """The window cut into `count` windows at random buckets, some of them overlapping."""
-    starts = partitions.buckets(window)
+    starts = window.buckets()
     cuts = sorted(chance.sample(starts[1:], count - 1))
     return [
-        Window(window.granularity, chance.choice([since, window.since]), until)
+        Window(window.grain, chance.choice([since, window.since]), until)
         for since, until in zip([window.since, *cuts], [*cuts, window.until], strict=True)
     ]
 
@@ -130,9 +132,9 @@ def test_any_order_of_partitions_gives_the_answer_key(world: Open, seed: int) ->
     chance.shuffle(todo)
     # every other order has a build in the middle, whose tables the last build then corrects
     built_after = chance.randrange(len(todo)) if seed % 2 else None
-    with Vendors(here.settings) as vendors:
+    with Loader(here.settings) as loader:
         for place, (table, piece) in enumerate(todo):
-            assert not calls.land(vendors, calls.call_of(table), piece).failures
+            assert not loader.load_window(endpoint_of(table), piece).failures
             if place == built_after:
                 here.build()
     here.build()
@@ -142,12 +144,12 @@ def test_any_order_of_partitions_gives_the_answer_key(world: Open, seed: int) ->
 def test_run_twice_changes_nothing(landed_world: World) -> None:
     """The second of two runs in one tick asks the vendor nothing and leaves every fact as it is."""
     here = landed_world
-    jobs.load_due(here.settings, Report(True), ("neon",), GRAINS)
+    runs.load_due(here.settings, Report(True), ("neon",), GRAINS)
     here.build()
     facts = here.facts()
     assert facts == here.expected()
     here.new_requests()
-    second = jobs.load_due(here.settings, Report(True), ("neon",), GRAINS)
+    second = runs.load_due(here.settings, Report(True), ("neon",), GRAINS).as_json()
     here.build()
     assert (second["asked"], second["failures"], second["requests"]) == ([], [], 0)
     assert here.new_requests() == []
@@ -227,7 +229,7 @@ def test_a_plan_change_puts_one_hour_under_two_periods(landed_world: World) -> N
     """The hour in which the plan changed has two billing periods and is one fact: their sum."""
     here, changed_at = landed_world, landed_world.company.plan_changed_at
     assert changed_at is not None
-    hour, meter = partitions.floor(changed_at, "hourly"), "root_branch_bytes_month"
+    hour, meter = floor(changed_at, "hourly"), "root_branch_bytes_month"
     org = next(iter(here.company.orgs))
     billed = here.raw(
         """
@@ -253,7 +255,7 @@ def test_a_plan_change_puts_one_hour_under_two_periods(landed_world: World) -> N
 
 def test_the_open_bucket_is_marked(landed_world: World) -> None:
     """The hour that is still filling is open; hours that ended long ago are not."""
-    hour = partitions.floor(landed_world.company.now, "hourly")
+    hour = floor(landed_world.company.now, "hourly")
     found = landed_world.read(
         """
         select period_start = ?, bool_and(is_open), bool_or(is_open) from marts.fct_storage
@@ -285,7 +287,7 @@ def test_an_unknown_metric_lands_and_fails_its_own_check_only(landed_world: Worl
     report = here.build()
     assert [check.model for check in report.failed_checks] == ["reports.unmapped_meters"]
     unknown = here.company.special["unknown_metric"]
-    months = partitions.buckets(here.reach("monthly"))
+    months = here.reach("monthly").buckets()
     shown = here.company.shown(unknown, None, UNKNOWN_METRIC, "monthly", months)
     rows = here.read("select source, meter, project_count, quantity from reports.unmapped_meters")
     assert rows == [("neon", UNKNOWN_METRIC, 1, sum(value or 0 for value in shown))]
@@ -300,8 +302,8 @@ def test_an_org_that_fails_in_mid_walk_leaves_no_receipt(
     here = world(page_size_cap=2)
     first, second = here.company.orgs
     here.sandbox.faults.append(Fault(PROJECT_USAGE, kind, count=count, skip=1))
-    with here.impatient() as vendors:
-        landing = calls.land(vendors, calls.call_of("neon_project_usage"), here.reach("monthly"))
+    with here.impatient() as loader:
+        landing = loader.load_window(endpoint_of("neon_project_usage"), here.reach("monthly"))
     assert len(landing.failures) == 1
     assert first in str(landing.failures[0])
     assert [receipt.scope for receipt in landing.receipts] == [second]

@@ -6,11 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from assets import jobs
-from assets.calls import call_of
-from assets.due import due_window
-from assets.report import Report
-from dbt_like_sql.engine import warehouse
+from assets.loading import Loader
+from assets.sources import endpoint_of
+from assets.terminal import runs
+from assets.terminal.console import Report
 from tests.conftest import GRAINS, USAGE_TABLES, Open, World
 from tests.sandbox.desk import Request
 
@@ -75,9 +74,9 @@ def test_an_hour_more_is_one_walk(landed_world: World) -> None:
     here.company.now += timedelta(hours=1)
     orgs = len(here.company.orgs)
     for table in USAGE_TABLES:
-        with warehouse.writer(here.settings.warehouse) as connection:
-            later = here.company.now.replace(minute=50)
-            window = due_window(connection, call_of(table), "hourly", later)
+        later = here.company.now.replace(minute=50)
+        with Loader(replace(here.settings, clock=later.replace)) as loader:
+            window = loader.due_window(endpoint_of(table), "hourly")
         assert window is not None
         assert window.until == here.reach("hourly").until
         here.new_requests()
@@ -92,7 +91,7 @@ def test_a_window_of_168_hours_is_one_walk(world: Open) -> None:
     here = world(projects=5)
     window = here.reach("hourly")
     arguments = (("neon",), ("hourly",), window.since, window.until)
-    result = jobs.load_window(here.settings, Report(True), *arguments)
+    result = runs.load_window(here.settings, Report(True), *arguments).as_json()
     assert result["failures"] == []
     asked = here.new_requests()
     assert len(first_pages(asked, PROJECTS)) == len(here.company.orgs)
@@ -108,7 +107,7 @@ def test_a_first_run_asks_what_it_needs_and_a_second_nothing(world: Open) -> Non
     here = world(projects=5)
     sources = ("neon", "neon_legacy")
     orgs = len(here.company.orgs)
-    first = jobs.load_due(here.settings, Report(True), sources, GRAINS)
+    first = runs.load_due(here.settings, Report(True), sources, GRAINS).as_json()
     assert first["failures"] == []
     live = [p for p in here.company.projects.values() if p.deleted_at is None]
     asked = paths(here.new_requests())
@@ -120,7 +119,7 @@ def test_a_first_run_asks_what_it_needs_and_a_second_nothing(world: Open) -> Non
     assert of_projects == {f"/projects/{project.id}/branches": 1 for project in live}
     assert first["requests"] == asked.total()
     assert first["rate_limited"] == 0
-    second = jobs.load_due(here.settings, Report(True), sources, GRAINS)
+    second = runs.load_due(here.settings, Report(True), sources, GRAINS).as_json()
     assert (second["asked"], second["requests"]) == ([], 0)
     assert here.new_requests() == []
 
@@ -128,8 +127,8 @@ def test_a_first_run_asks_what_it_needs_and_a_second_nothing(world: Open) -> Non
 def test_nothing_is_asked_without_a_key(world: Open) -> None:
     """The source is skipped, says why, and is no failure."""
     here = world(projects=3)
-    settings = replace(here.settings, neon_api_key=None)
-    result = jobs.load_due(settings, Report(True), ("neon", "neon_legacy"), GRAINS)
+    settings = here.settings_with(NEON_API_KEY="")
+    result = runs.load_due(settings, Report(True), ("neon", "neon_legacy"), GRAINS).as_json()
     assert {skipped["why"] for skipped in result["skipped"]} == {"NEON_API_KEY is not set"}
     assert {skipped["source"] for skipped in result["skipped"]} == {"neon", "neon_legacy"}
     assert (result["asked"], result["failures"], result["requests"]) == ([], [], 0)

@@ -17,7 +17,8 @@ from raw.bitbucket_pipeline_runs as run
 inner join raw.loads as receipt
     on run.load_id = receipt.load_id and run.workspace_uuid = receipt.scope
 where receipt.resource = 'bitbucket_pipeline_runs'
-    -- a load may have several receipts, and the walk of another window may have broken
+    -- a load may have several receipts, and the walk of another window may have broken; a run that
+    -- was seen was seen, whether or not all of its day was asked for
     and run.bucket_start >= receipt.window_start
     and run.bucket_start < receipt.window_end
 qualify row_number() over (
