@@ -90,7 +90,8 @@ def _accounts_of(
         settings = _settings_of_account(source, name, environment)
         lacking = _lacking(source, name, settings)
         if name and lacking:
-            raise SettingsError(f"{lacking}: the account {name} of {source.title} needs it")
+            them = "them" if " are " in lacking else "it"
+            raise SettingsError(f"{lacking}: the account {name} of {source.title} needs {them}")
         if lacking:
             why = lacking
         else:
@@ -100,7 +101,7 @@ def _accounts_of(
 
 
 def _account_names(source: Source[Any, Any], environment: Mapping[str, str]) -> list[str]:
-    """ "" and every NAME of a setting like NEON_API_KEY__NAME that is not empty."""
+    """The unnamed one, and every NAME of a variable like NEON_API_KEY__NAME that is not empty."""
     own = {about.name for about in settings_of(source.settings).values() if about.is_of_account}
     found = {
         account

@@ -107,7 +107,7 @@ class Walk:
     def pages(self, endpoint: Endpoint) -> Iterator[pa.Table]:
         """The pages of the slices, until it is time to land; none of any other endpoint."""
         started = time.monotonic()
-        while self.waiting and endpoint == self.endpoint:
+        while self.waiting and endpoint.table == self.endpoint.table:
             asked = self.waiting.popleft()
             yield from self._pages_of(asked)
             self.done(asked)

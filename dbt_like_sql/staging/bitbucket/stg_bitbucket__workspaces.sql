@@ -4,6 +4,7 @@ with seen as (
     select
         workspace.*,
         receipt.asked_at,
+        receipt.scope as listed_for,
         min(receipt.asked_at) over (partition by workspace.workspace_uuid) as first_seen_at,
         row_number() over (
             partition by workspace.workspace_uuid
@@ -22,8 +23,10 @@ select
     cast(seen.first_seen_at as timestamptz) as first_seen_at, -- first time it was listed to us
     seen.asked_at as last_seen_at, -- last time it was listed to us
     cast(seen.asked_at < (
+        -- each account lists those that it sees
         select max(receipt.asked_at) from raw.loads as receipt
         where receipt.resource = 'bitbucket_workspaces' and receipt.complete
+            and receipt.scope = seen.listed_for
     ) as boolean) as is_deleted -- no longer listed
 from seen
 where seen.recency = 1

@@ -1,0 +1,62 @@
+"""Several accounts of one vendor: what each sees is asked once, and counted once."""
+
+from assets.loading import Loader
+from assets.sources import endpoint_of
+from tests.conftest import GRAINS, Open
+
+ORGANIZATIONS, PROJECTS = endpoint_of("neon_organizations"), endpoint_of("neon_projects")
+USAGE, BRANCHES = endpoint_of("neon_project_usage"), endpoint_of("neon_branch_usage")
+
+
+def test_two_keys_ask_for_an_organization_once(world: Open) -> None:
+    """One key names the first of two, another both: three names, two walks, the facts of one."""
+    here = world(projects=4, orgs=2)
+    first, second = here.company.orgs
+    key = here.environment["NEON_API_KEY"]
+    here.settings = here.settings_with(
+        NEON_ORG_IDS=first, NEON_API_KEY__ALL=key, NEON_ORG_IDS__ALL=f"{first},{second}"
+    )
+    with Loader(here.settings) as loader:
+        for grain in GRAINS:
+            result = loader.load_window(USAGE, here.reach(grain))
+            assert [receipt.scope for receipt in result.receipts] == [first, second]
+            assert loader.load_window(BRANCHES, here.reach(grain)).failures == []
+    walks = [r.query["org_id"] for r in here.new_requests() if r.path.endswith("v2/projects")]
+    assert walks == [[first], [second]] * len(GRAINS)
+    here.build()
+    assert here.facts() == here.expected()
+
+
+def test_organizations_of_two_keys_are_all_there(world: Open) -> None:
+    """Each key lists what it sees: what only the first lists is not taken for deleted."""
+    here = world(projects=2, orgs=2)
+    first, second = here.company.orgs
+    key = here.environment["NEON_API_KEY"]
+    here.settings = here.settings_with(
+        NEON_ORG_IDS=first, NEON_API_KEY__MORE=key, NEON_ORG_IDS__MORE=second
+    )
+    assert here.land(ORGANIZATIONS.table, None).receipts[1].scope == "all of MORE"
+    here.build()
+    listed = here.read("select org_id, is_deleted from marts.dim_org order by org_id")
+    assert listed == [(org, False) for org in sorted((first, second))]
+
+
+def test_a_key_that_is_refused_keeps_no_other_from_loading(world: Open) -> None:
+    """Its 401 is one request and one sentence; the other account's organizations land."""
+    here = world(projects=2, orgs=1)
+    here.settings = here.settings_with(NEON_API_KEY__OLD="napi_old")
+    with Loader(here.settings) as loader:
+        result = loader.load_window(USAGE, here.reach("daily"))
+        assert [failure.status for failure in result.failures] == [401]
+        assert result.landed_scopes == list(here.company.orgs)
+        assert loader.load_names(PROJECTS).failures == []
+    assert [r.status for r in here.new_requests()].count(401) == 1
+
+
+def test_each_account_has_its_own_budget(world: Open) -> None:
+    """A budget is of a credential: two keys may ask twice as often as one."""
+    here = world(projects=2, orgs=1)
+    here.settings = here.settings_with(NEON_API_KEY__OTHER="another key")
+    here.land(USAGE.table, here.reach("daily"))
+    budgets = list(here.settings.state_dir.glob("neon-consumption-*.sqlite"))
+    assert len(budgets) == 2

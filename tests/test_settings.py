@@ -1,0 +1,102 @@
+"""Settings are declared once, by the vendor that needs them, and read for every account."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from assets.settings import DOCUMENTED, Settings, SettingsError, read_settings
+
+NEON = {"NEON_API_KEY": "key-1", "NEON_ORG_IDS": "org-1, org-2"}
+FORGE = {"ATLASSIAN_EMAIL": "a@example.com", "ATLASSIAN_API_TOKEN": "t", "FORGE_APP_IDS": "app"}
+
+
+def accounts(settings: Settings, source: str) -> list[tuple[str, object]]:
+    """The accounts of a source, and the settings of each."""
+    return [(account.name, account.settings) for account in settings.accounts[source]]
+
+
+def test_nothing_set_is_no_account_and_a_reason() -> None:
+    """Every source is skipped, and says which settings it lacks."""
+    settings = read_settings({})
+    assert not any(settings.accounts.values())
+    assert settings.missing["neon"] == "NEON_API_KEY is not set"
+    assert settings.missing["forge"] == (
+        "ATLASSIAN_EMAIL, ATLASSIAN_API_TOKEN, FORGE_APP_IDS are not set"
+    )
+    assert settings.missing["atlassian_usage"].startswith("there is no folder platform_usage")
+
+
+def test_a_key_is_an_account() -> None:
+    """With what it is to ask about; what is not set has its default."""
+    ((name, neon),) = accounts(read_settings(NEON), "neon")
+    assert name == ""
+    assert vars(neon) == {
+        "api_key": "key-1",
+        "org_ids": ("org-1", "org-2"),
+        "base_url": "https://console.neon.tech/api/v2",
+        "requests_per_minute": 45,
+    }
+
+
+def test_another_key_is_another_account() -> None:
+    """It has its own organizations, or all that it sees; how Neon is reached holds for both."""
+    more = {"NEON_API_KEY__ACME": "key-2", "NEON_BASE_URL": "https://eu.example.com/"}
+    first, second = accounts(read_settings(NEON | more), "neon")
+    assert second[0] == "ACME"
+    assert vars(second[1]) == vars(first[1]) | {"api_key": "key-2", "org_ids": ()}
+    own = {"NEON_REQUESTS_PER_MINUTE__ACME": "9", "NEON_ORG_IDS__ACME": "org-3"}
+    _, third = accounts(read_settings(NEON | more | own), "neon")
+    assert vars(third[1]) == vars(second[1]) | {"requests_per_minute": 9, "org_ids": ("org-3",)}
+
+
+def test_an_account_may_have_no_unnamed_one_beside_it() -> None:
+    """Names are for people: one named account is as good as the one without a name."""
+    settings = read_settings({"BITBUCKET_TOKEN__TEAM": "token"})
+    assert [name for name, _ in accounts(settings, "bitbucket")] == ["TEAM"]
+    assert "bitbucket" not in settings.missing
+
+
+def test_a_named_account_that_lacks_something_is_an_error() -> None:
+    """It was meant to be there: it is not skipped in silence."""
+    with pytest.raises(SettingsError) as raised:
+        read_settings(FORGE | {"ATLASSIAN_EMAIL__OPS": "b@example.com"})
+    assert str(raised.value) == (
+        "ATLASSIAN_API_TOKEN__OPS, FORGE_APP_IDS__OPS are not set: "
+        "the account OPS of Forge needs them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "what"),
+    [
+        ("NEON_REQUESTS_PER_MINUTE", "0", "a whole number above zero"),
+        ("NEON_REQUESTS_PER_MINUTE__ACME", "many", "a whole number above zero"),
+        ("FORGE_SITES_BY_ENVIRONMENT", "maybe", "yes or no"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_an_error(variable: str, value: str, what: str) -> None:
+    """It names the variable, what it is and what it has to be."""
+    environment = NEON | {"NEON_API_KEY__ACME": "key-2", variable: value}
+    with pytest.raises(SettingsError) as raised:
+        read_settings(environment)
+    assert str(raised.value) == f"{variable} is {value!r}: it has to be {what}"
+
+
+def test_a_folder_that_is_named_and_not_there_is_an_error(tmp_path: Path) -> None:
+    """Nobody names a folder to have it skipped."""
+    with pytest.raises(SettingsError, match=r"there is no folder .*nope \(PLATFORM_USAGE_DIR\)"):
+        read_settings({"PLATFORM_USAGE_DIR": str(tmp_path / "nope")})
+
+
+def test_a_setting_is_written_once() -> None:
+    """No two sources declare the same variable."""
+    names = [about.name for about in DOCUMENTED]
+    assert len(names) == len(set(names))
+
+
+def test_the_clock_is_handed_in() -> None:
+    """To the run, and to every account's client."""
+    then = datetime(2026, 11, 21, tzinfo=UTC)
+    settings = read_settings(NEON, clock=lambda: then)
+    assert settings.clock() == settings.accounts["neon"][0].clock() == then
