@@ -2,6 +2,7 @@
 
 A DuckDB file has one writing process, and a reader of that file keeps the writer out. So analysts
 open the read copy, which `publish` replaces in one step; open readers keep the one they opened.
+A client that opens the copy for writing all the same changes it until the next publish at most.
 """
 
 import contextlib
@@ -16,6 +17,8 @@ from filelock import FileLock, Timeout
 
 PUBLISHED_SCHEMAS = ("marts", "reports", "seeds")
 _RETRY_SECONDS = 0.1
+# what DuckDB keeps beside a file, found by name alone: a file replaced without them is another one
+_SIDE_FILES = (".wal", ".wal.checkpoint", ".wal.recovery")
 
 
 class WarehouseBusyError(RuntimeError):
@@ -86,15 +89,19 @@ def publish(connection: duckdb.DuckDBPyConnection, path: Path) -> Path:
     """
     copy = read_copy(path)
     draft = Path(f"{copy}.draft")
-    for leftover in (draft, Path(f"{draft}.wal")):
-        leftover.unlink(missing_ok=True)
+    draft.unlink(missing_ok=True)
+    _remove_side_files(draft)
     connection.execute(f"attach {_literal(str(draft))} as published")
     try:
         _copy_tables(connection)
         connection.execute("checkpoint published")
     finally:
         connection.execute("detach published")
+    draft.chmod(draft.stat().st_mode & ~0o222)
     _sync(draft)
+    # before the rename and on disk by then: the old copy is itself without them, the new one is not
+    _remove_side_files(copy)
+    _sync(copy.parent)
     draft.replace(copy)
     _sync(copy.parent)
     return copy
@@ -117,6 +124,12 @@ def comment_on(
     """Document a table, view or column in the catalogue, where analysts' tools show it."""
     if comment:
         connection.execute(f"comment on {kind} {name} is {_literal(comment)}")
+
+
+def _remove_side_files(path: Path) -> None:
+    """Remove what a client wrote beside a file: DuckDB would replay it onto the file after that."""
+    for suffix in _SIDE_FILES:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def _copy_tables(connection: duckdb.DuckDBPyConnection) -> None:
