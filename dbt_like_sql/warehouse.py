@@ -17,6 +17,8 @@ from filelock import FileLock, Timeout
 
 PUBLISHED_SCHEMAS = ("marts", "reports", "seeds")
 _RETRY_SECONDS = 0.1
+# what is no DuckDB file makes DuckDB fetch an extension that could read it, unless told not to
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
 # what DuckDB keeps beside a file, found by name alone: a file replaced without them is another one
 _SIDE_FILES = (".wal", ".wal.checkpoint", ".wal.recovery")
 
@@ -74,7 +76,7 @@ def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     copy = read_copy(path)
     if not copy.exists():
         raise FileNotFoundError(f"nothing has been built yet: run `meterhouse run` (no {copy})")
-    connection = duckdb.connect(copy, read_only=True)
+    connection = duckdb.connect(copy, read_only=True, config=_CONFIG)
     try:
         connection.execute("set TimeZone = 'UTC'")
         yield connection
@@ -156,7 +158,7 @@ def _copy_tables(connection: duckdb.DuckDBPyConnection) -> None:
 def _connect(path: Path, deadline: float, timeout_seconds: float) -> duckdb.DuckDBPyConnection:
     while True:
         try:
-            connection = duckdb.connect(path)
+            connection = duckdb.connect(path, config=_CONFIG)
         except duckdb.IOException as error:
             if "Could not set lock" not in str(error):
                 raise

@@ -33,6 +33,7 @@ from assets.raw import partition_key, raw_key
 from pipelines import platform_usage
 from tests.conftest import Open
 from tests.platform_folder import Exports, Line
+from tests.proxy import listening
 from tests.sandbox.platform_exports import write_broken
 
 ROOT = Path(__file__).parents[1]
@@ -323,9 +324,12 @@ def dagster_dev(home: Path, environment: dict[str, str], kill: bool = False) -> 
 def test_a_file_that_is_dropped_becomes_a_fact_by_itself(
     exports: Exports, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """`dagster dev`, as it is installed: the one run of a tick of the sensor loads and builds."""
+    """`dagster dev`, as it is installed: the one run of a tick of the sensor loads and builds.
+
+    All the while nobody elsewhere is contacted, and no telemetry is kept to be sent later.
+    """
     home = tmp_path / "home"
-    with dagster_dev(home, environment) as address:
+    with listening() as proxy, dagster_dev(home, environment | proxy.environment(home)) as address:
         wait_for(lambda: bool(ask(address)), 180)
         exports.write("a.csv", "org", line())
         wait_for(lambda: exports.settings.warehouse.exists() and read_facts(exports), 300)
@@ -337,6 +341,8 @@ def test_a_file_that_is_dropped_becomes_a_fact_by_itself(
                 runs_that_made(instance, raw_key("platform_usage", "snapshot"))
                 == (runs_that_made(instance, facts)[-1:])
             )
+        assert proxy.requests == []
+    assert [*home.glob("logs/*"), *home.glob(".logs_queue/*")] == []
 
 
 @pytest.mark.slow
