@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import asking_platform_usage, partitions
+from assets import asking_platform_usage, partitions, runs
 from assets.calls import CALLS, missing_settings
 from assets.models import DAYS, models
 from assets.raw import partition_key, raw_key
@@ -162,10 +162,10 @@ FILES_JOB = dg.define_asset_job(
     "once a day, look again.",
 )
 def platform_usage_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    """One run whenever the folder is another than before, and one a day.
+    """One run whenever the folder is another than before, and one a day; again where it failed.
 
-    That one makes up for a run that was killed or found the warehouse busy, and looks again at what
-    was rejected for a date that was yet to come.
+    The daily one looks again at what was rejected for a date that was yet to come. A run that
+    failed for a rejected file is followed by one that has nothing to load, and succeeds.
     """
     settings = read_settings()
     if why := asking_platform_usage.missing(settings):
@@ -173,17 +173,17 @@ def platform_usage_files(context: dg.SensorEvaluationContext) -> dg.SensorResult
     now = datetime.now(UTC)
     today = partition_key("daily", floor(now, "daily"))
     found = f"{asking_platform_usage.fingerprint_of_folder(settings)} {today}"
-    if found == context.cursor:
-        try:
-            rejected = asking_platform_usage.still_rejected(settings, TICK_WAITS_SECONDS)
-        except warehouse.WarehouseBusyError as busy:
-            return dg.SkipReason(f"no new file; {busy}")
-        return dg.SkipReason("\n".join(["no new file", *rejected]))
-    # a folder may come to be as it was before, and that is news again: no key comes twice
-    request = dg.RunRequest(
-        run_key=f"{found} {now.isoformat()}", tags={RANGE_START: today, RANGE_END: today}
-    )
-    return dg.SensorResult(run_requests=[request], cursor=found)
+    # a folder may come to be as it was before, and that is news again
+    asked = context.cursor or ""
+    what = asked if asked.startswith(found) else f"{found} {now.isoformat()}"
+    request = runs.request(context.instance, what, {RANGE_START: today, RANGE_END: today})
+    if isinstance(request, dg.RunRequest):
+        return dg.SensorResult(run_requests=[request], cursor=what)
+    try:
+        rejected = asking_platform_usage.still_rejected(settings, TICK_WAITS_SECONDS)
+    except warehouse.WarehouseBusyError as busy:
+        return dg.SkipReason(f"no new file; {busy}")
+    return dg.SkipReason("\n".join([f"no new file; {request.skip_message}", *rejected]))
 
 
 @dg.sensor(
@@ -192,10 +192,10 @@ def platform_usage_files(context: dg.SensorEvaluationContext) -> dg.SensorResult
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Build the models of the days whose receipts landed since the last build, whoever "
-    "landed them: a schedule, a backfill, or the command line. Once a day, build all the same: "
-    "what is stale or about to be lost follows the clock.",
+    "landed them: a schedule, a backfill, or the command line; again where that failed. Once a "
+    "day, build all the same: what is stale or about to be lost follows the clock.",
 )
-def build_what_landed(_: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def build_what_landed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """One build run over the days that are due."""
     settings = read_settings()
     if not settings.warehouse.exists():
@@ -214,4 +214,4 @@ def build_what_landed(_: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipR
     last = min(windows[-1].until - timedelta(days=1), today) if windows else today
     range_end = partition_key("daily", max(first, last))
     tags = {RANGE_START: partition_key("daily", first), RANGE_END: range_end}
-    return dg.RunRequest(run_key=what.token if what else f"{today:%Y-%m-%d}", tags=tags)
+    return runs.request(context.instance, what.token if what else f"{today:%Y-%m-%d}", tags)

@@ -8,7 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PRODUCT = ("pipelines", "assets", "dbt_like_sql")
 FILES = sorted(path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))
-DAGSTER_FILES = {f"assets/{name}.py" for name in ("raw", "models", "automation", "definitions")}
+KNOW_DAGSTER = ("raw", "models", "automation", "runs", "definitions")
+DAGSTER_FILES = {f"assets/{name}.py" for name in KNOW_DAGSTER}
 # a vendor is a module of pipelines/ and what belongs to it by name: neon.py, neon_shapes.py
 SHARED = {"http", "decode", "load", "windows"}
 
@@ -36,15 +37,35 @@ def packages(path: Path) -> set[str]:
     return {module.partition(".")[0] for module in imported(path)}
 
 
-def environment_readers(path: Path) -> list[int]:
-    """The lines that read os.environ or os.getenv."""
-    return [
-        node.lineno
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute)
+def is_environment(node: ast.AST | None) -> bool:
+    """Whether it is os.environ or os.getenv."""
+    return (
+        isinstance(node, ast.Attribute)
         and node.attr in ("environ", "getenv")
         and isinstance(node.value, ast.Name)
         and node.value.id == "os"
+    )
+
+
+def environment_writers(path: Path) -> dict[int, str]:
+    """The lines of `os.environ[name] = value`, and what they write."""
+    return {
+        node.lineno: ast.unparse(node)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Subscript)
+        and is_environment(node.targets[0].value)
+    }
+
+
+def environment_readers(path: Path) -> list[int]:
+    """The lines with os.environ or os.getenv that do not just write."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.expr)
+        and is_environment(node)
+        and node.lineno not in environment_writers(path)
     ]
 
 
@@ -62,7 +83,7 @@ def test_imports_run_one_way(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_only_four_files_know_of_dagster(path: Path) -> None:
+def test_only_five_files_know_of_dagster(path: Path) -> None:
     """Everything else works without it."""
     if name_of(path) not in DAGSTER_FILES:
         assert not {name for name in packages(path) if name.startswith("dagster")}
@@ -97,3 +118,11 @@ def test_only_settings_reads_the_environment(path: Path) -> None:
 def test_settings_reads_the_environment() -> None:
     """The search above finds what it looks for."""
     assert environment_readers(ROOT / "assets" / "settings.py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_nothing_but_dlts_telemetry_is_written_into_the_environment(path: Path) -> None:
+    """Before any module that may import dlt: what imports one of pipelines/ runs its __init__."""
+    is_init = name_of(path) == "pipelines/__init__.py"
+    expected = ["os.environ['RUNTIME__DLTHUB_TELEMETRY'] = 'false'"] if is_init else []
+    assert list(environment_writers(path).values()) == expected
