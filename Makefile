@@ -38,7 +38,7 @@ check: setup
 
 ui: setup  ## the Dagster UI on http://127.0.0.1:3000, its history kept in .dagster/; as for run
 	@mkdir -p .dagster && cp dagster.yaml .dagster/dagster.yaml
-	@DAGSTER_HOME=$(CURDIR)/.dagster $(BIN)/meterhouse sandbox --unless-configured -- \
+	@DAGSTER_DISABLE_TELEMETRY=1 DAGSTER_HOME=$(CURDIR)/.dagster $(BIN)/meterhouse sandbox --unless-configured -- \
 		$(BIN)/dagster dev -w workspace.yaml
 
 lock: setup  ## refresh requirements.lock

@@ -3,8 +3,12 @@
 Start and stop each of them in the UI. Freshness is a policy on every raw asset (raw_assets.py).
 """
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from os import sysconf
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -26,6 +30,11 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 
 # Dagster ends a tick after 60 seconds, as an error; a build may hold the warehouse for longer
 TICK_WAITS_SECONDS = 10
+WHAT = "meterhouse/what"
+NOT_DONE = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+LONGEST_PAUSE = timedelta(hours=1)
+# between a process and its run's first event, and what a clock is put right by
+SLACK_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -152,10 +161,11 @@ def _load_and_build_job(endpoint: Endpoint) -> Any:
 
 
 def _sensor_of(source: Source[Any, Any], endpoint: Endpoint, job: Any) -> dg.SensorDefinition:
-    """One run whenever the fingerprint of a source is another than before, and one a day.
+    """One run whenever the fingerprint of a source is another than before, and one a day; again
+    where it failed.
 
-    That one makes up for a run that was killed or found the warehouse busy, and looks again at what
-    was rejected for a date that was yet to come.
+    The daily one looks again at what was rejected for a date that was yet to come. A run that
+    failed for a rejected file is followed by one that has nothing to load, and succeeds.
     """
 
     @dg.sensor(
@@ -173,25 +183,26 @@ def _sensor_of(source: Source[Any, Any], endpoint: Endpoint, job: Any) -> dg.Sen
         today = partition_key("daily", floor(now, "daily"))
         prints = [source.fingerprint(a.settings) for a in settings.accounts[source.name]]
         found = " ".join([*prints, today])
-        if found == context.cursor:
-            return _nothing_new(source)
-        # a folder may come to be as it was before, and that is news again: no key comes twice
-        request = dg.RunRequest(
-            run_key=f"{found} {now.isoformat()}", tags={RANGE_START: today, RANGE_END: today}
-        )
-        return dg.SensorResult(run_requests=[request], cursor=found)
+        # a folder may come to be as it was before, and that is news again
+        asked = context.cursor or ""
+        what = asked if asked.startswith(found) else f"{found} {now.isoformat()}"
+        request = run_request(context.instance, what, {RANGE_START: today, RANGE_END: today})
+        if isinstance(request, dg.RunRequest):
+            return dg.SensorResult(run_requests=[request], cursor=what)
+        return _nothing_new(source, request.skip_message)
 
     return sensor
 
 
-def _nothing_new(source: Source[Any, Any]) -> dg.SkipReason:
+def _nothing_new(source: Source[Any, Any], why: str | None) -> dg.SkipReason:
     with Loader(read_settings(), TICK_WAITS_SECONDS) as loader:
         if not loader.settings.warehouse.exists():
-            return dg.SkipReason("no new file")
+            return dg.SkipReason(f"no new file; {why}")
         try:
-            return dg.SkipReason("\n".join(["no new file", *source.problems(loader.landed)]))
+            rejected = source.problems(loader.landed)
         except warehouse.WarehouseBusyError as busy:
             return dg.SkipReason(f"no new file; {busy}")
+    return dg.SkipReason("\n".join([f"no new file; {why}", *rejected]))
 
 
 _WATCHED = [(source, endpoint) for source in SOURCES for endpoint in _watched(source)]
@@ -207,10 +218,10 @@ FILES_SENSORS = [
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Build the models of the days whose receipts landed since the last build, whoever "
-    "landed them: a schedule, a backfill, or the command line. Once a day, build all the same: "
-    "what is stale or about to be lost follows the clock.",
+    "landed them: a schedule, a backfill, or the command line; again where that failed. Once a "
+    "day, build all the same: what is stale or about to be lost follows the clock.",
 )
-def build_what_landed(_: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def build_what_landed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """One build run over the days that are due."""
     settings = read_settings()
     if not settings.warehouse.exists():
@@ -229,4 +240,76 @@ def build_what_landed(_: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipR
     last = min(windows[-1].until - timedelta(days=1), today) if windows else today
     range_end = partition_key("daily", max(first, last))
     tags = {RANGE_START: partition_key("daily", first), RANGE_END: range_end}
-    return dg.RunRequest(run_key=what.token if what else f"{today:%Y-%m-%d}", tags=tags)
+    return run_request(context.instance, what.token if what else f"{today:%Y-%m-%d}", tags)
+
+
+# -- whether what a sensor asked for was done ---------------------------------------------------
+#
+# Dagster never starts a second run for one run key, whatever became of the first, and where all of
+# it was killed at once it takes the run for a living one. Both are mended here, with no person.
+
+
+def run_request(
+    instance: dg.DagsterInstance, what: str, tags: dict[str, str]
+) -> dg.RunRequest | dg.SkipReason:
+    """A run that does `what`; a reason to skip while one is under way, or after one did it.
+
+    What failed, was canceled or was killed is asked for again at the next tick. What fails again
+    and again is asked for after pauses that double, up to an hour.
+    """
+    end_dead_runs(instance)
+    runs = instance.get_run_records(dg.RunsFilter(tags={WHAT: what}))  # the latest first
+    failed = list(takewhile(lambda record: record.dagster_run.status in NOT_DONE, runs))
+    if runs and not failed:
+        run = runs[0].dagster_run
+        return dg.SkipReason(f"run {run.run_id[:8]} for it is {run.status.value.lower()}")
+    if failed:
+        last, first = failed[0].create_timestamp, failed[-1].create_timestamp
+        again_at = last + min(last - first, LONGEST_PAUSE)
+        if datetime.now(UTC) < again_at:
+            run_id, count = failed[0].dagster_run.run_id[:8], len(failed)
+            return dg.SkipReason(
+                f"{count} runs for it failed, the last is {run_id}; the next: {again_at:%H:%M:%SZ}"
+            )
+    key = f"{what}, attempt {len(runs) + 1}" if runs else what
+    return dg.RunRequest(run_key=key, tags={**tags, WHAT: what})
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Mark as failed the runs whose process is gone, so that they hold neither work nor a slot.
+
+    A run that is killed alone is noticed by the code server that started it. One that dies with the
+    code server, or with the machine, is not, and would count as running until its maximum runtime.
+    Where runs are launched elsewhere (a container each), that launcher knows, and not this machine.
+    """
+    if not isinstance(instance.run_launcher, dg.DefaultRunLauncher):
+        return
+    for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        run_id = record.dagster_run.run_id
+        if _is_alive(instance, run_id):
+            continue
+        run = instance.get_run_by_id(run_id)  # it may have ended by itself in this very moment
+        if run and not run.is_finished:
+            instance.report_run_failed(run, "The process of this run is gone: it was killed.")
+
+
+def _is_alive(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether the process that started the run still is; True where nobody can say."""
+    started = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.RUN_START, limit=1)
+    if not started.records or not Path("/proc/self/stat").exists():
+        return True
+    entry = started.records[0].event_log_entry
+    pid = entry.get_dagster_event().pid
+    return pid is None or _age_of_process(pid) > time.time() - entry.timestamp - SLACK_SECONDS
+
+
+def _age_of_process(pid: int) -> float:
+    """Seconds since the process started; -inf where there is none, or only its exit code."""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except OSError:
+        return float("-inf")
+    if after_name[0] == "Z":
+        return float("-inf")
+    # the 22nd of proc(5): ticks between the machine's start and the process's
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(after_name[19]) / sysconf("SC_CLK_TCK")

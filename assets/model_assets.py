@@ -134,8 +134,8 @@ def _check_specs(model: Model) -> list[dg.AssetCheckSpec]:
     specs=[_spec(model) for model in MODELS.values()],
     check_specs=[spec for model in MODELS.values() for spec in _check_specs(model)],
     can_subset=True,
+    # no pool: its slot would outlive a run that is killed, and the warehouse's own lock does not
     backfill_policy=dg.BackfillPolicy.single_run(),
-    pool="warehouse",
 )
 def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Build what is due and the run's days; report on the models that the run selected."""

@@ -77,7 +77,6 @@ def load(
 def _pipeline(folder: str) -> Any:
     import dlt  # here, because it costs a second
 
-    dlt.config["runtime.dlthub_telemetry"] = False
     dlt.config["runtime.log_level"] = "ERROR"
     pipeline = dlt.pipeline(
         "meterhouse",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -53,7 +54,7 @@ def follow(path: Path, kind: str, text: str) -> None:
 def change(path: Path, text: str) -> None:
     """Replace a line by the added one after it; add a line after the one that stands before it."""
     content, lines = path.read_text(encoding="utf-8"), text.splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         if line.startswith("+"):
             old, new = before[1:], line[1:]
             assert old in content
@@ -78,7 +79,7 @@ def seconds(project: int, day: datetime) -> float:
 class Acme(BaseHTTPRequestHandler):
     """Two projects, a page each, for every day that is asked for."""
 
-    def do_GET(self) -> None:  # noqa: N802  # the library's name
+    def do_GET(self) -> None:  # the library's name
         """GET /usage."""
         asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         since, until = (

@@ -298,7 +298,7 @@ class Report:
         copy = warehouse.read_copy(settings.warehouse)
         where = f"WAREHOUSE={settings.warehouse} " if settings.is_sandbox else ""
         self.say(
-            f"\nQuery marts.* with any DuckDB client:  duckdb {copy}\n"
+            f"\nQuery marts.* with any DuckDB client:  duckdb -readonly {copy}\n"
             f"What is held, and at risk:  {where}.venv/bin/meterhouse status\n"
             "Schedules, backfills, lineage in Dagster:  make ui"
         )

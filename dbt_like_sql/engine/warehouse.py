@@ -2,6 +2,7 @@
 
 A DuckDB file has one writing process, and a reader of that file keeps the writer out. So analysts
 open the read copy, which `publish` replaces in one step; open readers keep the one they opened.
+A client that opens the copy for writing all the same changes it until the next publish at most.
 """
 
 import contextlib
@@ -16,6 +17,10 @@ from filelock import FileLock, Timeout
 
 PUBLISHED_SCHEMAS = ("marts", "reports", "seeds")
 _RETRY_SECONDS = 0.1
+# what is no DuckDB file makes DuckDB fetch an extension that could read it, unless told not to
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
+# what DuckDB keeps beside a file, found by name alone: a file replaced without them is another one
+_SIDE_FILES = (".wal", ".wal.checkpoint", ".wal.recovery")
 
 
 class WarehouseBusyError(RuntimeError):
@@ -71,7 +76,7 @@ def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     copy = read_copy(path)
     if not copy.exists():
         raise FileNotFoundError(f"nothing has been built yet: run `meterhouse run` (no {copy})")
-    connection = duckdb.connect(copy, read_only=True)
+    connection = duckdb.connect(copy, read_only=True, config=_CONFIG)
     try:
         connection.execute("set TimeZone = 'UTC'")
         yield connection
@@ -86,15 +91,19 @@ def publish(connection: duckdb.DuckDBPyConnection, path: Path) -> Path:
     """
     copy = read_copy(path)
     draft = Path(f"{copy}.draft")
-    for leftover in (draft, Path(f"{draft}.wal")):
-        leftover.unlink(missing_ok=True)
+    draft.unlink(missing_ok=True)
+    _remove_side_files(draft)
     connection.execute(f"attach {_literal(str(draft))} as published")
     try:
         _copy_tables(connection)
         connection.execute("checkpoint published")
     finally:
         connection.execute("detach published")
+    draft.chmod(draft.stat().st_mode & ~0o222)
     _sync(draft)
+    # before the rename and on disk by then: the old copy is itself without them, the new one is not
+    _remove_side_files(copy)
+    _sync(copy.parent)
     draft.replace(copy)
     _sync(copy.parent)
     return copy
@@ -117,6 +126,12 @@ def comment_on(
     """Document a table, view or column in the catalogue, where analysts' tools show it."""
     if comment:
         connection.execute(f"comment on {kind} {name} is {_literal(comment)}")
+
+
+def _remove_side_files(path: Path) -> None:
+    """Remove what a client wrote beside a file: DuckDB would replay it onto the file after that."""
+    for suffix in _SIDE_FILES:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def _copy_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -143,7 +158,7 @@ def _copy_tables(connection: duckdb.DuckDBPyConnection) -> None:
 def _connect(path: Path, deadline: float, timeout_seconds: float) -> duckdb.DuckDBPyConnection:
     while True:
         try:
-            connection = duckdb.connect(path)
+            connection = duckdb.connect(path, config=_CONFIG)
         except duckdb.IOException as error:
             if "Could not set lock" not in str(error):
                 raise

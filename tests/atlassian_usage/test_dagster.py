@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from assets.automation import FILES_SENSORS
+from assets.automation import FILES_SENSORS, WHAT
 from assets.cli import main
 from assets.definitions import defs
 from assets.model_assets import model_key
@@ -32,6 +33,7 @@ from pipelines.atlassian_usage.files import reading as platform_usage
 from pipelines.windows import floor
 from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import Open
+from tests.proxy import listening
 from tests.sandbox.platform_exports import write_broken
 
 ROOT = Path(__file__).parents[2]
@@ -78,11 +80,24 @@ def fingerprint(exports: Exports, days_ago: int = 0) -> str:
     return f"{client.fingerprint(exports.folder)} {day:%Y-%m-%d}"
 
 
-def sense(cursor: str | None = None) -> Any:
-    """A tick of the sensor: the run that it asks for, or why it asks for none."""
-    context = dg.build_sensor_context(cursor=cursor, repository_def=defs.get_repository_def())
-    data = FILES_SENSORS[0].evaluate_tick(context)
-    return data.run_requests[0] if data.run_requests else data.skip_message
+def sense(cursor: str | None = None, status: str = "SUCCESS") -> Any:
+    """A tick of the sensor, after the run that it asked for with this cursor came to `status`:
+    the run that it asks for, or why it asks for none."""
+    repository = defs.get_repository_def()
+    with dg.DagsterInstance.ephemeral() as instance:
+        if cursor:
+            asked = {WHAT: cursor}
+            ended = dg.DagsterRunStatus[status]
+            job = "load_platform_usage_files"
+            instance.add_run(dg.DagsterRun(job, str(uuid.uuid4()), tags=asked, status=ended))
+        context = dg.build_sensor_context(instance, cursor, repository_def=repository)
+        data = FILES_SENSORS[0].evaluate_tick(context)
+        return data.run_requests[0] if data.run_requests else data.skip_message
+
+
+def says_nothing_is_new(said: Any) -> bool:
+    """Whether a tick found nothing to do, and no file that was rejected."""
+    return str(said).startswith("no new file; run ") and "\n" not in said
 
 
 def rejected(exports: Exports) -> list[tuple[Any, ...]]:
@@ -121,7 +136,7 @@ def test_a_broken_file_stops_no_other_and_is_named_until_it_is_mended(
     assert not exports.land().failures
     assert rejected(exports) == []
     assert exports.facts("org-2") == [("", "2026-01", "7")]
-    assert sense(fingerprint(exports)) == "no new file"
+    assert says_nothing_is_new(sense(fingerprint(exports)))
 
 
 def test_a_file_whose_name_is_no_text_stops_no_other(
@@ -151,7 +166,7 @@ def test_what_was_rejected_for_its_date_loads_when_that_has_come(
     assert len(rejected(exports)) == 1
     assert not exports.land().failures
     assert rejected(exports) == []
-    assert sense(fingerprint(exports)) == "no new file"
+    assert says_nothing_is_new(sense(fingerprint(exports)))
     assert exports.facts("org") == [("", "2026-01", "5")]
 
 
@@ -177,13 +192,26 @@ def test_the_sensor_asks_for_a_run_when_the_folder_differs(
         lambda: (exports.folder / "a.csv").unlink(),
     ):
         before = fingerprint(exports)
-        assert sense(before) == "no new file"
+        assert says_nothing_is_new(sense(before))
         change()
         keys.append(sense(before).run_key)
     # the folder is what it was at first, and that is news
     assert len(set(keys)) == 4
-    assert sense(fingerprint(exports)) == "no new file"
+    assert says_nothing_is_new(sense(fingerprint(exports)))
     assert sense(fingerprint(exports, days_ago=1)).run_key not in keys
+
+
+@pytest.mark.parametrize("status", ["FAILURE", "CANCELED"])
+def test_the_sensor_asks_again_for_what_was_not_loaded(
+    exports: Exports, environment: dict[str, str], status: str
+) -> None:
+    """The folder is the same, and the run that it was for failed or was canceled."""
+    exports.write("a.csv", "org", line())
+    before = f"{fingerprint(exports)} 2026-11-26T12:00:00+00:00"
+    again = sense(before, status)
+    assert again.run_key == f"{before}, attempt 2"
+    assert says_nothing_is_new(sense(before, "STARTED"))
+    assert says_nothing_is_new(sense(before, "SUCCESS"))
 
 
 def test_the_sensor_says_why_it_does_nothing(exports: Exports, environment: dict[str, str]) -> None:
@@ -260,9 +288,10 @@ def test_one_run_turns_ten_days_of_bitbucket_green(
 
 
 @contextmanager
-def dagster_dev(home: Path, environment: dict[str, str]) -> Iterator[str]:
-    """A running `dagster dev` with its own home; the address of its UI."""
-    home.mkdir()
+def dagster_dev(home: Path, environment: dict[str, str], kill: bool = False) -> Iterator[str]:
+    """A running `dagster dev` with its own home; the address of its UI. It ends as a terminal ends
+    it, or killed with all that it started."""
+    home.mkdir(exist_ok=True)
     (home / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -281,6 +310,8 @@ def dagster_dev(home: Path, environment: dict[str, str]) -> Iterator[str]:
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
+            if kill:
+                os.killpg(process.pid, signal.SIGKILL)
             process.send_signal(signal.SIGINT)
             try:
                 process.wait(30)
@@ -293,9 +324,12 @@ def dagster_dev(home: Path, environment: dict[str, str]) -> Iterator[str]:
 def test_a_file_that_is_dropped_becomes_a_fact_by_itself(
     exports: Exports, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """`dagster dev`, as it is installed: the one run of a tick of the sensor loads and builds."""
+    """`dagster dev`, as it is installed: the one run of a tick of the sensor loads and builds.
+
+    All the while nobody elsewhere is contacted, and no telemetry is kept to be sent later.
+    """
     home = tmp_path / "home"
-    with dagster_dev(home, environment) as address:
+    with listening() as proxy, dagster_dev(home, environment | proxy.environment(home)) as address:
         wait_for(lambda: bool(ask(address)), 180)
         exports.write("a.csv", "org", line())
         wait_for(lambda: exports.settings.warehouse.exists() and read_facts(exports), 300)
@@ -307,6 +341,31 @@ def test_a_file_that_is_dropped_becomes_a_fact_by_itself(
                 runs_that_made(instance, raw_key("platform_usage", "snapshot"))
                 == (runs_that_made(instance, facts)[-1:])
             )
+        assert proxy.requests == []
+    assert [*home.glob("logs/*"), *home.glob(".logs_queue/*")] == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_build_is_done_although_everything_was_killed_in_it(
+    exports: Exports, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Twice killed with `dagster dev` and all, in step `models`: started again, it is built."""
+    home = tmp_path / "home"
+    exports.write("a.csv", "org", line())
+    exports.land()
+    environment["PLATFORM_USAGE_DIR"] = str(tmp_path / "none")  # the sensor of builds alone
+    for _ in range(2):
+        with dagster_dev(home, environment, kill=True):
+            wait_for(lambda: "models - STEP_START" in (home / "log").read_text(), 300, every=0.05)
+        assert not read_facts(exports)
+    with dagster_dev(home, environment):
+        wait_for(lambda: read_facts(exports), 300)
+    assert exports.facts("org") == [("", "2026-01", "5")]
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        builds = [run for run in instance.get_runs() if run.job_name == "build"]
+    assert [run.status for run in builds[1:]] == [dg.DagsterRunStatus.FAILURE] * 2
+    assert len({run.tags["dagster/run_key"] for run in builds}) == 3
 
 
 def runs_that_made(instance: dg.DagsterInstance, key: dg.AssetKey) -> list[str]:
@@ -332,9 +391,9 @@ def ask(address: str) -> Any:
         return None
 
 
-def wait_for(is_so: Any, seconds: float) -> None:
+def wait_for(is_so: Any, seconds: float, every: float = 1) -> None:
     """Look again every second until it is so."""
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "waited in vain"
-        threading.Event().wait(1)
+        threading.Event().wait(every)

@@ -49,6 +49,7 @@ def test_run_status_and_run_again(world: Open) -> None:
     (above,) = here.read("select count(*) from reports.forge_allowance where overage_quantity > 0")
     assert above[0] > 0
     assert "Allowances that are used up before they start anew" in first.output
+    assert "duckdb -readonly " in first.output
     status = call("status", "--json", **here.environment)
     assert status.exit_code == 0, status.output
     held = {(row["resource"], row["granularity"]): row for row in answered(status)["held"]}

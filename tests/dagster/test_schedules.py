@@ -45,9 +45,10 @@ def evaluate(name: str, at: datetime) -> Any:
 
 
 def sense() -> Any:
-    """A tick of the sensor."""
-    context = dg.build_sensor_context(repository_def=defs.get_repository_def())
-    return build_what_landed.evaluate_tick(context)
+    """A tick of the sensor, of a Dagster that never ran anything."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance, repository_def=defs.get_repository_def())
+        return build_what_landed.evaluate_tick(context)
 
 
 def partitions_of(request: dg.RunRequest) -> tuple[str, str]:

@@ -34,6 +34,20 @@ print("in", flush=True)
 sys.stdin.readline()
 """
 
+# what most tools do: open for writing, change rows; then it stays, or goes on at a line
+WRITE_INTO_THE_COPY = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1])
+connection.execute("delete from marts.t where x < 3")
+connection.execute("insert into marts.t values (1000)")
+print("in", flush=True)
+sys.stdin.readline()
+connection.execute("checkpoint")
+connection.execute("insert into marts.t values (2000)")
+print("again", flush=True)
+sys.stdin.readline()
+"""
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -173,6 +187,73 @@ def test_a_killed_publish_leaves_nothing_in_the_way(path: Path) -> None:
         "meterhouse.duckdb.lock",
         "meterhouse.read.duckdb",
     }
+
+
+def publish_numbers(path: Path, count: int) -> None:
+    """Publish marts.t with the numbers below `count`."""
+    with writer(path) as connection:
+        connection.execute("create schema if not exists marts")
+        connection.execute(
+            "create or replace table marts.t as select range as x from range($1)", [count]
+        )
+        publish(connection, path)
+
+
+def numbers(path: Path) -> list[int]:
+    """What a reader finds in marts.t."""
+    with reader(path) as connection:
+        return [x for (x,) in connection.execute("from marts.t order by x").fetchall()]
+
+
+def test_the_read_copy_is_read_only_on_disk(path: Path) -> None:
+    """Nobody but root can open it for writing, and the next publish replaces it all the same."""
+    for count in (3, 4):
+        publish_numbers(path, count)
+        assert read_copy(path).stat().st_mode & 0o222 == 0
+        assert numbers(path) == list(range(count))
+
+
+def test_what_a_client_wrote_into_the_copy_is_not_in_the_next(path: Path) -> None:
+    """Every reader would replay its log onto the new file, whether it lives or is killed."""
+    publish_numbers(path, 5)
+    read_copy(path).chmod(0o644)  # as root finds it
+    client = start(WRITE_INTO_THE_COPY, read_copy(path))
+    log = Path(f"{read_copy(path)}.wal")
+    assert log.exists()
+    publish_numbers(path, 7)
+    assert numbers(path) == list(range(7))
+    assert client.stdin
+    assert client.stdout
+    client.stdin.write("go\n")
+    client.stdin.flush()
+    assert client.stdout.readline() == "again\n"
+    client.kill()
+    client.communicate()
+    assert log.exists()  # it had stayed open, and wrote another log beside the new file
+    publish_numbers(path, 8)
+    assert numbers(path) == list(range(8))
+    assert not log.exists()
+
+
+def test_a_publish_that_is_killed_before_its_rename_leaves_the_old_copy(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client's log is gone by then, so that at no moment it stands beside the new file."""
+    publish_numbers(path, 5)
+    log = Path(f"{read_copy(path)}.wal")
+    log.write_bytes(b"of the file before")
+
+    def killed(draft: Path, copy: Path) -> None:
+        assert not log.exists()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            publish_numbers(path, 7)
+    assert numbers(path) == list(range(5))
+    publish_numbers(path, 7)
+    assert numbers(path) == list(range(7))
 
 
 def test_an_empty_ctas_does_not_lose_rows(path: Path) -> None:

@@ -1,0 +1,253 @@
+"""What a run that failed, was canceled or was killed leaves undone is asked for again, once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from assets import automation
+from assets.automation import RANGE_END, RANGE_START, SCHEDULES, build_what_landed, run_request
+from assets.definitions import defs
+from assets.model_assets import model_key, models
+from dbt_like_sql.engine import warehouse
+from pipelines.windows import Window, floor, next_bucket
+from tests.conftest import Open, World
+
+ROOT = Path(__file__).parents[2]
+UNDER_WAY = ("NOT_STARTED", "STARTING", "STARTED", "CANCELING")
+# the run that a sensor asked for, in a process of its own
+RUN_A_BUILD = """
+import json, sys
+import dagster as dg
+from assets.definitions import defs
+with dg.DagsterInstance.local_temp(sys.argv[1]) as instance:
+    defs.resolve_job_def("build").execute_in_process(
+        instance=instance,
+        tags=json.loads(sys.argv[2]),
+        asset_selection=[dg.AssetKey(["marts", "fct_compute"])],  # all are built, this is shown
+    )
+"""
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance in memory."""
+    with dg.DagsterInstance.ephemeral() as opened:
+        yield opened
+
+
+@pytest.fixture
+def landed_today(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A small company whose hours of today have landed, and are not built."""
+    opened = world(projects=2, branches=1, orgs=1, apps=0, workspaces=0, oddities=False)
+    for name, value in opened.environment.items():
+        monkeypatch.setenv(name, value)
+    land_today(opened)
+    return opened
+
+
+def land_today(opened: World) -> None:
+    """The hours of today, as the command line would land them."""
+    now = datetime.now(UTC)
+    window = Window("hourly", floor(now, "daily"), next_bucket(now, "hourly"))
+    with Loader(opened.settings) as loader:
+        assert not loader.load_window(endpoint_of("neon_project_usage"), window).failures
+
+
+def made(instance: dg.DagsterInstance, request: dg.RunRequest, status: str) -> dg.DagsterRun:
+    """A run that was made of a request, and came to this."""
+    run = dg.DagsterRun(
+        "build", run_id=str(uuid.uuid4()), tags=request.tags, status=dg.DagsterRunStatus[status]
+    )
+    return instance.add_run(run)
+
+
+def asked(instance: dg.DagsterInstance, what: str = "today") -> dg.RunRequest:
+    """The run that is asked for."""
+    request = run_request(instance, what, {"day": "2026-11-26"})
+    assert isinstance(request, dg.RunRequest)
+    return request
+
+
+def why_not(instance: dg.DagsterInstance, what: str = "today") -> str:
+    """Why none is asked for."""
+    skipped = run_request(instance, what, {})
+    assert isinstance(skipped, dg.SkipReason)
+    return skipped.skip_message or ""
+
+
+def sense(instance: dg.DagsterInstance) -> Any:
+    """A tick of the sensor that builds: the run that it asks for, or why it asks for none."""
+    context = dg.build_sensor_context(instance, repository_def=defs.get_repository_def())
+    data = build_what_landed.evaluate_tick(context)
+    return data.run_requests[0] if data.run_requests else data.skip_message
+
+
+def build(instance: dg.DagsterInstance, request: dg.RunRequest) -> bool:
+    """Do what a sensor asked for, in this process; whether it succeeded."""
+    result = defs.resolve_job_def("build").execute_in_process(
+        instance=instance,
+        tags=request.tags,
+        asset_selection=[model_key("marts.fct_compute")],
+        raise_on_error=False,
+    )
+    return result.success
+
+
+@pytest.mark.parametrize("status", ["FAILURE", "CANCELED"])
+def test_what_was_not_done_is_asked_for_again(instance: dg.DagsterInstance, status: str) -> None:
+    """Under another key, with the same tags, at the very next tick; what succeeded is not."""
+    first = asked(instance)
+    assert (first.run_key, first.tags["day"]) == ("today", "2026-11-26")
+    made(instance, first, status)
+    again = asked(instance)
+    assert again.run_key != first.run_key
+    assert again.tags == first.tags
+    run = made(instance, again, "SUCCESS")
+    assert why_not(instance) == f"run {run.run_id[:8]} for it is success"
+    assert asked(instance, "tomorrow").run_key == "tomorrow"
+
+
+@pytest.mark.parametrize("status", UNDER_WAY)
+def test_what_is_under_way_is_not_asked_for_twice(
+    instance: dg.DagsterInstance, status: str
+) -> None:
+    """Created, starting, running or ending, after a run that failed."""
+    made(instance, asked(instance), "FAILURE")
+    run = made(instance, asked(instance), status)
+    assert why_not(instance) == f"run {run.run_id[:8]} for it is {status.lower()}"
+
+
+def test_what_fails_again_and_again_is_asked_for_less_and_less(
+    instance: dg.DagsterInstance,
+) -> None:
+    """The second failure is followed by a pause as long as all attempts so far."""
+    made(instance, asked(instance), "FAILURE")
+    threading.Event().wait(0.3)
+    made(instance, asked(instance), "FAILURE")
+    assert why_not(instance).startswith("2 runs for it failed, the last is ")
+    threading.Event().wait(0.5)
+    assert asked(instance).run_key == "today, attempt 3"
+
+
+def test_a_build_that_failed_is_done_when_all_is_well(
+    landed_today: World, instance: dg.DagsterInstance
+) -> None:
+    """No new receipt, and no person: the next tick asks again, and then there is nothing to do."""
+    landed_today.build()
+    land_today(landed_today)
+    landed_today.raw("update seeds.meters set unit = null")  # a check stops the build
+    request = sense(instance)
+    assert not build(instance, request)
+    landed_today.raw("delete from meta.builds where model = 'seeds.meters'")
+    again = sense(instance)
+    assert again.run_key != request.run_key
+    assert build(instance, again)
+    assert sense(instance) == "every receipt is built"
+
+
+def test_a_build_that_was_killed_is_done_by_the_next(landed_today: World, tmp_path: Path) -> None:
+    """SIGKILL in the step `models`, with nobody left to notice: the next tick asks again."""
+    settings, home = landed_today.settings, tmp_path / "home"
+    home.mkdir()
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        request = sense(instance)
+        with warehouse.writer_lock(settings.warehouse):  # it waits there for its turn
+            killed = start_a_build(home, request)
+            (run_id,) = wait_for_step(instance)
+            os.kill(killed.pid, signal.SIGKILL)
+            killed.communicate()
+        again = sense(instance)
+        assert again.run_key != request.run_key
+        dead = instance.get_run_by_id(run_id)
+        assert dead
+        assert dead.status == dg.DagsterRunStatus.FAILURE
+        assert build(instance, again)
+        assert sense(instance) == "every receipt is built"
+    assert landed_today.facts()
+
+
+def start_a_build(home: Path, request: dg.RunRequest) -> subprocess.Popen[bytes]:
+    """A run of what was asked for, in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN_A_BUILD, str(home), json.dumps(dict(request.tags))],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+    )
+
+
+def wait_for_step(instance: dg.DagsterInstance) -> list[str]:
+    """The ids of the runs, once the one that there is has started its step."""
+    for _ in range(600):
+        for run in instance.get_runs():
+            started = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_START)
+            if started and run.status == dg.DagsterRunStatus.STARTED:
+                return [run.run_id]
+        threading.Event().wait(0.05)
+    raise AssertionError("the run did not start")
+
+
+def test_a_run_that_lives_is_left_alone(landed_today: World, instance: dg.DagsterInstance) -> None:
+    """Its process is there: this one."""
+    seen: list[str] = []
+
+    @dg.op
+    def look(context: dg.OpExecutionContext) -> None:
+        automation.end_dead_runs(context.instance)
+        run = context.instance.get_run_by_id(context.run_id)
+        seen.append(run.status.value if run else "")
+
+    @dg.job
+    def looks() -> None:
+        look()
+
+    assert looks.execute_in_process(instance=instance).success
+    assert seen == ["STARTED"]
+
+
+def test_no_pool_can_keep_a_build_waiting() -> None:
+    """A slot of a pool outlives the run that holds it; the warehouse's lock ends with it."""
+    assert models.op.pool is None
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: schedule.name)
+def test_the_next_tick_of_a_schedule_asks_again(
+    schedule: dg.ScheduleDefinition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key is its own, and what the run before may have left undone is within its window."""
+    for name in ("NEON_API_KEY", "ATLASSIAN_EMAIL", "ATLASSIAN_API_TOKEN", "BITBUCKET_TOKEN"):
+        monkeypatch.setenv(name, "set")
+    monkeypatch.setenv("FORGE_APP_IDS", str(uuid.UUID(int=1)))
+    at = datetime(2026, 11, 21, 12, 20, tzinfo=UTC)
+    step = timedelta(hours=1) if schedule.name.endswith("_hourly") else timedelta(days=1)
+    requests: list[dg.RunRequest] = []
+    for tick in (at, at + step):
+        context = dg.build_schedule_context(
+            scheduled_execution_time=tick, repository_def=defs.get_repository_def()
+        )
+        requests += schedule.evaluate_tick(context).run_requests or []
+    failed, later = requests
+    assert later.run_key != failed.run_key
+    assert later.tags.get(RANGE_START, "") <= failed.tags.get(RANGE_END, "")
+
+
+def test_dagster_lets_nothing_dead_hold_anything(tmp_path: Path) -> None:
+    """dagster.yaml: what does not start, does not end or is gone ends, and frees what it held."""
+    (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert instance.run_monitoring_enabled
+        assert instance.run_monitoring_start_timeout_seconds > 0
+        assert instance.run_monitoring_cancel_timeout_seconds > 0
+        assert instance.run_monitoring_max_runtime_seconds > 0
+        assert instance.run_monitoring_settings["free_slots_after_run_end_seconds"] > 0
+        assert not instance.run_retries_enabled
