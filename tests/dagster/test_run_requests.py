@@ -18,7 +18,9 @@ import pytest
 from assets import automation
 from assets.automation import RANGE_END, RANGE_START, SCHEDULES, build_what_landed, run_request
 from assets.definitions import defs
+from assets.loading import Loader
 from assets.model_assets import model_key, models
+from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
 from pipelines.windows import Window, floor, next_bucket
 from tests.conftest import Open, World

@@ -1,0 +1,16 @@
+copy meta.builds from 'meta.builds.csv' (header, nullstr '\N');
+copy raw._dlt_loads from 'raw._dlt_loads.csv' (header, nullstr '\N');
+copy raw.bitbucket_pipeline_runs from 'raw.bitbucket_pipeline_runs.csv' (header, nullstr '\N');
+copy raw.bitbucket_repositories from 'raw.bitbucket_repositories.csv' (header, nullstr '\N');
+copy raw.bitbucket_workspaces from 'raw.bitbucket_workspaces.csv' (header, nullstr '\N');
+copy raw.forge_app_usage from 'raw.forge_app_usage.csv' (header, nullstr '\N');
+copy raw.forge_environment_usage from 'raw.forge_environment_usage.csv' (header, nullstr '\N');
+copy raw.forge_site_usage from 'raw.forge_site_usage.csv' (header, nullstr '\N');
+copy raw.loads from 'raw.loads.csv' (header, nullstr '\N');
+copy raw.neon_branch_usage from 'raw.neon_branch_usage.csv' (header, nullstr '\N');
+copy raw.neon_branches from 'raw.neon_branches.csv' (header, nullstr '\N');
+copy raw.neon_organizations from 'raw.neon_organizations.csv' (header, nullstr '\N');
+copy raw.neon_project_usage from 'raw.neon_project_usage.csv' (header, nullstr '\N');
+copy raw.neon_projects from 'raw.neon_projects.csv' (header, nullstr '\N');
+copy raw.platform_usage from 'raw.platform_usage.csv' (header, nullstr '\N');
+copy raw.platform_usage_files from 'raw.platform_usage_files.csv' (header, nullstr '\N');
