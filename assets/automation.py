@@ -22,8 +22,9 @@ from assets.settings import read_settings
 from assets.sources import SOURCES
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.build_state import due, last_built_at
+from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.receipts import create_raw_tables
-from pipelines.source import SNAPSHOT, Endpoint, Source
+from pipelines.source import Source
 from pipelines.windows import floor
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"

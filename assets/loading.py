@@ -16,10 +16,11 @@ from assets.settings import Settings
 from assets.sources import RAW_TABLES, source_of
 from dbt_like_sql.engine import runner, warehouse
 from pipelines import receipts
+from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.http import VendorError
 from pipelines.load import load
 from pipelines.receipts import Connection, Held, Landed
-from pipelines.source import SNAPSHOT, Account, Asked, Client, Endpoint, LoadResult, Slice, Source
+from pipelines.source import Account, Asked, Client, LoadResult, Slice, Source
 from pipelines.windows import Window, next_bucket
 
 # by scope the starts of the buckets to ask for; of names, just the scopes

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from assets.retention import retention
+from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.receipts import Held
-from pipelines.source import SNAPSHOT, Endpoint
 from pipelines.windows import Window, ceiling, floor, next_bucket
 
 # requests under way while the vendor's clock passes a boundary must not fall out of reach

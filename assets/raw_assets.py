@@ -18,7 +18,8 @@ from assets.retention import retention
 from assets.settings import read_settings
 from assets.sources import ENDPOINTS, endpoint_of, source_of
 from pipelines import receipts
-from pipelines.source import SNAPSHOT, Endpoint, LoadResult, Slice
+from pipelines.endpoint import SNAPSHOT, Endpoint
+from pipelines.source import LoadResult, Slice
 from pipelines.windows import Window, next_bucket
 
 OWNERS = ["team:usage-data"]

@@ -15,7 +15,9 @@ from dotenv import dotenv_values
 
 from assets.retention import meters_of
 from assets.sources import SOURCES
-from pipelines.source import Account, Clock, Endpoint, Setting, Source, path, settings_of
+from pipelines.endpoint import Endpoint
+from pipelines.settings import Setting, path, settings_of
+from pipelines.source import Account, Clock, Source
 
 WAREHOUSE = Setting(
     "WAREHOUSE", "warehouse/meterhouse.duckdb", "the DuckDB file that loads and builds write", path

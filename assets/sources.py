@@ -3,7 +3,8 @@
 from typing import Any
 
 from pipelines import atlassian_usage, bitbucket, forge, neon
-from pipelines.source import Endpoint, Source
+from pipelines.endpoint import Endpoint
+from pipelines.source import Source
 
 SOURCES: tuple[Source[Any, Any], ...] = (
     neon.SOURCE,

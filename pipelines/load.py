@@ -17,11 +17,11 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines import receipts
+from pipelines.endpoint import Endpoint
 from pipelines.http import VendorError
 from pipelines.receipts import OpenWarehouse, Receipt
 from pipelines.source import (
     Clock,
-    Endpoint,
     LoadResult,
     Note,
     OutOfReachError,

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipelines.source import SNAPSHOT, Endpoint
+from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.windows import Window, whole_buckets
 
 Connection = duckdb.DuckDBPyConnection

@@ -1,4 +1,4 @@
-"""What a vendor is: a Source with its Endpoints, the Slices it is asked in, and how they may end.
+"""What a vendor is: a Source with its endpoints, the Slices it is asked in, and how they may end.
 
 Not here: any vendor (a folder each beside this file), and how slices land (load.py).
 """
@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import pyarrow as pa
 
+from pipelines.endpoint import Endpoint
 from pipelines.http import VendorError
+from pipelines.receipts import Landed, Receipt
 from pipelines.windows import Window
 
-if TYPE_CHECKING:
-    from pipelines.receipts import Landed, Receipt
-
-SNAPSHOT = "snapshot"
 Clock = Callable[[], datetime]
 
 
@@ -65,37 +63,6 @@ def snapshot(scope: str, ask: Callable[..., Iterator[pa.Table]], *arguments: Any
     return Slice(scope, None, lambda _: ask(*arguments))
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """One vendor endpoint: where its answers go (raw.<table>), and at which grains it is asked.
-
-    `source`: the family of its facts. `scope_columns`: those of its rows that name the scope,
-    joined by "/". `needs`: tables that its slices are worked out from, loaded first.
-    `only_backfilled`: grains that are partitions to backfill by, of receipts of the first grain.
-    `once_a_tick`: what was asked since the last tick is not asked again, whoever asks. `any_time`:
-    due at every run. `part_of`: the table that it is loaded with. `retired_on`: since when the
-    vendor has no answer any more (a host may still have one).
-    """
-
-    source: str
-    table: str
-    request: str
-    description: str
-    schema: pa.Schema
-    grains: tuple[str, ...] = (SNAPSHOT,)
-    scope_columns: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
-    only_backfilled: tuple[str, ...] = ()
-    once_a_tick: bool = False
-    any_time: bool = False
-    part_of: str | None = None
-    retired_on: str | None = None
-
-    def receipts_at(self, grain: str) -> str:
-        """The grain of the receipts that a load at this one writes."""
-        return self.grains[0] if grain in self.only_backfilled else grain
-
-
 @dataclass
 class LoadResult:
     """What one load did: receipts of the scopes that landed, and what went wrong with others.
@@ -104,7 +71,7 @@ class LoadResult:
     """
 
     load_ids: list[str] = field(default_factory=list)
-    receipts: "list[Receipt]" = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
     failures: list[VendorError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     scopes: list[str] = field(default_factory=list)
@@ -130,76 +97,6 @@ class LoadResult:
         self.scopes += [scope for scope in other.scopes if scope not in self.scopes]
         self.slice_count += other.slice_count
         self.requests += other.requests
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One environment variable of a source.
-
-    `read` gives the value of a text, or raises ValueError with what it has to be. `is_required`:
-    the source is skipped without it. `is_of_account`: another account (`NAME__ACCOUNT`) has its
-    own; every other setting holds for all accounts that do not set it.
-    """
-
-    name: str
-    default: str
-    help: str
-    read: Callable[[str], Any]
-    is_required: bool = False
-    is_of_account: bool = False
-
-
-def text(value: str) -> str:
-    """As it is."""
-    return value
-
-
-def url(value: str) -> str:
-    """An address, without the slash at its end."""
-    return value.rstrip("/")
-
-
-def listed(value: str) -> tuple[str, ...]:
-    """What stands between commas."""
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def positive(value: str) -> int:
-    """A whole number above zero."""
-    if not value.isascii() or not value.isdigit() or int(value) < 1:
-        raise ValueError("a whole number above zero")
-    return int(value)
-
-
-def yes_or_no(value: str) -> bool:
-    """yes or no."""
-    if value.lower() not in ("yes", "no"):
-        raise ValueError("yes or no")
-    return value.lower() == "yes"
-
-
-def path(value: str) -> Path:
-    """A path, ~ expanded."""
-    return Path(value).expanduser()
-
-
-def setting(
-    name: str,
-    default: str,
-    help: str,
-    read: Callable[[str], Any] = text,
-    *,
-    required: bool = False,
-    of_account: bool = False,
-) -> Any:
-    """A field of a vendor's settings: written here once, for the code, README and .env.example."""
-    about = Setting(name, default, help, read, required, of_account)
-    return field(default=read(default), metadata={"setting": about})
-
-
-def settings_of(kind: type[Any]) -> dict[str, Setting]:
-    """The settings of a source, by the name of their field."""
-    return {name: about.metadata["setting"] for name, about in kind.__dataclass_fields__.items()}
 
 
 S = TypeVar("S")
@@ -255,7 +152,7 @@ class Asked(Generic[S, C]):
     endpoint: Endpoint
     window: Window | None
     due: Mapping[str, Sequence[datetime]]
-    landed: "Landed"
+    landed: Landed
     known_since: datetime | None = None
 
     def windows(self) -> Iterator[tuple[str, Window]]:
@@ -291,7 +188,7 @@ class Source(Generic[S, C]):
     is_wanted: Callable[[S, Endpoint], bool] = lambda settings, endpoint: True
     requests_per_minute: Callable[[S], float | None] = lambda settings: None
     fingerprint: Callable[[S], str] = lambda settings: ""
-    problems: "Callable[[Landed], list[str]]" = lambda landed: []
+    problems: Callable[[Landed], list[str]] = lambda landed: []
     commands: Callable[[], Sequence[Any]] = lambda: ()
 
     def endpoint(self, table: str) -> Endpoint:

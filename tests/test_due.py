@@ -10,8 +10,8 @@ import pytest
 from assets.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
+from pipelines.endpoint import Endpoint
 from pipelines.receipts import Connection, create_raw_tables
-from pipelines.source import Endpoint
 from pipelines.windows import Window
 
 USAGE = endpoint_of("neon_project_usage")

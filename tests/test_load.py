@@ -15,18 +15,11 @@ from dlt.extract import DltResource
 
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
+from pipelines.endpoint import Endpoint
 from pipelines.http import VendorError
 from pipelines.load import load
 from pipelines.receipts import Landed
-from pipelines.source import (
-    Ask,
-    Endpoint,
-    LoadResult,
-    OutOfReachError,
-    Pages,
-    PartialAnswerError,
-    Slice,
-)
+from pipelines.source import Ask, LoadResult, OutOfReachError, Pages, PartialAnswerError, Slice
 from pipelines.windows import Window
 from tests.conftest import Open
 from tests.sandbox.desk import Fault

@@ -13,9 +13,9 @@ from assets.loading import Loader
 from assets.sources import ENDPOINTS
 from assets.terminal.console import Report
 from assets.terminal.runs import reachable
+from pipelines.endpoint import Endpoint
 from pipelines.load import Walk
 from pipelines.receipts import Receipt
-from pipelines.source import Endpoint
 from pipelines.windows import (
     GRAINS,
     RUN,

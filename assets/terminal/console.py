@@ -23,8 +23,9 @@ from assets.planning import TICK_MINUTE
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.runner import BuildReport
+from pipelines.endpoint import Endpoint
 from pipelines.receipts import Connection
-from pipelines.source import Endpoint, LoadResult, Slice
+from pipelines.source import LoadResult, Slice
 from pipelines.windows import Window
 
 LINE_EVERY_SECONDS = 60.0

@@ -10,7 +10,8 @@ from assets.settings import Settings
 from assets.sources import SOURCES, source_of
 from assets.terminal.console import EndpointLoad, LoadReport, Report
 from dbt_like_sql.engine.checks import CheckFailedError
-from pipelines.source import SNAPSHOT, Endpoint, LoadResult
+from pipelines.endpoint import SNAPSHOT, Endpoint
+from pipelines.source import LoadResult
 from pipelines.windows import Window
 
 

@@ -7,7 +7,8 @@ import pyarrow as pa
 
 from pipelines.atlassian_usage.files.contract import TABLES
 from pipelines.atlassian_usage.files.problems import REJECTED as REJECTED_SCHEMA
-from pipelines.source import Endpoint, path, setting
+from pipelines.endpoint import Endpoint
+from pipelines.settings import path, setting
 
 
 @dataclass(frozen=True)

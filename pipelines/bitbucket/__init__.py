@@ -5,7 +5,8 @@ from typing import Any
 
 from pipelines.bitbucket.client import Bitbucket
 from pipelines.bitbucket.endpoints import ENDPOINTS, WORKSPACES, Settings
-from pipelines.source import Account, Asked, Endpoint, Pages, Slice, Source
+from pipelines.endpoint import Endpoint
+from pipelines.source import Account, Asked, Pages, Slice, Source
 
 
 def _client(account: Account[Settings]) -> Bitbucket:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pipelines.bitbucket.client import BASE_URL
 from pipelines.bitbucket.records import TABLES
-from pipelines.source import Endpoint, listed, positive, setting, url
+from pipelines.endpoint import Endpoint
+from pipelines.settings import listed, positive, setting, url
 
 
 @dataclass(frozen=True)

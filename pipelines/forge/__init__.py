@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
+from pipelines.endpoint import Endpoint
 from pipelines.forge.client import Forge, app_uuid
 from pipelines.forge.endpoints import ENDPOINTS, SITE_ENVIRONMENT_USAGE, Settings
-from pipelines.source import Account, Asked, Endpoint, Pages, Slice, Source
+from pipelines.source import Account, Asked, Pages, Slice, Source
 
 
 def _client(account: Account[Settings]) -> Forge:

@@ -6,9 +6,10 @@ One GraphQL field, grouped in four ways: https://developer.atlassian.com/platfor
 from dataclasses import dataclass
 from functools import partial
 
+from pipelines.endpoint import Endpoint
 from pipelines.forge.client import EXPERIMENTAL_API, GATEWAY_URL
 from pipelines.forge.records import TABLES
-from pipelines.source import Endpoint, listed, positive, setting, text, yes_or_no
+from pipelines.settings import listed, positive, setting, text, yes_or_no
 
 
 @dataclass(frozen=True)

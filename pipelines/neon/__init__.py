@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
+from pipelines.endpoint import Endpoint
 from pipelines.neon.client import Neon
 from pipelines.neon.endpoints import ENDPOINTS, ORGANIZATIONS, Settings
-from pipelines.source import Account, Asked, Endpoint, Pages, Slice, Source
+from pipelines.source import Account, Asked, Pages, Slice, Source
 
 
 def _client(account: Account[Settings]) -> Neon:

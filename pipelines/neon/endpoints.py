@@ -5,9 +5,10 @@ Limits and plans: https://neon.com/docs/guides/consumption-metrics.
 
 from dataclasses import dataclass
 
+from pipelines.endpoint import Endpoint
 from pipelines.neon.client import BASE_URL
 from pipelines.neon.records import TABLES
-from pipelines.source import Endpoint, listed, positive, setting, url
+from pipelines.settings import listed, positive, setting, url
 from pipelines.windows import GRAINS
 
 

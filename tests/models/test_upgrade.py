@@ -5,8 +5,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
-from assets.loading import build
 
+from assets.loading import build
 from assets.settings import read_settings
 
 WRITTEN = Path(__file__).parent / "warehouse_0_1"

@@ -1,0 +1,39 @@
+"""What a vendor is asked for: an endpoint, its grains, and the table that its answers go to."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+# the grain of what has no window: names as they are now
+SNAPSHOT = "snapshot"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One vendor endpoint: where its answers go (raw.<table>), and at which grains it is asked.
+
+    `source`: the family of its facts. `scope_columns`: those of its rows that name the scope,
+    joined by "/". `needs`: tables that its slices are worked out from, loaded first.
+    `only_backfilled`: grains that are partitions to backfill by, of receipts of the first grain.
+    `once_a_tick`: what was asked since the last tick is not asked again, whoever asks. `any_time`:
+    due at every run. `part_of`: the table that it is loaded with. `retired_on`: since when the
+    vendor has no answer any more (a host may still have one).
+    """
+
+    source: str
+    table: str
+    request: str
+    description: str
+    schema: pa.Schema
+    grains: tuple[str, ...] = (SNAPSHOT,)
+    scope_columns: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    only_backfilled: tuple[str, ...] = ()
+    once_a_tick: bool = False
+    any_time: bool = False
+    part_of: str | None = None
+    retired_on: str | None = None
+
+    def receipts_at(self, grain: str) -> str:
+        """The grain of the receipts that a load at this one writes."""
+        return self.grains[0] if grain in self.only_backfilled else grain

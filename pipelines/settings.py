@@ -1,0 +1,79 @@
+"""How a vendor declares its settings: once, for the code, the README and .env.example.
+
+Not here: the environment, which assets/settings.py alone reads.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One environment variable of a source.
+
+    `read` gives the value of a text, or raises ValueError with what it has to be. `is_required`:
+    the source is skipped without it. `is_of_account`: another account (`NAME__ACCOUNT`) has its
+    own; every other setting holds for all accounts that do not set it.
+    """
+
+    name: str
+    default: str
+    help: str
+    read: Callable[[str], Any]
+    is_required: bool = False
+    is_of_account: bool = False
+
+
+def text(value: str) -> str:
+    """As it is."""
+    return value
+
+
+def url(value: str) -> str:
+    """An address, without the slash at its end."""
+    return value.rstrip("/")
+
+
+def listed(value: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def positive(value: str) -> int:
+    """A whole number above zero."""
+    if not value.isascii() or not value.isdigit() or int(value) < 1:
+        raise ValueError("a whole number above zero")
+    return int(value)
+
+
+def yes_or_no(value: str) -> bool:
+    """yes or no."""
+    if value.lower() not in ("yes", "no"):
+        raise ValueError("yes or no")
+    return value.lower() == "yes"
+
+
+def path(value: str) -> Path:
+    """A path, ~ expanded."""
+    return Path(value).expanduser()
+
+
+def setting(
+    name: str,
+    default: str,
+    help: str,
+    read: Callable[[str], Any] = text,
+    *,
+    required: bool = False,
+    of_account: bool = False,
+) -> Any:
+    """A field of a vendor's settings: written here once, for the code, README and .env.example."""
+    about = Setting(name, default, help, read, required, of_account)
+    return field(default=read(default), metadata={"setting": about})
+
+
+def settings_of(kind: type[Any]) -> dict[str, Setting]:
+    """The settings of a source, by the name of their field."""
+    return {name: about.metadata["setting"] for name, about in kind.__dataclass_fields__.items()}
