@@ -1,6 +1,6 @@
 """Building the models and publishing the read copy: shared by Dagster and the terminal."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from assets.calls import RAW_TABLES
 from assets.settings import Settings
@@ -15,6 +15,6 @@ def build(
     """Build what is due (and [since, until) besides), in one transaction, and publish it."""
     with open_warehouse(settings) as connection:
         create_raw_tables(connection, RAW_TABLES)
-        report = runner.build(connection, since, until)
+        report = runner.build(connection, since, until, now=datetime.now(UTC))
         warehouse.publish(connection, settings.warehouse)
     return report

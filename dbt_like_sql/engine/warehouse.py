@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import sqlglot
 from filelock import FileLock, Timeout
+
+from dbt_like_sql.engine.models import named_tables, table_name
 
 PUBLISHED_SCHEMAS = ("marts", "reports", "seeds")
 _RETRY_SECONDS = 0.1
@@ -90,7 +93,7 @@ def publish(connection: duckdb.DuckDBPyConnection, path: Path) -> Path:
         leftover.unlink(missing_ok=True)
     connection.execute(f"attach {_literal(str(draft))} as published")
     try:
-        _copy_tables(connection)
+        _copy_all(connection)
         connection.execute("checkpoint published")
     finally:
         connection.execute("detach published")
@@ -119,25 +122,37 @@ def comment_on(
         connection.execute(f"comment on {kind} {name} is {_literal(comment)}")
 
 
-def _copy_tables(connection: duckdb.DuckDBPyConnection) -> None:
+def _copy_all(connection: duckdb.DuckDBPyConnection) -> None:
+    """A table of the warehouse is a table; a view is one where all that it reads is published."""
     # spelled out: for a list as a parameter DuckDB's client imports pandas, which takes a second
     schemas = ", ".join(map(_literal, PUBLISHED_SCHEMAS))
     of_published = f"database_name = current_database() and schema_name in ({schemas})"
-    tables = connection.execute(
-        f"select schema_name, table_name, comment from duckdb_tables() where {of_published}"  # noqa: S608
+    found = connection.execute(
+        "select schema_name || '.' || table_name, comment, null from duckdb_tables()"  # noqa: S608
+        f" where {of_published} union all "
+        "select schema_name || '.' || view_name, comment, sql from duckdb_views()"
+        f" where {of_published}"
     ).fetchall()
     columns = connection.execute(
-        "select schema_name, table_name, column_name, comment from duckdb_columns()"  # noqa: S608
+        "select schema_name || '.' || table_name, column_name, comment from duckdb_columns()"  # noqa: S608
         f" where {of_published} and comment is not null"
     ).fetchall()
     for schema in PUBLISHED_SCHEMAS:
         connection.execute(f"create schema published.{schema}")
-    for schema, table, comment in tables:
-        name = f'{schema}."{table}"'
-        connection.execute(f"create table published.{name} as from {name}")
-        comment_on(connection, "table", f"published.{name}", comment)
-    for schema, table, column, comment in columns:
-        comment_on(connection, "column", f'published.{schema}."{table}"."{column}"', comment)
+    published = {name for name, *_ in found}
+    for name, comment, sql in found:
+        query = sql.partition(" AS ")[2] if sql else ""
+        kind = "view" if query and _tables_in(query) <= published else "table"
+        connection.execute(
+            f"create {kind} published.{name} as {query if kind == 'view' else f'from {name}'}"
+        )
+        comment_on(connection, kind, f"published.{name}", comment)
+    for name, column, comment in columns:
+        comment_on(connection, "column", f'published.{name}."{column}"', comment)
+
+
+def _tables_in(query: str) -> set[str]:
+    return {table_name(table) for table in named_tables(sqlglot.parse_one(query, read="duckdb"))}
 
 
 def _connect(path: Path, deadline: float, timeout_seconds: float) -> duckdb.DuckDBPyConnection:
