@@ -9,6 +9,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import duckdb
@@ -139,14 +140,15 @@ def _copy_all(connection: duckdb.DuckDBPyConnection) -> None:
     ).fetchall()
     for schema in PUBLISHED_SCHEMAS:
         connection.execute(f"create schema published.{schema}")
-    published = {name for name, *_ in found}
-    for name, comment, sql in found:
-        query = sql.partition(" AS ")[2] if sql else ""
-        kind = "view" if query and _tables_in(query) <= published else "table"
-        connection.execute(
-            f"create {kind} published.{name} as {query if kind == 'view' else f'from {name}'}"
-        )
-        comment_on(connection, kind, f"published.{name}", comment)
+    comments = {name: comment for name, comment, _ in found}
+    queries = {name: sql.partition(" AS ")[2] for name, _, sql in found if sql}
+    read = {name: _tables_in(query) for name, query in queries.items()}
+    views = {name: inputs for name, inputs in read.items() if inputs <= comments.keys()}
+    # a view can be made once all that it reads is there
+    for name in TopologicalSorter({name: views.get(name, ()) for name in comments}).static_order():
+        kind, query = ("view", queries[name]) if name in views else ("table", f"from {name}")
+        connection.execute(f"create {kind} published.{name} as {query}")
+        comment_on(connection, kind, f"published.{name}", comments[name])
     for name, column, comment in columns:
         comment_on(connection, "column", f'published.{name}."{column}"', comment)
 

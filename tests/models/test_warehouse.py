@@ -142,9 +142,10 @@ def test_a_view_of_what_is_published_stays_a_view(path: Path) -> None:
         connection.execute(
             "create schema intermediate; create schema marts;"
             "create table intermediate.t as select unnest([1, 2]) as x;"
-            "create view marts.every as select t.x from intermediate.t as t;"
+            "create view marts.every as select 0 as x;"
             "create view marts.some as with y as (select t.x from marts.every as t where t.x > 1)"
             " select y.x from y;"
+            "create or replace view marts.every as select t.x from intermediate.t as t;"
             "comment on view marts.some is 'some'; comment on column marts.some.x is 'what';"
             "comment on view marts.every is 'every'"
         )
