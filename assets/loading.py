@@ -316,6 +316,6 @@ def build(
     """Build what is due (and [since, until) besides), in one transaction, and publish it."""
     with warehouse.writer(settings.warehouse) as connection:
         receipts.create_raw_tables(connection, RAW_TABLES)
-        report = runner.build(connection, since, until)
+        report = runner.build(connection, since, until, now=settings.clock())
         warehouse.publish(connection, settings.warehouse)
     return report

@@ -21,7 +21,8 @@ class ModelBuild:
     """What happened to one model.
 
     action: `view` (made again), `whole` (table replaced), `windows` (these windows replaced), `all`
-    (a windowed table over all of time) or `unchanged`. `rows_total` is None for views.
+    (a windowed table over all of time) or `unchanged`. `windows` are those in which its rows may
+    be others than before, also of a view that was not made again. `rows_total` is None for views.
     """
 
     name: str
@@ -89,7 +90,7 @@ class Ledger:
         """This one is now built, of this fingerprint; `save` writes it down."""
         self.noted[name] = fingerprint
 
-    def save(self, landed_at: datetime | None) -> None:
+    def save(self, landed_at: datetime | None, now: datetime) -> None:
         """Write down all that was noted, built up to the receipt that landed at that instant.
 
         One statement for all: a keyed upsert for each model cost 10 ms.
@@ -100,8 +101,8 @@ class Ledger:
                 "delete from meta.builds where model in (from unnest($1))", [names]
             )
             self.connection.execute(
-                "insert into meta.builds select unnest($1), unnest($2), now(), $3",
-                [names, list(self.noted.values()), landed_at],
+                "insert into meta.builds select unnest($1), unnest($2), $3, $4",
+                [names, list(self.noted.values()), now, landed_at],
             )
 
     def drop_others(self, names: Collection[str]) -> None:

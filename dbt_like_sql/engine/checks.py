@@ -1,5 +1,5 @@
 # ruff: noqa: S608  (names and checks come from our own model files; DuckDB takes no name as a parameter)
-"""What a model promises about its rows, tried on the rows it has: `grain:` and `check:`."""
+"""What a model promises of its rows, tried on those it has: `grain:`, `check:`, `expect:`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ _SAMPLES = 3
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One promise of one model: kind is `grain` or `check`; up to three rows that break it."""
+    """One promise of one model: kind is a word of its header; up to three rows that break it."""
 
     model: str
     expression: str
@@ -24,13 +24,18 @@ class CheckResult:
     samples: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
+        return self.sentence + "".join(f"\n    {row}" for row in self.samples)
+
+    @property
+    def sentence(self) -> str:
+        """What was found, on one line."""
         if self.passed:
             return f"{self.model}: {self.kind} `{self.expression}` holds"
+        count = f"{self.failing_rows} {'row' if self.failing_rows == 1 else 'rows'}"
+        if self.kind == "expect":
+            return f"{self.model}: {count} where there should be none"
         what = "is shared by" if self.kind == "grain" else "is not true for"
-        rows = "row" if self.failing_rows == 1 else "rows"
-        sample = "".join(f"\n    {row}" for row in self.samples)
-        count = f"{self.failing_rows} {rows}"
-        return f"{self.model}: {self.kind} `{self.expression}` {what} {count}{sample}"
+        return f"{self.model}: {self.kind} `{self.expression}` {what} {count}"
 
 
 class CheckFailedError(RuntimeError):
@@ -42,18 +47,41 @@ class CheckFailedError(RuntimeError):
         self.results = tuple(results)
 
 
+def promises(model: Model) -> list[tuple[str, str]]:
+    """(kind, expression) of everything that a model's header promises."""
+    return [
+        *([("grain", ", ".join(model.grain))] if model.grain else []),
+        *(("check", check) for check in model.checks),
+        *([("expect", "no rows")] if model.expects_no_rows else []),
+    ]
+
+
 def evaluate(
     connection: duckdb.DuckDBPyConnection, model: Model, windows: Windows = EVERYTHING
 ) -> list[CheckResult]:
-    """Grain and checks of a model on its rows in these windows (without a `window:`, on all)."""
+    """A model's promises on its rows in these windows (without a `window:`, on all)."""
     where = condition(model.window, windows) if model.window else "true"
-    results = [_grain(connection, model, where)] if model.grain else []
+    results = [_try(connection, model, promise, where) for promise in promises(model)]
     if model.is_windowed_table:  # a row of no window would never be deleted or built again
-        results.append(_check(connection, model, f"{model.window} is not null", "true"))
-    return results + [_check(connection, model, check, where) for check in model.checks]
+        dated = ("check", f"{model.window} is not null")
+        results.append(_try(connection, model, dated, "true"))
+    return results
 
 
-def _grain(connection: duckdb.DuckDBPyConnection, model: Model, where: str) -> CheckResult:
+def _try(
+    connection: duckdb.DuckDBPyConnection, model: Model, promise: tuple[str, str], where: str
+) -> CheckResult:
+    kind, expression = promise
+    if kind == "grain":
+        return _grain(connection, model, promise, where)
+    broken = "true" if kind == "expect" else f"({expression}) is not true"
+    failing = f"(select * from {model.name} where ({where}) and {broken})"
+    return _result(connection, model, promise, "count(*)", failing)
+
+
+def _grain(
+    connection: duckdb.DuckDBPyConnection, model: Model, promise: tuple[str, str], where: str
+) -> CheckResult:
     columns = ", ".join(f'"{column}"' for column in model.grain)
     if model.window not in model.grain:  # its rows may repeat in another window
         where = "true"
@@ -61,16 +89,7 @@ def _grain(connection: duckdb.DuckDBPyConnection, model: Model, where: str) -> C
         f"select {columns}, count(*) as row_count from {model.name} where {where}"
         f" group by {columns} having count(*) > 1"
     )
-    return _result(
-        connection, model, ("grain", ", ".join(model.grain)), "sum(row_count)", f"({repeated})"
-    )
-
-
-def _check(
-    connection: duckdb.DuckDBPyConnection, model: Model, check: str, where: str
-) -> CheckResult:
-    failing = f"(select * from {model.name} where ({where}) and ({check}) is not true)"
-    return _result(connection, model, ("check", check), "count(*)", failing)
+    return _result(connection, model, promise, "sum(row_count)", f"({repeated})")
 
 
 def _result(

@@ -1,7 +1,8 @@
 """Every model: one plain SELECT per file, read, checked against the others and put in order.
 
 `staging/neon/stg_x.sql` is the view staging.stg_x: the first folder is the schema, those below it
-are for people. Files in the other folders are tables. Building them is runner.py.
+are for people. Files in the other folders are tables, unless they say `materialized: view`.
+README.md beside this folder has the format; building them is runner.py.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from sqlglot import exp
 
 from dbt_like_sql.engine.parsing import (
     ModelError,
+    Statement,
     column_docs,
     normalised,
     parse_header,
@@ -26,8 +28,18 @@ __all__ = ["PACKAGE_FOLDER", "SCHEMAS", "Model", "ModelError", "load_models", "o
 
 PACKAGE_FOLDER = Path(__file__).parents[1]
 SCHEMAS = ("staging", "intermediate", "marts", "reports")
-_CLOCKS = (exp.CurrentTimestamp, exp.CurrentDate, exp.CurrentTime, exp.Localtimestamp)
-_CLOCK_FUNCTIONS = {"now", "get_current_timestamp", "transaction_timestamp", "today"}
+_NOW = {"current_timestamp", "now", "get_current_timestamp", "transaction_timestamp"}
+_TODAY = {"current_date", "today"}
+# these follow the time zone of the session, as a build must not
+_LOCAL = {"current_time", "get_current_time", "localtime", "localtimestamp"}
+_LOCAL |= {"current_localtime", "current_localtimestamp"}
+_CLOCK_NODES: dict[type[exp.Expr], str] = {
+    exp.CurrentTimestamp: "current_timestamp",
+    exp.CurrentDate: "current_date",
+    exp.CurrentTime: "current_time",
+    exp.Localtime: "localtime",
+    exp.Localtimestamp: "localtimestamp",
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,7 @@ class Model:
     """One model: what its file says, what it reads and a fingerprint of what it computes.
 
     `window` is the column by which a table is built a window at a time and a view is filtered.
+    `expects_no_rows`: each row that it holds is trouble.
     `fingerprint` covers the SELECT, the header words, the input models and seeds; not comments.
     """
 
@@ -47,6 +60,8 @@ class Model:
     grain: tuple[str, ...]
     checks: tuple[str, ...]
     window: str | None
+    is_view: bool
+    expects_no_rows: bool
     inputs: tuple[str, ...]
     column_docs: Mapping[str, str]
     fingerprint: str
@@ -59,11 +74,6 @@ class Model:
         return next(path.parent for path in self.path.parents if path.name == self.schema)
 
     @property
-    def is_view(self) -> bool:
-        """Staging is views: raw.* renamed and deduplicated, not copied."""
-        return self.schema == "staging"
-
-    @property
     def is_windowed_table(self) -> bool:
         """Built a window at a time; every other table is built whole."""
         return self.window is not None and not self.is_view
@@ -71,11 +81,7 @@ class Model:
     @cached_property
     def reads_clock(self) -> bool:
         """The SELECT asks what time it is, so its rows change though no input does."""
-        return any(
-            isinstance(node, _CLOCKS)
-            or (isinstance(node, exp.Anonymous) and node.name.lower() in _CLOCK_FUNCTIONS)
-            for node in self.query.walk()
-        )
+        return any(clock_type(node) for node in self.query.walk())
 
 
 def load_models(folder: Path = PACKAGE_FOLDER) -> dict[str, Model]:
@@ -117,6 +123,8 @@ def _read(path: Path, schema: str, sql: str) -> Model:
         grain=header.grain,
         checks=header.checks,
         window=header.window,
+        is_view=schema == "staging" or header.materialized == "view",
+        expects_no_rows=header.expect is not None,
         inputs=tuple(sorted({table_name(table) for table in named_tables(query)})),
         column_docs=column_docs(sql, statement),
         fingerprint=normalised(sql, statement.tokens),
@@ -124,10 +132,11 @@ def _read(path: Path, schema: str, sql: str) -> Model:
         lines=header.lines,
     )
     _check_header(model)
+    _check_clock(model, statement)
     return model
 
 
-def named_tables(query: exp.Query) -> Iterator[exp.Table]:
+def named_tables(query: exp.Expr) -> Iterator[exp.Table]:
     """Every `schema.table` a query names; bare names and table functions are left out."""
     for table in query.find_all(exp.Table):
         if isinstance(table.this, exp.Identifier) and table.db:
@@ -139,6 +148,18 @@ def table_name(table: exp.Table) -> str:
     return f"{table.db}.{table.name}"
 
 
+def clock_type(node: exp.Expr) -> str | None:
+    """What a node that asks for the time is answered with: TIMESTAMPTZ, DATE; None for others."""
+    asked = _asked_of_clock(node)
+    return "TIMESTAMPTZ" if asked in _NOW else "DATE" if asked in _TODAY else None
+
+
+def _asked_of_clock(node: exp.Expr) -> str:
+    if isinstance(node, exp.Anonymous):
+        return node.name.lower()
+    return _CLOCK_NODES.get(type(node), "")
+
+
 def _check_header(model: Model) -> None:
     columns = output_columns(model)
     for word, names in (("grain", model.grain), ("window", (model.window,))):
@@ -146,6 +167,21 @@ def _check_header(model: Model) -> None:
             if name is not None and name not in columns:
                 message = f"`{word}:` names {name}, which is no output column"
                 raise ModelError(model.path, model.lines[word], message)
+
+
+def _check_clock(model: Model, statement: Statement) -> None:
+    """A build has one clock; what is not built anew by every build cannot follow it."""
+    asked = {_asked_of_clock(node) for node in model.query.walk()} & (_NOW | _TODAY | _LOCAL)
+    if not asked:
+        return
+    words = _NOW | _TODAY | _LOCAL
+    line = next((t.line for t in statement.tokens if t.text.lower() in words), 1)
+    if asked & _LOCAL:
+        message = f"{min(asked & _LOCAL)} follows a time zone: write current_timestamp"
+        raise ModelError(model.path, line, message)
+    if model.is_view or model.window:
+        message = "views and models with a `window:` may not ask for the time; filter their readers"
+        raise ModelError(model.path, line, message)
 
 
 def _check_inputs(model: Model, known: set[str]) -> None:
@@ -168,7 +204,8 @@ def _input_problem(model: Model, table: exp.Table, known: set[str], ctes: set[st
         bare = f"{table.name} is no CTE; tables are written schema.table"
         return None if table.name in ctes else bare
     if table.db == "raw":
-        return None if model.is_view else f"only staging may read raw.*, not {model.name}"
+        wrong = f"only staging may read raw.*, not {model.name}"
+        return None if model.schema == "staging" else wrong
     return None if name in known and not table.catalog else f"there is no table {name}"
 
 
@@ -197,6 +234,7 @@ def _fingerprint(model: Model, prints: Mapping[str, str]) -> str:
         *(f"grain {column}" for column in model.grain),
         *(f"check {check}" for check in model.checks),
         f"window {model.window}",
+        f"view {model.is_view}, no rows {model.expects_no_rows}",
         *(f"{name} {prints.get(name, '')}" for name in model.inputs),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -14,6 +14,14 @@ from sqlglot.errors import ParseError, TokenError
 _DUCKDB = Dialect.get_or_raise("duckdb")
 _HEADER_WORD = re.compile(r"([a-z]+):(?:\s+(.*))?$")
 _TRAILING_COMMENT = re.compile(r"[^\S\n]*--[^\S\n]?(.*)")
+# each word of a header, and what it says where it can say one thing only
+_WORDS = {
+    "grain": None,
+    "check": None,
+    "window": None,
+    "expect": "no rows",
+    "materialized": "view",
+}
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE}
 _AFTER_COLUMNS = {
@@ -47,11 +55,13 @@ class Header:
     grain: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     window: str | None = None
+    materialized: str | None = None
+    expect: str | None = None
     lines: dict[str, int] = field(default_factory=dict)
 
 
 def parse_header(path: Path, sql: str) -> Header:
-    """Description, grain, checks and window of a model; ModelError for any other header word."""
+    """What the top of a model says; ModelError for a header word that there is not."""
     header, prose = Header(), []
     for number, line in enumerate(sql.splitlines(), start=1):
         if line.strip() and not line.startswith("--"):
@@ -70,19 +80,21 @@ def _paragraphs(lines: list[str]) -> list[str]:
 
 
 def _take_word(header: Header, path: Path, line: int, word: str, value: str) -> None:
-    if word not in ("grain", "check", "window"):
-        message = f"unknown header word `{word}:`; there are grain, check and window"
+    if word not in _WORDS:
+        message = f"unknown header word `{word}:`; there are {', '.join(_WORDS)}"
         raise ModelError(path, line, message)
     if not value or (word != "check" and word in header.lines):
         raise ModelError(path, line, f"`{word}:` must be written once and say something")
+    if (only := _WORDS[word]) and value != only:
+        raise ModelError(path, line, f"`{word}:` is `{word}: {only}`, or is left out")
     header.lines[f"check {value}" if word == "check" else word] = line
     if word == "grain":
         header.grain = tuple(column.strip() for column in value.split(","))
-    elif word == "window":
-        header.window = value
-    else:
+    elif word == "check":
         _parse(path, f"select {value}", line)
         header.checks += (value,)
+    else:
+        setattr(header, word, value)
 
 
 @dataclass(frozen=True)

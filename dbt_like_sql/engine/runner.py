@@ -41,11 +41,14 @@ def build(
     until: datetime | None = None,
     folder: Path = PACKAGE_FOLDER,
     on_built: Callable[[ModelBuild], None] | None = None,
+    *,
+    now: datetime,
 ) -> BuildReport:
     """Build what is due, and the days of `[since, until)` where given, or nothing at all.
 
-    `connection` is the open writer (warehouse.writer) with raw.loads in it. `on_built` hears of
-    each model as it is done, before the commit. Raises ModelError for a file that is wrong and
+    `connection` is the open writer (warehouse.writer) with raw.loads in it. `now` is the time for
+    every model that asks for it: the machine's clock is not looked at. `on_built` hears of each
+    model as it is done, before the commit. Raises ModelError for a file that is wrong and
     CheckFailedError for a promise that does not hold; then, and after any other error, the
     warehouse is as it was.
     """
@@ -54,7 +57,8 @@ def build(
     connection.execute("set TimeZone = 'UTC'")
     connection.execute("begin")
     try:
-        report = _Build(connection, models, folder, asked, on_built or (lambda _: None)).run()
+        told = on_built or (lambda _: None)
+        report = _Build(connection, models, folder, asked, told, now).run()
         connection.execute("commit")
     except BaseException:
         # a commit that failed has already ended the transaction
@@ -74,10 +78,12 @@ class _Build:
         folder: Path,
         asked: Windows,
         on_built: Callable[[ModelBuild], None],
+        now: datetime,
     ) -> None:
         for schema in (*SCHEMAS, "seeds"):
             connection.execute(f"create schema if not exists {schema}")
         self.connection, self.models, self.on_built = connection, models, on_built
+        self.now = now
         self.ledger = Ledger(connection)
         through = self.ledger.built_through(models)
         self.seeds = seed_files(folder)
@@ -100,7 +106,7 @@ class _Build:
                 load_seed(self.connection, name, path)
                 self.ledger.note(name, fingerprint)
         built = tuple(map(self._one, self.models.values()))
-        self.ledger.save(self.landed_at)
+        self.ledger.save(self.landed_at, self.now)
         self.connection.execute("drop table if exists temp.computed")
         return BuildReport(self.due, built, tuple(self.checks))
 
@@ -132,7 +138,10 @@ class _Build:
             self.changed.add(model.name)
         self.differing[model.name] = EVERYTHING if stale else self._view_differs(model)
         if not stale:
-            return "unchanged", 0, ()
+            # its rows are others than before, though nothing was made
+            changed = model.name in self.changed
+            windows = coalesce((*self.due, *self.differing[model.name]))
+            return "unchanged", 0, windows if changed and model.window else ()
         self.ledger.drop_unless(model.name, "VIEW")
         self.connection.execute(statements.create_view(model))
         self._comment(model, "view")
@@ -167,7 +176,7 @@ class _Build:
             return "unchanged", 0, ()
         ddl, recreated = self._table(model, stale)
         self.connection.execute(f"create or replace temp table computed ({ddl})")
-        query = statements.select(self.models, model)
+        query = statements.select(self.models, model, now=self.now)
         rows = self._inserted(f"insert into temp.computed {query}")
         if recreated:
             self._create(model, ddl)
@@ -182,18 +191,10 @@ class _Build:
         return "whole", rows, EVERYTHING
 
     def _has_news(self, model: Model) -> bool:
-        """An input holds other rows than at the last build; a view over the clock always does."""
+        """An input holds other rows than at the last build."""
         return any(
-            name in self.changed
-            or (name.startswith("raw.") and self.news)
-            or (name in self.models and self.models[name].is_view and self._sees_clock(name))
-            for name in model.inputs
+            name in self.changed or (name.startswith("raw.") and self.news) for name in model.inputs
         )
-
-    def _sees_clock(self, name: str) -> bool:
-        view = self.models[name]
-        views = (i for i in view.inputs if i in self.models and self.models[i].is_view)
-        return view.reads_clock or any(map(self._sees_clock, views))
 
     def _days_of_inputs(self, model: Model) -> Windows:
         """Days beyond the due ones on which some input of this model differs."""
@@ -244,7 +245,7 @@ class _Build:
         # a report shows its trouble at every build, also where nothing about it changed
         is_report = model.schema == "reports"
         if model.is_view:
-            windows = windows or (self.due if model.window else EVERYTHING)
+            windows = windows if model.window else EVERYTHING
             idle = model.name not in self.changed or not windows
         else:
             idle = action == "unchanged" and not is_report

@@ -2,23 +2,30 @@
 """The SQL that runs for a model, as text: nothing here touches a warehouse."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlglot
 from sqlglot import exp
 
-from dbt_like_sql.engine.models import Model, named_tables, table_name
+from dbt_like_sql.engine.models import Model, clock_type, named_tables, table_name
 from dbt_like_sql.engine.windows import ALL_TIME, EVERYTHING, Window, asked_window, condition
 
 
-def select(models: Mapping[str, Model], model: Model, window: Window = ALL_TIME) -> str:
+def select(
+    models: Mapping[str, Model],
+    model: Model,
+    window: Window = ALL_TIME,
+    now: datetime | None = None,
+) -> str:
     """The model's SELECT over one window; over all of time it is the SELECT as written.
+
+    `now` is the answer wherever it asks for the time; without it the question stays.
 
     The window is a filter on each windowed input and again round the output: DuckDB does not push
     the outer one through casts (a day took 280 ms with it alone, 10 ms with the inner one).
     """
     if window == ALL_TIME or model.window is None:
-        return model.query.sql(dialect="duckdb", comments=False)
+        return _at(model.query, now).sql(dialect="duckdb", comments=False)
     filtered = _filter_inputs(models, model, window).sql(dialect="duckdb", comments=False)
     return f"select * from ({filtered}) as built where {condition(model.window, (window,))}"
 
@@ -34,7 +41,7 @@ def delete(model: Model, window: Window) -> str:
 
 
 def create_view(model: Model) -> str:
-    """The statement that makes a staging view."""
+    """The statement that makes a view."""
     query = model.query.sql(dialect="duckdb", comments=False)
     return f"create or replace view {model.name} as {query}"
 
@@ -58,6 +65,18 @@ def show_sql(
         sqlglot.parse_one(sql, read="duckdb").sql("duckdb", pretty=True) for sql in statements
     ]
     return ";\n\n".join(pretty) + ";\n"
+
+
+def _at(query: exp.Query, now: datetime | None) -> exp.Query:
+    """The same query about another time than that of the machine; a day is that of UTC."""
+    if now is None:
+        return query
+    utc, query = now.astimezone(UTC), query.copy()
+    times = {"TIMESTAMPTZ": utc.isoformat(sep=" "), "DATE": f"{utc:%Y-%m-%d}"}
+    for node in list(query.walk()):
+        if kind := clock_type(node):
+            node.replace(exp.cast(exp.Literal.string(times[kind]), kind))
+    return query
 
 
 def _filter_inputs(models: Mapping[str, Model], model: Model, window: Window) -> exp.Query:

@@ -10,10 +10,14 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import duckdb
+import sqlglot
 from filelock import FileLock, Timeout
+
+from dbt_like_sql.engine.models import named_tables, table_name
 
 PUBLISHED_SCHEMAS = ("marts", "reports", "seeds")
 _RETRY_SECONDS = 0.1
@@ -95,7 +99,7 @@ def publish(connection: duckdb.DuckDBPyConnection, path: Path) -> Path:
     _remove_side_files(draft)
     connection.execute(f"attach {_literal(str(draft))} as published")
     try:
-        _copy_tables(connection)
+        _copy_all(connection)
         connection.execute("checkpoint published")
     finally:
         connection.execute("detach published")
@@ -134,25 +138,38 @@ def _remove_side_files(path: Path) -> None:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
-def _copy_tables(connection: duckdb.DuckDBPyConnection) -> None:
+def _copy_all(connection: duckdb.DuckDBPyConnection) -> None:
+    """A table of the warehouse is a table; a view is one where all that it reads is published."""
     # spelled out: for a list as a parameter DuckDB's client imports pandas, which takes a second
     schemas = ", ".join(map(_literal, PUBLISHED_SCHEMAS))
     of_published = f"database_name = current_database() and schema_name in ({schemas})"
-    tables = connection.execute(
-        f"select schema_name, table_name, comment from duckdb_tables() where {of_published}"  # noqa: S608
+    found = connection.execute(
+        "select schema_name || '.' || table_name, comment, null from duckdb_tables()"  # noqa: S608
+        f" where {of_published} union all "
+        "select schema_name || '.' || view_name, comment, sql from duckdb_views()"
+        f" where {of_published}"
     ).fetchall()
     columns = connection.execute(
-        "select schema_name, table_name, column_name, comment from duckdb_columns()"  # noqa: S608
+        "select schema_name || '.' || table_name, column_name, comment from duckdb_columns()"  # noqa: S608
         f" where {of_published} and comment is not null"
     ).fetchall()
     for schema in PUBLISHED_SCHEMAS:
         connection.execute(f"create schema published.{schema}")
-    for schema, table, comment in tables:
-        name = f'{schema}."{table}"'
-        connection.execute(f"create table published.{name} as from {name}")
-        comment_on(connection, "table", f"published.{name}", comment)
-    for schema, table, column, comment in columns:
-        comment_on(connection, "column", f'published.{schema}."{table}"."{column}"', comment)
+    comments = {name: comment for name, comment, _ in found}
+    queries = {name: sql.partition(" AS ")[2] for name, _, sql in found if sql}
+    read = {name: _tables_in(query) for name, query in queries.items()}
+    views = {name: inputs for name, inputs in read.items() if inputs <= comments.keys()}
+    # a view can be made once all that it reads is there
+    for name in TopologicalSorter({name: views.get(name, ()) for name in comments}).static_order():
+        kind, query = ("view", queries[name]) if name in views else ("table", f"from {name}")
+        connection.execute(f"create {kind} published.{name} as {query}")
+        comment_on(connection, kind, f"published.{name}", comments[name])
+    for name, column, comment in columns:
+        comment_on(connection, "column", f'published.{name}."{column}"', comment)
+
+
+def _tables_in(query: str) -> set[str]:
+    return {table_name(table) for table in named_tables(sqlglot.parse_one(query, read="duckdb"))}
 
 
 def _connect(path: Path, deadline: float, timeout_seconds: float) -> duckdb.DuckDBPyConnection:

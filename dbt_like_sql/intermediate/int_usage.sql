@@ -93,28 +93,29 @@ meters as (
 )
 
 select
-    usage.source, -- vendor API family
-    usage.org_id, -- the vendor's organization; null where it names none (Forge)
-    usage.project_id, -- the vendor's project
-    usage.branch_id, -- Neon branch; null: what no branch accounts for
-    usage.site_id, -- Atlassian site or Bitbucket workspace; null: what none accounts for
+    usage.source, -- vendor API family: neon, forge, bitbucket, atlassian_platform
+    usage.org_id, -- the vendor's organization (bitbucket: workspace); null where it names none (forge)
+    usage.project_id, -- Neon project, Forge app, Bitbucket repository; null: what none accounts for
+    usage.branch_id, -- Neon branch; null: what none accounts for, and of other vendors
+    usage.site_id, -- Atlassian site or Bitbucket workspace; null: what none accounts for, and of Neon
     usage.environment_id, -- Forge environment, where asked for by site; else null
-    usage.user_id, -- user, where the vendor says so
-    usage.meter, -- the vendor's name of what is metered
+    usage.user_id, -- Atlassian user, where an export names users; else null
+    usage.meter, -- the vendor's name of what is metered; explained in seeds.meters
     usage.granularity, -- which of hourly, daily, monthly served this period
     usage.period_start, -- first instant, UTC
     usage.period_end, -- first instant of the next period, UTC
-    usage.quantity, -- in `unit`, as the vendor reports it
+    -- a remainder is what a total has over its parts
+    usage.quantity, -- in `unit`, as the vendor reports it; a remainder may be below zero
     -- as the vendor says it, or else as seeds.meters dates it; null where the meter is not known
-    cast(coalesce(usage.unit, meters.unit) as varchar) as unit, -- unit of `quantity`
+    cast(coalesce(usage.unit, meters.unit) as varchar) as unit, -- the vendor's unit
     meters.family, -- compute, storage, transfer, credits, operations; null: not classified
     -- still filling, or asked before the vendor's metering had settled
     cast(
         usage.observed_at
         < usage.period_end + coalesce(retention.settles_minutes, 0) * interval '1' minute
         as boolean
-    ) as is_open, -- true: the quantity will still grow
-    usage.observed_at -- when the vendor said so
+    ) as is_open, -- true: still filling, or not yet settled, when observed; it will still change
+    usage.observed_at -- when the vendor was asked, or the file exported
 from usage
 left join meters
     on usage.source = meters.source

@@ -2,7 +2,7 @@
 -- landed and is in no fact; a known meter in an unknown unit is in its fact, in that unit, and can be
 -- converted to nothing. Add a row to seeds/meters.csv and build.
 -- grain: source, meter, unit
--- check: row_count = 0
+-- expect: no rows
 with used as (
     select
         usage.source,

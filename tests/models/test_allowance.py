@@ -1,7 +1,7 @@
 """Allowances of every vendor: literal lines in, and numbers that a reader can check in the head."""
 
 import shutil
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -321,7 +321,7 @@ def test_plans_give_the_allowance_that_no_export_shows(tmp_path: Path) -> None:
     )
     here.build()
     with warehouse.writer(here.settings.warehouse) as connection:
-        runner.build(connection, folder=models)
+        runner.build(connection, folder=models, now=datetime.now(UTC))
         warehouse.publish(connection, here.settings.warehouse)
     found = here.read("select holder_id, included_quantity from reports.allowance order by all")
     assert found == [("org", 100 * 25 + 10 * 70), ("shown", 900), ("w", 2500)]

@@ -35,6 +35,7 @@ def test_a_model_is_its_file(tmp_path: Path) -> None:
     """Name, description, header words, inputs and columns all come from one file."""
     model = load(tmp_path, staging__stg_usage=STAGING)["staging.stg_usage"]
     assert (model.schema, model.table, model.is_view) == ("staging", "stg_usage", True)
+    assert not model.expects_no_rows
     assert model.description == (
         "What the vendor said. Second line: prose may hold a colon.\nA new paragraph."
     )
@@ -59,6 +60,11 @@ def test_models_come_after_what_they_read(tmp_path: Path) -> None:
     ("sql", "line", "message"),
     [
         ("-- ok\n-- owner: me\nselect 1 as x", 2, "unknown header word `owner:`"),
+        ("-- expect: rows\nselect 1 as x", 1, "`expect:` is `expect: no rows`, or is left out"),
+        ("-- materialized: table\nselect 1 as x", 1, "`materialized:` is `materialized: view`"),
+        ("-- materialized: view\n-- x\nselect 1 as x,\n now() as y", 4, "may not ask for the time"),
+        ("-- window: x\nselect\n current_date as x", 3, "may not ask for the time"),
+        ("select\n localtime as x", 2, "localtime follows a time zone"),
         ("-- grain: y\nselect 1 as x", 1, "`grain:` names y, which is no output column"),
         ("--\n-- window: y\nselect 1 as x", 2, "`window:` names y, which is no output column"),
         ("-- check:\nselect 1 as x", 1, "`check:` must be written once and say something"),

@@ -3,17 +3,17 @@
 import json
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from dbt_like_sql.engine import statements
+from dbt_like_sql.engine import runner, statements
 from dbt_like_sql.engine.checks import CheckFailedError
-from dbt_like_sql.engine.models import load_models
-from dbt_like_sql.engine.runner import BuildReport, build
+from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
+from dbt_like_sql.engine.runner import BuildReport
 from dbt_like_sql.engine.warehouse import describe
 from dbt_like_sql.engine.windows import DAY, Window, asked_window, coalesce, due_windows
 
@@ -95,6 +95,7 @@ DERIVED = (
     "reports.total",
 )
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
 
 def day(number: int) -> datetime:
@@ -168,6 +169,17 @@ def land(
         [load_id, granularity, scope, *window, landed_at, len(quantities)],
     )
     connection.execute("commit")
+
+
+def build(
+    connection: duckdb.DuckDBPyConnection,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    folder: Path = PACKAGE_FOLDER,
+    now: datetime = NOW,
+) -> BuildReport:
+    """A build at half past twelve on the first of March."""
+    return runner.build(connection, since, until, folder, now=now)
 
 
 def rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
@@ -415,7 +427,95 @@ def test_a_model_on_the_clock_is_built_every_time(
     """Rows that depend on the time of day change without a receipt."""
     write(folder, "reports/clock.sql", "select cast(current_timestamp as timestamptz) as told_at")
     build(warehouse, folder=folder)
-    assert build(warehouse, folder=folder).changed == ("reports.clock",)
+    later = build(warehouse, folder=folder, now=NOW + timedelta(microseconds=1))
+    assert later.changed == ("reports.clock",)
+
+
+def test_a_build_has_one_clock(warehouse: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Whoever asks for the time is told the one handed in, and the day that it is in UTC."""
+    write(
+        folder,
+        "reports/clock.sql",
+        "with a as (select now() as x) select a.x, current_timestamp as y, current_date as z,"
+        " today() + 1 as tomorrow from a",
+    )
+    late = datetime(2026, 3, 1, 23, 30, 0, 5, tzinfo=timezone(timedelta(hours=-3)))
+    build(warehouse, folder=folder, now=late)
+    assert rows(warehouse, "from reports.clock") == [
+        (late, late, date(2026, 3, 2), date(2026, 3, 3))
+    ]
+    assert rows(warehouse, "select distinct built_at from meta.builds") == [(late,)]
+
+
+VIEW = """-- Usage above ten.
+-- grain: scope, period_start
+-- check: quantity < 1000
+-- window: period_start
+-- materialized: view
+select
+    usage.scope,
+    usage.period_start,
+    usage.quantity
+from marts.fct_usage as usage
+where usage.quantity > 10
+"""
+
+
+def test_a_mart_may_be_a_view(warehouse: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """It holds no rows of its own, says which days changed, and stands where a table stood."""
+    write(folder, "marts/fct_large.sql", VIEW.replace("-- materialized: view\n", ""))
+    land(warehouse, "daily", (day(1), day(4)), {day(1): 10, day(2): 20, day(3): 30})
+    build(warehouse, folder=folder)
+    write(folder, "marts/fct_large.sql", VIEW)
+    assert actions(build(warehouse, folder=folder))["marts.fct_large"] == "view"
+    assert ("fct_large",) in rows(warehouse, "select view_name from duckdb_views()")
+    land(warehouse, "daily", (day(2), day(3)), {day(2): 50})
+    report = build(warehouse, folder=folder)
+    (large,) = [model for model in report.models if model.name == "marts.fct_large"]
+    assert (large.action, large.windows) == ("unchanged", (Window(day(2), day(3)),))
+    quantities = rows(warehouse, "select quantity::int from marts.fct_large order by period_start")
+    assert quantities == [(50,), (30,)]
+
+
+def test_the_checks_of_a_view_are_tried_on_the_days_that_changed(
+    warehouse: duckdb.DuckDBPyConnection, folder: Path
+) -> None:
+    """A broken promise stops the build; one that stood on another day is not looked for."""
+    write(folder, "marts/fct_large.sql", VIEW)
+    land(warehouse, "daily", (day(1), day(4)), {day(1): 10, day(2): 20, day(3): 30})
+    build(warehouse, folder=folder)
+    warehouse.execute("update marts.fct_usage set quantity = 5000 where quantity = 10")
+    land(warehouse, "daily", (day(3), day(4)), {day(3): 40})
+    tried = {(c.model, c.kind) for c in build(warehouse, folder=folder).checks}
+    assert {("marts.fct_large", "grain"), ("marts.fct_large", "check")} <= tried
+    land(warehouse, "daily", (day(3), day(4)), {day(3): 4000})
+    with pytest.raises(CheckFailedError, match="fct_large: check `quantity < 1000` is not true"):
+        build(warehouse, folder=folder)
+
+
+def test_a_report_that_should_be_empty_shows_what_it_holds(
+    warehouse: duckdb.DuckDBPyConnection, folder: Path
+) -> None:
+    """Its rows are told at every build, until there are none."""
+    sql = MODELS["reports/total.sql"].replace("check: quantity < 1000", "expect: no rows")
+    write(folder, "reports/total.sql", sql + "having sum(usage.quantity) > 10")
+    land(warehouse, "daily", (day(1), day(3)), {day(1): 11})
+    for _ in range(2):
+        (failed,) = build(warehouse, folder=folder).failed_checks
+        assert failed.sentence == "reports.total: 1 row where there should be none"
+        assert "11.000000000" in failed.samples[0]
+    land(warehouse, "daily", (day(1), day(3)), {day(1): 10})
+    assert build(warehouse, folder=folder).failed_checks == ()
+
+
+def test_what_should_be_empty_and_is_no_report_stops_the_build(
+    warehouse: duckdb.DuckDBPyConnection, folder: Path
+) -> None:
+    """As any other promise that has to hold."""
+    write(folder, "marts/broken.sql", VIEW.replace("check: quantity < 1000", "expect: no rows"))
+    land(warehouse, "daily", (day(1), day(3)), {day(1): 11})
+    with pytest.raises(CheckFailedError, match=r"marts.broken: 1 row where there should be none"):
+        build(warehouse, folder=folder)
 
 
 def test_monthly_receipts_touch_the_first_of_the_month(

@@ -150,6 +150,31 @@ def test_the_read_copy_holds_marts_reports_and_seeds(path: Path) -> None:
             connection.execute("delete from marts.t")
 
 
+def test_a_view_of_what_is_published_stays_a_view(path: Path) -> None:
+    """Its rows are in the copy once; a view of anything else is a table there, comments and all."""
+    with writer(path) as connection:
+        connection.execute(
+            "create schema intermediate; create schema marts;"
+            "create table intermediate.t as select unnest([1, 2]) as x;"
+            "create view marts.every as select 0 as x;"
+            "create view marts.some as with y as (select t.x from marts.every as t where t.x > 1)"
+            " select y.x from y;"
+            "create or replace view marts.every as select t.x from intermediate.t as t;"
+            "comment on view marts.some is 'some'; comment on column marts.some.x is 'what';"
+            "comment on view marts.every is 'every'"
+        )
+        publish(connection, path)
+    with reader(path) as connection:
+        assert connection.execute("from marts.some").fetchall() == [(2,)]
+        assert connection.execute("select table_name, comment from duckdb_tables()").fetchall() == [
+            ("every", "every")
+        ]
+        views = "select view_name, comment from duckdb_views() where not internal"
+        assert connection.execute(views).fetchall() == [("some", "some")]
+        columns = "select table_name, comment from duckdb_columns() where comment is not null"
+        assert connection.execute(columns).fetchall() == [("some", "what")]
+
+
 def test_an_open_reader_keeps_its_snapshot(path: Path) -> None:
     """A new copy replaces the file, not what somebody has open."""
     read = (
