@@ -22,15 +22,9 @@ with compared as (
         usage.granularity, usage.period_start
     union all
     select
-        'environments', 'forge', cast(null as varchar), total.app_id, total.meter, total.unit,
-        'daily', total.bucket_start, total.quantity, sum(part.quantity), 0
-    from staging.stg_forge__app_usage as total
-    inner join staging.stg_forge__environment_usage as part
-        on total.app_id = part.app_id and total.meter = part.meter and total.unit = part.unit
-        and total.bucket_start = part.bucket_start
-    where least(total.observed_at, part.observed_at) >= total.bucket_end + interval '12' hour
-    group by
-        total.app_id, total.meter, total.unit, total.bucket_start, total.quantity
+        forge.comparison, 'forge', cast(null as varchar), forge.app_id, forge.meter,
+        forge.unit, 'daily', forge.period_start, forge.fact_quantity, forge.other_quantity, 0
+    from intermediate.int_forge_comparisons as forge
     union all
     select
         platform.comparison, 'atlassian_platform', platform.org_id, platform.project_id,

@@ -43,6 +43,7 @@ observed as (
         cast(null as varchar) as branch_id, forge.site_id, forge.meter, forge.unit,
         cast('daily' as varchar) as granularity, forge.bucket_start, forge.load_id, forge.quantity
     from staging.stg_forge__observed_usage as forge
+    where forge.resource in ('forge_app_usage', 'forge_site_usage')
 ),
 
 -- what was not the same, or not there, in every ask
