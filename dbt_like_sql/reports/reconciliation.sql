@@ -1,7 +1,8 @@
 -- One row per thing that two answers of a vendor measure, side by side: Neon's facts against coarser
 -- buckets and the retired legacy endpoint; Forge's totals against its environments; what exports of
 -- platform usage say in two ways (minutes and Bitbucket's runs, two splits, a month and its days, two
--- files of one instant); and wholes that are smaller than the sum of their parts. Settled periods only.
+-- files of one instant); and wholes that are smaller than the sum of their parts. Settled periods only,
+-- but for buckets of which two of Neon's billing periods tell the same.
 -- grain: comparison, source, org_id, project_id, meter, unit, granularity, period_start
 -- check: is_within_tolerance
 with compared as (
@@ -10,6 +11,12 @@ with compared as (
         cast(null as varchar) as unit, neon.granularity, neon.period_start, neon.fact_quantity,
         neon.other_quantity, neon.tolerance
     from intermediate.int_neon_comparisons as neon
+    union all
+    select
+        'another billing period', 'neon', twice.org_id, twice.project_id, twice.meter,
+        cast(null as varchar), twice.granularity, twice.period_start, twice.quantity,
+        twice.quantity_told_once, case when twice.is_shared then twice.quantity else 0 end
+    from intermediate.int_neon_repeats as twice
     union all
     select
         'parts above whole', usage.source, usage.org_id, usage.project_id, usage.meter,
