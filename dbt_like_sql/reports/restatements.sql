@@ -46,24 +46,41 @@ observed as (
     where forge.resource in ('forge_app_usage', 'forge_site_usage')
 ),
 
+-- '-' is null and '=' a value, in which | is doubled: no two things' parts are one text
+keyed as (
+    select
+        observed.*,
+        md5(concat_ws(
+            '|', coalesce('=' || replace(observed.resource, '|', '||'), '-'),
+            coalesce('=' || replace(observed.scope, '|', '||'), '-'),
+            coalesce('=' || replace(observed.project_id, '|', '||'), '-'),
+            coalesce('=' || replace(observed.branch_id, '|', '||'), '-'),
+            coalesce('=' || replace(observed.site_id, '|', '||'), '-'),
+            coalesce('=' || replace(observed.meter, '|', '||'), '-'),
+            coalesce('=' || replace(observed.unit, '|', '||'), '-'),
+            coalesce('=' || replace(observed.granularity, '|', '||'), '-')
+        )) as thing_key
+    from observed
+),
+
 -- what was not the same, or not there, in every ask
 changed as (
     select
-        observed.resource, observed.scope, observed.org_id, observed.project_id,
-        observed.branch_id, observed.site_id, observed.meter, observed.unit,
-        observed.granularity, observed.bucket_start
-    from observed
+        keyed.thing_key, keyed.resource, keyed.scope, keyed.org_id, keyed.project_id,
+        keyed.branch_id, keyed.site_id, keyed.meter, keyed.unit, keyed.granularity,
+        keyed.bucket_start
+    from keyed
     inner join asks
-        on observed.resource = asks.resource
-        and observed.scope = asks.scope
-        and observed.granularity = asks.granularity
-        and observed.bucket_start = asks.bucket_start
-        and observed.load_id = asks.load_id
+        on keyed.resource = asks.resource
+        and keyed.scope = asks.scope
+        and keyed.granularity = asks.granularity
+        and keyed.bucket_start = asks.bucket_start
+        and keyed.load_id = asks.load_id
     group by
-        observed.resource, observed.scope, observed.org_id, observed.project_id,
-        observed.branch_id, observed.site_id, observed.meter, observed.unit,
-        observed.granularity, observed.bucket_start
-    having min(observed.quantity) <> max(observed.quantity) or count(*) < max(asks.ask_count)
+        keyed.thing_key, keyed.resource, keyed.scope, keyed.org_id, keyed.project_id,
+        keyed.branch_id, keyed.site_id, keyed.meter, keyed.unit, keyed.granularity,
+        keyed.bucket_start
+    having min(keyed.quantity) <> max(keyed.quantity) or count(*) < max(asks.ask_count)
 ),
 
 said as (
@@ -71,8 +88,8 @@ said as (
         asks.source,
         changed.*,
         asks.asked_at,
-        observed.quantity,
-        lag(observed.quantity) over same_thing as quantity_before,
+        keyed.quantity,
+        lag(keyed.quantity) over same_thing as quantity_before,
         lag(asks.asked_at) over same_thing as asked_before_at
     from changed
     inner join asks
@@ -80,23 +97,12 @@ said as (
         and changed.scope = asks.scope
         and changed.granularity = asks.granularity
         and changed.bucket_start = asks.bucket_start
-    left join observed
-        on changed.resource = observed.resource
-        and changed.scope = observed.scope
-        and changed.project_id = observed.project_id
-        and changed.branch_id is not distinct from observed.branch_id
-        and changed.site_id is not distinct from observed.site_id
-        and changed.meter = observed.meter
-        and changed.unit is not distinct from observed.unit
-        and changed.granularity = observed.granularity
-        and changed.bucket_start = observed.bucket_start
-        and asks.load_id = observed.load_id
+    left join keyed
+        on changed.thing_key = keyed.thing_key
+        and changed.bucket_start = keyed.bucket_start
+        and asks.load_id = keyed.load_id
     window same_thing as (
-        partition by
-            changed.resource, changed.scope, changed.project_id, changed.branch_id,
-            changed.site_id, changed.meter, changed.unit, changed.granularity,
-            changed.bucket_start
-        order by asks.asked_at
+        partition by changed.thing_key, changed.bucket_start order by asks.asked_at
     )
 )
 

@@ -5,7 +5,7 @@
 select
     receipt.source, -- vendor API family
     receipt.resource, -- the table in raw.*
-    receipt.scope, -- what was asked about: an org id
+    receipt.scope, -- what was asked about: an org, a workspace, app/resource, a file, or 'all'
     receipt.granularity, -- hourly, daily or monthly
     calendar.bucket_start, -- first instant of the bucket, UTC
     calendar.bucket_end, -- first instant of the next bucket, UTC
