@@ -1,6 +1,7 @@
 -- One row per Forge app, resource, unit and UTC day that was also asked by environment: the app's total
 -- beside the sum of its environments. Settled days only.
 -- grain: app_id, meter, unit, period_start
+-- window: period_start
 with settled as (
     select usage.*
     from staging.stg_forge__usage as usage
