@@ -74,15 +74,15 @@ _OTHERS = f"""
 # what will be used up if it goes on so, the next one first; then what is, the longest first
 _SHORT_ALLOWANCES = """
     select allowance.meter,
-        coalesce(project.project_name, site.workspace_slug, site.host_name, allowance.holder_id),
+        coalesce(project.project_name, site.workspace_slug, site.host_name, allowance.owner_id),
         cast(included_quantity as double), used_share, straight_line_quantity / included_quantity,
         strftime(resets_at at time zone 'UTC', '%m-%d'), strftime(exhausted_on, '%m-%d')
     from reports.allowance as allowance
     left join marts.dim_project as project
-        on allowance.source = project.source and allowance.holder_id = project.project_id
+        on allowance.source = project.source and allowance.owner_id = project.project_id
         and allowance.org_id is not distinct from project.org_id
     left join marts.dim_site as site
-        on allowance.source = site.source and allowance.holder_id = site.site_id
+        on allowance.source = site.source and allowance.owner_id = site.site_id
     where current_timestamp >= period_start and current_timestamp < resets_at
         and included_quantity > 0
         and (used_quantity > included_quantity or straight_line_quantity > included_quantity)

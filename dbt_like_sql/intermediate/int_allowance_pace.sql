@@ -1,40 +1,26 @@
 -- One row per allowance and period that is told by the day: when it was used up, how many of its days
 -- are known, and what was used on those that cannot change any more.
--- grain: source, meter, unit, org_id, holder_type, holder_id, period_start
+-- grain: allowance_key, period_start
 with running as (
     select
         day.*,
         allowance.included_quantity,
         sum(day.quantity) over (
-            partition by
-                day.source, day.meter, day.unit, day.org_id, day.holder_type, day.holder_id,
-                day.period_start
+            partition by day.allowance_key, day.period_start
             order by day.day_start
         ) as used_so_far,
         max(case when day.is_settled then day.day_start end) over (
-            partition by
-                day.source, day.meter, day.unit, day.org_id, day.holder_type, day.holder_id,
-                day.period_start
+            partition by day.allowance_key, day.period_start
         ) - interval '7' day as week_before
     from intermediate.int_allowance_days as day
     inner join intermediate.int_allowances as allowance
-        on day.source = allowance.source
-        and day.meter = allowance.meter
-        and day.unit = allowance.unit
-        and day.org_id is not distinct from allowance.org_id
-        and day.holder_type = allowance.holder_type
-        and day.holder_id = allowance.holder_id
+        on day.allowance_key = allowance.allowance_key
         and day.period_start = allowance.period_start
 )
 
 select
-    running.source, -- vendor API family
-    running.meter, -- what is metered
-    running.unit, -- of the quantities
-    running.org_id, -- the vendor's organization; null where it names none
-    running.holder_type, -- org, project, workspace, site, user
-    running.holder_id, -- whose allowance it is
-    running.period_start, -- when it started anew, UTC
+    running.allowance_key,
+    running.period_start,
     min(case when running.used_so_far > running.included_quantity then running.day_start end)
         as first_day_over, -- UTC day; null: not yet
     cast(
@@ -52,6 +38,4 @@ select
         as decimal(38, 9)
     ) as week_quantity -- used on those
 from running
-group by
-    running.source, running.meter, running.unit, running.org_id, running.holder_type,
-    running.holder_id, running.period_start
+group by running.allowance_key, running.period_start

@@ -1,90 +1,76 @@
--- One row per holder of an allowance and period: what it used, and from when until when that counts
--- against the allowance. Exported usage is the holder's own, whichever way of splitting is the fact;
--- an organization without a total of its own has what its parts add up to.
--- grain: source, meter, unit, org_id, holder_type, holder_id, period_start, period_end
-with metered as (
+-- One row per allowance owner, meter and period, a day or longer: what it used, and the allowance that
+-- this counts against. Where a source tells what each owner used, it is that; else what the facts of a
+-- calendar month add up to, for owners that seeds/allowances.csv names.
+-- grain: allowance_key, period_start, period_end
+with told as (
+    select platform.*
+    from intermediate.int_platform_allowance_usage as platform
+),
+
+-- most usage has no allowance
+metered as (
     select
-        usage.source, usage.meter, usage.unit, usage.org_id, allowance.holder_type,
-        case allowance.holder_type when 'org' then usage.org_id else usage.project_id end
-            as holder_id,
-        case when usage.granularity = 'monthly' then usage.period_start
-            else date_trunc('day', usage.period_start) end as used_from,
+        usage.source, usage.resource, usage.scope, usage.org_id, usage.meter, usage.unit,
+        owner.owner_type,
+        case owner.owner_type when 'org' then usage.org_id else usage.project_id end as owner_id,
+        date_trunc('day', usage.period_start) as day_start,
+        date_trunc('month', usage.period_start) as month_start,
         usage.granularity = 'monthly' as is_month, usage.quantity, usage.observed_at
     from intermediate.int_usage as usage
-    -- most usage has no allowance
     inner join (
-        select distinct allowed.source, allowed.meter, allowed.allowed_per as holder_type
+        select distinct allowed.source, allowed.meter, allowed.allowed_per as owner_type
         from seeds.allowances as allowed
-    ) as allowance on usage.source = allowance.source and usage.meter = allowance.meter
-    where usage.source in ('forge', 'neon')
+    ) as owner on usage.source = owner.source and usage.meter = owner.meter
+    anti join told on usage.source = told.source
 ),
 
-exported as (
+used as (
     select
-        period.org_id, period.meter, period.unit, period.scope_type as holder_type,
-        period.holder_id, period.period_start, period.period_end, period.quantity,
-        period.is_final or period.exported_at >= period.period_end as is_settled,
-        period.allowed_from, period.resets_at, period.exported_at
-    from intermediate.int_platform_periods as period
-    -- of an organization, what counts
-    left join intermediate.int_platform_wholes as whole
-        on period.scope_type = 'org'
-        and period.org_id = whole.org_id and period.meter = whole.meter
-        and period.unit = whole.unit and period.period_start >= whole.period_start
-        and period.period_end <= whole.period_end
-    where period.scope_type <> 'org' or whole.org_id is not null
+        told.source, told.resource, told.scope, told.org_id, told.meter, told.unit,
+        told.owner_type, told.owner_id, told.period_start, told.period_end, told.quantity,
+        told.is_settled, told.allowed_from, told.resets_at, told.observed_at
+    from told
     union all
     select
-        part.org_id, part.meter, part.unit, 'org', part.org_id, part.period_start,
-        part.period_end, sum(part.quantity), min(part.observed_at) >= part.period_end,
-        case when part.period_end > part.period_start + interval '1' day then part.period_start
-            else date_trunc('month', part.period_start) end,
-        case when part.period_end > part.period_start + interval '1' day then part.period_end
-            else date_trunc('month', part.period_start) + interval '1' month end,
-        max(part.observed_at)
-    from intermediate.int_platform_usage as part
-    anti join intermediate.int_platform_wholes as whole
-        on part.org_id = whole.org_id and part.meter = whole.meter and part.unit = whole.unit
-        and part.period_start < whole.period_end and part.period_end > whole.period_start
-    group by part.org_id, part.meter, part.unit, part.period_start, part.period_end
-),
-
-rows_of_all as (
-    select
-        metered.source, metered.meter, metered.unit, metered.org_id, metered.holder_type,
-        metered.holder_id, metered.used_from as period_start,
-        metered.used_from + case when metered.is_month then interval '1' month
-            else interval '1' day end as period_end,
-        sum(metered.quantity) as quantity, metered.is_month, false as is_settled,
-        date_trunc('month', metered.used_from) as allowed_from,
-        date_trunc('month', metered.used_from) + interval '1' month as resets_at,
-        max(metered.observed_at) as observed_at
+        metered.source, metered.resource, metered.scope, metered.org_id, metered.meter,
+        metered.unit, metered.owner_type, metered.owner_id, metered.day_start,
+        metered.day_start
+        + case when metered.is_month then interval '1' month else interval '1' day end,
+        sum(metered.quantity), cast(null as boolean), metered.month_start,
+        metered.month_start + interval '1' month, max(metered.observed_at)
     from metered
+    where metered.owner_id is not null
     group by
-        metered.source, metered.meter, metered.unit, metered.org_id, metered.holder_type,
-        metered.holder_id, metered.used_from, metered.is_month
-    union all
-    select
-        'atlassian_platform', exported.meter, exported.unit, exported.org_id,
-        exported.holder_type, exported.holder_id, exported.period_start, exported.period_end,
-        exported.quantity, exported.period_end > exported.period_start + interval '1' day,
-        exported.is_settled, exported.allowed_from, exported.resets_at, exported.exported_at
-    from exported
+        metered.source, metered.resource, metered.scope, metered.org_id, metered.meter,
+        metered.unit, metered.owner_type, metered.owner_id, metered.day_start,
+        metered.is_month, metered.month_start
 )
 
 select
-    cast(rows_of_all.source as varchar) as source, -- vendor API family
-    rows_of_all.meter, -- what is metered
-    rows_of_all.unit, -- of all quantities here
-    rows_of_all.org_id, -- the vendor's organization; null where it names none
-    cast(rows_of_all.holder_type as varchar) as holder_type, -- org, project, workspace, site, user
-    cast(rows_of_all.holder_id as varchar) as holder_id, -- whose usage
-    cast(rows_of_all.period_start as timestamptz) as period_start, -- first instant, UTC
-    cast(rows_of_all.period_end as timestamptz) as period_end, -- first instant after it, UTC
-    cast(rows_of_all.quantity as decimal(38, 9)) as quantity, -- used
-    cast(rows_of_all.is_month as boolean) as is_month, -- told by the month, not by the day
-    cast(rows_of_all.is_settled as boolean) as is_settled, -- exported after its end
-    cast(rows_of_all.allowed_from as timestamptz) as allowed_from, -- when the allowance started anew
-    cast(rows_of_all.resets_at as timestamptz) as resets_at, -- when it does again, UTC
-    rows_of_all.observed_at -- when the vendor said so
-from rows_of_all
+    -- '-' is null and '=' a value, in which | is doubled: no two owners' parts are one text
+    md5(concat_ws(
+        '|', coalesce('=' || replace(used.source, '|', '||'), '-'),
+        coalesce('=' || replace(used.meter, '|', '||'), '-'),
+        coalesce('=' || replace(used.unit, '|', '||'), '-'),
+        coalesce('=' || replace(used.org_id, '|', '||'), '-'),
+        coalesce('=' || replace(used.owner_type, '|', '||'), '-'),
+        coalesce('=' || replace(used.owner_id, '|', '||'), '-')
+    )) as allowance_key, -- source, meter, unit, org, owner type and owner
+    used.source, -- vendor API family
+    used.resource, -- the table in raw.* whose receipts or lines tell which days are known
+    used.scope, -- what was asked about, or exported together
+    used.org_id, -- the vendor's organization; null where it names none
+    used.meter, -- what is metered
+    used.unit, -- of all quantities here
+    cast(used.owner_type as varchar) as owner_type, -- org, project, workspace, site, user
+    cast(used.owner_id as varchar) as owner_id, -- whose allowance it is
+    cast(used.period_start as timestamptz) as period_start, -- first instant, UTC
+    cast(used.period_end as timestamptz) as period_end, -- first instant after it, UTC
+    cast(used.quantity as decimal(38, 9)) as quantity, -- used
+    cast(used.period_end > used.period_start + interval '1' day as boolean)
+        as is_month, -- told by the month, not by the day
+    used.is_settled, -- true: it cannot change; null: the receipts of its day tell
+    cast(used.allowed_from as timestamptz) as allowed_from, -- when the allowance last renewed, UTC
+    cast(used.resets_at as timestamptz) as resets_at, -- when it renews next, UTC
+    used.observed_at -- when the vendor said so
+from used

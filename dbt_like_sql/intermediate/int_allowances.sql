@@ -1,114 +1,73 @@
--- One row per allowance and period in which it was used: how much is included, and when it starts anew.
--- Atlassian's as exported last, or else by the dated rows of seeds/allowances.csv for the plan in
--- seeds/plans.csv; Forge's and Neon's by those rows, Neon's for the plan of the org.
--- grain: source, meter, unit, org_id, holder_type, holder_id, period_start
+-- One row per allowance and period in which its owner used something: how much is included. What the
+-- vendor showed counts, else the dated rows of seeds/allowances.csv for the plan of the organization, as
+-- the vendor lists it or as seeds/plans.csv says.
+-- grain: allowance_key, period_start
 with plans as (
-    select cast('neon' as varchar) as source, org.org_id, cast(null as varchar) as meter,
-        org.plan, 1 as user_count
-    from staging.stg_neon__organizations as org
+    select org.source, org.org_id, cast(null as varchar) as meter, org.plan, 1 as user_count
+    from marts.dim_org as org
+    where org.plan is not null
     union all
     select
-        plan.source, case plan.source when 'atlassian_platform' then lower(plan.org_id)
-            else plan.org_id end,
-        plan.meter, plan.plan, coalesce(plan.user_count, 1)
+        plan.source, plan.org_id, plan.meter, plan.plan, coalesce(plan.user_count, 1)
     from seeds.plans as plan
 ),
 
-periods as (
+included as (
     select
-        usage.source, usage.meter, usage.unit, usage.org_id, usage.holder_type, usage.holder_id,
-        usage.allowed_from, max(usage.resets_at) as resets_at
-    from intermediate.int_allowance_usage as usage
-    where usage.holder_id is not null
-    group by
-        usage.source, usage.meter, usage.unit, usage.org_id, usage.holder_type, usage.holder_id,
-        usage.allowed_from
+        allowance.source, allowance.meter, allowance.unit, allowance.plan, allowance.quantity,
+        allowance.allowed_per = 'user, pooled' as is_pooled,
+        case allowance.allowed_per when 'user, pooled' then 'org'
+            else allowance.allowed_per end as owner_type,
+        coalesce(allowance.valid_from_date, date '1970-01-01') as valid_from_date,
+        coalesce(allowance.valid_until_date, date '9999-12-31') as valid_until_date
+    from seeds.allowances as allowance
 ),
 
 by_plan as (
     select
-        periods.source, periods.meter, periods.unit, periods.org_id, periods.holder_type,
-        periods.holder_id, periods.allowed_from,
+        period.allowance_key, period.period_start,
         -- the users of every plan of an organization fill one pool
-        case when allowance.allowed_per = 'user, pooled'
-            then sum(allowance.quantity * plans.user_count) else max(allowance.quantity)
-        end as quantity
-    from periods
-    inner join seeds.allowances as allowance
-        on periods.source = allowance.source
-        and periods.meter = allowance.meter
-        and periods.unit = allowance.unit
-        and periods.holder_type
-        = case when allowance.allowed_per = 'user, pooled' then 'org' else allowance.allowed_per end
-        and cast(periods.allowed_from as date)
-        >= coalesce(allowance.valid_from_date, date '1970-01-01')
-        and cast(periods.allowed_from as date)
-        < coalesce(allowance.valid_until_date, date '9999-12-31')
+        case when included.is_pooled then sum(included.quantity * plans.user_count)
+            else max(included.quantity) end as quantity
+    from intermediate.int_allowance_periods as period
+    inner join included
+        on period.source = included.source
+        and period.meter = included.meter
+        and period.unit = included.unit
+        and period.owner_type = included.owner_type
+        and cast(period.period_start as date) >= included.valid_from_date
+        and cast(period.period_start as date) < included.valid_until_date
     left join plans
-        on periods.source = plans.source and periods.org_id = plans.org_id
-        and coalesce(plans.meter, periods.meter) = periods.meter
-    where allowance.plan is null or lower(plans.plan) = lower(allowance.plan)
-    group by
-        periods.source, periods.meter, periods.unit, periods.org_id, periods.holder_type,
-        periods.holder_id, periods.allowed_from, allowance.allowed_per
-),
-
--- by the latest export that shows it, whether or not its usage counts
-shown as (
-    select
-        periods.meter, periods.unit, periods.org_id, periods.holder_type, periods.holder_id,
-        periods.allowed_from, scope.included_quantity, scope.extra_usage_limit,
-        case when scope.granularity = 'month' then scope.forecast_quantity end
-            as forecast_quantity
-    from periods
-    inner join intermediate.int_platform_scopes as scope
-        on periods.source = 'atlassian_platform'
-        and periods.meter = scope.meter
-        and periods.unit = scope.unit
-        and periods.org_id = scope.org_id
-        and periods.holder_type = scope.scope_type
-        and periods.holder_id = scope.holder_id
-        and scope.period_start >= periods.allowed_from
-        and scope.period_start < periods.resets_at
-    where scope.included_quantity is not null
-    qualify row_number() over (
-        partition by
-            periods.meter, periods.unit, periods.org_id, periods.holder_type,
-            periods.holder_id, periods.allowed_from
-        order by
-            scope.exported_at desc, scope.granularity desc, scope.period_start desc,
-            scope.period_end desc
-    ) = 1
+        on period.source = plans.source
+        and lower(period.org_id) = lower(plans.org_id)
+        and coalesce(plans.meter, period.meter) = period.meter
+    where included.plan is null or lower(plans.plan) = lower(included.plan)
+    group by period.allowance_key, period.period_start, included.is_pooled
 )
 
 select
-    periods.source, -- vendor API family
-    periods.meter, -- what is metered
-    periods.unit, -- of the quantity
-    periods.org_id, -- the vendor's organization; null where it names none
-    periods.holder_type, -- org, project, workspace, site, user
-    periods.holder_id, -- whose allowance it is
-    periods.allowed_from as period_start, -- first instant, UTC
-    periods.resets_at, -- when it starts anew, UTC
+    period.allowance_key,
+    period.source,
+    period.resource,
+    period.scope,
+    period.org_id,
+    period.meter,
+    period.unit,
+    period.owner_type,
+    period.owner_id,
+    period.period_start,
+    period.resets_at,
+    period.quantity,
+    period.has_months,
+    period.observed_at,
     cast(coalesce(shown.included_quantity, by_plan.quantity) as decimal(38, 9))
         as included_quantity, -- the allowance
-    shown.extra_usage_limit, -- the cap beyond it
-    shown.forecast_quantity -- as the page forecast
-from periods
-left join shown
-    on periods.source = 'atlassian_platform'
-    and periods.meter = shown.meter
-    and periods.unit = shown.unit
-    and periods.org_id = shown.org_id
-    and periods.holder_type = shown.holder_type
-    and periods.holder_id = shown.holder_id
-    and periods.allowed_from = shown.allowed_from
+    shown.extra_usage_limit,
+    shown.forecast_quantity
+from intermediate.int_allowance_periods as period
+left join intermediate.int_platform_allowances as shown
+    on period.allowance_key = shown.allowance_key and period.period_start = shown.period_start
 left join by_plan
-    on periods.source = by_plan.source
-    and periods.meter = by_plan.meter
-    and periods.unit = by_plan.unit
-    and periods.org_id is not distinct from by_plan.org_id
-    and periods.holder_type = by_plan.holder_type
-    and periods.holder_id = by_plan.holder_id
-    and periods.allowed_from = by_plan.allowed_from
+    on period.allowance_key = by_plan.allowance_key
+    and period.period_start = by_plan.period_start
 where coalesce(shown.included_quantity, by_plan.quantity) is not null

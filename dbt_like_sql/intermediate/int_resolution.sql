@@ -86,8 +86,8 @@ decided as (
 )
 
 select
-    decided.resource, -- the table in raw.*
-    decided.scope, -- what was asked about: an org id
+    decided.resource,
+    decided.scope,
     decided.day_start as period_start, -- UTC day
     cast(case
         when decided.month_asked_at is not null and not decided.month_is_covered_by_days

@@ -1,12 +1,13 @@
 -- One row per thing that used something, meter and period, from every source, with what the meter is
--- (seeds.meters). A meter that nobody has classified has no family and is in no fact:
+-- (seeds.meters). A meter that nobody has classified has no family and is in no fact, and
 -- reports.unmapped_meters lists it.
--- grain: source, org_id, project_id, branch_id, site_id, environment_id, user_id, meter, unit, period_start
+-- grain: series_key, period_start
 -- window: period_start
 with usage as (
     select
         cast('neon' as varchar) as source,
         cast('neon_project_usage' as varchar) as resource,
+        neon.org_id as scope,
         neon.org_id,
         neon.project_id,
         neon.branch_id,
@@ -24,7 +25,8 @@ with usage as (
     union all
     select
         cast('forge' as varchar) as source,
-        cast('forge_app_usage' as varchar) as resource,
+        forge.resource,
+        forge.scope,
         cast(null as varchar) as org_id,
         forge.app_id as project_id,
         cast(null as varchar) as branch_id,
@@ -33,7 +35,7 @@ with usage as (
         cast(null as varchar) as user_id,
         forge.meter,
         forge.unit,
-        cast('daily' as varchar) as granularity,
+        forge.granularity,
         forge.period_start,
         forge.period_end,
         forge.quantity,
@@ -43,6 +45,7 @@ with usage as (
     select
         cast('atlassian_platform' as varchar) as source,
         cast('platform_usage' as varchar) as resource,
+        platform.org_id as scope,
         platform.org_id,
         platform.project_id,
         cast(null as varchar) as branch_id,
@@ -61,6 +64,7 @@ with usage as (
     select
         cast('bitbucket' as varchar) as source,
         cast('bitbucket_pipeline_runs' as varchar) as resource,
+        bitbucket.workspace_uuid as scope,
         bitbucket.workspace_uuid as org_id,
         bitbucket.repository_uuid as project_id,
         cast(null as varchar) as branch_id,
@@ -93,7 +97,21 @@ meters as (
 )
 
 select
+    -- '-' is null and '=' a value, in which | is doubled: no two things' parts are one text
+    md5(concat_ws(
+        '|', coalesce('=' || replace(usage.source, '|', '||'), '-'),
+        coalesce('=' || replace(usage.org_id, '|', '||'), '-'),
+        coalesce('=' || replace(usage.project_id, '|', '||'), '-'),
+        coalesce('=' || replace(usage.branch_id, '|', '||'), '-'),
+        coalesce('=' || replace(usage.site_id, '|', '||'), '-'),
+        coalesce('=' || replace(usage.environment_id, '|', '||'), '-'),
+        coalesce('=' || replace(usage.user_id, '|', '||'), '-'),
+        coalesce('=' || replace(usage.meter, '|', '||'), '-'),
+        coalesce('=' || replace(coalesce(usage.unit, meters.unit), '|', '||'), '-')
+    )) as series_key, -- source, all ids, meter and unit; with period_start the grain
     usage.source, -- vendor API family: neon, forge, bitbucket, atlassian_platform
+    usage.resource, -- the table in raw.* whose receipts tell which buckets are known
+    usage.scope, -- what was asked about, as receipts have it; of exports the organization
     usage.org_id, -- the vendor's organization (bitbucket: workspace); null where it names none (forge)
     usage.project_id, -- Neon project, Forge app, Bitbucket repository; null: what none accounts for
     usage.branch_id, -- Neon branch; null: what none accounts for, and of other vendors
@@ -109,7 +127,6 @@ select
     -- as the vendor says it, or else as seeds.meters dates it; null where the meter is not known
     cast(coalesce(usage.unit, meters.unit) as varchar) as unit, -- the vendor's unit
     meters.family, -- compute, storage, transfer, credits, operations; null: not classified
-    -- still filling, or asked before the vendor's metering had settled
     cast(
         usage.observed_at
         < usage.period_end + coalesce(retention.settles_minutes, 0) * interval '1' minute

@@ -1,22 +1,10 @@
--- One row per allowance and period: what was used of it so far, and where the period will end if it
--- goes on so. Forge's are per app and month, Neon's transfer per project or org, Atlassian's as its
--- page showed them or by the plan in seeds/plans.csv.
--- grain: source, meter, unit, org_id, holder_type, holder_id, period_start
-with used as (
+-- One row per allowance and period from one renewal to the next: what its owner used of it so far, and
+-- where the period will end if usage goes on like this. Where missing_day_count is not 0, some days are
+-- unknown, and used_quantity is a lower bound.
+-- grain: source, meter, unit, org_id, owner_type, owner_id, period_start
+with measured as (
     select
-        usage.source, usage.meter, usage.unit, usage.org_id, usage.holder_type, usage.holder_id,
-        usage.allowed_from, sum(usage.quantity) as quantity,
-        max(usage.observed_at) as observed_at,
-        bool_or(usage.is_month) as has_months
-    from intermediate.int_allowance_usage as usage
-    group by
-        usage.source, usage.meter, usage.unit, usage.org_id, usage.holder_type, usage.holder_id,
-        usage.allowed_from
-),
-
-measured as (
-    select
-        allowance.*, used.quantity, used.observed_at, used.has_months,
+        allowance.*,
         gauge.meter is not null as is_gauge,
         date_diff('day', allowance.period_start, allowance.resets_at) as day_count,
         cast(allowance.included_quantity as double) as included,
@@ -25,26 +13,12 @@ measured as (
         case when pace.week_day_count = 7 then cast(pace.week_quantity as double) / 7 end
             as recent_daily_quantity
     from intermediate.int_allowances as allowance
-    inner join used
-        on allowance.source = used.source
-        and allowance.meter = used.meter
-        and allowance.unit = used.unit
-        and allowance.org_id is not distinct from used.org_id
-        and allowance.holder_type = used.holder_type
-        and allowance.holder_id = used.holder_id
-        and allowance.period_start = used.allowed_from
-    -- days beside months are not all of it
     left join intermediate.int_allowance_pace as pace
-        on not used.has_months
-        and allowance.source = pace.source
-        and allowance.meter = pace.meter
-        and allowance.unit = pace.unit
-        and allowance.org_id is not distinct from pace.org_id
-        and allowance.holder_type = pace.holder_type
-        and allowance.holder_id = pace.holder_id
+        on allowance.allowance_key = pace.allowance_key
         and allowance.period_start = pace.period_start
     left join (
-        select distinct meter.source, meter.meter from seeds.meters as meter
+        select distinct meter.source, meter.meter
+        from seeds.meters as meter
         where meter.aggregation = 'last'
     ) as gauge on allowance.source = gauge.source and allowance.meter = gauge.meter
 ),
@@ -70,16 +44,16 @@ projected as (
 )
 
 select
-    projected.source, -- vendor API family
-    projected.meter, -- what is metered
-    projected.unit, -- of all quantities here
-    projected.holder_type, -- org, project, workspace, site, user
-    projected.holder_id, -- whose allowance it is
-    projected.org_id, -- the vendor's organization; null where it names none
-    projected.period_start, -- first instant, UTC
-    projected.resets_at, -- when it starts anew, UTC
+    projected.source,
+    projected.meter,
+    projected.unit,
+    projected.owner_type,
+    projected.owner_id,
+    projected.org_id,
+    projected.period_start,
+    projected.resets_at,
     cast(projected.quantity as decimal(38, 9)) as used_quantity, -- so far
-    projected.included_quantity, -- the allowance
+    projected.included_quantity,
     cast(cast(projected.quantity as double) / nullif(projected.included, 0) as double)
         as used_share, -- 1: used up; null where nothing is included
     cast(greatest(projected.quantity - projected.included_quantity, 0) as decimal(38, 9))
@@ -91,13 +65,13 @@ select
         as settled_day_count, -- days projected from; 0: not told by day, or none is over
     projected.missing_day_count, -- unknown days before the last known one; null: not told by day
     cast(projected.straight_line as double)
-        as straight_line_quantity, -- at the reset, as so far; null: no day is over
+        as straight_line_quantity, -- at the renewal, as so far; null: no day is over
     cast(projected.as_in_last_7_days as double)
-        as last_7_days_quantity, -- at the reset, as in the last 7 days; null: they are not known
+        as last_7_days_quantity, -- at the renewal, as in the last 7 days; null: they are not known
     projected.forecast_quantity as vendor_forecast_quantity, -- what the page forecast
     cast(case when projected.straight_line is not null
         then greatest(projected.straight_line - projected.included, 0)
-    end as double) as projected_overage_quantity, -- beyond it at the reset, as so far
+    end as double) as projected_overage_quantity, -- beyond it at the renewal, as so far
     -- null: it lasts, or nothing can be projected, or it is a gauge
     cast(coalesce(
         projected.first_day_over,
@@ -106,5 +80,5 @@ select
                 projected.included / projected.straight_line * projected.day_count
             ) as integer) * interval '1' day end
     ) as date) as exhausted_on, -- UTC day on which it was or will be used up
-    projected.observed_at -- when the vendor said so
+    projected.observed_at
 from projected

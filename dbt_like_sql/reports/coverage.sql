@@ -68,24 +68,23 @@ numbered as (
 )
 
 select
-    numbered.source, -- vendor API family
-    numbered.resource, -- the table in raw.*
-    numbered.scope, -- what is asked about: an org id
-    numbered.granularity, -- hourly, daily or monthly
+    numbered.source,
+    numbered.resource,
+    numbered.scope,
+    numbered.granularity,
     cast(numbered.state as varchar) as state, -- held, provisional, missing, lost or open
     min(numbered.bucket_start) as span_start, -- first instant of the span, UTC
     max(numbered.bucket_end) as span_end, -- first instant after the span, UTC
     cast(count(*) as bigint) as bucket_count, -- buckets in the span
     max(numbered.asked_at) as last_asked_at, -- latest time any of it was asked, UTC
     min(numbered.lost_at) as lost_at, -- when its first bucket leaves the vendor's reach, UTC
-    -- true: load this span before lost_at, or the hole stays
     cast(
         numbered.state in ('missing', 'provisional')
         and min(numbered.lost_at) > current_timestamp
         and min(numbered.lost_at)
         < current_timestamp + min(numbered.warn_hours) * interval '1' hour
         as boolean
-    ) as is_at_risk -- load this span before lost_at, or the hole stays
+    ) as is_at_risk -- true: load this span before lost_at, or the hole stays
 from numbered
 group by
     numbered.source, numbered.resource, numbered.scope, numbered.granularity, numbered.state,

@@ -10,12 +10,14 @@ select
     cast(
         date_diff('day', max(scope.exported_at), current_timestamp) as bigint
     ) as age_days, -- since the last export
-    -- a month, and a few days' grace
-    cast(max(scope.exported_at) < current_timestamp - interval '35' day as boolean)
-        as is_stale, -- no export for 35 days
+    cast(
+        max(scope.exported_at)
+        < current_timestamp - max(retention.stale_hours) * interval '1' hour as boolean
+    ) as is_stale, -- no export for a month and a few days (seeds.retention)
     cast(concat(
         'Open admin.atlassian.com/o/', scope.org_id, '/platform-usage, and put what it shows of ',
         scope.meter, ' into a file in PLATFORM_USAGE_DIR (meterhouse platform-usage template).'
     ) as varchar) as what_to_do -- for an organization admin
 from intermediate.int_platform_scopes as scope
+inner join seeds.retention as retention on retention.resource = 'platform_usage'
 group by scope.org_id, scope.meter

@@ -2,48 +2,49 @@
 -- environments is one row without one, so that the sum is the total. All environments are billed.
 -- grain: app_id, environment_id, meter, unit, period_start
 -- window: period_start
-with parts as (
-    select
-        usage.app_id, usage.environment_id, usage.meter, usage.unit, usage.bucket_start,
-        usage.quantity
-    from staging.stg_forge__environment_usage as usage
-    where usage.environment_id <> ''
+with reported as (
+    select usage.*
+    from staging.stg_forge__usage as usage
+    where usage.resource = 'forge_app_usage'
+        or (usage.resource = 'forge_environment_usage' and usage.environment_id is not null)
 ),
 
-whole as (
-    select usage.app_id, usage.meter, usage.unit, usage.bucket_start, usage.quantity
-    from staging.stg_forge__app_usage as usage
+-- each row counts for what it names, and an environment is taken off the app's total
+entries as (
+    select
+        reported.scope, reported.app_id, reported.environment_id, reported.meter,
+        reported.unit, reported.bucket_start, reported.quantity
+    from reported
     union all
-    select parts.app_id, parts.meter, parts.unit, parts.bucket_start, -parts.quantity
-    from parts
+    select
+        reported.scope, reported.app_id, cast(null as varchar), reported.meter, reported.unit,
+        reported.bucket_start, -reported.quantity
+    from reported
+    where reported.environment_id is not null
 ),
 
-rows_of_both as (
+parts as (
     select
-        parts.app_id, parts.environment_id, parts.meter, parts.unit, parts.bucket_start,
-        parts.quantity
-    from parts
-    union all
-    select
-        whole.app_id, cast(null as varchar), whole.meter, whole.unit, whole.bucket_start,
-        sum(whole.quantity)
-    from whole
-    group by whole.app_id, whole.meter, whole.unit, whole.bucket_start
-    having sum(whole.quantity) <> 0 or count(*) = 1
+        entries.scope, entries.app_id, entries.environment_id, entries.meter, entries.unit,
+        entries.bucket_start, sum(entries.quantity) as quantity
+    from entries
+    group by
+        entries.scope, entries.app_id, entries.environment_id, entries.meter, entries.unit,
+        entries.bucket_start
+    having sum(entries.quantity) <> 0 or count(*) = 1
 )
 
 select
-    rows_of_both.app_id, -- Forge app
-    rows_of_both.environment_id, -- Forge environment; null: what none accounts for
-    rows_of_both.meter, -- Atlassian's name of the resource
-    rows_of_both.unit, -- Atlassian's unit
-    rows_of_both.bucket_start as period_start, -- UTC day
-    held.bucket_end as period_end, -- first instant of the next day, UTC
-    cast(rows_of_both.quantity as decimal(38, 9)) as quantity, -- as Atlassian reports it
-    held.asked_at as observed_at -- when the app's total was last asked
-from rows_of_both
-inner join intermediate.int_buckets_held as held
-    on held.resource = 'forge_app_usage'
-    and held.granularity = 'daily'
-    and rows_of_both.app_id || '/' || rows_of_both.meter = held.scope
-    and rows_of_both.bucket_start = held.bucket_start
+    parts.app_id, -- Forge app
+    parts.environment_id, -- Forge environment; null: what none accounts for
+    parts.meter,
+    parts.unit,
+    parts.bucket_start as period_start, -- UTC day
+    totals.bucket_end as period_end, -- first instant of the next day, UTC
+    cast(parts.quantity as decimal(38, 9)) as quantity, -- as Atlassian reports it
+    totals.asked_at as observed_at -- when the app's total was last asked
+from parts
+inner join intermediate.int_buckets_held as totals
+    on parts.scope = totals.scope
+    and parts.bucket_start = totals.bucket_start
+where totals.resource = 'forge_app_usage' and totals.granularity = 'daily'

@@ -1,7 +1,8 @@
 -- One row per thing that two answers of a vendor measure, side by side: Neon's facts against coarser
 -- buckets and the retired legacy endpoint; Forge's totals against its environments; what exports of
 -- platform usage say in two ways (minutes and Bitbucket's runs, two splits, a month and its days, two
--- files of one instant); and wholes that are smaller than the sum of their parts. Settled periods only.
+-- files of one instant); and wholes that are smaller than the sum of their parts. Settled periods only,
+-- but for buckets of which two of Neon's billing periods tell the same.
 -- grain: comparison, source, org_id, project_id, meter, unit, granularity, period_start
 -- check: is_within_tolerance
 with compared as (
@@ -10,6 +11,12 @@ with compared as (
         cast(null as varchar) as unit, neon.granularity, neon.period_start, neon.fact_quantity,
         neon.other_quantity, neon.tolerance
     from intermediate.int_neon_comparisons as neon
+    union all
+    select
+        'another billing period', 'neon', twice.org_id, twice.project_id, twice.meter,
+        cast(null as varchar), twice.granularity, twice.period_start, twice.quantity,
+        twice.quantity_told_once, case when twice.is_shared then twice.quantity else 0 end
+    from intermediate.int_neon_repeats as twice
     union all
     select
         'parts above whole', usage.source, usage.org_id, usage.project_id, usage.meter,
@@ -22,15 +29,9 @@ with compared as (
         usage.granularity, usage.period_start
     union all
     select
-        'environments', 'forge', cast(null as varchar), total.app_id, total.meter, total.unit,
-        'daily', total.bucket_start, total.quantity, sum(part.quantity), 0
-    from staging.stg_forge__app_usage as total
-    inner join staging.stg_forge__environment_usage as part
-        on total.app_id = part.app_id and total.meter = part.meter and total.unit = part.unit
-        and total.bucket_start = part.bucket_start
-    where least(total.observed_at, part.observed_at) >= total.bucket_end + interval '12' hour
-    group by
-        total.app_id, total.meter, total.unit, total.bucket_start, total.quantity
+        forge.comparison, 'forge', cast(null as varchar), forge.app_id, forge.meter,
+        forge.unit, 'daily', forge.period_start, forge.fact_quantity, forge.other_quantity, 0
+    from intermediate.int_forge_comparisons as forge
     union all
     select
         platform.comparison, 'atlassian_platform', platform.org_id, platform.project_id,

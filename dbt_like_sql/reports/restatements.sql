@@ -2,8 +2,8 @@
 -- Facts hold the later one. A null quantity: the row was not there (withdrawn, or new).
 -- grain: source, resource, org_id, project_id, branch_id, site_id, meter, unit, granularity, period_start, observed_at
 -- window: period_start
--- every ask of a bucket after it had settled, where there was more than one
 with asks as (
+    -- every ask of a bucket after it had settled, where there was more than one
     select
         ask.source,
         ask.resource,
@@ -24,38 +24,24 @@ with asks as (
     qualify ask_count > 1
 ),
 
-observed as (
-    select
-        neon.resource, neon.org_id as scope, neon.org_id, neon.project_id, neon.branch_id,
-        cast(null as varchar) as site_id, neon.meter, cast(null as varchar) as unit,
-        neon.granularity, neon.bucket_start, neon.load_id, neon.quantity
-    from staging.stg_neon__observed_usage as neon
-    union all
-    select
-        forge.resource, forge.scope, cast(null as varchar) as org_id, forge.app_id,
-        cast(null as varchar) as branch_id, forge.site_id, forge.meter, forge.unit,
-        cast('daily' as varchar) as granularity, forge.bucket_start, forge.load_id, forge.quantity
-    from staging.stg_forge__observed_usage as forge
-),
-
 -- what was not the same, or not there, in every ask
 changed as (
     select
-        observed.resource, observed.scope, observed.org_id, observed.project_id,
-        observed.branch_id, observed.site_id, observed.meter, observed.unit,
-        observed.granularity, observed.bucket_start
-    from observed
+        told.thing_key, told.resource, told.scope, told.org_id, told.project_id,
+        told.branch_id, told.site_id, told.meter, told.unit, told.granularity,
+        told.bucket_start
+    from staging.stg_loads__usage as told
     inner join asks
-        on observed.resource = asks.resource
-        and observed.scope = asks.scope
-        and observed.granularity = asks.granularity
-        and observed.bucket_start = asks.bucket_start
-        and observed.load_id = asks.load_id
+        on told.resource = asks.resource
+        and told.scope = asks.scope
+        and told.granularity = asks.granularity
+        and told.bucket_start = asks.bucket_start
+        and told.load_id = asks.load_id
     group by
-        observed.resource, observed.scope, observed.org_id, observed.project_id,
-        observed.branch_id, observed.site_id, observed.meter, observed.unit,
-        observed.granularity, observed.bucket_start
-    having min(observed.quantity) <> max(observed.quantity) or count(*) < max(asks.ask_count)
+        told.thing_key, told.resource, told.scope, told.org_id, told.project_id,
+        told.branch_id, told.site_id, told.meter, told.unit, told.granularity,
+        told.bucket_start
+    having min(told.quantity) <> max(told.quantity) or count(*) < max(asks.ask_count)
 ),
 
 said as (
@@ -63,8 +49,8 @@ said as (
         asks.source,
         changed.*,
         asks.asked_at,
-        observed.quantity,
-        lag(observed.quantity) over same_thing as quantity_before,
+        told.quantity,
+        lag(told.quantity) over same_thing as quantity_before,
         lag(asks.asked_at) over same_thing as asked_before_at
     from changed
     inner join asks
@@ -72,36 +58,25 @@ said as (
         and changed.scope = asks.scope
         and changed.granularity = asks.granularity
         and changed.bucket_start = asks.bucket_start
-    left join observed
-        on changed.resource = observed.resource
-        and changed.scope = observed.scope
-        and changed.project_id = observed.project_id
-        and changed.branch_id is not distinct from observed.branch_id
-        and changed.site_id is not distinct from observed.site_id
-        and changed.meter = observed.meter
-        and changed.unit is not distinct from observed.unit
-        and changed.granularity = observed.granularity
-        and changed.bucket_start = observed.bucket_start
-        and asks.load_id = observed.load_id
+    left join staging.stg_loads__usage as told
+        on changed.thing_key = told.thing_key
+        and changed.bucket_start = told.bucket_start
+        and asks.load_id = told.load_id
     window same_thing as (
-        partition by
-            changed.resource, changed.scope, changed.project_id, changed.branch_id,
-            changed.site_id, changed.meter, changed.unit, changed.granularity,
-            changed.bucket_start
-        order by asks.asked_at
+        partition by changed.thing_key, changed.bucket_start order by asks.asked_at
     )
 )
 
 select
-    said.source, -- vendor API family
-    said.resource, -- the table in raw.*
-    said.org_id, -- the vendor's organization; null where it names none
-    said.project_id, -- the vendor's project
-    said.branch_id, -- Neon branch; null for project totals
-    said.site_id, -- Atlassian site; null for app totals
-    said.meter, -- the vendor's name of what is metered
-    said.unit, -- the vendor's unit, where it sends one
-    said.granularity, -- hourly, daily or monthly
+    said.source,
+    said.resource,
+    said.org_id,
+    said.project_id,
+    said.branch_id,
+    said.site_id,
+    said.meter,
+    said.unit,
+    said.granularity,
     said.bucket_start as period_start, -- first instant, UTC
     said.quantity_before, -- what the vendor said first; null: nothing
     said.quantity as quantity_after, -- what it said then; null: nothing

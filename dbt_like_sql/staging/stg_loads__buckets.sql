@@ -5,7 +5,7 @@
 select
     ask.source, -- vendor API family
     ask.resource, -- the table in raw.*
-    ask.scope, -- what was asked about: an org id
+    ask.scope, -- what was asked about: an org, a workspace, app/resource, a file, or 'all'
     ask.granularity, -- hourly, daily or monthly
     ask.bucket_start, -- first instant of the bucket, UTC
     ask.bucket_end, -- first instant of the next bucket, UTC

@@ -3,10 +3,10 @@
 -- grain: load_id, resource, granularity, scope, window_start
 select
     receipt.load_id, -- the load that asked
-    receipt.source, -- vendor API family: neon, neon_legacy
+    receipt.source, -- vendor API family
     receipt.resource, -- the table in raw.* that the answer went to
     receipt.granularity, -- hourly, daily, monthly, or snapshot
-    receipt.scope, -- what was asked about: an org id, or 'all'
+    receipt.scope, -- what was asked about: an org, a workspace, app/resource, a file, or 'all'
     receipt.window_start, -- first instant asked for, UTC; null for a snapshot
     receipt.window_end, -- first instant not asked for any more, UTC
     receipt.asked_at, -- when the first page was asked for

@@ -46,7 +46,7 @@ def test_run_status_and_run_again(world: Open) -> None:
     assert first.exit_code == 0, first.output
     for text in ("neon_project_usage", "retired by Neon on 2026-06-01", "Neon, last 30 days"):
         assert text in first.output
-    (above,) = here.read("select count(*) from reports.forge_allowance where overage_quantity > 0")
+    (above,) = here.read("select count(*) from reports.allowance where overage_quantity > 0")
     assert above[0] > 0
     assert "Allowances that are used up before they start anew" in first.output
     assert "duckdb -readonly " in first.output

@@ -125,8 +125,9 @@ def insert(
 
 
 def allowances(settings: Settings, app: str, *columns: str) -> Rows:
-    """Columns of an app's rows of reports.forge_allowance, by meter and month."""
-    where = " from reports.forge_allowance where app_id = ? order by meter, month_start"
+    """Columns of an app's rows of reports.allowance, by meter and month."""
+    where = " from reports.allowance where source = 'forge' and owner_id = ?"
+    where += " order by meter, period_start"
     with warehouse.reader(settings.warehouse) as connection:
         return connection.execute(f"select {', '.join(columns)}{where}", [app]).fetchall()
 
@@ -140,9 +141,9 @@ def compute(settings: Settings, app: str, *columns: str) -> Rows:
 
 def test_the_worked_example_of_atlassians_pricing_page(settings: Settings) -> None:
     """250,000 GB-seconds are 50,000 too many; 0.15 GB of reads 0.05, each from its own day on."""
-    columns = ["meter", "used_quantity", "allowance_quantity", "overage_quantity", "used_share"]
+    columns = ["meter", "used_quantity", "included_quantity", "overage_quantity", "used_share"]
     columns += ["first_day_over", "settled_day_count", "missing_day_count"]
-    columns += ["projected_quantity", "projected_overage_quantity"]
+    columns += ["straight_line_quantity", "projected_overage_quantity"]
     computed, reads = allowances(settings, "example", *columns)
     assert computed == (
         "FUNCTION_COMPUTE", 250_000, 200_000, 50_000, 1.25,
@@ -157,7 +158,7 @@ def test_the_worked_example_of_atlassians_pricing_page(settings: Settings) -> No
 
 def test_the_allowance_is_that_of_its_month(settings: Settings) -> None:
     """100,000 GB-seconds in June 2026, 200,000 from July on: the same usage, over and not over."""
-    columns = ("month(month_start)", "allowance_quantity", "overage_quantity", "first_day_over")
+    columns = ("month(period_start)", "included_quantity", "overage_quantity", "first_day_over")
     assert allowances(settings, "summer", *columns) == [
         (6, 100_000, 50_000, date(2026, 6, 11)),
         (7, 200_000, 0, None),
@@ -167,25 +168,25 @@ def test_the_allowance_is_that_of_its_month(settings: Settings) -> None:
 def test_an_open_month_is_projected_from_its_settled_days(settings: Settings) -> None:
     """Nine days of 12,000 make 360,000 in thirty; the tenth is still filling and is no measure."""
     columns = ["used_quantity", "first_day_over", "settled_day_count"]
-    columns += ["projected_quantity", "projected_overage_quantity"]
+    columns += ["straight_line_quantity", "projected_overage_quantity"]
     assert allowances(settings, "open month", *columns) == [(113_000, None, 9, 360_000, 160_000)]
 
 
 def test_a_month_without_a_settled_day_has_no_projection(settings: Settings) -> None:
     """Unknown is not zero, neither for the quantity nor for what would be billed."""
-    columns = ("settled_day_count", "projected_quantity", "projected_overage_quantity")
+    columns = ("settled_day_count", "straight_line_quantity", "projected_overage_quantity")
     assert allowances(settings, "unsettled", *columns) == [(0, None, None)]
 
 
 def test_days_that_were_never_asked_for_are_counted(settings: Settings) -> None:
     """A month held from its 21st on: what it used is a lower bound, and twenty days say so."""
-    columns = ("used_quantity", "missing_day_count", "settled_day_count", "projected_quantity")
+    columns = ("used_quantity", "missing_day_count", "settled_day_count", "straight_line_quantity")
     assert allowances(settings, "late start", *columns) == [(500, 20, 10, 1500)]
 
 
 def test_where_nothing_is_free_the_first_use_is_over(settings: Settings) -> None:
     """Credits of language models: allowance 0, no share of it."""
-    columns = ("allowance_quantity", "overage_quantity", "used_share", "first_day_over")
+    columns = ("included_quantity", "overage_quantity", "used_share", "first_day_over")
     assert allowances(settings, "nothing free", *columns) == [(0, 3, None, date(2026, 9, 5))]
 
 
@@ -210,7 +211,7 @@ def test_any_month_is_as_worked_out_by_hand(settings: Settings, seed: int) -> No
         row = (running, over, first_over, len(settled), days[0].day - 1)
         expected.append((*row, pytest.approx(projected), pytest.approx(max(projected - 2e5, 0))))
     columns = ["used_quantity", "overage_quantity", "first_day_over", "settled_day_count"]
-    columns += ["missing_day_count", "projected_quantity", "projected_overage_quantity"]
+    columns += ["missing_day_count", "straight_line_quantity", "projected_overage_quantity"]
     assert allowances(settings, f"random {seed}", *columns) == expected
 
 

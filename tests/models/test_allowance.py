@@ -113,7 +113,7 @@ def lines() -> dict[str, tuple[Line, ...]]:
             rovo(f"2026-{n}", "10", "2026-04-02", resets="2026-03-31")
             for n in ("02-28", *(f"03-{m:02}" for m in range(1, 31)))
         ),
-        "holders": (
+        "owners": (
             Line("rovo_dev_credits", "user:ann", "2026-10", "1500", "2026-11-01", included="2000"),
             Line("rovo_dev_credits", "user:bob", "2026-10", "2500", "2026-11-01", included="2000"),
             Line("pipelines_build_minutes", "workspace:w", "2026-10", "70", "2026-11-01",
@@ -137,10 +137,10 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
 
 
 def allowances(exports: Exports, org_id: str, columns: str = COLUMNS) -> Rows:
-    """Columns of an organization's rows, by holder and period."""
+    """Columns of an organization's rows, by owner and period."""
     return exports.read(
         f"select {columns} from reports.allowance where org_id = ?"  # noqa: S608  # our own text
-        " order by holder_type, holder_id, period_start",
+        " order by owner_type, owner_id, period_start",
         org_id,
     )
 
@@ -221,14 +221,14 @@ def test_users_by_the_month_do_not_hide_the_days_of_their_organization(exports: 
     ]
 
 
-def test_a_holder_is_told_by_its_own_lines(exports: Exports) -> None:
+def test_an_owner_is_told_by_its_own_lines(exports: Exports) -> None:
     """Workspace a by the day says nothing of b, of which 600 in 6.25 days are 2,880; but on a day
     of which only bob was exported, ann used nothing."""
     found = allowances(
-        exports, "one by month", "holder_id, settled_day_count, straight_line_quantity"
+        exports, "one by month", "owner_id, settled_day_count, straight_line_quantity"
     )
     assert found == [("a", 10, 300), ("b", 0, 2880)]
-    found = allowances(exports, "a day off", "holder_id, settled_day_count, straight_line_quantity")
+    found = allowances(exports, "a day off", "owner_id, settled_day_count, straight_line_quantity")
     assert found == [("ann", 4, 450), ("bob", 4, 600)]
 
 
@@ -241,7 +241,7 @@ def test_a_part_that_is_read_later_does_not_slow_its_whole_down(exports: Exports
 def test_an_allowance_is_there_whichever_split_is_the_fact(exports: Exports) -> None:
     """Users are the fact, and the site is over its own allowance all the same."""
     assert exports.facts("site") == [("ann", "2026-10", "10")]
-    found = allowances(exports, "site", "holder_id, used_quantity, overage_quantity")
+    found = allowances(exports, "site", "owner_id, used_quantity, overage_quantity")
     assert found == [("s", 2500, 500)]
 
 
@@ -259,14 +259,14 @@ def test_a_reset_in_another_month_gives_the_day_of_the_month(exports: Exports) -
 
 def test_a_user_of_two_organizations_has_two_allowances(exports: Exports) -> None:
     """Atlassian's accounts are the same everywhere."""
-    found = [allowances(exports, org, "used_quantity, included_quantity, holder_id")
+    found = [allowances(exports, org, "used_quantity, included_quantity, owner_id")
              for org in ("twin 1", "twin 2")]  # fmt: skip
     assert found == [[(100, 2000, "cem")], [(300, 350, "cem")]]
 
 
 def test_days_that_do_not_count_are_no_measure(exports: Exports) -> None:
     """One day of the organization is less than ann alone used: its total is what the users used."""
-    columns = "holder_type, used_quantity, settled_day_count, straight_line_quantity"
+    columns = "owner_type, used_quantity, settled_day_count, straight_line_quantity"
     assert allowances(exports, "outdone", columns) == [("org", 641, 0, 641)]
 
 
@@ -298,7 +298,7 @@ def test_a_gauge_is_at_its_last_reading_and_nowhere_else(exports: Exports) -> No
 
 def test_allowances_are_of_users_and_workspaces_too(exports: Exports) -> None:
     """Rovo Dev credits are not pooled: bob is over, whatever ann has left."""
-    found = allowances(exports, "holders", "holder_type, holder_id, overage_quantity")
+    found = allowances(exports, "owners", "owner_type, owner_id, overage_quantity")
     assert found == [("user", "ann", 0), ("user", "bob", 500), ("workspace", "w", 20)]
 
 
@@ -323,7 +323,7 @@ def test_plans_give_the_allowance_that_no_export_shows(tmp_path: Path) -> None:
     with warehouse.writer(here.settings.warehouse) as connection:
         runner.build(connection, folder=models, now=datetime.now(UTC))
         warehouse.publish(connection, here.settings.warehouse)
-    found = here.read("select holder_id, included_quantity from reports.allowance order by all")
+    found = here.read("select owner_id, included_quantity from reports.allowance order by all")
     assert found == [("org", 100 * 25 + 10 * 70), ("shown", 900), ("w", 2500)]
 
 
@@ -342,8 +342,8 @@ def test_neons_egress_is_held_against_the_allowance_of_each_project(landed_world
             used[project] = used.get(project, 0) + quantity
     rows = here.read(
         """
-        select holder_id, used_quantity, included_quantity, settled_day_count, missing_day_count
-        from reports.allowance where meter = ? and holder_type = 'project' and period_start = ?
+        select owner_id, used_quantity, included_quantity, settled_day_count, missing_day_count
+        from reports.allowance where meter = ? and owner_type = 'project' and period_start = ?
         """,
         meter,
         month,
@@ -356,7 +356,7 @@ def test_neons_egress_is_held_against_the_allowance_of_each_project(landed_world
         if project.id in used and plans[project.org_id] in allowed
     }
     assert expected
-    assert {holder: included for holder, _, included, *_ in rows} == expected
-    assert all(quantity == used[holder] for holder, quantity, *_ in rows)
+    assert {owner: included for owner, _, included, *_ in rows} == expected
+    assert all(quantity == used[owner] for owner, quantity, *_ in rows)
     days = (today - month) // timedelta(days=1)
     assert {(settled, missing) for *_, settled, missing in rows} == {(days, 0)}

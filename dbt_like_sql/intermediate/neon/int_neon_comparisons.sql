@@ -37,8 +37,12 @@ coarser as (
         usage.org_id, usage.project_id, usage.meter, usage.granularity, usage.bucket_start,
         sum(usage.quantity) as quantity
     from staging.stg_neon__project_usage as usage
+    inner join seeds.retention as retention
+        on retention.resource = 'neon_project_usage'
+        and usage.granularity = retention.granularity
     where usage.granularity in ('daily', 'monthly')
-        and usage.observed_at >= usage.bucket_end + interval '15' minute
+        and usage.observed_at
+        >= usage.bucket_end + retention.settles_minutes * interval '1' minute
     group by
         usage.org_id, usage.project_id, usage.meter, usage.granularity, usage.bucket_start
 ),
@@ -50,8 +54,12 @@ legacy as (
     from staging.stg_neon__account_usage as usage
     inner join seeds.meters as meter
         on meter.source = 'neon_legacy' and usage.meter = meter.meter
+    inner join seeds.retention as retention
+        on retention.resource = 'neon_account_usage'
+        and usage.granularity = retention.granularity
     where usage.granularity in ('daily', 'monthly') and meter.compared_with is not null
-        and usage.observed_at >= usage.bucket_end + interval '15' minute
+        and usage.observed_at
+        >= usage.bucket_end + retention.settles_minutes * interval '1' minute
     group by usage.org_id, meter.compared_with, usage.granularity, usage.bucket_start
 )
 

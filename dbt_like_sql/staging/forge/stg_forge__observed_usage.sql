@@ -1,50 +1,60 @@
--- One row per Forge app or site, resource, unit and UTC day, and complete load that reported it: not
--- only the last word (stg_forge__app_usage, stg_forge__site_usage) but every word.
--- grain: resource, scope, app_id, site_id, meter, unit, bucket_start, load_id
+-- One row per Forge resource, unit and UTC day that a load found usage of, by app, by site, by environment
+-- or by site and environment. All that Atlassian ever said; stg_forge__usage is what it said last.
+-- grain: resource, scope, app_id, site_id, environment_id, meter, unit, bucket_start, load_id
 -- window: bucket_start
-with observed as (
+with landed as (
     select
-        cast('forge_app_usage' as varchar) as resource,
-        usage.app_id,
-        cast(null as varchar) as site_id,
-        usage.resource as meter,
-        usage.token_unit,
-        usage.bucket_start,
-        usage.load_id,
-        usage.period,
-        max(usage.tokens_consumed) as quantity
+        cast('forge_app_usage' as varchar) as resource, usage.app_id,
+        cast(null as varchar) as site_id, cast(null as varchar) as environment_id,
+        usage.resource as meter, usage.token_unit, usage.bucket_start, usage.period,
+        usage.tokens_consumed, usage.load_id, usage.page
     from raw.forge_app_usage as usage
-    group by
-        usage.app_id, usage.resource, usage.token_unit, usage.bucket_start, usage.load_id,
-        usage.period
     union all
     select
-        cast('forge_site_usage' as varchar) as resource,
-        usage.app_id,
-        usage.site_id,
-        usage.resource as meter,
-        usage.token_unit,
-        usage.bucket_start,
-        usage.load_id,
-        usage.period,
-        max(usage.tokens_consumed) as quantity
+        cast('forge_site_usage' as varchar), usage.app_id, nullif(usage.site_id, ''),
+        cast(null as varchar), usage.resource, usage.token_unit, usage.bucket_start,
+        usage.period, usage.tokens_consumed, usage.load_id, usage.page
     from raw.forge_site_usage as usage
-    group by
-        usage.app_id, usage.site_id, usage.resource, usage.token_unit, usage.bucket_start,
-        usage.load_id, usage.period
+    union all
+    select
+        cast('forge_environment_usage' as varchar), usage.app_id, cast(null as varchar),
+        nullif(usage.environment_id, ''), usage.resource, usage.token_unit, usage.bucket_start,
+        usage.period, usage.tokens_consumed, usage.load_id, usage.page
+    from raw.forge_environment_usage as usage
+    union all
+    select
+        cast('forge_site_environment_usage' as varchar), usage.app_id,
+        nullif(usage.site_id, ''), nullif(usage.environment_id, ''), usage.resource, usage.token_unit, usage.bucket_start,
+        usage.period, usage.tokens_consumed, usage.load_id, usage.page
+    from raw.forge_site_environment_usage as usage
+),
+
+-- a page may repeat what an earlier page said: the last word counts
+said as (
+    select landed.*
+    from landed
+    qualify row_number() over (
+        partition by
+            landed.resource, landed.app_id, landed.site_id, landed.environment_id,
+            landed.meter, landed.token_unit, landed.bucket_start, landed.period,
+            landed.load_id
+        order by landed.page desc
+    ) = 1
 )
 
 select
-    observed.resource, -- the table in raw.*
-    cast(observed.app_id || '/' || observed.meter as varchar) as scope, -- what was asked about
-    observed.app_id, -- Forge app
-    observed.site_id, -- the site's ARI; null for totals
-    observed.meter, -- Atlassian's name of the resource
-    observed.token_unit as unit, -- Atlassian's unit
-    observed.bucket_start, -- UTC day
-    observed.load_id, -- the load that landed it
-    cast(sum(observed.quantity) as decimal(38, 9)) as quantity -- hours of the day added up
-from observed
+    said.resource, -- the table in raw.*
+    -- as receipts have it; the one place in SQL that makes it
+    cast(said.app_id || '/' || said.meter as varchar) as scope, -- what was asked about: app/resource
+    said.app_id, -- Forge app, as bare UUID
+    said.site_id, -- the site's ARI; null: no site is named
+    said.environment_id, -- Forge environment; null: none is named
+    said.meter, -- Atlassian's name of the resource
+    said.token_unit as unit, -- Atlassian's unit
+    said.bucket_start, -- UTC day
+    cast(sum(said.tokens_consumed) as decimal(38, 9)) as quantity, -- hours of the day added up
+    said.load_id -- the load that landed it
+from said
 group by
-    observed.resource, observed.app_id, observed.site_id, observed.meter, observed.token_unit,
-    observed.bucket_start, observed.load_id
+    said.resource, said.app_id, said.site_id, said.environment_id, said.meter,
+    said.token_unit, said.bucket_start, said.load_id

@@ -8,8 +8,11 @@ select
     usage.project_id, -- Neon project
     usage.period_id, -- Neon's billing period; a plan change puts one bucket under two
     usage.period_plan, -- plan of that billing period
+    usage.period_start as billing_period_start, -- when it began
+    usage.period_end as billing_period_end, -- when it ended; null: it goes on
     usage.granularity, -- hourly, daily or monthly
     usage.timeframe_start, -- as Neon says it
+    usage.timeframe_end, -- as Neon says it; null where it does not
     usage.bucket_start, -- the UTC bucket that the timeframe lies in
     bucket.bucket_end, -- first instant of the next bucket, UTC
     usage.metric_name as meter, -- Neon's name of the metric

@@ -1,0 +1,69 @@
+-- One row per Neon project, metric and bucket of which two billing periods tell the same: equal values
+-- of timeframes that overlap. The facts add up all that the periods of a bucket tell, which is right where
+-- a plan change split the bucket, and counts twice what Neon told twice. Only Neon can say which.
+-- grain: org_id, project_id, meter, granularity, period_start
+-- window: period_start
+with framed as (
+    select usage.*, coalesce(usage.timeframe_end, usage.bucket_end) as told_until
+    from staging.stg_neon__project_usage as usage
+    where usage.quantity <> 0
+),
+
+shared as (
+    select
+        framed.*,
+        sum(framed.quantity) over same_bucket as bucket_quantity,
+        extract(epoch from framed.told_until) - extract(epoch from framed.timeframe_start)
+            as frame_seconds,
+        extract(epoch from least(framed.told_until, framed.billing_period_end))
+        - extract(epoch from greatest(framed.timeframe_start, framed.billing_period_start))
+            as own_seconds
+    from framed
+    qualify min(framed.period_id) over same_bucket <> max(framed.period_id) over same_bucket
+    window same_bucket as (
+        partition by
+            framed.org_id, framed.project_id, framed.meter, framed.granularity,
+            framed.bucket_start
+    )
+),
+
+repeats as (
+    select
+        later.org_id, later.project_id, later.meter, later.granularity, later.bucket_start,
+        later.period_id, later.timeframe_start, later.quantity, later.bucket_quantity,
+        -- periods that meet in the middle of the bucket have equal parts of it, to a unit
+        bool_and(
+            earlier.own_seconds + later.own_seconds
+            <= greatest(earlier.frame_seconds, later.frame_seconds)
+            and later.quantity * abs(earlier.own_seconds - later.own_seconds)
+            <= earlier.own_seconds + later.own_seconds
+        ) as is_a_share
+    from shared as later
+    inner join shared as earlier
+        on later.org_id = earlier.org_id and later.project_id = earlier.project_id
+        and later.meter = earlier.meter and later.granularity = earlier.granularity
+        and later.bucket_start = earlier.bucket_start
+        and later.period_id > earlier.period_id
+        and later.quantity = earlier.quantity
+        and later.timeframe_start < earlier.told_until
+        and later.told_until > earlier.timeframe_start
+    group by
+        later.org_id, later.project_id, later.meter, later.granularity, later.bucket_start,
+        later.period_id, later.timeframe_start, later.quantity, later.bucket_quantity
+)
+
+select
+    repeats.org_id,
+    repeats.project_id,
+    repeats.meter,
+    repeats.granularity,
+    repeats.bucket_start as period_start, -- first instant of the bucket, UTC
+    cast(max(repeats.bucket_quantity) as decimal(38, 9)) as quantity, -- all periods added up
+    cast(max(repeats.bucket_quantity) - sum(repeats.quantity) as decimal(38, 9))
+        as quantity_told_once, -- less what another period told too
+    cast(bool_and(repeats.is_a_share) as boolean)
+        as is_shared -- true: the periods have equal parts of the bucket, and the sum is right
+from repeats
+group by
+    repeats.org_id, repeats.project_id, repeats.meter, repeats.granularity,
+    repeats.bucket_start

@@ -1,0 +1,77 @@
+"""What all vendors share: it names none of them, and its keys tell everything apart."""
+
+import csv
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+from sqlglot import exp
+
+from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model, load_models
+
+MODELS = load_models()
+# where the vendors' rows are put together, or one vendor's are shown
+UNIONS = {
+    "intermediate.int_usage",
+    "marts.dim_branch",
+    "marts.dim_org",
+    "marts.dim_project",
+    "marts.dim_site",
+    "reports.export_freshness",
+    "reports.forge_environments",
+    "reports.reconciliation",
+    "staging.stg_loads__usage",
+}
+KEYS = {
+    "intermediate.int_allowance_usage": "allowance_key",
+    "intermediate.int_usage": "series_key",
+    "staging.stg_loads__usage": "thing_key",
+}
+# null, nothing, and what a key is made with
+ODD = (None, "", "-", "=", "|", "a", "a|", "|a", "a|=a", "a||-")
+
+
+def vendors() -> set[str]:
+    """Every source and resource that seeds/retention.csv names."""
+    with (PACKAGE_FOLDER / "seeds" / "retention.csv").open(encoding="utf-8", newline="") as file:
+        return {row[name] for row in csv.DictReader(file) for name in ("source", "resource")}
+
+
+def shared() -> Iterator[Model]:
+    """Models in no vendor's folder, but for the unions."""
+    for name, model in MODELS.items():
+        if model.path.parent == model.folder / model.schema and name not in UNIONS:
+            yield model
+
+
+def test_shared_models_name_no_vendor() -> None:
+    """What differs by vendor is a row of a seed, or the vendor's own model."""
+    named = {
+        model.name: texts
+        for model in shared()
+        if (texts := {t.this for t in model.query.find_all(exp.Literal)} & vendors())
+    }
+    assert named == {}
+
+
+@pytest.mark.parametrize(("name", "key"), KEYS.items())
+def test_no_two_things_have_one_key(name: str, key: str) -> None:
+    """Whatever an id is made of, null is not '', and no part runs into the next."""
+    made = next(part for part in MODELS[name].query.selects if part.alias == key).this.copy()
+    # the seed's unit is there only for a vendor that sends none
+    used = [column for column in made.find_all(exp.Column) if column.table != "meters"]
+    parts = list(dict.fromkeys(column.name for column in used))
+    assert len(parts) >= 6
+    for column in made.find_all(exp.Column):
+        column.replace(exp.column(column.name) if column in used else exp.null())
+    # three neighbours take every odd value, the others are as they are
+    for at in range(len(parts) - 2):
+        query = exp.select(f"count(distinct {made.sql('duckdb')})", "count(*)")
+        query = query.from_("(select 1) as one")
+        for place, part in enumerate(parts):
+            values = ODD if at <= place < at + 3 else ("a",)
+            listed = exp.convert(list(values)).sql("duckdb")
+            query = query.join(f"(select unnest({listed}) as {part})", join_type="cross")
+        with duckdb.connect() as connection:
+            (found,) = connection.execute(query.sql("duckdb")).fetchall()
+        assert found == (len(ODD) ** 3, len(ODD) ** 3)
