@@ -187,7 +187,8 @@ def _sensor_of(source: Source[Any, Any], endpoint: Endpoint, job: Any) -> dg.Sen
         # a folder may come to be as it was before, and that is news again
         asked = context.cursor or ""
         what = asked if asked.startswith(found) else f"{found} {now.isoformat()}"
-        request = run_request(context.instance, what, {RANGE_START: today, RANGE_END: today})
+        tags = {RANGE_START: today, RANGE_END: today}
+        request = run_request(context.instance, what, tags, now)
         if isinstance(request, dg.RunRequest):
             return dg.SensorResult(run_requests=[request], cursor=what)
         return _nothing_new(source, request.skip_message)
@@ -241,7 +242,8 @@ def build_what_landed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg
     last = min(windows[-1].until - timedelta(days=1), today) if windows else today
     range_end = partition_key("daily", max(first, last))
     tags = {RANGE_START: partition_key("daily", first), RANGE_END: range_end}
-    return run_request(context.instance, what.token if what else f"{today:%Y-%m-%d}", tags)
+    token = what.token if what else f"{today:%Y-%m-%d}"
+    return run_request(context.instance, token, tags, settings.clock())
 
 
 # -- whether what a sensor asked for was done ---------------------------------------------------
@@ -251,7 +253,7 @@ def build_what_landed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg
 
 
 def run_request(
-    instance: dg.DagsterInstance, what: str, tags: dict[str, str]
+    instance: dg.DagsterInstance, what: str, tags: dict[str, str], now: datetime
 ) -> dg.RunRequest | dg.SkipReason:
     """A run that does `what`; a reason to skip while one is under way, or after one did it.
 
@@ -267,7 +269,7 @@ def run_request(
     if failed:
         last, first = failed[0].create_timestamp, failed[-1].create_timestamp
         again_at = last + min(last - first, LONGEST_PAUSE)
-        if datetime.now(UTC) < again_at:
+        if now < again_at:
             run_id, count = failed[0].dagster_run.run_id[:8], len(failed)
             return dg.SkipReason(
                 f"{count} runs for it failed, the last is {run_id}; the next: {again_at:%H:%M:%SZ}"

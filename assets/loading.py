@@ -125,7 +125,7 @@ class Loader:
         held, now = self._held(endpoint, window), self.settings.clock()
         choose = partial(planning.buckets_to_ask, endpoint, window, held, now=now)
         result = self._load(endpoint, window, choose, progress)
-        if not (result.slice_count or result.failures):
+        if result.scopes and not (result.slice_count or result.failures):
             result.notes.append("nothing to ask: all of it was asked since the last tick")
         return result
 

@@ -123,8 +123,7 @@ def _freshness(endpoint: Endpoint, grain: str) -> dg.FreshnessPolicy | None:
 def _told(
     context: dg.AssetExecutionContext, endpoint: Endpoint, slice_count: int, minutes: float
 ) -> Callable[[Slice], None]:
-    if minutes >= 1:
-        context.log.info(forecast(endpoint, slice_count, minutes))
+    context.log.info(forecast(endpoint, slice_count, minutes))
     return lambda asked: context.log.debug(f"asked: {asked.scope}, {asked.window}")
 
 

@@ -19,6 +19,7 @@ VENDORS = {path.parent.name for path in (ROOT / "pipelines").glob("*/__init__.py
 NAMES = {"neon", "forge", "bitbucket", "atlassian"}
 # where the vendors' own models are put side by side
 UNIONS = {"int_usage", "dim_org", "dim_project", "dim_branch", "dim_site"}
+UNIONS |= {"stg_loads__usage", "reconciliation"}
 
 
 def name_of(path: Path) -> str:

@@ -76,14 +76,14 @@ def made(instance: dg.DagsterInstance, request: dg.RunRequest, status: str) -> d
 
 def asked(instance: dg.DagsterInstance, what: str = "today") -> dg.RunRequest:
     """The run that is asked for."""
-    request = run_request(instance, what, {"day": "2026-11-26"})
+    request = run_request(instance, what, {"day": "2026-11-26"}, datetime.now(UTC))
     assert isinstance(request, dg.RunRequest)
     return request
 
 
 def why_not(instance: dg.DagsterInstance, what: str = "today") -> str:
     """Why none is asked for."""
-    skipped = run_request(instance, what, {})
+    skipped = run_request(instance, what, {}, datetime.now(UTC))
     assert isinstance(skipped, dg.SkipReason)
     return skipped.skip_message or ""
 

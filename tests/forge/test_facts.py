@@ -235,6 +235,7 @@ def test_sites_by_environment(world: Open) -> None:
 def test_environments_that_are_not_held_are_asked_for(world: Open) -> None:
     """Sites by environment alone: which environments there are is one request more a resource."""
     here, window = world(**SMALL), last_days(1)
+    here.settings = here.settings_with(FORGE_SITES_BY_ENVIRONMENT="yes")
     (landing,) = land(here, window, [CUBE])
     assert landing.failures == []
     rows = here.raw(

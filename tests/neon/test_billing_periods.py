@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from assets.calls import RAW_TABLES
 
-from assets import building
+from assets import loading
 from assets.settings import Settings, read_settings
+from assets.sources import RAW_TABLES
 from dbt_like_sql.engine import warehouse
-from pipelines.load import create_raw_tables
+from pipelines.receipts import create_raw_tables
 
 DAY, NEXT = datetime(2026, 8, 14, tzinfo=UTC), datetime(2026, 8, 15, tzinfo=UTC)
 MONTH, NEXT_MONTH = datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 9, 1, tzinfo=UTC)
@@ -71,7 +71,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             " now() as landed_at",
             [DAY, NEXT, ASKED],
         )
-    building.build(found)
+    loading.build(found)
     return found
 
 
