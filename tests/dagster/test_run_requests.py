@@ -32,7 +32,7 @@ RUN_A_BUILD = """
 import json, sys
 import dagster as dg
 from assets.definitions import defs
-with dg.DagsterInstance.local_temp(sys.argv[1]) as instance:
+with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
     defs.resolve_job_def("build").execute_in_process(
         instance=instance,
         tags=json.loads(sys.argv[2]),
@@ -162,7 +162,8 @@ def test_a_build_that_was_killed_is_done_by_the_next(landed_today: World, tmp_pa
     """SIGKILL in the step `models`, with nobody left to notice: the next tick asks again."""
     settings, home = landed_today.settings, tmp_path / "home"
     home.mkdir()
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
+    (home / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    with dg.DagsterInstance.from_config(str(home)) as instance:
         request = sense(instance)
         with warehouse.writer_lock(settings.warehouse):  # it waits there for its turn
             killed = start_a_build(home, request)
