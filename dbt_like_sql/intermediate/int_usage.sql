@@ -5,91 +5,41 @@
 -- window: period_start
 with usage as (
     select
-        cast('neon' as varchar) as source,
-        cast('neon_project_usage' as varchar) as resource,
-        neon.org_id as scope,
-        neon.org_id,
-        neon.project_id,
-        neon.branch_id,
-        cast(null as varchar) as site_id,
-        cast(null as varchar) as environment_id,
-        cast(null as varchar) as user_id,
-        neon.meter,
-        cast(null as varchar) as unit,
-        neon.granularity,
-        neon.period_start,
-        neon.period_end,
-        neon.quantity,
-        neon.observed_at
+        cast('neon' as varchar) as source, cast('neon_project_usage' as varchar) as resource,
+        neon.org_id as scope, neon.org_id, neon.project_id, neon.branch_id,
+        cast(null as varchar) as site_id, cast(null as varchar) as environment_id,
+        cast(null as varchar) as user_id, neon.meter, cast(null as varchar) as unit,
+        neon.granularity, neon.period_start, neon.period_end, neon.quantity, neon.observed_at
     from intermediate.int_neon_usage as neon
     union all
     select
-        cast('forge' as varchar) as source,
-        forge.resource,
-        forge.scope,
-        cast(null as varchar) as org_id,
-        forge.app_id as project_id,
-        cast(null as varchar) as branch_id,
-        forge.site_id,
-        forge.environment_id,
-        cast(null as varchar) as user_id,
-        forge.meter,
-        forge.unit,
-        forge.granularity,
-        forge.period_start,
-        forge.period_end,
-        forge.quantity,
-        forge.observed_at
+        'forge', forge.resource, forge.scope, null, forge.app_id, null, forge.site_id,
+        forge.environment_id, null, forge.meter, forge.unit, forge.granularity,
+        forge.period_start, forge.period_end, forge.quantity, forge.observed_at
     from intermediate.int_forge_usage as forge
     union all
     select
-        cast('atlassian_platform' as varchar) as source,
-        cast('platform_usage' as varchar) as resource,
-        platform.org_id as scope,
-        platform.org_id,
-        platform.project_id,
-        cast(null as varchar) as branch_id,
-        platform.site_id,
-        cast(null as varchar) as environment_id,
-        platform.user_id,
-        platform.meter,
-        platform.unit,
-        platform.granularity,
-        platform.period_start,
-        platform.period_end,
-        platform.quantity,
-        platform.observed_at
+        'atlassian_platform', 'platform_usage', platform.org_id, platform.org_id,
+        platform.project_id, null, platform.site_id, null, platform.user_id, platform.meter,
+        platform.unit, platform.granularity, platform.period_start, platform.period_end,
+        platform.quantity, platform.observed_at
     from intermediate.int_platform_usage as platform
     union all
     select
-        cast('bitbucket' as varchar) as source,
-        cast('bitbucket_pipeline_runs' as varchar) as resource,
-        bitbucket.workspace_uuid as scope,
-        bitbucket.workspace_uuid as org_id,
-        bitbucket.repository_uuid as project_id,
-        cast(null as varchar) as branch_id,
-        bitbucket.workspace_uuid as site_id,
-        cast(null as varchar) as environment_id,
-        cast(null as varchar) as user_id,
-        cast('build_seconds_used' as varchar) as meter,
-        cast('seconds' as varchar) as unit,
-        cast('daily' as varchar) as granularity,
-        bitbucket.period_start,
-        bitbucket.period_end,
-        bitbucket.quantity,
-        bitbucket.observed_at
+        'bitbucket', 'bitbucket_pipeline_runs', bitbucket.workspace_uuid,
+        bitbucket.workspace_uuid, bitbucket.repository_uuid, null, bitbucket.workspace_uuid,
+        null, null, 'build_seconds_used', 'seconds', 'daily', bitbucket.period_start,
+        bitbucket.period_end, bitbucket.quantity, bitbucket.observed_at
     from intermediate.int_bitbucket_usage as bitbucket
 ),
 
 -- a meter may be known in several units; its family is the same in all of them
 meters as (
     select
-        meter.source,
-        meter.meter,
+        meter.source, meter.meter,
         coalesce(meter.valid_from_date, date '1970-01-01') as valid_from_date,
         coalesce(meter.valid_until_date, date '9999-12-31') as valid_until_date,
-        min(meter.family) as family,
-        min(meter.unit) as unit
+        min(meter.family) as family, min(meter.unit) as unit
     from seeds.meters as meter
     group by
         meter.source, meter.meter, coalesce(meter.valid_from_date, date '1970-01-01'),
