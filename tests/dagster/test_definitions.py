@@ -155,7 +155,7 @@ def test_partitioned_raw_assets_are_backfilled_by_one_run() -> None:
 
 def test_every_model_is_an_asset_with_its_columns_and_their_lineage() -> None:
     """The asset of dbt_like_sql/<schema>/<table>.sql is <schema>/<table>."""
-    files = {path for schema in SCHEMAS for path in (PACKAGE_FOLDER / schema).glob("*.sql")}
+    files = {path for schema in SCHEMAS for path in (PACKAGE_FOLDER / schema).rglob("*.sql")}
     models = load_models()
     assert {model.path for model in models.values()} == files
     for path in files:
@@ -168,10 +168,10 @@ def test_every_model_is_an_asset_with_its_columns_and_their_lineage() -> None:
 
 
 def test_column_lineage_leads_from_a_fact_to_the_model_before() -> None:
-    """marts.fct_compute.quantity comes from intermediate.int_usage.quantity."""
+    """marts.fct_compute.quantity comes from marts.fct_usage.quantity."""
     metadata = SPECS[dg.AssetKey(["marts", "fct_compute"])].metadata
     assert metadata["dagster/column_lineage"].deps_by_column["quantity"] == [
-        dg.TableColumnDep(dg.AssetKey(["intermediate", "int_usage"]), "quantity")
+        dg.TableColumnDep(dg.AssetKey(["marts", "fct_usage"]), "quantity")
     ]
 
 
