@@ -12,11 +12,16 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+import msgspec
 from httpx_retries import Retry, RetryTransport
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
+
+from pipelines.decode import decode
+
+T = TypeVar("T")
 
 RETRIED_STATUSES = (423, 429, 500, 502, 503, 504)
 TRIES = 7
@@ -119,7 +124,7 @@ class Client:
 
     `explain(status, message)` is the vendor module's advice for a 4xx; `secrets` are struck from
     every error text, should a vendor echo them. `status_of` is for a vendor that says "too many
-    requests" inside a 200: the status that an answer really has.
+    requests" inside a 200: the status that an answer really has. `setting` names the address.
     """
 
     def __init__(
@@ -132,8 +137,10 @@ class Client:
         explain: Callable[[int, str], str],
         backoff_seconds: float = 1.0,
         status_of: Callable[[httpx.Response], int] = attrgetter("status_code"),
+        setting: str = "its address",
     ) -> None:
         self.vendor = vendor
+        self._setting = setting
         self.requests_sent = 0
         self.rate_limited = 0
         self._secrets = [secret for secret in secrets if secret]
@@ -189,6 +196,23 @@ class Client:
             "loaded; everything landed before is untouched."
         )
         return VendorError(self.strike(text), status)
+
+    def decoded(self, body: bytes, kind: type[T], about: str) -> T:
+        """An answer as records of a kind; a VendorError where it has another shape."""
+        try:
+            return decode(body, kind)
+        except msgspec.DecodeError as error:
+            raise self.undocumented(about, str(error), body) from None
+
+    def undocumented(self, about: str, what: str, body: bytes = b"") -> VendorError:
+        """An answer that is not what the vendor documents; the start of `body` shows what it is."""
+        start = self.strike(body.decode(errors="replace"))[:80]
+        return self.error(
+            about,
+            f"the answer is not the documented shape: {what}"
+            + (f" (it starts {start!r})" if body else ""),
+            f"If {self._setting} is right, the vendor changed this endpoint: please report it.",
+        )
 
     def strike(self, text: str) -> str:
         """The text without secrets; before any cut, which would leave a part of one unknown."""

@@ -15,12 +15,10 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
-import msgspec
 import pyarrow as pa
 from pyrate_limiter import Duration, Rate
 
 import pipelines.bitbucket.records as records
-from pipelines.decode import decode
 from pipelines.http import Budget, Client, VendorClient, VendorError
 from pipelines.source import Note, PartialAnswerError
 
@@ -74,6 +72,7 @@ class Bitbucket(VendorClient):
             lambda _: self._budget,
             _explain,
             backoff_seconds,
+            setting="BITBUCKET_BASE_URL",
         )
         super().__init__(client, self._budget)
 
@@ -114,7 +113,7 @@ class Bitbucket(VendorClient):
         if key not in self._workspaces:
             about = f"workspace {key}"
             body = self.client.get(f"workspaces/{quote(key, '')}", {}, about)
-            found: records.Workspace = self._decode(body, records.Workspace, about)
+            found: records.Workspace = self.client.decoded(body, records.Workspace, about)
             self._workspaces[key] = self._workspaces[found.uuid] = found
         return self._workspaces[key]
 
@@ -236,7 +235,7 @@ class Bitbucket(VendorClient):
             if error.status in (403, 404):
                 return []
             raise
-        return [self._decode(body, records.Run, about)]
+        return [self.client.decoded(body, records.Run, about)]
 
     def _pipelines_path(self, workspace_uuid: str, repository_uuid: str) -> str:
         key = self._slugs.get(repository_uuid, repository_uuid)
@@ -251,9 +250,8 @@ class Bitbucket(VendorClient):
         address, asked, seen = path, {path}, 0
         while True:
             first = address == path
-            page = self._decode(
-                self.client.get(address, params if first else AS_IT_IS, about), kind, about
-            )
+            body = self.client.get(address, params if first else AS_IT_IS, about)
+            page: Any = self.client.decoded(body, kind, about)
             yield page
             seen += len(page.values)
             following = self._following(page, path, params, seen, len(asked) + 1, about)
@@ -308,17 +306,6 @@ class Bitbucket(VendorClient):
             f"the next page is said to be at {where}, which is not BITBUCKET_BASE_URL",
             "It was not asked, and the token was not sent there: please report it.",
         )
-
-    def _decode(self, body: bytes, kind: type[Any], about: str) -> Any:
-        try:
-            return decode(body, kind)
-        except msgspec.DecodeError as error:
-            start = self.client.strike(body.decode(errors="replace"))[:80]
-            raise self.client.error(
-                about,
-                f"the answer is not the documented shape: {error} (it starts {start!r})",
-                "If BITBUCKET_BASE_URL is right, Bitbucket changed this call: please report it.",
-            ) from None
 
 
 def _without_answer(errors: Mapping[str, VendorError], names: Mapping[str, str | None]) -> Note:

@@ -88,8 +88,10 @@ class Forge(VendorClient):
             _explain,
             backoff_seconds,
             _status_of,
+            "ATLASSIAN_GRAPHQL_URL",
         )
         super().__init__(client, self._budget)
+        self._undocumented = client.undocumented
 
     def usage(
         self,
@@ -188,8 +190,7 @@ class Forge(VendorClient):
                 raise self._refusal(about, [usage.error])
             self._check_shape(usage, variables["groupBy"], about)
         except (msgspec.DecodeError, ValueError) as error:
-            start = self.client.strike(body.decode(errors="replace"))[:80]
-            raise self._undocumented(about, f"{error} (it starts {start!r})") from None
+            raise self._undocumented(about, str(error), body) from None
         return usage
 
     def _check_shape(self, usage: Usage, group_by: str | None, about: str) -> None:
@@ -226,13 +227,6 @@ class Forge(VendorClient):
                 raise self._undocumented(about, f"it has {period.period}, which was not asked for")
             if resolutions.setdefault(day, period.resolution) != period.resolution:
                 raise self._undocumented(about, f"{day:%Y-%m-%d} comes by the day and by the hour")
-
-    def _undocumented(self, about: str, what: str) -> VendorError:
-        return self.client.error(
-            about,
-            f"the answer is not the documented shape: {what}",
-            "If ATLASSIAN_GRAPHQL_URL is right, Atlassian changed this call: please report it.",
-        )
 
     def _refusal(self, about: str, errors: Any) -> VendorError:
         """errors[], or the `error` inside a 200: the window fails, partial data or not."""

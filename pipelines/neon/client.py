@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-import msgspec
 import pyarrow as pa
 from pyrate_limiter import Duration, Rate
 
 import pipelines.neon.records as records
-from pipelines.decode import decode
 from pipelines.http import Budget, Client, VendorClient, VendorError
 from pipelines.source import OutOfReachError, PartialAnswerError, RetiredError
 from pipelines.windows import Window
@@ -66,6 +64,7 @@ class Neon(VendorClient):
             self._budget_for,
             _explain,
             backoff_seconds,
+            setting="NEON_BASE_URL",
         )
         super().__init__(client, self._consumption, self._management)
 
@@ -180,7 +179,7 @@ class Neon(VendorClient):
     def _ask_organizations(self) -> list[records.Organization]:
         if self._asked_org_ids:
             return [
-                self._decode(
+                self.client.decoded(
                     self.client.get(f"organizations/{org_id}", {}, f"organization {org_id}"),
                     records.Organization,
                     f"organization {org_id}",
@@ -194,7 +193,9 @@ class Neon(VendorClient):
             if error.status not in (403, 404):
                 raise
             return self._organizations_of_projects()
-        page: records.OrganizationsPage = self._decode(body, records.OrganizationsPage, about)
+        page: records.OrganizationsPage = self.client.decoded(
+            body, records.OrganizationsPage, about
+        )
         return page.organizations
 
     def _organizations_of_projects(self) -> list[records.Organization]:
@@ -226,7 +227,7 @@ class Neon(VendorClient):
                     asked.add(cursor)
                     following = params | {"cursor": cursor}
                     pending = ahead.submit(self._get, path, following, about)
-                page = self._decode(body, kind, about)
+                page = self.client.decoded(body, kind, about)
                 if repeated and page.items():
                     raise self.client.error(
                         about,
@@ -244,19 +245,8 @@ class Neon(VendorClient):
             raise
 
     def _cursor(self, body: bytes, about: str) -> str | None:
-        pagination = self._decode(body, records.Envelope, about).pagination
+        pagination = self.client.decoded(body, records.Envelope, about).pagination
         return (pagination.cursor or pagination.next) if pagination else None
-
-    def _decode(self, body: bytes, kind: type[Any], about: str) -> Any:
-        try:
-            return decode(body, kind)
-        except msgspec.DecodeError as error:
-            start = self.client.strike(body.decode(errors="replace"))[:80]
-            raise self.client.error(
-                about,
-                f"the answer is not the documented shape: {error} (it starts {start!r})",
-                "If NEON_BASE_URL is right, Neon changed this call: please report it.",
-            ) from None
 
 
 def _window_params(org_id: str, window: Window) -> dict[str, Any]:
