@@ -1,5 +1,5 @@
--- One row per allowance and period that is told by the day, and UTC day that is known: what its owner used
--- on it, with 0 on days on which only others did. A day that is not here is unknown.
+-- One row per allowance and period that is told by the day, and UTC day that is known: what its owner
+-- used on it, and 0 on days on which only others did. A day that is not here is unknown.
 -- grain: allowance_key, period_start, day_start
 with used as (
     select

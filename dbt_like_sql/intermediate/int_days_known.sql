@@ -1,4 +1,4 @@
--- One row per scope of allowances and UTC day of which it is known what was used, for it was asked hour by
+-- One row per scope of allowances and UTC day of which it is known what was used: it was asked by the
 -- hour or by the day, or exported by the day. A day that is not here is unknown, or told by the month.
 -- grain: resource, scope, day_start
 with asked as (

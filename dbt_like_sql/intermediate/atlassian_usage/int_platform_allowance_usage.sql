@@ -1,6 +1,6 @@
--- One row per owner of an Atlassian allowance and period, a day or longer: what it used by its own lines,
--- whichever way of splitting the organization is the fact. An organization without a total of its own
--- has what its parts add up to.
+-- One row per owner of an Atlassian allowance and period, a day or longer: what its own lines say that
+-- it used, whichever way of splitting the organization is the fact. An organization without a total of
+-- its own has what its parts add up to.
 -- grain: org_id, meter, unit, owner_type, owner_id, period_start, period_end
 with own as (
     select

@@ -1,5 +1,5 @@
--- One row per Atlassian allowance and period of which an export showed how much is included: what the last
--- export that did so showed, for a later one need not show it again.
+-- One row per Atlassian allowance and period of which an export showed how much is included. The last
+-- export that did so counts: a later one need not show it again.
 -- grain: allowance_key, period_start
 select
     period.allowance_key,

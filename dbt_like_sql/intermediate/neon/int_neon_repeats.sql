@@ -1,6 +1,6 @@
 -- One row per Neon project, metric and bucket of which two billing periods tell the same: equal values
--- of timeframes that overlap. The facts add up all that the periods of a bucket tell, which is right where
--- a plan change split the bucket, and counts twice what Neon told twice. Only Neon can say which.
+-- of timeframes that overlap. The facts add up all that the periods of a bucket tell. That is right
+-- where a plan change split the bucket, and counts twice what Neon told twice; only Neon knows which.
 -- grain: org_id, project_id, meter, granularity, period_start
 -- window: period_start
 with framed as (

@@ -1,5 +1,5 @@
--- One row per Forge resource, unit and UTC day that a load found usage of, by app, by site, by environment
--- or by site and environment. All that Atlassian ever said; stg_forge__usage is what it said last.
+-- One row per Forge resource, unit and UTC day that a load found usage of: by app, by site, by
+-- environment, or by both. All that Atlassian ever said; stg_forge__usage is what it said last.
 -- grain: resource, scope, app_id, site_id, environment_id, meter, unit, bucket_start, load_id
 -- window: bucket_start
 with landed as (

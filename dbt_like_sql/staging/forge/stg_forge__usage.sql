@@ -1,6 +1,6 @@
--- One row per Forge resource, unit and UTC day, by app, by site, by environment or by site and environment,
--- as Atlassian was last asked (appResourceUsage, flat or grouped). What belongs to no site is in the
--- app's total alone.
+-- One row per Forge resource, unit and UTC day, by app, by site, by environment, or by both, as
+-- Atlassian was last asked (appResourceUsage, flat or grouped). What belongs to no site is in the app's
+-- total alone.
 -- grain: resource, scope, app_id, site_id, environment_id, meter, unit, bucket_start
 -- check: quantity is not null
 -- window: bucket_start
