@@ -13,13 +13,9 @@ PRODUCT = ("pipelines", "assets", "dbt_like_sql")
 FILES = sorted(path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))
 KNOW_DAGSTER = ("raw_assets", "model_assets", "automation", "definitions")
 DAGSTER_FILES = {f"assets/{name}.py" for name in KNOW_DAGSTER}
-SQL = sorted((ROOT / "dbt_like_sql").rglob("*.sql"))
 # every folder of pipelines/ is a vendor, and these are their names
 VENDORS = {path.parent.name for path in (ROOT / "pipelines").glob("*/__init__.py")}
 NAMES = {"neon", "forge", "bitbucket", "atlassian"}
-# where the vendors' own models are put side by side
-UNIONS = {"int_usage", "dim_org", "dim_project", "dim_branch", "dim_site"}
-UNIONS |= {"stg_loads__usage", "reconciliation"}
 
 
 def name_of(path: Path) -> str:
@@ -29,8 +25,7 @@ def name_of(path: Path) -> str:
 
 def is_shared(path: Path) -> bool:
     """Whether it is no vendor's: neither in its folder nor where they are listed."""
-    listed = name_of(path) == "assets/sources.py" or path.stem in UNIONS
-    return not listed and not VENDORS & set(path.relative_to(ROOT).parts)
+    return name_of(path) != "assets/sources.py" and not VENDORS & set(path.relative_to(ROOT).parts)
 
 
 def imported(path: Path) -> set[str]:
@@ -138,14 +133,6 @@ def code_words(path: Path) -> set[str]:
 def test_shared_code_names_no_vendor(path: Path) -> None:
     """Whoever adds a vendor changes a folder and a line of assets/sources.py."""
     assert not code_words(path) & NAMES
-
-
-@pytest.mark.parametrize("path", [p for p in SQL if is_shared(p)], ids=name_of)
-def test_shared_models_name_no_vendor(path: Path) -> None:
-    """But for the unions, which put the vendors' own models side by side; the rest is seeds."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    code = " ".join(line.partition("--")[0] for line in lines)
-    assert not set(re.findall(r"[a-z]+", code.lower())) & NAMES
 
 
 def test_nothing_is_imported_in_a_circle() -> None:
