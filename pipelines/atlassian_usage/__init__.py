@@ -4,12 +4,12 @@ Atlassian documents no export of its Platform usage page, so the files keep a co
 (files/contract.py).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pipelines.atlassian_usage.client import Folder, fingerprint, still_rejected
 from pipelines.atlassian_usage.endpoints import ENDPOINTS, Settings
-from pipelines.source import Account, Asked, Pages, Slice, Source
+from pipelines.source import Source
 
 
 def _missing(settings: Settings) -> str | None:
@@ -20,25 +20,6 @@ def _missing(settings: Settings) -> str | None:
     if settings.folder != Settings.folder:
         raise ValueError(f"{why}: make it, or correct the setting")
     return why
-
-
-def _client(account: Account[Settings]) -> Folder:
-    """The folder, looked through once a run."""
-    return Folder(account.settings.folder)
-
-
-def _slices(asked: Asked[Settings, Folder]) -> Iterable[Slice]:
-    """One slice per new file (slices.py)."""
-    import pipelines.atlassian_usage.slices as room  # here, because dlt costs a second
-
-    return room.slices(asked)
-
-
-def _resources(pages: Pages) -> Any:
-    """The folder as a dlt source (slices.py)."""
-    import pipelines.atlassian_usage.slices as room
-
-    return room.atlassian_usage(pages)
 
 
 def _commands() -> Sequence[Any]:
@@ -53,10 +34,8 @@ SOURCE = Source(
     title="Atlassian platform usage",
     endpoints=ENDPOINTS,
     settings=Settings,
-    client=_client,
+    client=lambda account: Folder(account.settings.folder),
     scopes=lambda account, client, endpoint: ["all"],
-    slices=_slices,
-    resources=_resources,
     missing=_missing,
     fingerprint=lambda settings: fingerprint(settings.folder),
     problems=still_rejected,
