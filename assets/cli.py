@@ -47,11 +47,11 @@ def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
     @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
     @wraps(command)
     def wrapped(as_json: bool, **arguments: Any) -> None:
-        from assets import report
+        from assets import console
         from assets.settings import SettingsError
         from dbt_like_sql.engine.warehouse import WarehouseBusyError
 
-        show = report.Report(as_json)
+        show = console.Report(as_json)
         try:
             result = command(show, **arguments)
         except SettingsError as error:

@@ -18,7 +18,7 @@ Choose = Callable[[Connection, Call, str], Window | None]
 
 
 class Show(Protocol):
-    """Where progress and results are shown (assets/report.py)."""
+    """Where progress and results are shown (assets/console.py)."""
 
     def asking(self, call: Call, window: Window | None) -> Any:
         """A context within which one call is under way; it gives a place to show its pieces."""
@@ -205,10 +205,7 @@ def build(
         "models": [
             {"model": m.name, "built": m.action, "rows": m.rows_total} for m in report.models
         ],
-        "failures": [
-            f"{check.model}: {check.failing_rows} rows where not ({check.expression})"
-            for check in report.failed_checks
-        ],
+        "failures": [check.sentence for check in report.failed_checks],
     }
 
 

@@ -42,7 +42,7 @@ select
     cast(rows_of_both.quantity as decimal(38, 9)) as quantity, -- as Atlassian reports it
     held.asked_at as observed_at -- when the app's total was last asked
 from rows_of_both
-inner join intermediate.int_buckets_held as held
+inner join staging.stg_loads__buckets as held
     on held.resource = 'forge_app_usage'
     and held.granularity = 'daily'
     and rows_of_both.app_id || '/' || rows_of_both.meter = held.scope

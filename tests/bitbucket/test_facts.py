@@ -11,7 +11,7 @@ import pytest
 
 from assets import calls, jobs, partitions
 from assets.asking_bitbucket import CALLS
-from assets.report import Report
+from assets.console import Report
 from assets.settings import read_settings
 from assets.vendors import Vendors, land_pieces, snapshot
 from pipelines.bitbucket import client as bitbucket

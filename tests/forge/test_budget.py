@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from assets import asking_forge, jobs
-from assets.report import Report
+from assets.console import Report
 from pipelines.load import Window
 from tests.conftest import GRAINS, Open, World
 from tests.forge.world import APP, ENVIRONMENT, SITE, SMALL, due, land, last_days, today

@@ -16,7 +16,7 @@ import pytest
 
 import dbt_like_sql
 from assets import jobs
-from assets.report import Report
+from assets.console import Report
 from pipelines.forge.client import USER_AGENT, Forge
 from pipelines.http import TRIES, VendorError
 from tests.conftest import GRAINS, Open, World

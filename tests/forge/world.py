@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from assets import calls, jobs, partitions
-from assets.report import Report
+from assets.console import Report
 from assets.vendors import Vendors
 from pipelines.load import Landing, Window
 from tests.conftest import GRAINS, World, open_world

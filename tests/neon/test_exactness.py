@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from assets import calls, jobs, partitions
-from assets.report import Report
+from assets.console import Report
 from assets.vendors import Vendors
 from pipelines.load import Window
 from tests.conftest import GRAINS, USAGE_TABLES, Open, World

@@ -8,8 +8,8 @@ import pytest
 
 from assets import jobs
 from assets.calls import call_of
+from assets.console import Report
 from assets.due import due_window
-from assets.report import Report
 from dbt_like_sql.engine import warehouse
 from tests.conftest import GRAINS, USAGE_TABLES, Open, World
 from tests.sandbox.desk import Request

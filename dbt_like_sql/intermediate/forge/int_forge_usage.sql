@@ -10,7 +10,7 @@ with totals as (
         held.bucket_end,
         held.scope,
         held.asked_at
-    from intermediate.int_buckets_held as held
+    from staging.stg_loads__buckets as held
     where held.resource = 'forge_app_usage' and held.granularity = 'daily'
 ),
 
