@@ -19,34 +19,26 @@ with metered as (
     where usage.source in ('forge', 'neon')
 ),
 
+-- an organization without a total of its own, or with days of it that come to less than its parts
+totals as (
+    select
+        part.org_id, part.meter, part.unit, part.split_start, max(part.period_end) as split_end,
+        sum(part.quantity) as quantity, min(part.observed_at) as first_observed_at,
+        max(part.observed_at) as observed_at
+    from intermediate.int_platform_usage as part
+    group by part.org_id, part.meter, part.unit, part.split_start
+),
+
 exported as (
     select
-        period.org_id, period.meter, period.unit, period.scope_type as holder_type,
-        period.holder_id, period.period_start, period.period_end, period.quantity,
-        period.is_final or period.exported_at >= period.period_end as is_settled,
-        period.allowed_from, period.resets_at, period.exported_at
-    from intermediate.int_platform_periods as period
-    -- of an organization, what counts
-    left join intermediate.int_platform_wholes as whole
-        on period.scope_type = 'org'
-        and period.org_id = whole.org_id and period.meter = whole.meter
-        and period.unit = whole.unit and period.period_start >= whole.period_start
-        and period.period_end <= whole.period_end
-    where period.scope_type <> 'org' or whole.org_id is not null
-    union all
-    select
-        part.org_id, part.meter, part.unit, 'org', part.org_id, part.period_start,
-        part.period_end, sum(part.quantity), min(part.observed_at) >= part.period_end,
-        case when part.period_end > part.period_start + interval '1' day then part.period_start
-            else date_trunc('month', part.period_start) end,
-        case when part.period_end > part.period_start + interval '1' day then part.period_end
-            else date_trunc('month', part.period_start) + interval '1' month end,
-        max(part.observed_at)
-    from intermediate.int_platform_usage as part
-    anti join intermediate.int_platform_wholes as whole
-        on part.org_id = whole.org_id and part.meter = whole.meter and part.unit = whole.unit
-        and part.period_start < whole.period_end and part.period_end > whole.period_start
-    group by part.org_id, part.meter, part.unit, part.period_start, part.period_end
+        scope.org_id, scope.meter, scope.unit, scope.scope_type as holder_type, scope.holder_id,
+        scope.period_start, scope.period_end, scope.quantity, scope.split_start,
+        scope.is_final or scope.exported_at >= scope.period_end as is_settled,
+        scope.allowed_from, scope.resets_at, scope.exported_at,
+        sum(scope.quantity) over (
+            partition by scope.scope_key, scope.split_start
+        ) as split_quantity
+    from intermediate.int_platform_scopes as scope
 ),
 
 rows_of_all as (
@@ -70,6 +62,29 @@ rows_of_all as (
         exported.quantity, exported.period_end > exported.period_start + interval '1' day,
         exported.is_settled, exported.allowed_from, exported.resets_at, exported.exported_at
     from exported
+    left join totals
+        on exported.holder_type = 'org' and exported.org_id = totals.org_id
+        and exported.meter = totals.meter and exported.unit = totals.unit
+        and exported.split_start = totals.split_start
+    where totals.org_id is null or exported.split_quantity >= totals.quantity
+    union all
+    select
+        'atlassian_platform', totals.meter, totals.unit, totals.org_id, 'org', totals.org_id,
+        totals.split_start, totals.split_end, totals.quantity,
+        totals.split_end > totals.split_start + interval '1' day,
+        totals.first_observed_at >= totals.split_end,
+        case when totals.split_end > totals.split_start + interval '1' day
+            then totals.split_start else date_trunc('month', totals.split_start) end,
+        case when totals.split_end > totals.split_start + interval '1' day
+            then totals.split_end
+            else date_trunc('month', totals.split_start) + interval '1' month end,
+        totals.observed_at
+    from totals
+    anti join exported
+        on exported.holder_type = 'org' and exported.org_id = totals.org_id
+        and exported.meter = totals.meter and exported.unit = totals.unit
+        and exported.split_start = totals.split_start
+        and exported.split_quantity >= totals.quantity
 )
 
 select

@@ -53,31 +53,33 @@ by_plan as (
         periods.holder_id, periods.allowed_from, allowance.allowed_per
 ),
 
--- by the latest export that shows it, whether or not its usage counts
+-- by the latest export that shows it, whether or not its usage counts; apps share it
 shown as (
     select
         periods.meter, periods.unit, periods.org_id, periods.holder_type, periods.holder_id,
-        periods.allowed_from, scope.included_quantity, scope.extra_usage_limit,
-        case when scope.granularity = 'month' then scope.forecast_quantity end
+        periods.allowed_from, max(line.included_quantity) as included_quantity,
+        max(line.extra_usage_limit) as extra_usage_limit,
+        sum(case when line.granularity = 'month' then line.forecast_quantity end)
             as forecast_quantity
     from periods
-    inner join intermediate.int_platform_scopes as scope
-        on periods.source = 'atlassian_platform'
-        and periods.meter = scope.meter
-        and periods.unit = scope.unit
-        and periods.org_id = scope.org_id
-        and periods.holder_type = scope.scope_type
-        and periods.holder_id = scope.holder_id
-        and scope.period_start >= periods.allowed_from
-        and scope.period_start < periods.resets_at
-    where scope.included_quantity is not null
+    inner join intermediate.int_platform_lines as line
+        on periods.source = 'atlassian_platform' and periods.meter = line.meter
+        and periods.unit = line.unit and periods.org_id = line.org_id
+        and periods.holder_type = line.scope_type and periods.holder_id = line.holder_id
+        and line.period_start >= periods.allowed_from
+        and line.period_start < periods.resets_at
+    where line.included_quantity is not null
+    group by
+        periods.meter, periods.unit, periods.org_id, periods.holder_type, periods.holder_id,
+        periods.allowed_from, line.granularity, line.period_start, line.period_end,
+        line.exported_at
     qualify row_number() over (
         partition by
             periods.meter, periods.unit, periods.org_id, periods.holder_type,
             periods.holder_id, periods.allowed_from
         order by
-            scope.exported_at desc, scope.granularity desc, scope.period_start desc,
-            scope.period_end desc
+            line.exported_at desc, line.granularity desc, line.period_start desc,
+            line.period_end desc
     ) = 1
 )
 

@@ -3,19 +3,19 @@
 -- grain: org_id, meter
 -- check: not is_stale
 select
-    scope.org_id, -- Atlassian organization
-    scope.meter, -- what was used
-    max(scope.exported_at) as last_exported_at, -- when it was last read off the page
-    max(least(scope.period_end, scope.exported_at)) as exported_until, -- first instant not told
+    line.org_id, -- Atlassian organization
+    line.meter, -- what was used
+    max(line.exported_at) as last_exported_at, -- when it was last read off the page
+    max(least(line.period_end, line.exported_at)) as exported_until, -- first instant not told
     cast(
-        date_diff('day', max(scope.exported_at), current_timestamp) as bigint
+        date_diff('day', max(line.exported_at), current_timestamp) as bigint
     ) as age_days, -- since the last export
     -- a month, and a few days' grace
-    cast(max(scope.exported_at) < current_timestamp - interval '35' day as boolean)
+    cast(max(line.exported_at) < current_timestamp - interval '35' day as boolean)
         as is_stale, -- no export for 35 days
     cast(concat(
-        'Open admin.atlassian.com/o/', scope.org_id, '/platform-usage, and put what it shows of ',
-        scope.meter, ' into a file in PLATFORM_USAGE_DIR (meterhouse platform-usage template).'
+        'Open admin.atlassian.com/o/', line.org_id, '/platform-usage, and put what it shows of ',
+        line.meter, ' into a file in PLATFORM_USAGE_DIR (meterhouse platform-usage template).'
     ) as varchar) as what_to_do -- for an organization admin
-from intermediate.int_platform_scopes as scope
-group by scope.org_id, scope.meter
+from intermediate.int_platform_lines as line
+group by line.org_id, line.meter
