@@ -1,32 +1,39 @@
 """Files of Atlassian platform usage: which of them are new, and how they land.
 
-Atlassian has no API for its Platform usage page; an admin drops files into PLATFORM_USAGE_DIR. A
-file is known by its content: the same content twice is loaded once, whatever its name, unless the
-file of that name said something else in between.
+An admin drops files into PLATFORM_USAGE_DIR. A file is known by its content: the same content twice
+is loaded once, whatever its name, unless the file of that name said something else in between.
+What the folder held and which files were rejected is told by staging.stg_atlassian__*.sql alone.
 """
 
 import hashlib
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from assets.settings import Settings
+from assets.settings import DEFAULT_FOLDER, Settings
 from assets.vendors import Call, Vendors, land_pieces, open_warehouse
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from pipelines.atlassian_usage.files import reading as platform_usage
 from pipelines.load import Ask, Connection, Landing, Piece, create_raw_tables
 
+SAME_NAME = platform_usage.Problem(
+    None, None, "has the name of another file, but for how accents are written: rename it"
+)
+STAGING = PACKAGE_FOLDER / "staging" / "atlassian_usage"
 FILES = Call(
     "atlassian_platform",
     "platform_usage",
     "files in PLATFORM_USAGE_DIR",
-    "What Atlassian's Platform usage page shows, from files that an admin drops (CSV, XLSX, JSON, "
+    "What Atlassian's Platform usage page shows, from files that an admin drops (CSV, XLSX, "
     "contract 1: `meterhouse platform-usage template`): Rovo credits, Rovo Dev credits, indexed "
-    "objects, Pipelines minutes, large file storage and whatever the page shows next. Atlassian "
-    "has no API for it. A file is known by its content.",
+    "objects, Pipelines minutes, large file storage and whatever the page shows next. "
+    "A file is known by its content.",
     platform_usage.TABLES["platform_usage"],
 )
 REJECTED = Call(
@@ -60,9 +67,11 @@ class Scan:
 
 
 def missing(settings: Settings) -> str | None:
-    """Why files are skipped, or None when there is a folder to look into."""
+    """Why files are skipped: the default folder is not there. One that was set is looked into."""
     folder = settings.platform_usage_dir
-    return None if folder.is_dir() else f"there is no folder {folder} (PLATFORM_USAGE_DIR)"
+    if folder == DEFAULT_FOLDER and not folder.exists():
+        return f"there is no folder {folder} (PLATFORM_USAGE_DIR)"
+    return None
 
 
 def fingerprint_of_folder(settings: Settings) -> str:
@@ -70,7 +79,7 @@ def fingerprint_of_folder(settings: Settings) -> str:
     digest = hashlib.sha256()
     for path in platform_usage.find(settings.platform_usage_dir):
         try:
-            status = path.stat()
+            status = path.stat() if path.exists() else path.lstat()
         except OSError:  # gone in this very moment: the next tick sees it gone
             continue
         digest.update(os.fsencode(path))
@@ -97,44 +106,51 @@ def land(vendors: Vendors) -> Landing:
 def scan_folder(settings: Settings) -> Scan:
     """Read what is new in the folder, and again what was rejected: its date may have come."""
     folder, scan = settings.platform_usage_dir, Scan()
+    paths = platform_usage.find(folder)
     with open_warehouse(settings) as connection:
         create_raw_tables(connection, {call.table: call.schema for call in CALLS})
         loaded, rejected = _loaded(connection), _rejected(connection)
         last_said = _last_said(connection)
-        before = _latest_listing(connection)
-    for path in platform_usage.find(folder):
-        name, sha256 = platform_usage.printable(path.relative_to(folder)), ""
+        listed = _staged(connection, "stg_atlassian__files")
+    names: set[str] = set()
+    for path in paths:
+        relative = path.relative_to(folder)
+        name, sha256 = platform_usage.printable(relative), ""
         try:
-            sha256 = platform_usage.fingerprint(path)
+            if name in names:
+                name = relative.as_posix().encode("ascii", "backslashreplace").decode()
+                raise platform_usage.RejectedFileError(Path(name), [SAME_NAME])
+            names.add(name)
+            sha256 = platform_usage.fingerprint(path, folder)
             # a file that is put back as it was replaces what it said in the meantime
             if sha256 not in loaded or last_said.get(name, sha256) != sha256:
                 scan.pieces.append(_piece(platform_usage.read(path, name)))
                 loaded.add(sha256)
         except platform_usage.RejectedFileError as error:
-            if {*rejected.get((name, sha256), ())} != {*error.problems}:
+            if rejected.get((name, sha256)) != {*error.problems}:
                 scan.rejected.append(
                     platform_usage.RejectedFileError(
                         Path(name), error.problems, sha256, error.unlisted
                     )
                 )
         scan.listing.append((name, sha256))
-    scan.is_new_listing = sorted(scan.listing) != before
+    scan.is_new_listing = sorted(scan.listing) != sorted((name, sha) for name, sha, *_ in listed)
     return scan
 
 
-def still_rejected(settings: Settings, wait_seconds: float) -> list[str]:
-    """What is wrong with the files of the latest listing, a line each."""
-    if not settings.warehouse.exists():
+def still_rejected(settings: Settings) -> list[str]:
+    """What reports.rejected_files says, as of the last build, a line each."""
+    try:
+        with warehouse.reader(settings.warehouse) as connection:
+            found = connection.execute(
+                "select file_name, line, column_name, reason from reports.rejected_files"
+                " order by 1, 2, 3, 4"
+            ).fetchall()
+    except FileNotFoundError:
         return []
-    with warehouse.writer(settings.warehouse, wait_seconds) as connection:
-        create_raw_tables(connection, {call.table: call.schema for call in CALLS})
-        listing, loaded = _latest_listing(connection), _loaded(connection)
-        rejected = _rejected(connection)
     return [
         f"rejected: {name}{', ' if problem.line or problem.column else ': '}{problem}"
-        for name, sha256 in listing
-        if sha256 not in loaded
-        for problem in rejected.get((name, sha256), [])
+        for name, problem in ((name, platform_usage.Problem(*rest)) for name, *rest in found)
     ]
 
 
@@ -176,37 +192,14 @@ def _last_said(connection: Connection) -> dict[str, str]:
     return {name: sha256 for name, sha256, _ in found}
 
 
-def _rejected(connection: Connection) -> dict[tuple[str, str], list[platform_usage.Problem]]:
+def _rejected(connection: Connection) -> dict[tuple[str, str], set[platform_usage.Problem]]:
     """What was wrong with each file and content when it was last rejected."""
-    found = connection.execute(
-        """
-        select file.file_name, file.file_sha256, file.line, file."column", file.reason
-        from raw.rejected_files as file
-        inner join raw.loads as receipt
-            on file.load_id = receipt.load_id and receipt.resource = ?
-        qualify receipt.landed_at = max(receipt.landed_at) over (
-            partition by file.file_name, file.file_sha256
-        )
-        order by file.line nulls first, file."column"
-        """,
-        [REJECTED.table],
-    ).fetchall()
-    problems: dict[tuple[str, str], list[platform_usage.Problem]] = {}
-    for name, sha256, *problem in found:
-        problems.setdefault((name, sha256), []).append(platform_usage.Problem(*problem))
+    problems: dict[tuple[str, str], set[platform_usage.Problem]] = defaultdict(set)
+    for name, sha256, *problem, _, _ in _staged(connection, "stg_atlassian__rejected_files"):
+        problems[name, sha256 or ""].add(platform_usage.Problem(*problem))
     return problems
 
 
-def _latest_listing(connection: Connection) -> list[tuple[str, str]]:
-    found = connection.execute(
-        """
-        select file.file_name, file.file_sha256
-        from raw.platform_usage_files as file
-        where file.load_id = (
-            select receipt.load_id from raw.loads as receipt
-            where receipt.resource = ? order by receipt.landed_at desc limit 1
-        )
-        """,
-        [LISTINGS.table],
-    ).fetchall()
-    return sorted((name, sha256) for name, sha256 in found)
+def _staged(connection: Connection, model: str) -> list[tuple[Any, ...]]:
+    """The rows of a staging model, which is a plain SELECT on raw.*, as of this moment."""
+    return connection.execute((STAGING / f"{model}.sql").read_text(encoding="utf-8")).fetchall()

@@ -173,10 +173,7 @@ def platform_usage_files(context: dg.SensorEvaluationContext) -> dg.SensorResult
     today = partition_key("daily", partitions.floor(now, "daily"))
     found = f"{asking_platform_usage.fingerprint_of_folder(settings)} {today}"
     if found == context.cursor:
-        try:
-            rejected = asking_platform_usage.still_rejected(settings, TICK_WAITS_SECONDS)
-        except warehouse.WarehouseBusyError as busy:
-            return dg.SkipReason(f"no new file; {busy}")
+        rejected = asking_platform_usage.still_rejected(settings)
         return dg.SkipReason("\n".join(["no new file", *rejected]))
     # a folder may come to be as it was before, and that is news again: no key comes twice
     request = dg.RunRequest(

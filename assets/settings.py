@@ -66,6 +66,7 @@ DOCUMENTED = (
     ("PLATFORM_USAGE_DIR", "platform_usage/", "the folder where exported files are dropped"),
 )
 _DEFAULTS = {name: default for name, default, _ in DOCUMENTED}
+DEFAULT_FOLDER = Path(_DEFAULTS["PLATFORM_USAGE_DIR"])
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

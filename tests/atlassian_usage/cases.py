@@ -782,7 +782,7 @@ CASES = (
         ),
     ),
     Case(
-        "days of a workspace that are not all there are its total, unless its repositories used more",
+        "days of a workspace are its total, unless some are missing and its repositories used more",
         (
             {
                 "a.csv": (

@@ -40,9 +40,9 @@ def usage_file(path: Path, *lines: str) -> Path:
     return path
 
 
-def test_files_of_three_kinds_are_found_wherever_they_are(tmp_path: Path) -> None:
-    """Sorted, in folders of any depth, whatever the case of their ending."""
-    names = ["2026/10/b.json", "2026/a.xlsx", "a.CSV", "z.csv"]
+def test_whatever_may_be_an_export_is_found_wherever_it_is(tmp_path: Path) -> None:
+    """Sorted, in folders of any depth; what cannot be loaded is refused later, by its name."""
+    names = ["2026/10/b.xls", "2026/a.xlsx", "a.CSV", "b.csv.part", "c.json", "z.csv"]
     for name in reversed(names):
         usage_file(tmp_path / name)
     found = [path.relative_to(tmp_path).as_posix() for path in platform_usage.find(tmp_path)]
@@ -50,33 +50,46 @@ def test_files_of_three_kinds_are_found_wherever_they_are(tmp_path: Path) -> Non
 
 
 def test_what_is_no_export_is_not_found(tmp_path: Path) -> None:
-    """Hidden and lock files, files about the folder, templates, other kinds."""
+    """Hidden and lock files, files about the folder, templates, what systems leave behind."""
     for name in (
         ".hidden.csv",
         ".git/a.csv",
         "~$usage.xlsx",
         "README.csv",
-        "readme-first.json",
+        "readme-first.txt",
         "Platform-Usage-Template.csv",
-        "usage.txt",
-        "usage.csv.part",
-        "csv",
+        "Thumbs.db",
+        "desktop.ini",
     ):
         usage_file(tmp_path / name)
     assert platform_usage.find(tmp_path) == []
-    assert platform_usage.find(tmp_path / "not there") == []
 
 
-def test_links_that_lead_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
-    """Neither to a file nor to a folder; one that stays inside is a file like any other."""
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """So is a file in its place."""
+    for place in (tmp_path / "not there", usage_file(tmp_path / "a.csv")):
+        with pytest.raises(VendorError, match=r"\(PLATFORM_USAGE_DIR\): cannot be listed"):
+            platform_usage.find(place)
+
+
+def test_links_that_lead_out_of_the_folder_are_refused_by_name(tmp_path: Path) -> None:
+    """To a file, to a folder, to nothing; one that stays inside is a file like any other."""
     outside = usage_file(tmp_path / "outside" / "secret.csv")
-    inside = usage_file(tmp_path / "folder" / "a.csv")
-    (tmp_path / "folder" / "b.csv").symlink_to(outside)
-    (tmp_path / "folder" / "c").symlink_to(outside.parent)
-    (tmp_path / "folder" / "d.csv").symlink_to(inside)
-    (tmp_path / "folder" / "e.csv").symlink_to(tmp_path / "nowhere.csv")
-    (tmp_path / "folder" / "f").symlink_to(tmp_path / "folder")
-    assert platform_usage.find(tmp_path / "folder") == [inside, tmp_path / "folder" / "d.csv"]
+    folder = tmp_path / "folder"
+    inside = usage_file(folder / "a.csv")
+    (folder / "b.csv").symlink_to(outside)
+    (folder / "c").symlink_to(outside.parent)
+    (folder / "d.csv").symlink_to(inside)
+    (folder / "e.csv").symlink_to(tmp_path / "nowhere.csv")
+    (folder / "f").symlink_to(folder)
+    found = platform_usage.find(folder)
+    assert [path.name for path in found] == ["a.csv", "b.csv", "c", "d.csv", "e.csv"]
+    for path in found:
+        if path.name in ("a.csv", "d.csv"):
+            assert platform_usage.fingerprint(path, folder) == platform_usage.fingerprint(inside)
+        else:
+            with pytest.raises(RejectedFileError, match="is a link that leads out of the folder"):
+                platform_usage.fingerprint(path, folder)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list everything")
@@ -95,7 +108,7 @@ def test_a_fingerprint_is_that_of_the_content(tmp_path: Path) -> None:
     assert platform_usage.fingerprint(path) == sha256
     assert platform_usage.read(path)["file_sha256"].to_pylist() == [sha256]
     path.unlink()
-    with pytest.raises(RejectedFileError, match="No such file"):
+    with pytest.raises(RejectedFileError, match="is not there"):
         platform_usage.fingerprint(path)
 
 
@@ -175,6 +188,14 @@ def test_a_workbook_template_has_its_help_on_a_second_sheet(tmp_path: Path) -> N
     assert len(platform_usage.read(path)) == 1
 
 
+def test_an_id_typed_into_the_workbook_template_stays_text(tmp_path: Path) -> None:
+    """Its columns are formatted so, and a spreadsheet makes no number of it."""
+    path = tmp_path / "november.xlsx"
+    platform_usage.template(path)
+    columns = openpyxl.load_workbook(path)["usage"].column_dimensions
+    assert columns["A"].number_format == "@"
+
+
 def test_a_template_does_not_overwrite(tmp_path: Path) -> None:
     """What is there may have been filled in."""
     path = usage_file(tmp_path / "usage.csv")
@@ -201,7 +222,7 @@ def test_nothing_heavy_is_imported_until_a_file_is_read() -> None:
     """Commands and Dagster import this module only to know what there is."""
     script = (
         "import sys; import pipelines.atlassian_usage.files.reading, assets.platform_usage_cli;"
-        "print([m for m in ('pandas', 'pandera', 'openpyxl') if m in sys.modules])"
+        "print([m for m in ('pandas', 'python_calamine') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
@@ -285,7 +306,7 @@ def test_the_command_writes_a_template_once(
     assert "platform-usage-template.csv is there already" in again.output
     assert call("template", "nowhere/a.csv").exit_code == 1
     assert call("template", "a.xlsx").exit_code == 0
-    assert call("template", "a.json").exit_code == 2
+    assert call("template", "a.ods").exit_code == 2
 
 
 def test_the_command_says_of_each_file_what_is_wrong(

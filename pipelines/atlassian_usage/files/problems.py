@@ -26,9 +26,8 @@ REJECTED = pa.schema(
 class Problem:
     """One thing wrong, and what to do about it.
 
-    `line` is the line of a CSV, the row of a worksheet or the number of a JSON record, counted
-    from 1; None where the whole file is meant. `column` is the contract's name or, for one that
-    is not in the contract, the file's own.
+    `line` is the line of a CSV or the row of a worksheet, counted from 1; None where the whole
+    file is meant. `column` is the contract's name or, where it has none, the file's own.
     """
 
     line: int | None
