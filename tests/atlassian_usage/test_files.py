@@ -258,9 +258,8 @@ WRONG_PERIODS = [
     ("month", "2026-11-01T00:00-08:00", "2026-12-01T00:00-08:00", "a month goes from midnight UTC"),
     ("month", "2026-10-15T08:00", "2026-11-15T08:00", "write the dates alone"),
     ("month", "2026-10-01", "2026-10-31T23:59:59", "write the dates alone"),
-    ("month", "2026-10-01", "2026-10-31", "2026-10-31 is not the end of the month that begins on"),
-    ("month", "2026-02-01", "2026-02-28", "2026-02-28 is not the end of the month that begins on"),
-    ("month", "2026-10-01", "2026-11-02", "2026-11-02 is not the end of the month that begins on"),
+    ("month", "2026-10-01", "2026-10-31", "2026-10-31 is the last day of the month"),
+    ("month", "2026-02-01", "2026-02-28", "2026-02-28 is the last day of the month"),
     ("snapshot", "2026-11-01", "2026-11-02", "a snapshot has no length"),
 ]
 

@@ -138,10 +138,10 @@ def _period_rules(f: Any) -> Iterator[tuple[str, Any, Callable[[Any], str]]]:
     )
     yield (
         "period_end",
-        is_month & (f.period_start.dt.day == 1) & (f.period_end.dt.day != 1),
+        is_month & (f.period_start.dt.day == 1) & f.period_end.dt.is_month_end,
         lambda row: (
-            f"{row.period_end:%Y-%m-%d} is not the end of the month that begins on "
-            f"{row.period_start:%Y-%m-%d}: period_end is the first day after it"
+            f"{row.period_end:%Y-%m-%d} is the last day of the month: period_end is the first day "
+            f"after it, {row.period_end + _DAY:%Y-%m-%d}"
         ),
     )
     yield (
