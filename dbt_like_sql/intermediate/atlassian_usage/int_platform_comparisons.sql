@@ -15,24 +15,15 @@ with runs as (
         told.org_id, told.site_id, told.meter, told.unit, told.period_start, told.quantity
 ),
 
-latest as (
-    select line.*
+months as (
+    select line.scope_key, line.period_start, line.period_end, line.quantity
     from intermediate.int_platform_lines as line
-    where line.granularity = 'month' and line.exported_at >= line.period_end
+    where line.granularity = 'month' and line.app is null
+        and line.exported_at >= line.period_end
     qualify row_number() over (
-        partition by line.scope_key, line.app, line.period_start, line.period_end
+        partition by line.scope_key, line.period_start, line.period_end
         order by line.exported_at desc, line.precedence desc, line.line desc
     ) = 1
-),
-
-months as (
-    select
-        latest.scope_key, latest.period_start, latest.period_end,
-        coalesce(
-            max(case when latest.app is null then latest.quantity end), sum(latest.quantity)
-        ) as quantity
-    from latest
-    group by latest.scope_key, latest.period_start, latest.period_end
 )
 
 select

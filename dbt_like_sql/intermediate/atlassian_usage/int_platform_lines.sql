@@ -1,6 +1,7 @@
 -- One row per line of an exported file, with the ids that facts use and the period that it is of. A
--- workspace or repository is named by its uuid where Bitbucket was asked for its name. A gauge is of
--- the UTC month in which it was read, a reading of a counter of the renewal cycle in which it was read.
+-- workspace or repository is named by its uuid where Bitbucket was asked for its name. A gauge is
+-- of the UTC month in which it was read, a reading of a counter of the renewal cycle in which it
+-- was read.
 -- grain: file_sha256, line
 with named as (
     select
@@ -69,14 +70,14 @@ select
     named.included_quantity, -- the allowance, where the page showed it
     named.extra_usage_limit, -- the cap beyond it
     named.forecast_quantity, -- the page's own
-    cast(named.renewed_at as timestamptz) as renewed_at, -- when its allowance renewed; null: a month
+    cast(named.renewed_at as timestamptz) as renewed_at, -- when its allowance renewed
     cast(named.renews_at as timestamptz) as renews_at, -- when it does next
     cast(coalesce(named.is_final, false) as boolean) as is_final, -- it cannot change any more
     named.read_at, -- up to when it tells
     -- a reading says nothing of what came after it, whenever it was exported
     cast(case named.granularity when 'snapshot' then named.read_at else named.exported_at end
         as timestamptz) as exported_at, -- when it was read off the page
-    -- of two lines that say the same at the same instant this decides, and not which was loaded first
+    -- of two lines of one instant this decides, and not which was loaded first
     concat_ws(' ', named.granularity, named.file_name, named.file_sha256)
         as precedence, -- the greater one counts
     named.file_sha256, -- the content of its file

@@ -1,7 +1,7 @@
--- One row per organization, meter and period by which its usage is told: the months and cycles that were
--- exported, which never overlap. Those of the organization's own total come first, then those of the
--- calendar (the day of the month on which they begin) that was exported last. A day that is in none of
--- them is a period of its own.
+-- One row per organization, meter and period by which its usage is told: the months and cycles that
+-- were exported, which never overlap. Those of the organization's own total come first, then those
+-- of the calendar (the day of the month on which they begin) that was exported last. A day that is
+-- in none of them is a period of its own.
 -- grain: org_id, meter, unit, period_start
 with candidates as (
     select

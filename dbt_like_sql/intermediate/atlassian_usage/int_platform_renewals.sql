@@ -1,7 +1,8 @@
--- One row per exported line of a day or of a reading: the renewal cycle that it is in. A line may show
--- when its allowance renews; one that does not is in the cycle that begins with the last renewal shown
--- before it (a reading), or in its UTC month (a day). A reading's cycle begins where another one ended, if
--- that is a month (27 to 32 days) before its own end: renewals move by a day now and then.
+-- One row per exported line of a day or of a reading: the renewal cycle that it is in. A line may
+-- show when its allowance renews; one that does not is in the cycle that begins with the last
+-- renewal shown before it (a reading), or in its UTC month (a day). A reading's cycle begins where
+-- another one ended, if that is a month (27 to 32 days) before its own end: renewals move by a day
+-- now and then.
 -- grain: file_sha256, line
 with shown as (
     select line.org_id, line.usage_type,
@@ -47,25 +48,20 @@ counted as (
     from dated
 ),
 
--- renewals are whole months apart: the last one up to the line, and the first one after it
+-- renewals are whole months apart: the first one after the line
 turned as (
     select
         counted.*,
-        counted.renewal - interval '1' month * counted.months_away > counted.period_start
-            as is_later,
-        counted.renewal - interval '1' month * (counted.months_away + 1) as month_before,
-        counted.renewal - interval '1' month * counted.months_away as month_within,
-        counted.renewal - interval '1' month * (counted.months_away - 1) as month_after
+        counted.months_away - case when counted.renewal - interval '1' month * counted.months_away
+            > counted.period_start then 0 else 1 end as months_after
     from counted
 ),
 
 cycles as (
     select
-        turned.file_sha256, turned.line, turned.org_id, turned.usage_type, turned.granularity,
-        case when turned.is_later then turned.month_before else turned.month_within end
-            as renewed_at,
-        case when turned.is_later then turned.month_within else turned.month_after end
-            as renews_at
+        turned.*,
+        turned.renewal - interval '1' month * (turned.months_after + 1) as renewed_at,
+        turned.renewal - interval '1' month * turned.months_after as renews_at
     from turned
 )
 

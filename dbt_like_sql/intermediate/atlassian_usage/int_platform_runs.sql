@@ -1,6 +1,7 @@
--- One row per repository and UTC day of which Bitbucket's runs split exported Pipelines minutes: those
--- of its workspace where no repository was exported, or those of its organization where nothing else
--- was. Only days that were over when the minutes were exported: later runs are not among them.
+-- One row per repository and UTC day of which Bitbucket's runs split exported Pipelines minutes:
+-- those of its workspace where no repository was exported, or those of its organization where
+-- nothing else was. Only days that were over when the minutes were exported: later runs are not
+-- among them.
 -- grain: org_id, site_id, project_id, period_start
 select
     told.org_id, -- Atlassian organization

@@ -1,6 +1,7 @@
--- One row per scope and period of its own usage, told by the day or by the month and never by both. Days
--- tell a month of which all days are there that had passed when it was exported, each exported after
--- its own end. A row without an app is the total of its apps; where there is none, the apps add up.
+-- One row per scope and period of its own usage, told by the day or by the month and never by both.
+-- Days tell a month of which all days are there that had passed when it was exported, each exported
+-- after its own end. A row without an app is the total of its apps; where there is none, the apps
+-- add up.
 -- grain: scope_key, period_start
 with placed as (
     -- the last word on each scope, app and time, in the period of its organization
@@ -8,7 +9,6 @@ with placed as (
         line.*,
         coalesce(period.period_start, line.period_start) as whole_start,
         coalesce(period.period_end, line.period_end) as whole_end,
-        coalesce(line.app, '') as app_key,
         case when line.granularity = 'month'
             then least(line.period_end, date_trunc('day', line.exported_at)) end as told_until
     from intermediate.int_platform_lines as line
@@ -32,7 +32,7 @@ spans as (
         case when placed.app is null
             then max(placed.told_until) over (partition by placed.scope_key, placed.whole_start)
             else max(placed.told_until) over (
-                partition by placed.scope_key, placed.app_key, placed.whole_start
+                partition by placed.scope_key, placed.app, placed.whole_start
             ) end as month_until
     from placed
     anti join placed as total
@@ -46,20 +46,20 @@ judged as (
     select
         spans.*,
         spans.month_until is null or (
-            count(*) filter (spans.granularity = 'day') over (
-                partition by spans.scope_key, spans.app_key, spans.whole_start
-            ) > 0
-            and count(*) filter (
-                spans.granularity = 'day' and spans.period_end <= spans.month_until
+            bool_or(spans.granularity = 'day') over (
+                partition by spans.scope_key, spans.app, spans.whole_start
+            )
+            and sum(case when spans.granularity = 'day' and spans.period_end <= spans.month_until
                 and (spans.is_final or spans.exported_at >= spans.period_end)
-            ) over (partition by spans.scope_key, spans.app_key, spans.whole_start)
+                then 1 else 0 end
+            ) over (partition by spans.scope_key, spans.app, spans.whole_start)
             >= date_diff('day', spans.whole_start, spans.month_until)
         ) as is_by_days
     from spans
 ),
 
 -- days of the total stand for the months of its apps, too
-counted as (
+kept as (
     select
         judged.*,
         bool_and(judged.is_by_days) over (
@@ -74,39 +74,44 @@ counted as (
         and total.app is null and total.granularity = 'day' and total.is_by_days
         and judged.scope_key = total.scope_key and judged.whole_start = total.whole_start
     where judged.is_by_days = (judged.granularity = 'day')
+),
+
+counted as (
+    select
+        kept.*,
+        case when kept.is_told_by_days then kept.period_start else kept.whole_start end as since,
+        case when kept.is_told_by_days then kept.period_end else kept.whole_end end as until,
+        case when kept.are_all_by_days then kept.period_start else kept.whole_start
+        end as split_since,
+        case when kept.are_all_by_days then kept.period_end else kept.whole_end end as split_until
+    from kept
 )
 
 select
     counted.scope_key, -- organization, meter, unit and scope
-    min(counted.org_id) as org_id, -- Atlassian organization
-    min(counted.meter) as meter, -- what was used
-    min(counted.unit) as unit, -- of the quantity
-    min(counted.scope_type) as scope_type, -- org, site, workspace, user or repository
-    min(counted.holder_id) as holder_id, -- the scope itself
+    counted.org_id, -- Atlassian organization
+    counted.meter, -- what was used
+    counted.unit, -- of the quantity
+    counted.scope_type, -- org, site, workspace, user or repository
+    counted.holder_id, -- the scope itself
     min(counted.site_id) as site_id, -- site, or workspace; null for org and user
-    min(counted.project_id) as project_id, -- repository; else null
-    min(counted.user_id) as user_id, -- user; else null
-    cast(case when counted.is_told_by_days then counted.period_start else counted.whole_start end
-        as timestamptz) as period_start, -- first instant, UTC
-    cast(case when counted.is_told_by_days then counted.period_end else counted.whole_end end
-        as timestamptz) as period_end, -- first instant after the period, UTC
-    cast(case when counted.are_all_by_days then counted.period_start else counted.whole_start end
-        as timestamptz) as split_start, -- of the period in which its organization's usage is split
-    cast(case when counted.are_all_by_days then counted.period_end else counted.whole_end end
-        as timestamptz) as split_end, -- first instant after that
+    counted.project_id, -- repository; else null
+    counted.user_id, -- user; else null
+    cast(counted.since as timestamptz) as period_start, -- first instant, UTC
+    cast(counted.until as timestamptz) as period_end, -- first instant after the period, UTC
+    cast(counted.split_since as timestamptz)
+        as split_start, -- of the period in which its organization's usage is split
+    cast(counted.split_until as timestamptz) as split_end, -- first instant after that
     counted.is_told_by_days, -- a day, as all that is told of it
     cast(sum(counted.quantity) as decimal(38, 9)) as quantity, -- as exported
-    cast(case when counted.is_told_by_days then max(counted.renewed_at) else counted.whole_start end
+    cast(case when counted.is_told_by_days then max(counted.renewed_at) else counted.since end
         as timestamptz) as allowed_from, -- when its allowance renewed
-    cast(case when counted.is_told_by_days then max(counted.renews_at) else counted.whole_end end
+    cast(case when counted.is_told_by_days then max(counted.renews_at) else counted.until end
         as timestamptz) as resets_at, -- when it does again
     cast(bool_and(counted.is_final) as boolean) as is_final, -- cannot change
     max(counted.exported_at) as exported_at -- when it was read off the page
 from counted
 group by
-    counted.scope_key, counted.whole_start, counted.whole_end, counted.is_told_by_days,
-    counted.are_all_by_days,
-    case when counted.is_told_by_days then counted.period_start else counted.whole_start end,
-    case when counted.is_told_by_days then counted.period_end else counted.whole_end end,
-    case when counted.are_all_by_days then counted.period_start else counted.whole_start end,
-    case when counted.are_all_by_days then counted.period_end else counted.whole_end end
+    counted.scope_key, counted.org_id, counted.meter, counted.unit, counted.scope_type,
+    counted.holder_id, counted.project_id, counted.user_id, counted.since,
+    counted.until, counted.split_since, counted.split_until, counted.is_told_by_days

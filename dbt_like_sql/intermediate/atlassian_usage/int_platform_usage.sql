@@ -1,14 +1,17 @@
--- One row per part of an organization and period, of what its admins exported. Repositories stand for
--- their workspace, and workspaces (else users, else sites: three ways to cut the same usage) for their
--- organization; what a whole has over its parts is a row without them. By the day only where every
--- scope of the period is, else each one's days are summed. Days that are not all there are a lower bound:
--- where the parts of such a whole come to more, they are the whole.
+-- One row per part of an organization and period, of what its admins exported. Repositories stand
+-- for their workspace, and workspaces (else users, else sites: three ways to cut the same usage)
+-- for their organization; what a whole has over its parts is a row without them. By the day only
+-- where every scope of the period is, else each one's days are summed. Days that are not all there
+-- are a lower bound: where the parts of such a whole come to more, they are the whole.
 -- grain: org_id, meter, unit, site_id, project_id, user_id, period_start, period_end
 with told as (
     select
         scope.org_id, scope.meter, scope.unit, scope.scope_type, scope.site_id, scope.project_id,
         scope.user_id, scope.split_start, scope.split_start as period_start,
-        scope.split_end as period_end, sum(scope.quantity) as quantity,
+        scope.split_end as period_end,
+        case scope.scope_type when 'org' then null when 'user' then 2 when 'site' then 3
+            else 1 end as way,
+        sum(scope.quantity) as quantity,
         max(scope.exported_at) as exported_at,
         bool_and(scope.is_told_by_days)
         and count(*) < date_diff('day', scope.split_start, scope.split_end) as is_lower_bound
@@ -19,7 +22,7 @@ with told as (
     union all
     select
         run.org_id, run.meter, run.unit, 'repository', run.site_id, run.project_id, null,
-        run.split_start, run.period_start, run.period_end, run.quantity, run.exported_at, false
+        run.split_start, run.period_start, run.period_end, 1, run.quantity, run.exported_at, false
     from intermediate.int_platform_runs as run
 ),
 
@@ -27,16 +30,16 @@ with told as (
 seen as (
     select
         told.*,
-        min(case told.scope_type when 'org' then null when 'user' then 2 when 'site' then 3
-            else 1 end) over (
+        min(told.way) over (
             partition by told.org_id, told.meter, told.unit, told.split_start
         ) as first_way,
+        -- a uuid, where one is: braces come after letters
         max(case when told.scope_type = 'workspace' then told.site_id end) over (
             partition by told.org_id, told.meter, told.unit, told.split_start
         ) as last_workspace,
-        max(case when told.scope_type = 'workspace' then told.site_id end) over (
+        told.scope_type = 'repository' and bool_or(told.scope_type = 'workspace') over (
             partition by told.org_id, told.meter, told.unit, told.split_start, told.site_id
-        ) as own_workspace,
+        ) as is_in_workspace,
         sum(case when told.scope_type = 'repository' then told.quantity end) over (
             partition by told.org_id, told.meter, told.unit, told.split_start, told.site_id
         ) as repositories_quantity
@@ -44,49 +47,32 @@ seen as (
 ),
 
 -- a repository whose workspace cannot be named as the workspaces are is in one of them
-counted as (
+split as (
     select
         seen.*,
-        case
-            when seen.scope_type <> 'workspace' or seen.repositories_quantity is null
-                then seen.quantity
-            when seen.is_lower_bound
-                then greatest(seen.quantity - seen.repositories_quantity, 0)
-            else seen.quantity - seen.repositories_quantity
-        end as own_quantity
+        case seen.scope_type when 'workspace' then seen.repositories_quantity
+            when 'org' then sum(case
+                when seen.scope_type = 'org' or seen.is_in_workspace then null
+                when seen.is_lower_bound and seen.scope_type = 'workspace'
+                    then greatest(seen.quantity, coalesce(seen.repositories_quantity, 0))
+                else seen.quantity
+            end) over (partition by seen.org_id, seen.meter, seen.unit, seen.split_start)
+        end as parts_quantity
     from seen
-    where (
-        seen.scope_type = 'org'
-        or case seen.scope_type when 'user' then 2 when 'site' then 3 else 1 end = seen.first_way
-    ) and not (
-        seen.scope_type = 'repository' and seen.own_workspace is null
-        and seen.last_workspace is not null
-        and (seen.site_id is null
-            or (seen.site_id not like '{%' and seen.last_workspace like '{%'))
-    )
-),
-
-attributed as (
-    select
-        counted.*,
-        sum(case when counted.scope_type <> 'org' then counted.own_quantity end) over (
-            partition by
-                counted.org_id, counted.meter, counted.unit, counted.split_start
-        ) as parts_quantity
-    from counted
+    where seen.scope_type = 'org' or (seen.way = seen.first_way and (
+        seen.scope_type <> 'repository' or seen.is_in_workspace or seen.last_workspace is null
+        or seen.site_id like '{%'
+        or (seen.site_id is not null and seen.last_workspace not like '{%')
+    ))
 ),
 
 remaining as (
     select
-        attributed.*,
-        case
-            when attributed.scope_type <> 'org' or attributed.parts_quantity is null
-                then attributed.own_quantity
-            when attributed.is_lower_bound
-                then greatest(attributed.quantity - attributed.parts_quantity, 0)
-            else attributed.quantity - attributed.parts_quantity
-        end as left_quantity
-    from attributed
+        split.*,
+        case when split.parts_quantity is null then split.quantity
+            when split.is_lower_bound then greatest(split.quantity - split.parts_quantity, 0)
+            else split.quantity - split.parts_quantity end as left_quantity
+    from split
 )
 
 select
@@ -105,7 +91,4 @@ select
     remaining.exported_at as observed_at -- when it was read off the page
 from remaining
 -- nothing is left of a whole that its parts account for
-where remaining.left_quantity <> 0 or not (
-    (remaining.scope_type = 'org' and remaining.parts_quantity is not null)
-    or (remaining.scope_type = 'workspace' and remaining.repositories_quantity is not null)
-)
+where remaining.parts_quantity is null or remaining.left_quantity <> 0

@@ -1,6 +1,7 @@
 -- One row per repository and UTC day whose build seconds count as a fact: those of days for which
--- nobody exported minutes. Where minutes were exported they are the fact, and these seconds attribute
--- them (int_platform_runs). Built whole: a month that is exported concerns all of its days.
+-- nobody exported minutes. Where minutes were exported they are the fact, and these seconds
+-- attribute them (int_platform_runs). Built whole: a month that is exported concerns all of its
+-- days.
 -- grain: workspace_uuid, repository_uuid, period_start
 with exported as (
     select

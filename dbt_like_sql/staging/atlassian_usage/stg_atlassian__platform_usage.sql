@@ -1,6 +1,6 @@
--- One row per line of an exported file that still stands: a file that was changed says anew what the
--- file of that name said before of the same organization and usage type, within the periods that it
--- covers; another month stays. Which of several files counts is decided in
+-- One row per line of an exported file that still stands: a file that was changed says anew what
+-- the file of that name said before of the same organization and usage type, within the periods
+-- that it covers; another month stays. Which of several files counts is decided in
 -- intermediate.int_platform_lines.
 -- grain: file_sha256, line
 with contents as (
