@@ -52,7 +52,7 @@ select
     cast(coalesce(named.user_id, named.project_id, named.site_id, named.org_id) as varchar)
         as holder_id, -- the scope itself
     cast(md5(concat_ws(
-        '|', named.org_id, named.usage_type, named.unit, named.scope_type,
+        chr(31), named.org_id, named.usage_type, named.unit, named.scope_type,
         coalesce(named.user_id, named.project_id, named.site_id, named.org_id)
     )) as varchar) as scope_key, -- organization, meter, unit and scope
     cast(named.site_id as varchar) as site_id, -- site, or workspace; null for org and user

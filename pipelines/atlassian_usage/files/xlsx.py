@@ -29,7 +29,7 @@ _FREE = ("help", "notes")
 # by row: (column, what is wrong with the cell)
 Faults = dict[int, list[tuple[int, str]]]
 # a cell that is not empty, and whether a formula makes it so
-_CELL = re.compile(rb"<(?:\w+:)?c\s([^>]*[^>/])>(\s*<(?:\w+:)?f[\s/>])?")
+_CELL = re.compile(rb"<(?:\w+:)?c(?:\s([^>]*[^>/]))?>(\s*<(?:\w+:)?f[\s/>])?")
 _ERROR = re.compile(rb"""\bt=["']e["']""")
 _REFERENCE = re.compile(rb"""\br=["']([A-Z]{1,3})([0-9]{1,7})["']""")
 
@@ -84,6 +84,8 @@ def _check_archive(archive: zipfile.ZipFile) -> None:
             )
         if part.flag_bits & 1:
             raise BrokenError(None, "has a password: save it without one")
+    if len({*archive.namelist()}) < len(parts):
+        raise BrokenError(None, "has two parts of one name: save it anew in Excel")
     if _WORKBOOK not in archive.namelist():
         raise BrokenError(None, "is a zip archive, but no workbook: save it as .xlsx in Excel")
     for part in parts:
@@ -142,7 +144,7 @@ def _faults(xml: bytes) -> Faults:
     last, count = (0, 0), 0
     for match in _CELL.finditer(xml):
         attributes, formula = match.groups()
-        found = _REFERENCE.search(attributes)
+        found = _REFERENCE.search(attributes or b"")
         if not found:
             raise BrokenError(None, "has cells that do not say where they are: save it in Excel")
         row, column = int(found.group(2)), _number(found.group(1).decode())
