@@ -174,7 +174,7 @@ class Source(Generic[S, C]):
     slices, and the vendor as a dlt source, called like it. `scopes` may ask the vendor which there
     are; `named_scopes` are those known without asking. `missing` says why the source is skipped
     although every required setting is there. `fingerprint` changes when there is something new to
-    load, for sources that a sensor watches.
+    load, for sources that a sensor watches; `problems` is the report of what could not be loaded.
     """
 
     name: str
@@ -188,7 +188,7 @@ class Source(Generic[S, C]):
     is_wanted: Callable[[S, Endpoint], bool] = lambda settings, endpoint: True
     requests_per_minute: Callable[[S], float | None] = lambda settings: None
     fingerprint: Callable[[S], str] = lambda settings: ""
-    problems: Callable[[Landed], list[str]] = lambda landed: []
+    problems: str | None = None
     commands: Callable[[], Sequence[Any]] = lambda: ()
 
     def endpoint(self, table: str) -> Endpoint:

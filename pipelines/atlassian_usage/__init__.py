@@ -7,19 +7,16 @@ Atlassian documents no export of its Platform usage page, so the files keep a co
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.atlassian_usage.client import Folder, fingerprint, still_rejected
+from pipelines.atlassian_usage.client import Folder, fingerprint
 from pipelines.atlassian_usage.endpoints import ENDPOINTS, Settings
 from pipelines.source import Source
 
 
 def _missing(settings: Settings) -> str | None:
-    """Why files are skipped, or None when there is a folder; ValueError where another is named."""
-    if settings.folder.is_dir():
-        return None
-    why = f"there is no folder {settings.folder} (PLATFORM_USAGE_DIR)"
-    if settings.folder != Settings.folder:
-        raise ValueError(f"{why}: make it, or correct the setting")
-    return why
+    """Why files are skipped: the default folder is not there. One that was set is looked into."""
+    if settings.folder == Settings.folder and not settings.folder.exists():
+        return f"there is no folder {settings.folder} (PLATFORM_USAGE_DIR)"
+    return None
 
 
 def _commands() -> Sequence[Any]:
@@ -38,6 +35,6 @@ SOURCE = Source(
     scopes=lambda account, client, endpoint: ["all"],
     missing=_missing,
     fingerprint=lambda settings: fingerprint(settings.folder),
-    problems=still_rejected,
+    problems="reports.rejected_files",
     commands=_commands,
 )
