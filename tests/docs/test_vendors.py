@@ -66,8 +66,8 @@ def test_its_numbers_are_those_of_the_seed(source: Source[Any, Any]) -> None:
     ):
         for name in tables.split(", "):
             endpoint = source.endpoint(name)
-            row = (name, grain if grain in endpoint.grains else SNAPSHOT)
-            found[row] = (schedule, *map(number, numbers))
+            at = grain if grain in endpoint.grains else SNAPSHOT
+            found[name, at] = (schedule, *map(number, numbers))
     expected = {}
     for row in rows("retention"):
         if row["source"] in families(source):
