@@ -1,13 +1,19 @@
-"""From bytes to typed records: wrong shapes are refused by name, unknown fields are kept."""
+"""From bytes to typed records to Arrow: wrong shapes are refused, unknown fields are kept."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
+import pyarrow as pa
 
 T = TypeVar("T")
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+TEXT, INSTANT, NUMBER = pa.string(), pa.timestamp("us", "UTC"), pa.decimal128(38, 9)
+_ARROW = {str: TEXT, datetime: INSTANT, Decimal: NUMBER, int: pa.int64(), bool: pa.bool_()}
 _UNTYPED = msgspec.json.Decoder(float_hook=Decimal)
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
@@ -66,3 +72,31 @@ def unknown_as_json(**levels: Record) -> str | None:
         for field, value in record.unknown_fields.items()
     }
     return _JSON.encode(found).decode()
+
+
+def schema_of(kind: type[Record], leave: str = "", **before: pa.DataType) -> pa.Schema:
+    """The columns of a table of records: `before`, the record's own but one to leave, `extra`."""
+    not_columns = ("unknown_fields", leave)
+    fields = [field for field in msgspec.structs.fields(kind) if field.name not in not_columns]
+    own = {field.name: _column_type(field.type) for field in fields}
+    return pa.schema({**before, **own, "extra": TEXT})
+
+
+def _column_type(kind: Any) -> pa.DataType:
+    if get_origin(kind) in (Union, UnionType):
+        kind = next(arm for arm in get_args(kind) if arm is not type(None))
+    if get_origin(kind) is Annotated:
+        kind, meta = get_args(kind)
+        return (meta.extra or {}).get("column", _ARROW[kind])
+    return _ARROW[kind]
+
+
+def table_of(
+    schema: pa.Schema, records: Iterable[Record], level: str = "item", **before: Any
+) -> pa.Table:
+    """Records as a table of `schema_of` their kind; unknown fields as JSON in `extra`."""
+    rows = (
+        msgspec.structs.asdict(record) | before | {"extra": unknown_as_json(**{level: record})}
+        for record in records
+    )
+    return pa.Table.from_pylist(list(rows), schema=schema)

@@ -138,8 +138,5 @@ def build(
         "models": [
             {"model": m.name, "built": m.action, "rows": m.rows_total} for m in report.models
         ],
-        "failures": [
-            f"{check.model}: {check.failing_rows} rows where not ({check.expression})"
-            for check in report.failed_checks
-        ],
+        "failures": [check.sentence for check in report.failed_checks],
     }

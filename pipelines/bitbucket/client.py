@@ -86,7 +86,7 @@ class Bitbucket(VendorClient):
         params = {"sort": "slug", "pagelen": PER_PAGE}
         about = "workspaces of this token"
         pages = self._walk("user/workspaces", params, about, records.WorkspacesPage)
-        return [access.workspace.uuid for page in pages for access in page.values]
+        return [access.workspace.workspace_uuid for page in pages for access in page.values]
 
     def workspaces(self) -> Iterator[pa.Table]:
         """The workspaces with their names, one request each; the list of them has none."""
@@ -106,7 +106,7 @@ class Bitbucket(VendorClient):
         return self._walk(path, params, about, records.RepositoriesPage)
 
     def _uuid_of(self, workspace: str) -> str:
-        return workspace if workspace.startswith("{") else self._workspace(workspace).uuid
+        return workspace if workspace.startswith("{") else self._workspace(workspace).workspace_uuid
 
     def _workspace(self, key: str) -> records.Workspace:
         """A workspace by slug or uuid, asked for once."""
@@ -114,7 +114,7 @@ class Bitbucket(VendorClient):
             about = f"workspace {key}"
             body = self.client.get(f"workspaces/{quote(key, '')}", {}, about)
             found: records.Workspace = self.client.decoded(body, records.Workspace, about)
-            self._workspaces[key] = self._workspaces[found.uuid] = found
+            self._workspaces[key] = self._workspaces[found.workspace_uuid] = found
         return self._workspaces[key]
 
     # -- usage --------------------------------------------------------------------------------
@@ -142,7 +142,9 @@ class Bitbucket(VendorClient):
         if self._nobody_answered(repository_uuids):
             # a uuid outlives a renaming, but of this call only the slug is documented
             for page in self._repository_pages(uuid, f"repositories of {workspace}"):
-                self._slugs |= {repository.uuid: _slug(repository) for repository in page.values}
+                self._slugs |= {
+                    repository.repository_uuid: _slug(repository) for repository in page.values
+                }
             yield from self._each(ask, [r for r in repository_uuids if r in self._slugs])
         errors = {r: self.unanswered[r] for r in repository_uuids if r in self.unanswered}
         if errors:
@@ -323,7 +325,8 @@ def _without_answer(errors: Mapping[str, VendorError], names: Mapping[str, str |
 
 def _slug(repository: records.Repository) -> str:
     """Its short name in addresses; the specification has it in the full name only."""
-    return repository.slug or (repository.full_name or "").rpartition("/")[2] or repository.uuid
+    slug = repository.slug or (repository.full_name or "").rpartition("/")[2]
+    return slug or repository.repository_uuid
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None, bytes]:

@@ -1,37 +1,45 @@
 """What Bitbucket Cloud's answers look like, and how they become the tables of raw.bitbucket_*.
 
 Shapes from Bitbucket's Swagger 2.0 and recorded answers; a field that is not documented lands in
-`extra`, and who did something lands nowhere. Not here: the calls themselves (bitbucket.py).
+`extra`, and who did something lands nowhere. Not here: the calls themselves (client.py).
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from collections.abc import Iterable
+from datetime import UTC
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import pyarrow as pa
 
-from pipelines.decode import Record, unknown_as_json
+from pipelines.decode import (
+    INSTANT,
+    TEXT,
+    Instant,
+    Record,
+    schema_of,
+    table_of,
+    unknown_as_json,
+)
 
+R = TypeVar("R", bound=Record)
 # people, and what repeats elsewhere; `variables` of a run may hold anything
 LEFT_OUT = frozenset(
     {"account", "account_id", "actor", "author", "creator", "display_name", "email", "links"}
     | {"nickname", "owner", "parent", "raw", "repository", "user", "username", "variables"}
 )
 ACCOUNT_TYPES = frozenset({"account", "app_user", "team", "user"})
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Workspace(Record):
     """GET /workspaces/{workspace}."""
 
-    uuid: str
+    workspace_uuid: str = msgspec.field(name="uuid")
     slug: str | None = None
     name: str | None = None
     is_private: bool | None = None
-    created_on: Instant | None = None
-    updated_on: Instant | None = None
+    created_at: Instant | None = msgspec.field(name="created_on", default=None)
+    updated_at: Instant | None = msgspec.field(name="updated_on", default=None)
     type: str | None = None
 
 
@@ -46,14 +54,14 @@ class WorkspaceAccess(Record):
 class Repository(Record):
     """One entry of GET /repositories/{workspace}; `size` is git's, without large files."""
 
-    uuid: str
+    repository_uuid: str = msgspec.field(name="uuid")
     slug: str | None = None
     full_name: str | None = None
     name: str | None = None
-    size: Count | None = None
+    size_bytes: Count | None = msgspec.field(name="size", default=None)
     is_private: bool | None = None
-    created_on: Instant | None = None
-    updated_on: Instant | None = None
+    created_at: Instant | None = msgspec.field(name="created_on", default=None)
+    updated_at: Instant | None = msgspec.field(name="updated_on", default=None)
     type: str | None = None
 
 
@@ -130,109 +138,48 @@ class RunsPage(Page):
     values: list[Run]
 
 
-_TEXT, _INSTANT = pa.string(), pa.timestamp("us", "UTC")
-_NAMES = [("created_at", _INSTANT), ("updated_at", _INSTANT), ("extra", _TEXT)]
 TABLES: dict[str, pa.Schema] = {
-    "bitbucket_workspaces": pa.schema(
-        [
-            ("workspace_uuid", _TEXT),
-            ("slug", _TEXT),
-            ("name", _TEXT),
-            ("is_private", pa.bool_()),
-            *_NAMES,
-        ]
-    ),
-    "bitbucket_repositories": pa.schema(
-        [
-            ("workspace_uuid", _TEXT),
-            ("repository_uuid", _TEXT),
-            ("slug", _TEXT),
-            ("full_name", _TEXT),
-            ("name", _TEXT),
-            ("size_bytes", pa.int64()),
-            ("is_private", pa.bool_()),
-            *_NAMES,
-        ]
-    ),
+    "bitbucket_workspaces": schema_of(Workspace, leave="type"),
+    "bitbucket_repositories": schema_of(Repository, leave="type", workspace_uuid=TEXT),
     "bitbucket_pipeline_runs": pa.schema(
-        [
-            ("workspace_uuid", _TEXT),
-            ("repository_uuid", _TEXT),
-            ("run_uuid", _TEXT),
-            ("build_number", pa.int64()),
-            ("created_at", _INSTANT),
-            ("completed_at", _INSTANT),
-            ("state", _TEXT),
-            ("result", _TEXT),
-            ("build_seconds_used", pa.int64()),
-            ("trigger", _TEXT),
-            ("target_ref", _TEXT),
-            ("extra", _TEXT),
-            ("bucket_start", _INSTANT),
-        ]
+        {
+            **{"workspace_uuid": TEXT, "repository_uuid": TEXT, "run_uuid": TEXT},
+            **{"build_number": pa.int64(), "created_at": INSTANT, "completed_at": INSTANT},
+            **{"state": TEXT, "result": TEXT, "build_seconds_used": pa.int64(), "trigger": TEXT},
+            **{"target_ref": TEXT, "extra": TEXT, "bucket_start": INSTANT},
+        }
     ),
 }
 
 
 def workspaces_table(workspaces: Iterable[Workspace]) -> pa.Table:
     """Workspaces as raw.bitbucket_workspaces."""
-    return _table(
-        "bitbucket_workspaces",
-        (
-            {
-                "workspace_uuid": workspace.uuid,
-                "slug": workspace.slug,
-                "name": workspace.name,
-                "is_private": workspace.is_private,
-                "created_at": workspace.created_on,
-                "updated_at": workspace.updated_on,
-                "extra": _extra(workspace=workspace),
-            }
-            for workspace in workspaces
-        ),
-    )
+    named = _without_people(workspaces)
+    return table_of(TABLES["bitbucket_workspaces"], named, level="workspace")
 
 
 def repositories_table(workspace_uuid: str, repositories: Iterable[Repository]) -> pa.Table:
     """Repositories of a workspace as raw.bitbucket_repositories."""
-    return _table(
-        "bitbucket_repositories",
-        (
-            {
-                "workspace_uuid": workspace_uuid,
-                "repository_uuid": repository.uuid,
-                "slug": repository.slug,
-                "full_name": repository.full_name,
-                "name": repository.name,
-                "size_bytes": repository.size,
-                "is_private": repository.is_private,
-                "created_at": repository.created_on,
-                "updated_at": repository.updated_on,
-                "extra": _extra(repository=repository),
-            }
-            for repository in repositories
-        ),
-    )
+    schema, named = TABLES["bitbucket_repositories"], _without_people(repositories)
+    return table_of(schema, named, level="repository", workspace_uuid=workspace_uuid)
 
 
 def runs_table(workspace_uuid: str, repository_uuid: str, runs: Iterable[Run]) -> pa.Table:
     """Runs of a repository as raw.bitbucket_pipeline_runs; no seconds said: null, never zero."""
     rows = (_run_row(run) for run in runs)
     owner = {"workspace_uuid": workspace_uuid, "repository_uuid": repository_uuid}
-    return _table("bitbucket_pipeline_runs", (owner | row for row in rows))
+    return pa.Table.from_pylist(
+        [owner | row for row in rows], schema=TABLES["bitbucket_pipeline_runs"]
+    )
 
 
 def _run_row(run: Run) -> dict[str, Any]:
     target, created_at = run.target or Target(), run.created_on.astimezone(UTC)
     state = run.state or State()
-    levels: dict[str, Record | None] = {
-        "run": run,
-        "state": run.state,
-        "result": state.result,
-        "trigger": run.trigger,
-        "target": run.target,
-        "commit": target.commit,
-    }
+    of_run = {"run": run, "state": run.state, "result": state.result, "trigger": run.trigger}
+    of_target = {"target": run.target, "commit": target.commit}
+    levels = {name: level for name, level in (of_run | of_target).items() if level}
+    _without_people(levels.values())
     return {
         "run_uuid": run.uuid,
         "build_number": run.build_number,
@@ -243,7 +190,7 @@ def _run_row(run: Run) -> dict[str, Any]:
         "build_seconds_used": run.build_seconds_used,
         "trigger": _name(run.trigger, "pipeline_trigger_"),
         "target_ref": target.ref_name or target.source or (target.commit or Commit()).hash,
-        "extra": _extra(**{name: level for name, level in levels.items() if level}),
+        "extra": unknown_as_json(**levels),
         "bucket_start": created_at.replace(hour=0, minute=0, second=0, microsecond=0),
     }
 
@@ -254,20 +201,21 @@ def _name(named: Named | State | None, type_prefix: str) -> str | None:
     return named.name or (named.type or "").removeprefix(type_prefix).upper() or None
 
 
-def _extra(**levels: Record) -> str | None:
-    for record in levels.values():
-        record.unknown_fields = _without_people(record.unknown_fields)
-    return unknown_as_json(**levels)
+def _without_people(records: Iterable[R]) -> list[R]:
+    listed = list(records)
+    for record in listed:
+        record.unknown_fields = _impersonal(record.unknown_fields)
+    return listed
 
 
-def _without_people(value: Any) -> Any:
+def _impersonal(value: Any) -> Any:
     """A value without the fields of LEFT_OUT and without accounts, at any depth."""
     if isinstance(value, list):
-        return [_without_people(item) for item in value if not _is_account(item)]
+        return [_impersonal(item) for item in value if not _is_account(item)]
     if not isinstance(value, dict):
         return value
     return {
-        name: _without_people(item)
+        name: _impersonal(item)
         for name, item in value.items()
         if name not in LEFT_OUT and not _is_account(item)
     }
@@ -275,12 +223,3 @@ def _without_people(value: Any) -> Any:
 
 def _is_account(value: Any) -> bool:
     return isinstance(value, dict) and value.get("type") in ACCOUNT_TYPES
-
-
-def _table(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    schema, listed = TABLES[name], list(rows)
-    columns = [[row[column] for row in listed] for column in schema.names]
-    return pa.table(
-        [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)],
-        schema=schema,
-    )

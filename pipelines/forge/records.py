@@ -1,7 +1,7 @@
 """What Atlassian's GraphQL gateway answers about Forge usage, and the Arrow tables of raw.forge_*.
 
 Shapes from types that Atlassian publishes on npm (@forge/cli-shared 9.8.0); quantities are decimal
-strings and stay exact. Not here: the asking (forge.py).
+strings and stay exact. Not here: the asking (client.py).
 """
 
 from collections.abc import Iterable, Iterator

@@ -133,12 +133,12 @@ class Neon(VendorClient):
 
     def org_ids(self) -> list[str]:
         """The configured orgs, or else every org the key sees."""
-        return list(self._asked_org_ids) or [org.id for org in self._list_organizations()]
+        return list(self._asked_org_ids) or [org.org_id for org in self._list_organizations()]
 
     def organizations(self) -> Iterator[pa.Table]:
         """Every org the key sees, or the configured ones one by one."""
         listed = self._list_organizations()
-        yield records.named_table("neon_organizations", listed, {"id": "org_id"})
+        yield records.named_table("neon_organizations", listed)
 
     def projects(self, org_id: str) -> Iterator[pa.Table]:
         """The org's live projects. Deleted ones are not listed, and bill all the same."""
@@ -146,7 +146,7 @@ class Neon(VendorClient):
         params = {"org_id": org_id, "limit": LISTED_PROJECTS_PER_PAGE}
         for page in self._walk("projects", params, f"projects of {org_id}", records.ProjectsPage):
             unavailable += page.unavailable_project_ids
-            yield records.named_table("neon_projects", page.projects, {"id": "project_id"}, org_id)
+            yield records.named_table("neon_projects", page.projects, org_id=org_id)
         if unavailable:
             raise PartialAnswerError(
                 f"neon projects of {org_id}: Neon left out {len(unavailable)} projects "
@@ -157,8 +157,7 @@ class Neon(VendorClient):
         """The live branches of these projects, one request each, eight at a time."""
         with ThreadPoolExecutor(max_workers=8) as pool:
             for found in pool.map(self._branches_of, project_ids):
-                names = {"id": "branch_id", "default": "is_default", "protected": "is_protected"}
-                yield records.named_table("neon_branches", found, names, org_id)
+                yield records.named_table("neon_branches", found, org_id=org_id)
 
     def _branches_of(self, project_id: str) -> list[records.Branch]:
         params = {"limit": LISTED_BRANCHES_PER_PAGE}
@@ -203,7 +202,7 @@ class Neon(VendorClient):
         params = {"limit": LISTED_PROJECTS_PER_PAGE}
         pages = self._walk("projects", params, "projects of this key", records.ProjectsPage)
         found = {project.org_id for page in pages for project in page.projects if project.org_id}
-        return [records.Organization(id=org_id) for org_id in sorted(found)]
+        return [records.Organization(org_id=org_id) for org_id in sorted(found)]
 
     # -- paging -------------------------------------------------------------------------------
 

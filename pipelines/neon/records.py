@@ -1,11 +1,10 @@
 """What Neon's answers look like, and how they become the Arrow tables of raw.neon_*.
 
 Shapes from Neon's OpenAPI 2.7.3 and recorded answers; a field that is not documented lands in
-`extra`. Not here: the calls themselves (neon.py).
+`extra`. Not here: the calls themselves (client.py).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -13,11 +12,19 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.decode import Record, unknown_as_json
+from pipelines.decode import (
+    INSTANT,
+    NUMBER,
+    TEXT,
+    Instant,
+    Record,
+    schema_of,
+    table_of,
+    unknown_as_json,
+)
 from pipelines.windows import Window
 
 PERSONAL_DATA = frozenset({"created_by", "owner", "owner_id"})
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Metric(Record):
@@ -61,7 +68,7 @@ class BranchUsage(ProjectUsage):
 class Organization(Record):
     """An organization."""
 
-    id: str
+    org_id: str = msgspec.field(name="id")
     name: str | None = None
     handle: str | None = None
     plan: str | None = None
@@ -69,35 +76,35 @@ class Organization(Record):
     updated_at: Instant | None = None
 
 
-class Project(Record):
+class Project(Record, kw_only=True):
     """A live project, as listed."""
 
-    id: str
     org_id: str | None = None
+    project_id: str = msgspec.field(name="id")
     name: str | None = None
     region_id: str | None = None
-    pg_version: int | None = None
+    pg_version: Annotated[int, msgspec.Meta(extra={"column": pa.int32()})] | None = None
     history_retention_seconds: int | None = None
     synthetic_storage_size: Decimal | None = None
+    deleted_at: Instant | None = None
     created_at: Instant | None = None
     updated_at: Instant | None = None
-    deleted_at: Instant | None = None
 
 
 class Branch(Record):
     """A live branch, as listed."""
 
-    id: str
     project_id: str
+    branch_id: str = msgspec.field(name="id")
     parent_id: str | None = None
     name: str | None = None
     current_state: str | None = None
     logical_size: Decimal | None = None
-    default: bool | None = None
-    protected: bool | None = None
+    is_default: bool | None = msgspec.field(name="default", default=None)
+    is_protected: bool | None = msgspec.field(name="protected", default=None)
+    expires_at: Instant | None = None
     created_at: Instant | None = None
     updated_at: Instant | None = None
-    expires_at: Instant | None = None
 
 
 class Cursors(msgspec.Struct):
@@ -175,57 +182,18 @@ class OrganizationsPage(Page):
     organizations: list[Organization]
 
 
-_TEXT, _INSTANT, _NUMBER = pa.string(), pa.timestamp("us", "UTC"), pa.decimal128(38, 9)
-_PERIOD_COLUMNS = [
-    ("period_id", _TEXT),
-    ("period_plan", _TEXT),
-    ("period_start", _INSTANT),
-    ("period_end", _INSTANT),
-    ("timeframe_start", _INSTANT),
-    ("timeframe_end", _INSTANT),
-    ("metric_name", _TEXT),
-    ("value", _NUMBER),
-    ("extra", _TEXT),
-    ("org_id", _TEXT),
-    ("granularity", _TEXT),
-    ("bucket_start", _INSTANT),
-]
-_NAMES = [("created_at", _INSTANT), ("updated_at", _INSTANT), ("extra", _TEXT)]
+_PERIOD_COLUMNS = {
+    **{"period_id": TEXT, "period_plan": TEXT, "period_start": INSTANT, "period_end": INSTANT},
+    **{"timeframe_start": INSTANT, "timeframe_end": INSTANT, "metric_name": TEXT, "value": NUMBER},
+    **{"extra": TEXT, "org_id": TEXT, "granularity": TEXT, "bucket_start": INSTANT},
+}
 TABLES: dict[str, pa.Schema] = {
-    "neon_project_usage": pa.schema([("project_id", _TEXT), *_PERIOD_COLUMNS]),
-    "neon_branch_usage": pa.schema([("project_id", _TEXT), ("branch_id", _TEXT), *_PERIOD_COLUMNS]),
+    "neon_project_usage": pa.schema({"project_id": TEXT} | _PERIOD_COLUMNS),
+    "neon_branch_usage": pa.schema({"project_id": TEXT, "branch_id": TEXT} | _PERIOD_COLUMNS),
     "neon_account_usage": pa.schema(_PERIOD_COLUMNS),
-    "neon_organizations": pa.schema(
-        [("org_id", _TEXT), ("name", _TEXT), ("handle", _TEXT), ("plan", _TEXT), *_NAMES]
-    ),
-    "neon_projects": pa.schema(
-        [
-            ("org_id", _TEXT),
-            ("project_id", _TEXT),
-            ("name", _TEXT),
-            ("region_id", _TEXT),
-            ("pg_version", pa.int32()),
-            ("history_retention_seconds", pa.int64()),
-            ("synthetic_storage_size", _NUMBER),
-            ("deleted_at", _INSTANT),
-            *_NAMES,
-        ]
-    ),
-    "neon_branches": pa.schema(
-        [
-            ("org_id", _TEXT),
-            ("project_id", _TEXT),
-            ("branch_id", _TEXT),
-            ("parent_id", _TEXT),
-            ("name", _TEXT),
-            ("current_state", _TEXT),
-            ("logical_size", _NUMBER),
-            ("is_default", pa.bool_()),
-            ("is_protected", pa.bool_()),
-            ("expires_at", _INSTANT),
-            *_NAMES,
-        ]
-    ),
+    "neon_organizations": schema_of(Organization),
+    "neon_projects": schema_of(Project),
+    "neon_branches": schema_of(Branch, org_id=TEXT),
 }
 
 
@@ -275,24 +243,10 @@ def usage_table(
     return table.append_column("bucket_start", start).cast(schema)
 
 
-def named_table(
-    name: str, records: Sequence[Record], renamed: dict[str, str], org_id: str | None = None
-) -> pa.Table:
+def named_table(name: str, records: Iterable[Record], **org: str) -> pa.Table:
     """Records as raw.<name>, personal data left out."""
-    schema = TABLES[name]
-    rows = []
-    for record in records:
+    listed = list(records)
+    for record in listed:
         for field in PERSONAL_DATA & record.unknown_fields.keys():
             del record.unknown_fields[field]
-        fields = {renamed.get(k, k): v for k, v in msgspec.structs.asdict(record).items()}
-        row = (
-            fields
-            | {"extra": unknown_as_json(item=record)}
-            | ({"org_id": org_id} if org_id else {})
-        )
-        rows.append([row.get(column) for column in schema.names])
-    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
-    return pa.table(
-        [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)],
-        schema=schema,
-    )
+    return table_of(TABLES[name], listed, **org)
