@@ -14,7 +14,6 @@ from typing import Any
 import dagster as dg
 
 from assets import planning
-from assets.loading import Loader
 from assets.model_assets import DAYS, models
 from assets.raw_assets import partition_key, raw_key
 from assets.retention import retention
@@ -197,14 +196,15 @@ def _sensor_of(source: Source[Any, Any], endpoint: Endpoint, job: Any) -> dg.Sen
 
 
 def _nothing_new(source: Source[Any, Any], why: str | None) -> dg.SkipReason:
-    with Loader(read_settings(), TICK_WAITS_SECONDS) as loader:
-        if not loader.settings.warehouse.exists():
-            return dg.SkipReason(f"no new file; {why}")
-        try:
-            rejected = source.problems(loader.landed)
-        except warehouse.WarehouseBusyError as busy:
-            return dg.SkipReason(f"no new file; {busy}")
-    return dg.SkipReason("\n".join([f"no new file; {why}", *rejected]))
+    """Why nothing is asked for, and what could not be loaded, as of the last build."""
+    try:
+        with warehouse.reader(read_settings().warehouse) as connection:
+            sql = f"select columns(* exclude found_at) from {source.problems} order by all"  # noqa: S608
+            rows = connection.execute(sql).fetchall()
+    except FileNotFoundError:
+        rows = []
+    wrong = [", ".join(str(value) for value in row if value is not None) for row in rows]
+    return dg.SkipReason("\n".join([f"no new file; {why}", *(f"rejected: {w}" for w in wrong)]))
 
 
 _WATCHED = [(source, endpoint) for source in SOURCES for endpoint in _watched(source)]

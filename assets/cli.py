@@ -68,8 +68,12 @@ def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Your vendors' usage meters, in a warehouse you own."""
+    from assets.settings import utc_now
+
+    context.obj = utc_now
 
 
 @main.command()

@@ -1,7 +1,7 @@
 """SQL models as assets: one per file in dbt_like_sql/, with its checks, columns and lineage.
 
-Nothing to edit here when a model is added. Models built a window at a time have daily partitions,
-the others none; one run is one transaction over all of them, so that tables never disagree.
+Nothing to edit here when a model is added. Models with a window have daily partitions, the others
+and staging none; one run is one transaction over all of them, so that tables never disagree.
 """
 
 import re
@@ -17,12 +17,12 @@ from assets.raw_assets import OWNERS, raw_key
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.checks import CheckFailedError, CheckResult
+from dbt_like_sql.engine.checks import CheckFailedError, CheckResult, promises
 from dbt_like_sql.engine.lineage import column_documentation, column_lineage
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model, load_models, output_columns
 from dbt_like_sql.engine.runner import BuildReport
 from dbt_like_sql.engine.seeds import seed_columns, seed_files
-from dbt_like_sql.engine.windows import Windows
+from dbt_like_sql.engine.windows import ALL_TIME, Windows
 from pipelines.windows import next_bucket
 
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_offset=1)
@@ -48,15 +48,14 @@ def _input_keys(name: str) -> list[dg.AssetKey]:
 
 
 def _spec(model: Model) -> dg.AssetSpec:
-    partitioned = model.window is not None and model.schema != "staging"
     return dg.AssetSpec(
         model_key(model.name),
         deps=[key for name in model.inputs for key in _input_keys(name)],
         description=f"{model.description}\n\n```sql\n{_without_header(model.sql)}\n```",
         group_name=model.schema,
         owners=OWNERS,
-        kinds={"sql", "view" if model.schema == "staging" else "duckdb"},
-        partitions_def=DAYS if partitioned else None,
+        kinds={"sql", "view" if model.is_view else "duckdb"},
+        partitions_def=DAYS if _has_days(model) else None,
         code_version=model.fingerprint,
         metadata={
             "dagster/table_name": model.name,
@@ -64,6 +63,10 @@ def _spec(model: Model) -> dg.AssetSpec:
             "dagster/column_lineage": _column_lineage(model),
         },
     )
+
+
+def _has_days(model: Model) -> bool:
+    return model.window is not None and model.schema != "staging"
 
 
 def _without_header(sql: str) -> str:
@@ -108,24 +111,25 @@ def _column_lineage(model: Model) -> dg.TableColumnLineage:
 
 
 def check_name(kind: str, expression: str) -> str:
-    """A grain or check as the name of an asset check: letters, digits and underscores."""
+    """A promise as the name of an asset check: letters, digits and underscores."""
+    if kind != "check":
+        return {"grain": "grain_is_unique", "expect": "has_no_rows"}[kind]
     for sign, word in SIGNS.items():
         expression = expression.replace(sign, word)
-    words = re.sub(r"[^a-z0-9]+", "_", expression.lower()).strip("_")
-    return "grain_is_unique" if kind == "grain" else words[:100]
+    return re.sub(r"[^a-z0-9]+", "_", expression.lower()).strip("_")[:100]
 
 
 def _check_specs(model: Model) -> list[dg.AssetCheckSpec]:
     must_hold = model.schema != "reports"
-    grain = [("grain", ", ".join(model.grain))] if model.grain else []
+    says = {"grain": "One row per ", "check": "Every row: ", "expect": "There should be "}
     return [
         dg.AssetCheckSpec(
             check_name(kind, expression),
             asset=model_key(model.name),
-            description=("One row per " if kind == "grain" else "Every row: ") + expression,
+            description=says[kind] + expression,
             blocking=must_hold or kind == "grain",
         )
-        for kind, expression in [*grain, *(("check", check) for check in model.checks)]
+        for kind, expression in promises(model)
     ]
 
 
@@ -149,37 +153,45 @@ def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     except CheckFailedError as failure:
         yield from _check_events(context, failure.results)
         raise dg.Failure(str(failure)) from None
+    selected = [m for name, m in MODELS.items() if model_key(name) in context.selected_asset_keys]
     with warehouse.writer(settings.warehouse) as connection:
         types = warehouse.describe(connection)
-    yield from _events(context, report, types, settings.clock())
+        # staging is raw, looked at again: counting it takes as long as reading all of raw
+        counts = {
+            model.name: warehouse.count(connection, model.name)
+            for model in selected
+            if model.schema != "staging"
+        }
+    for model in selected:
+        count = counts.get(model.name)
+        yield from _events(context, model, report, types[model.name], count, settings.clock())
+    yield from _check_events(context, report.checks)
 
 
 def _events(
     context: dg.AssetExecutionContext,
+    model: Model,
     report: BuildReport,
-    types: Mapping[str, Mapping[str, str]],
+    types: Mapping[str, str],
+    row_count: int | None,
     now: datetime,
 ) -> Iterator[Any]:
-    built = {build.name: build for build in report.models}
-    for name, model in MODELS.items():
-        if model_key(name) in context.selected_asset_keys:
-            done = built[name]
-            if model.is_windowed_table:
-                # an export that corrects a day of last month is news of that day, not of the run's
-                windows = report.ranges if done.action == "all" else done.windows
-                for day in _beyond_the_run(context, windows, now):
-                    context.log_event(dg.AssetMaterialization(model_key(name), partition=day))
-            yield dg.MaterializeResult(
-                asset_key=model_key(name),
-                metadata={
-                    **({} if model.is_view else {"dagster/row_count": done.rows_total}),
-                    "dagster/column_schema": _column_schema(model, types[name]),
-                    "rows written": done.rows_written,
-                    "built": done.action,
-                    "seconds": round(done.seconds, 3),
-                },
-            )
-    yield from _check_events(context, report.checks)
+    (done,) = (build for build in report.models if build.name == model.name)
+    if _has_days(model):
+        # an export that corrects a day of last month is news of that day, not of the run's
+        windows = report.ranges if ALL_TIME in done.windows else done.windows
+        for day in _beyond_the_run(context, windows, now):
+            context.log_event(dg.AssetMaterialization(model_key(model.name), partition=day))
+    yield dg.MaterializeResult(
+        asset_key=model_key(model.name),
+        metadata={
+            **({} if row_count is None else {"dagster/row_count": row_count}),
+            "dagster/column_schema": _column_schema(model, types),
+            "rows written": done.rows_written,
+            "built": done.action,
+            "seconds": round(done.seconds, 3),
+        },
+    )
 
 
 def _beyond_the_run(

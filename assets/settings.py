@@ -147,7 +147,4 @@ def _lacking(source: Source[Any, Any], account: str, settings: Any) -> str:
     ]
     if unset:
         return f"{', '.join(unset)} {'is' if len(unset) == 1 else 'are'} not set"
-    try:
-        return source.missing(settings) or ""
-    except ValueError as error:  # set, and wrong
-        raise SettingsError(str(error)) from None
+    return source.missing(settings) or ""

@@ -6,6 +6,7 @@ Not here: any vendor (a folder each beside this file), and how slices land (load
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -169,10 +170,11 @@ Pages = Callable[[Endpoint], Iterator[pa.Table]]
 class Source(Generic[S, C]):
     """A vendor: its endpoints and settings, and how it is asked.
 
-    `scopes` may ask the vendor which there are; `named_scopes` are those known without asking.
-    `slices` turns what is asked into slices; `resources` is the vendor as a dlt source. `missing`
-    says why the source is skipped although every required setting is there. `fingerprint` changes
-    when there is something new to load, for sources that a sensor watches.
+    Its folder is `pipelines/<name>`; there, slices.py has `slices`, which turns what is asked into
+    slices, and the vendor as a dlt source, called like it. `scopes` may ask the vendor which there
+    are; `named_scopes` are those known without asking. `missing` says why the source is skipped
+    although every required setting is there. `fingerprint` changes when there is something new to
+    load, for sources that a sensor watches; `problems` is the report of what could not be loaded.
     """
 
     name: str
@@ -181,16 +183,26 @@ class Source(Generic[S, C]):
     settings: type[S]
     client: Callable[[Account[S]], C]
     scopes: Callable[[Account[S], C, Endpoint], Sequence[str]]
-    slices: Callable[[Asked[S, C]], Iterable[Slice]]
-    resources: Callable[[Pages], Any]
     named_scopes: Callable[[Account[S]], Sequence[str]] = lambda account: ()
     missing: Callable[[S], str | None] = lambda settings: None
     is_wanted: Callable[[S, Endpoint], bool] = lambda settings, endpoint: True
     requests_per_minute: Callable[[S], float | None] = lambda settings: None
     fingerprint: Callable[[S], str] = lambda settings: ""
-    problems: Callable[[Landed], list[str]] = lambda landed: []
+    problems: str | None = None
     commands: Callable[[], Sequence[Any]] = lambda: ()
 
     def endpoint(self, table: str) -> Endpoint:
         """The endpoint whose answers go to raw.<table>."""
         return next(endpoint for endpoint in self.endpoints if endpoint.table == table)
+
+    def slices(self, asked: Asked[S, C]) -> Iterable[Slice]:
+        """The slices in which the vendor is asked."""
+        found: Iterable[Slice] = self._room().slices(asked)
+        return found
+
+    def resources(self, pages: Pages) -> Any:
+        """The vendor as a dlt source: a resource per endpoint, whose pages are handed in."""
+        return getattr(self._room(), self.name)(pages)
+
+    def _room(self) -> Any:
+        return import_module(f"pipelines.{self.name}.slices")  # late, because dlt costs a second

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import duckdb
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,6 +23,8 @@ from assets.loading import Progress, forecast
 from assets.planning import TICK_MINUTE
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.checks import evaluate
+from dbt_like_sql.engine.models import load_models
 from dbt_like_sql.engine.runner import BuildReport
 from pipelines.endpoint import Endpoint
 from pipelines.receipts import Connection
@@ -31,63 +34,20 @@ from pipelines.windows import Window
 LINE_EVERY_SECONDS = 60.0
 ROWS_SHOWN = 12
 FAMILIES = ("compute", "storage", "transfer", "credits", "operations")
-_FACTS = " union all ".join(f"from marts.fct_{family}" for family in FAMILIES)
-_NEON = f"""
-    with billed as (
-        select facts.org_id, facts.project_id, meter.family,
-            sum(cast(facts.quantity as double) / cast(meter.quantity_per_billed_unit as double))
-                as quantity
-        from ({_FACTS}) as facts
-        inner join seeds.meters as meter
-            on facts.source = meter.source and facts.meter = meter.meter
-            and facts.unit = meter.unit
-        where facts.source = 'neon'
-            and facts.period_start >= date_trunc('day', current_timestamp) - interval 30 day
-        group by all
-    ),
-    used as (
-        pivot billed on family in ('compute', 'storage', 'transfer', 'operations')
-        using sum(quantity) group by org_id, project_id
-    )
-    select coalesce(org.org_name, used.org_id),
-        coalesce(project.project_name, used.project_id || ' (deleted)'),
-        compute, storage, transfer, operations
-    from used
-    left join marts.dim_org as org on org.source = 'neon' and used.org_id = org.org_id
-    left join marts.dim_project as project
-        on project.source = 'neon' and used.org_id = project.org_id
-        and used.project_id = project.project_id
-    order by compute desc nulls last
-"""  # noqa: S608
-_OTHERS = f"""
-    select facts.source, coalesce(project.project_name, facts.project_id, facts.org_id) as whose,
-        facts.meter, sum(facts.quantity), facts.unit
-    from ({_FACTS}) as facts
-    left join marts.dim_project as project
-        on facts.source = project.source and facts.project_id = project.project_id
-        and facts.org_id is not distinct from project.org_id
-    where facts.source <> 'neon'
-        and facts.period_start >= date_trunc('day', current_timestamp) - interval 30 day
-    group by all
-    order by facts.source, facts.meter, sum(facts.quantity) desc
-"""  # noqa: S608
-# what will be used up if it goes on so, the next one first; then what is, the longest first
-_SHORT_ALLOWANCES = """
-    select allowance.meter,
-        coalesce(project.project_name, site.workspace_slug, site.host_name, allowance.owner_id),
-        cast(included_quantity as double), used_share, straight_line_quantity / included_quantity,
-        strftime(resets_at at time zone 'UTC', '%m-%d'), strftime(exhausted_on, '%m-%d')
-    from reports.allowance as allowance
-    left join marts.dim_project as project
-        on allowance.source = project.source and allowance.owner_id = project.project_id
-        and allowance.org_id is not distinct from project.org_id
-    left join marts.dim_site as site
-        on allowance.source = site.source and allowance.owner_id = site.site_id
-    where current_timestamp >= period_start and current_timestamp < resets_at
-        and included_quantity > 0
-        and (used_quantity > included_quantity or straight_line_quantity > included_quantity)
-    order by used_quantity > included_quantity, exhausted_on, used_share desc
-"""
+# a source that bills by so few units has a column for each of them, any other a line per meter
+MOST_UNIT_COLUMNS = 4
+Row = dict[str, Any]
+Unit = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one project used, or one organization that has no projects, by family and unit."""
+
+    org_id: str | None
+    org: str
+    project: str
+    used: dict[Unit, float]
 
 
 @dataclass(frozen=True)
@@ -157,11 +117,14 @@ class Report:
 
     def __init__(self, as_json: bool) -> None:
         self._silent = as_json
-        self.console = Console(quiet=as_json, highlight=False, soft_wrap=True)
+        # names are the vendors': [/b] or :tada: in one is no markup
+        self.console = Console(
+            quiet=as_json, highlight=False, soft_wrap=True, markup=False, emoji=False
+        )
 
     def say(self, text: str) -> None:
         """A line."""
-        self.console.print(text, markup=False)
+        self.console.print(text)
 
     @contextmanager
     def loading(self, endpoint: Endpoint, window: Window | None) -> Iterator[Progress]:
@@ -170,7 +133,7 @@ class Report:
         text = f"{table} since {window.since:%Y-%m-%d}" if window else table
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=10),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -231,67 +194,88 @@ class Report:
             f"{len(changed)}; {len(report.checks)} checks, {len(report.failed_checks)} failed."
         )
         for check in report.failed_checks:
-            self.say(f"  CHECK FAILED {check.model}: {check.failing_rows} rows, {check.expression}")
+            self.say(f"  CHECK FAILED {check.sentence}")
 
     def facts(self, settings: Settings) -> None:
-        """What was used over the last 30 days: Neon per project, the others by meter."""
+        """What was used over the last 30 days, source by source, and what allowances run short."""
         with warehouse.reader(settings.warehouse) as connection:
-            neon = connection.execute(_NEON).fetchall()
-            others = connection.execute(_OTHERS).fetchall()
-            allowances = connection.execute(_SHORT_ALLOWANCES).fetchall()
-        if neon:
-            self._neon(neon)
-        for source in dict.fromkeys(row[0] for row in others):
-            self._source(source, [row[1:] for row in others if row[0] == source])
-        if allowances:
-            self._allowances(allowances)
+            used = _records(connection, "select * from reports.last_30_days")
+            short = _records(
+                connection,
+                # what is still to come first, the next one on top; then what is over, the longest
+                "select * from reports.short_allowances"
+                " order by is_exhausted, exhausted_on, used_share desc",
+            )
+        for source in sorted({row["source"] for row in used}):
+            of_source = [row for row in used if row["source"] == source]
+            units = sorted({_unit(row) for row in of_source}, key=_family_first)
+            title = f"\n{source.replace('_', ' ').capitalize()}, last 30 days"
+            if len(units) <= MOST_UNIT_COLUMNS:
+                self._by_unit(title, of_source, units)
+            else:
+                self._by_meter(title, of_source)
+        if short:
+            self._allowances(short)
 
-    def _neon(self, rows: list[tuple[Any, ...]]) -> None:
-        """In billed units, per org and then per project."""
-        table = Table(title="\nNeon, last 30 days", title_justify="left", box=None)
+    def _by_unit(self, title: str, rows: list[Row], units: list[Unit]) -> None:
+        """In billed units, a column each: per org, and then per project."""
+        table = Table(title=title, title_justify="left", box=None)
         table.add_column("org", overflow="ellipsis", no_wrap=True, max_width=14)
         table.add_column("project", overflow="ellipsis", no_wrap=True, max_width=20)
-        for heading in ("CU-hours", "GB-months", "GB out", "branch-mon"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for org in sorted({row[0] for row in rows}):
-            of_org = [row for row in rows if row[0] == org]
-            totals = [sum(row[i] or 0.0 for row in of_org) for i in range(2, 6)]
-            table.add_row(org, f"all {len(of_org)} projects", *map(_number, totals), style="bold")
-        for row in rows[:ROWS_SHOWN]:
-            table.add_row(row[0], row[1], *map(_number, row[2:]))
-        if len(rows) > ROWS_SHOWN:
-            table.add_row("", f"... and {len(rows) - ROWS_SHOWN} more")
+        for family, unit in units:
+            table.add_column(f"{family}\n{unit}", justify="right", no_wrap=True)
+        lines = _lines(rows)
+        for org_id in dict.fromkeys(line.org_id for line in lines):
+            of_org = [line for line in lines if line.org_id == org_id]
+            if len(of_org) > 1:
+                totals = [sum(line.used.get(unit, 0.0) for line in of_org) for unit in units]
+                name = f"all {len(of_org)} projects"
+                _add(table, of_org[0].org, name, *map(_number, totals), style="bold")
+        lines.sort(key=lambda line: [-line.used.get(unit, 0.0) for unit in units])
+        for line in lines[:ROWS_SHOWN]:
+            _add(table, line.org, line.project, *(_number(line.used.get(unit)) for unit in units))
+        if len(lines) > ROWS_SHOWN:
+            _add(table, "", f"... and {len(lines) - ROWS_SHOWN} more")
         self.console.print(table)
 
-    def _source(self, source: str, rows: list[tuple[Any, ...]]) -> None:
-        """In the vendor's units, per meter and project or organization."""
-        table = Table(title=f"\n{source}, last 30 days", title_justify="left", box=None)
+    def _by_meter(self, title: str, rows: list[Row]) -> None:
+        """A line per meter and project, in the vendor's unit: few requests are 0.00 millions."""
+        table = Table(title=title, title_justify="left", box=None)
         table.add_column("meter", no_wrap=True)
-        table.add_column("app, repository, org", overflow="ellipsis", no_wrap=True, max_width=28)
+        table.add_column("project or org", overflow="ellipsis", no_wrap=True, max_width=28)
         table.add_column("used", justify="right", no_wrap=True)
         table.add_column("unit", no_wrap=True)
-        for whose, meter, quantity, unit in rows[:ROWS_SHOWN]:
-            table.add_row(meter, whose, _number(quantity), unit)
+        rows = sorted(rows, key=lambda row: (row["meter"], -row["quantity"]))
+        for row in rows[:ROWS_SHOWN]:
+            whose = _project(row) or _org(row)
+            _add(table, row["meter"], whose, _number(row["quantity"]), row["unit"])
         if len(rows) > ROWS_SHOWN:
-            table.add_row(f"... and {len(rows) - ROWS_SHOWN} more")
+            _add(table, f"... and {len(rows) - ROWS_SHOWN} more")
         self.console.print(table)
 
-    def _allowances(self, rows: list[tuple[Any, ...]]) -> None:
-        """So many times what is included; at the reset as so far, on a straight line."""
-        title = "\nAllowances that are used up before they start anew, or will be"
+    def _allowances(self, rows: list[Row]) -> None:
+        """So many times what is included; at the renewal as so far, on a straight line."""
+        title = "\nAllowances exhausted, or projected to be, before renewal"
         table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
         table.add_column(" meter", no_wrap=True, overflow="ellipsis", max_width=24)
         table.add_column("whose", no_wrap=True, overflow="ellipsis", max_width=14)
-        for heading in ("included", "used", "at reset"):
+        for heading in ("included", "used", "ends at"):
             table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column("reset", no_wrap=True)
-        table.add_column("used up", no_wrap=True)
-        for meter, whose, included, used, at_reset, reset, used_up in rows[:ROWS_SHOWN]:
-            times = [_times(used), _times(at_reset)]
-            quantity = _number(included).removesuffix(".00")
-            table.add_row(f" {meter}", whose, quantity, *times, reset, used_up)
+        table.add_column("renews", no_wrap=True)
+        table.add_column("over on", no_wrap=True)
+        for row in rows[:ROWS_SHOWN]:
+            _add(
+                table,
+                f" {row['meter']}",
+                row["owner_name"],
+                _number(row["included_quantity"]).removesuffix(".00"),
+                _times(row["used_share"]),
+                _times(row["projected_share"]),
+                f"{row['resets_at']:%m-%d}",
+                f"{row['exhausted_on']:%m-%d}" if row["exhausted_on"] else "",
+            )
         if len(rows) > ROWS_SHOWN:
-            table.add_row(f" ... and {len(rows) - ROWS_SHOWN} more")
+            _add(table, f" ... and {len(rows) - ROWS_SHOWN} more")
         self.console.print(table)
 
     def next_commands(self, settings: Settings) -> None:
@@ -307,16 +291,21 @@ class Report:
     def status(self, settings: Settings) -> dict[str, Any]:
         """What is held and how fresh; spans that are about to be lost are failures."""
         with warehouse.reader(settings.warehouse) as connection:
-            held = _held(connection)
+            held = _records(
+                connection,
+                "select * from reports.held order by resource, held_until - held_since",
+            )
             risks = _records(
                 connection,
                 "select * from reports.coverage where is_at_risk order by lost_at",
             )
+            unexpected = _unexpected(connection)
         table = Table(title="Held", title_justify="left", box=None, padding=(0, 1, 0, 0))
         for heading in ("resource", "grain", "from", "until", "missing", "asked"):
             table.add_column(heading, no_wrap=True)
         for row in held:
-            table.add_row(
+            _add(
+                table,
                 row["resource"],
                 row["granularity"],
                 _short(row["held_since"], row["granularity"]),
@@ -334,31 +323,65 @@ class Report:
         ]
         for failure in failures:
             self.say(f"AT RISK {failure}")
-        return {"held": held, "at_risk": risks, "failures": failures}
+        for sentence in unexpected:
+            self.say(f"LOOK AT {sentence}")
+        return {"held": held, "at_risk": risks, "unexpected": unexpected, "failures": failures}
 
 
-def _held(connection: Connection) -> list[dict[str, Any]]:
-    return _records(
-        connection,
-        """
-        select source, resource, granularity, count(distinct scope) as scopes,
-            min(span_start) as held_since,
-            max(span_end) filter (where state in ('held', 'open', 'provisional')) as held_until,
-            coalesce(
-                sum(bucket_count) filter (where state in ('missing', 'lost')), 0
-            )::bigint as missing,
-            max(last_asked_at) as asked_at
-        from reports.coverage
-        group by source, resource, granularity
-        order by resource, held_until - held_since
-        """,
-    )
+def _unexpected(connection: Connection) -> list[str]:
+    """What the reports hold that should be empty."""
+    reports = [model for model in load_models().values() if model.expects_no_rows]
+    results = [result for model in reports for result in evaluate(connection, model)]
+    return [r.sentence for r in results if r.kind == "expect" and not r.passed]
 
 
-def _records(connection: Connection, sql: str) -> list[dict[str, Any]]:
-    result = connection.execute(sql)
+def _records(connection: Connection, sql: str) -> list[Row]:
+    try:
+        result = connection.execute(sql)
+    except duckdb.CatalogException as error:  # a copy of before this report was thought of
+        message = "the read copy is of another version: run `meterhouse build`"
+        raise FileNotFoundError(message) from error
     names = [column[0] for column in result.description or []]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _lines(rows: list[Row]) -> list[Line]:
+    """One per project, by the names of their organizations; names may be shared, ids are not."""
+    lines: dict[tuple[str | None, str | None], Line] = {}
+    for row in sorted(rows, key=_org):
+        new = Line(row["org_id"], _org(row), _project(row), {})
+        line = lines.setdefault((row["org_id"], row["project_id"]), new)
+        line.used[_unit(row)] = line.used.get(_unit(row), 0.0) + _billed(row)
+    return list(lines.values())
+
+
+def _unit(row: Row) -> Unit:
+    """Family and billed unit; the vendor's own unit where no conversion is known."""
+    return row["family"], row["billed_unit"] or row["unit"]
+
+
+def _family_first(unit: Unit) -> tuple[int, str]:
+    return FAMILIES.index(unit[0]), unit[1]
+
+
+def _billed(row: Row) -> float:
+    return float(row["quantity"] if row["billed_unit"] is None else row["billed_quantity"])
+
+
+def _org(row: Row) -> str:
+    return str(row["org_name"] or row["org_id"] or "")
+
+
+def _project(row: Row) -> str:
+    name = row["project_name"] or row["project_id"] or ""
+    return f"{name} (deleted)" if row["is_deleted"] else str(name)
+
+
+def _add(table: Table, *cells: str, style: str | None = None) -> None:
+    """A line of names and numbers; what a terminal would obey in a name is only shown."""
+    shown = ["".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cell)
+             for cell in cells]  # fmt: skip
+    table.add_row(*shown, style=style)
 
 
 def _short(instant: datetime, grain: str) -> str:

@@ -20,7 +20,7 @@ from dbt_like_sql.engine.lineage import column_documentation
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model, load_models, output_columns
 from dbt_like_sql.engine.seeds import content_hash, load_seed, seed_files
 from dbt_like_sql.engine.statements import show_sql
-from dbt_like_sql.engine.warehouse import comment_on
+from dbt_like_sql.engine.warehouse import comment_on, count
 from dbt_like_sql.engine.windows import (
     ALL_TIME,
     EVERYTHING,
@@ -121,7 +121,7 @@ class _Build:
         self._check(model, action, windows)
         if stale or self.news or action != "unchanged":
             self.ledger.note(model.name, model.fingerprint)
-        total = None if model.is_view else self._count(model.name)
+        total = None if model.is_view else count(self.connection, model.name)
         built = ModelBuild(model.name, action, rows, total, time.monotonic() - started, windows)
         self.on_built(built)
         return built
@@ -263,9 +263,6 @@ class _Build:
     def _inserted(self, sql: str) -> int:
         row = self.connection.execute(sql).fetchone()
         return int(row[0]) if row else 0
-
-    def _count(self, name: str) -> int:
-        return self._inserted(f"select count(*) from {name}")
 
 
 def _newest_receipt(connection: duckdb.DuckDBPyConnection) -> datetime | None:

@@ -124,6 +124,12 @@ def describe(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]
     return columns
 
 
+def count(connection: duckdb.DuckDBPyConnection, name: str) -> int:
+    """How many rows a table or view has."""
+    row = connection.execute(f"select count(*) from {name}").fetchone()  # noqa: S608
+    return int(row[0]) if row else 0
+
+
 def comment_on(
     connection: duckdb.DuckDBPyConnection, kind: str, name: str, comment: str | None
 ) -> None:

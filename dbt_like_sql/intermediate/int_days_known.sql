@@ -7,7 +7,7 @@ with asked as (
         date_trunc('day', held.bucket_start) as day_start,
         held.asked_at >= held.bucket_end + retention.settles_minutes * interval '1' minute
             as is_settled
-    from intermediate.int_buckets_held as held
+    from staging.stg_loads__buckets as held
     inner join seeds.retention as retention
         on held.resource = retention.resource and held.granularity = retention.granularity
     semi join intermediate.int_allowance_periods as period

@@ -4,13 +4,20 @@
 -- held. Derived from the receipts alone.
 -- grain: resource, scope, period_start
 -- check: served_by in ('hourly', 'daily', 'monthly')
-with days as (
+with buckets as (
+    -- worked out once for all that follows
+    select
+        bucket.resource, bucket.scope, bucket.granularity, bucket.bucket_start, bucket.asked_at
+    from staging.stg_loads__buckets as bucket
+),
+
+days as (
     select held.resource, held.scope, date_trunc('day', held.bucket_start) as day_start
-    from intermediate.int_buckets_held as held
+    from buckets as held
     where held.granularity <> 'monthly'
     union
     select held.resource, held.scope, calendar.bucket_start as day_start
-    from intermediate.int_buckets_held as held
+    from buckets as held
     inner join staging.stg_calendar__buckets as calendar
         on date_trunc('month', calendar.bucket_start) = held.bucket_start
     where held.granularity = 'monthly' and calendar.granularity = 'daily'
@@ -23,10 +30,10 @@ asked as (
         daily.asked_at as day_asked_at,
         monthly.asked_at as month_asked_at
     from days
-    left join intermediate.int_buckets_held as daily
+    left join buckets as daily
         on days.resource = daily.resource and days.scope = daily.scope
         and daily.granularity = 'daily' and days.day_start = daily.bucket_start
-    left join intermediate.int_buckets_held as monthly
+    left join buckets as monthly
         on days.resource = monthly.resource and days.scope = monthly.scope
         and monthly.granularity = 'monthly'
         and date_trunc('month', days.day_start) = monthly.bucket_start
@@ -62,7 +69,7 @@ hours as (
     from asked
     inner join staging.stg_calendar__buckets as calendar
         on date_trunc('day', calendar.bucket_start) = asked.day_start
-    left join intermediate.int_buckets_held as held
+    left join buckets as held
         on asked.resource = held.resource and asked.scope = held.scope
         and held.granularity = 'hourly' and calendar.bucket_start = held.bucket_start
     where calendar.granularity = 'hourly'

@@ -5,7 +5,14 @@
 -- coarser granularity may still cover it). Open: still filling.
 -- grain: source, resource, scope, granularity, span_start
 -- check: not is_at_risk
-with scopes as (
+with asked as (
+    select
+        bucket.source, bucket.resource, bucket.scope, bucket.granularity, bucket.bucket_start,
+        bucket.asked_at
+    from staging.stg_loads__buckets as bucket
+),
+
+scopes as (
     select
         held.source,
         held.resource,
@@ -15,7 +22,7 @@ with scopes as (
         retention.settles_minutes,
         retention.warn_hours,
         min(held.bucket_start) as first_bucket_start
-    from intermediate.int_buckets_held as held
+    from asked as held
     inner join seeds.retention as retention
         on held.source = retention.source
         and held.resource = retention.resource
@@ -47,7 +54,7 @@ buckets as (
         on scopes.granularity = calendar.granularity
         and calendar.bucket_start >= scopes.first_bucket_start
         and calendar.bucket_start < current_timestamp
-    left join intermediate.int_buckets_held as held
+    left join asked as held
         on scopes.resource = held.resource
         and scopes.scope = held.scope
         and scopes.granularity = held.granularity

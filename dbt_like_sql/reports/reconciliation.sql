@@ -1,7 +1,7 @@
 -- One row per thing that two answers of a vendor measure, side by side: Neon's facts against coarser
--- buckets and the retired legacy endpoint; Forge's totals against its environments; what exports of
--- platform usage say in two ways (minutes and Bitbucket's runs, two splits, a month and its days, two
--- files of one instant); and wholes that are smaller than the sum of their parts. Settled periods only,
+-- buckets and the retired legacy endpoint; Forge's totals against its environments; exported minutes
+-- against Bitbucket's runs, exported months against their days; and wholes that are smaller than the sum
+-- of their parts. Settled periods only,
 -- but for buckets of which two of Neon's billing periods tell the same.
 -- grain: comparison, source, org_id, project_id, meter, unit, granularity, period_start
 -- check: is_within_tolerance
@@ -35,7 +35,7 @@ with compared as (
     union all
     select
         platform.comparison, 'atlassian_platform', platform.org_id, platform.project_id,
-        platform.meter, platform.unit, platform.granularity, platform.period_start,
+        platform.meter, platform.unit, 'monthly', platform.period_start,
         platform.fact_quantity, platform.other_quantity, platform.tolerance
     from intermediate.int_platform_comparisons as platform
 )

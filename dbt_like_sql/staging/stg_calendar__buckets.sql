@@ -14,6 +14,7 @@ hours (hour_number) as (
 buckets as (
     select
         'hourly' as granularity,
+        days.day_start,
         days.day_start + hours.hour_number * interval '1' hour as bucket_start,
         days.day_start + (hours.hour_number + 1) * interval '1' hour as bucket_end
     from days
@@ -21,12 +22,14 @@ buckets as (
     union all
     select
         'daily' as granularity,
+        days.day_start,
         days.day_start as bucket_start,
         days.day_start + interval '1' day as bucket_end
     from days
     union all
     select
         'monthly' as granularity,
+        days.day_start,
         days.day_start as bucket_start,
         days.day_start + interval '1' month as bucket_end
     from days
@@ -35,6 +38,7 @@ buckets as (
 
 select
     cast(buckets.granularity as varchar) as granularity, -- hourly, daily or monthly
+    cast(buckets.day_start as timestamptz) as day_start, -- start of the UTC day that it starts on
     cast(buckets.bucket_start as timestamptz) as bucket_start, -- first instant, UTC
     cast(buckets.bucket_end as timestamptz) as bucket_end -- first instant of the next one, UTC
 from buckets

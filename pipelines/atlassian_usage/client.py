@@ -6,24 +6,33 @@ the file of that name said something else in between.
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from pipelines.atlassian_usage.endpoints import FILES, LISTINGS, REJECTED
-from pipelines.atlassian_usage.files import reading
+from pipelines.atlassian_usage.endpoints import FILES, LISTINGS
+from pipelines.atlassian_usage.files import folder as files
 from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
+from pipelines.atlassian_usage.files.reading import read
 from pipelines.receipts import Landed
+
+SAME_NAME = Problem(
+    None, None, "has the name of another file, but for how accents are written: rename it"
+)
+# file name, content, and line, column and reason of a problem, if there is one
+Listing = set[tuple[Any, ...]]
 
 
 def fingerprint(folder: Path) -> str:
     """Changes when a file comes, goes or changes: cheap enough for every tick of a sensor."""
     digest = hashlib.sha256()
-    for path in reading.find(folder):
+    for path in files.find(folder):
         try:
-            status = path.stat()
+            status = path.stat() if path.exists() else path.lstat()
         except OSError:  # gone in this very moment: the next tick sees it gone
             continue
         digest.update(os.fsencode(path))
@@ -33,9 +42,9 @@ def fingerprint(folder: Path) -> str:
 
 @dataclass
 class Scan:
-    """What the folder holds that has not been dealt with; `listing` is all of it."""
+    """What the folder holds (`listing`), and what of that has not been dealt with."""
 
-    listing: list[tuple[str, str]] = field(default_factory=list)
+    listing: Listing = field(default_factory=set)
     is_new_listing: bool = False
     new: list[pa.Table] = field(default_factory=list)
     rejected: list[RejectedFileError] = field(default_factory=list)
@@ -53,64 +62,54 @@ class Folder:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def scan(self, landed: Landed) -> Scan:
+    def scan(self, landed: Landed, now: datetime) -> Scan:
         """Read what is new in the folder, and again what was rejected: its date may have come."""
         if self._scan is None:
-            self._scan = self._looked_through(landed)
+            self._scan = self._looked_through(landed, now)
         return self._scan
 
-    def _looked_through(self, landed: Landed) -> Scan:
-        scan, loaded, said = Scan(), landed.scopes(FILES), _last_said(landed)
-        known_problems = _problems(landed)
-        for path in reading.find(self._folder):
-            name, sha256 = reading.printable(path.relative_to(self._folder)), ""
+    def _looked_through(self, landed: Landed, now: datetime) -> Scan:
+        scan, before = Scan(), {*(landed.listed(LISTINGS, "all", LISTINGS.schema.names) or [])}
+        loaded, said = landed.scopes(FILES), _last_said(landed)
+        for path, name, doubled in self._named():
+            sha256, problems = "", [SAME_NAME] if doubled else []
             try:
-                sha256 = reading.fingerprint(path)
+                if doubled:
+                    raise RejectedFileError(Path(name), problems)
+                sha256 = files.fingerprint(path, self._folder)
                 # a file that is put back as it was replaces what it said in the meantime
                 if sha256 not in loaded or said.get(name, sha256) != sha256:
-                    scan.new.append(reading.read(path, name))
+                    scan.new.append(read(path, now, name))
                     loaded.add(sha256)
             except RejectedFileError as error:
-                if {*known_problems.get((name, sha256), ())} != {*error.problems}:
-                    scan.rejected.append(
-                        RejectedFileError(Path(name), error.problems, sha256, error.unlisted)
-                    )
-            scan.listing.append((name, sha256))
-        scan.is_new_listing = sorted(scan.listing) != sorted(_listing(landed))
+                problems = error.problems
+                if not before >= _listed(name, sha256, problems):
+                    left = (sha256, error.unlisted)
+                    scan.rejected.append(RejectedFileError(Path(name), problems, *left))
+            scan.listing |= _listed(name, sha256, problems)
+        scan.is_new_listing = scan.listing != before
         return scan
 
+    def _named(self) -> Iterator[tuple[Path, str, bool]]:
+        """Every file, its name, and whether an earlier one has that name in other characters."""
+        names: set[str] = set()
+        for path in files.find(self._folder):
+            relative = path.relative_to(self._folder)
+            name = files.printable(relative)
+            if name in names:
+                yield path, relative.as_posix().encode("ascii", "backslashreplace").decode(), True
+            else:
+                names.add(name)
+                yield path, name, False
 
-def still_rejected(landed: Landed) -> list[str]:
-    """What is wrong with the files of the latest listing, a line each."""
-    loaded, problems = landed.scopes(FILES), _problems(landed)
-    return [
-        f"rejected: {name}{', ' if problem.line or problem.column else ': '}{problem}"
-        for name, sha256 in _listing(landed)
-        if sha256 not in loaded
-        for problem in problems.get((name, sha256), [])
-    ]
+
+def _listed(name: str, sha256: str, problems: list[Problem]) -> Listing:
+    """A file as the listing has it: a row, or one for each of its problems."""
+    found = {(name, sha256, p.line, p.column, p.reason) for p in problems}
+    return found or {(name, sha256, None, None, None)}
 
 
 def _last_said(landed: Landed) -> dict[str, str]:
     """The content of each file that was loaded under its name last."""
     said = landed.history(FILES, ("file_name", "file_sha256"))
     return {name: sha256 for name, sha256, _ in said}
-
-
-def _problems(landed: Landed) -> dict[tuple[str, str], list[Problem]]:
-    """What was wrong with each file and content when it was last rejected."""
-    columns = ("file_name", "file_sha256", "line", "column", "reason")
-    latest: dict[tuple[str, str], tuple[object, list[Problem]]] = {}
-    for name, sha256, line, column, reason, landed_at in landed.history(REJECTED, columns):
-        said_at, problems = latest.get((name, sha256), (landed_at, []))
-        kept = problems if said_at == landed_at else []
-        latest[name, sha256] = (landed_at, [*kept, Problem(line, column, reason)])
-    return {key: _in_order(problems) for key, (_, problems) in latest.items()}
-
-
-def _in_order(problems: Iterable[Problem]) -> list[Problem]:
-    return sorted(problems, key=lambda p: (p.line is not None, p.line or 0, p.column or ""))
-
-
-def _listing(landed: Landed) -> list[tuple[str, str]]:
-    return [(n, s) for n, s in landed.listed(LISTINGS, "all", ("file_name", "file_sha256")) or []]

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from pipelines.source import Clock
+
 _WIDTH = 80
 
 
@@ -19,7 +21,7 @@ def platform_usage() -> None:
 @click.argument("path", type=click.Path(path_type=Path), default="platform-usage-template.csv")
 def template(path: Path) -> None:
     """Write an empty file to fill in: a CSV, or a workbook where PATH ends in .xlsx."""
-    from pipelines.atlassian_usage.files import reading as files
+    from pipelines.atlassian_usage.files import template as files
 
     try:
         files.template(path)
@@ -34,18 +36,20 @@ def template(path: Path) -> None:
 
 @platform_usage.command()
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=Path)
-def check(paths: tuple[Path, ...]) -> None:
+@click.pass_obj
+def check(clock: Clock, paths: tuple[Path, ...]) -> None:
     """Say what is wrong in each FILE, line by line; nothing is loaded.
 
     Exit code 1 where anything is wrong.
     """
     from pipelines.atlassian_usage.files import reading as files
+    from pipelines.atlassian_usage.files.problems import RejectedFileError
 
     wrong = 0
     for path in paths:
         try:
-            table = files.read(path)
-        except files.RejectedFileError as error:
+            table = files.read(path, clock())
+        except RejectedFileError as error:
             wrong += 1
             _show_problems(error)
         else:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipelines.atlassian_usage.files.contract import TABLES
-from pipelines.atlassian_usage.files.problems import REJECTED as REJECTED_SCHEMA
 from pipelines.endpoint import Endpoint
 from pipelines.settings import path, setting
 
@@ -24,7 +23,7 @@ FILES = Endpoint(
     "atlassian_platform",
     "platform_usage",
     "files in PLATFORM_USAGE_DIR",
-    "What Atlassian's Platform usage page shows, from files that an admin drops (CSV, XLSX, JSON, "
+    "What Atlassian's Platform usage page shows, from files that an admin drops (CSV, XLSX, "
     "contract 1: `meterhouse platform-usage template`): Rovo credits, Rovo Dev credits, indexed "
     "objects, Pipelines minutes, large file storage and whatever the page shows next. A file is "
     "known by its content.",
@@ -32,21 +31,21 @@ FILES = Endpoint(
     scope_columns=("file_sha256",),
     any_time=True,
 )
-REJECTED = Endpoint(
-    "atlassian_platform",
-    "rejected_files",
-    "files in PLATFORM_USAGE_DIR that do not keep the contract",
-    "What is wrong with files that were not loaded: file, line, column, reason. Nothing of such a "
-    "file counts; it loads once it is mended.",
-    REJECTED_SCHEMA,
-    part_of="platform_usage",
-)
 LISTINGS = Endpoint(
     "atlassian_platform",
     "platform_usage_files",
     "the list of files in PLATFORM_USAGE_DIR",
-    "What was in the folder, each time that it was another than before.",
-    pa.schema([("file_name", pa.string()), ("file_sha256", pa.string())]),
+    "What was in the folder, each time that it was another than before, and what is wrong with "
+    "files that do not keep the contract. Nothing of such a file counts; it loads once mended.",
+    pa.schema(
+        [
+            ("file_name", pa.string()),
+            ("file_sha256", pa.string()),
+            ("line", pa.int32()),
+            ("column", pa.string()),
+            ("reason", pa.string()),
+        ]
+    ),
     part_of="platform_usage",
 )
-ENDPOINTS = (FILES, REJECTED, LISTINGS)
+ENDPOINTS = (FILES, LISTINGS)

@@ -8,8 +8,8 @@ import pyarrow as pa
 from dlt.extract import DltResource
 
 from pipelines.atlassian_usage.client import Folder
-from pipelines.atlassian_usage.endpoints import ENDPOINTS, FILES, LISTINGS, REJECTED, Settings
-from pipelines.atlassian_usage.files.problems import RejectedFileError, rejected_table
+from pipelines.atlassian_usage.endpoints import ENDPOINTS, FILES, LISTINGS, Settings
+from pipelines.atlassian_usage.files.problems import RejectedFileError
 from pipelines.source import Asked, Pages, Slice
 
 AskedFolder: TypeAlias = Asked[Settings, Folder]
@@ -23,31 +23,20 @@ def atlassian_usage(pages: Pages) -> Iterable[DltResource]:
 
 
 def slices(asked: AskedFolder) -> Iterator[Slice]:
-    """A slice per file that is new or newly rejected, then what is wrong, and what there is."""
-    return _SLICES[asked.endpoint](asked)
+    """A slice per file that is new or newly rejected; then what there is, where that is news.
 
-
-def _files(asked: AskedFolder) -> Iterator[Slice]:
-    """Without a window: facts follow the rows that differ, not the span of a file."""
-    scan = asked.client.scan(asked.landed)
-    for table in scan.new:
-        yield Slice(table["file_sha256"][0].as_py(), None, _saying(table))
-    for error in scan.rejected:
-        yield Slice(error.file_sha256 or str(error.path), None, _refusing(error))
-
-
-def _rejected(asked: AskedFolder) -> Iterator[Slice]:
-    if rejected := asked.client.scan(asked.landed).rejected:
-        tables = [rejected_table(error, asked.account.clock()) for error in rejected]
-        yield Slice("all", None, _saying(*tables))
-
-
-def _listings(asked: AskedFolder) -> Iterator[Slice]:
-    scan = asked.client.scan(asked.landed)
-    if scan.is_new_listing:
-        names, digests = [name for name, _ in scan.listing], [sha for _, sha in scan.listing]
-        table = {"file_name": names, "file_sha256": digests}
-        yield Slice("all", None, _saying(pa.table(table, schema=LISTINGS.schema)))
+    Without a window: facts follow the rows that differ, not the span of a file.
+    """
+    scan = asked.client.scan(asked.landed, asked.account.clock())
+    if asked.endpoint == FILES:
+        for table in scan.new:
+            yield Slice(table["file_sha256"][0].as_py(), None, _saying(table))
+        for error in scan.rejected:
+            yield Slice(error.file_sha256 or str(error.path), None, _refusing(error))
+    elif scan.is_new_listing:
+        columns = zip(*scan.listing, strict=True) if scan.listing else [()] * len(LISTINGS.schema)
+        rows = dict(zip(LISTINGS.schema.names, columns, strict=True))
+        yield Slice("all", None, _saying(pa.table(rows, schema=LISTINGS.schema)))
 
 
 def _saying(*tables: pa.Table) -> Callable[[Any], Iterator[pa.Table]]:
@@ -59,10 +48,3 @@ def _refusing(error: RejectedFileError) -> Callable[[Any], Iterator[pa.Table]]:
         raise error
 
     return ask
-
-
-_SLICES: dict[object, Callable[[AskedFolder], Iterator[Slice]]] = {
-    FILES: _files,
-    REJECTED: _rejected,
-    LISTINGS: _listings,
-}

@@ -30,6 +30,7 @@ from assets.model_assets import model_key
 from assets.raw_assets import partition_key, raw_key
 from pipelines.atlassian_usage import client
 from pipelines.atlassian_usage.files import reading as platform_usage
+from pipelines.http import VendorError
 from pipelines.windows import floor
 from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import Open
@@ -115,15 +116,15 @@ def test_a_broken_file_stops_no_other_and_is_named_until_it_is_mended(
     words; it is read once; mended or deleted, the report is empty."""
     exports.write("good.csv", "org", line())
     broken = write_broken(exports.folder, "wrong_number")
-    write_broken(exports.folder, "truncated_json")
+    write_broken(exports.folder, "other_kind")
     done = CliRunner().invoke(main, ["run"])
     assert done.exit_code == 1
     assert exports.facts("org") == [("", "2026-01", "5")]
-    (csv, json_file) = exports.read(
+    (csv, other) = exports.read(
         "select file_name, line, column_name from reports.rejected_files order by file_name desc"
     )
     assert csv == ("wrong_number.csv", 2, "quantity")
-    assert json_file[0] == "truncated_json.json"
+    assert other[0] == "other_kind.tsv"
     skipped = sense(fingerprint(exports))
     assert "wrong_number.csv, line 2, column quantity: " in skipped
     count = exports.raw("select count(*) from raw.rejected_files")
@@ -132,7 +133,7 @@ def test_a_broken_file_stops_no_other_and_is_named_until_it_is_mended(
     assert exports.raw("select count(*) from raw.rejected_files") == count
     broken.unlink()
     exports.write("wrong_number.csv", "org-2", line("7"))
-    (exports.folder / "truncated_json.json").unlink()
+    (exports.folder / "other_kind.tsv").unlink()
     assert not exports.land().failures
     assert rejected(exports) == []
     assert exports.facts("org-2") == [("", "2026-01", "7")]
@@ -214,10 +215,51 @@ def test_the_sensor_asks_again_for_what_was_not_loaded(
     assert says_nothing_is_new(sense(before, "SUCCESS"))
 
 
-def test_the_sensor_says_why_it_does_nothing(exports: Exports, environment: dict[str, str]) -> None:
-    """Without a folder nothing can be found."""
+def test_a_folder_that_was_set_and_is_not_there_is_an_error(
+    exports: Exports, environment: dict[str, str]
+) -> None:
+    """For the sensor, for a run, for the terminal: not a source that is skipped."""
     exports.folder.rmdir()
-    assert "PLATFORM_USAGE_DIR" in sense()
+    with pytest.raises(VendorError, match=f"{exports.folder} .PLATFORM_USAGE_DIR.: cannot be"):
+        sense()
+    done = CliRunner().invoke(main, ["run"])
+    assert done.exit_code == 1
+    assert "(PLATFORM_USAGE_DIR): cannot be listed (No such file or directory)" in " ".join(
+        done.output.split()
+    )
+    assert "atlassian_platform skipped" not in done.output
+
+
+def test_without_a_setting_the_sensor_says_why_it_does_nothing(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nobody is expected to have the default folder."""
+    monkeypatch.setenv("PLATFORM_USAGE_DIR", "")
+    monkeypatch.chdir(tmp_path)
+    assert sense() == "there is no folder platform_usage (PLATFORM_USAGE_DIR)"
+
+
+def test_a_file_is_the_same_however_its_name_is_written(
+    exports: Exports, environment: dict[str, str]
+) -> None:
+    """Some systems write accents in two characters: a mended file replaces what it said before, and
+    two names that look the same are one too many."""
+    written_in_two = exports.write("re\u0301sume\u0301.csv", "org", line("5"), line_of_bob())
+    exports.land()
+    written_in_two.unlink()
+    exports.write("r\u00e9sum\u00e9.csv", "org", line("6"))
+    exports.land()
+    assert rejected(exports) == []
+    assert exports.facts("org") == [("", "2026-01", "6")]
+    exports.write("re\u0301sume\u0301.csv", "org", line("7"))
+    (failure,) = exports.land().failures
+    assert "has the name of another file, but for how accents are written" in str(failure)
+    assert len(rejected(exports)) == 1
+
+
+def line_of_bob() -> Line:
+    """A month of bob's."""
+    return Line("rovo_credits", "user:bob", "2026-01", "3", "2026-02-02")
 
 
 def test_the_asset_shows_how_many_rows_it_landed(

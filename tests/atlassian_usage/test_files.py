@@ -1,7 +1,6 @@
 """Broken files of platform usage: one clear error each, and good ones that only look broken."""
 
 import io
-import json
 import os
 import zipfile
 from collections.abc import Callable
@@ -13,9 +12,11 @@ from typing import Any
 import openpyxl  # type: ignore[import-untyped]
 import pytest
 
+from pipelines.atlassian_usage.files import folder as folder_of
 from pipelines.atlassian_usage.files import reading as platform_usage
-from pipelines.atlassian_usage.files.reading import Problem, RejectedFileError
+from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
 
+NOW = datetime(2026, 12, 31, tzinfo=UTC)
 Line = dict[str, Any]
 GOOD: Line = {
     "contract_version": "1",
@@ -88,16 +89,10 @@ def xlsx_file(folder: Path, *lines: Line) -> Path:
     return saved(folder, workbook(COLUMNS, *([*line.values()] for line in lines)))
 
 
-def json_file(folder: Path, document: Any) -> Path:
-    """A JSON file of this document, which may be its text."""
-    text = document if isinstance(document, str) else json.dumps(document)
-    return written(folder / "usage.json", text)
-
-
 def refused(path: Path) -> RejectedFileError:
     """The error that reading gives."""
     with pytest.raises(RejectedFileError) as caught:
-        platform_usage.read(path)
+        platform_usage.read(path, NOW)
     assert caught.value.path == path
     return caught.value
 
@@ -162,6 +157,9 @@ WRONG_VALUES = [
     ("unit", "", "is blank"),
     ("org_id", "", "is blank"),
     ("org_id", "   ", "is blank"),
+    ("scope_id", "6.23456789012345E+23", "was made a number by a spreadsheet"),
+    ("scope_id", "623456789012345000000000", "was made a number by a spreadsheet"),
+    ("org_id", "5E+10", "was made a number by a spreadsheet"),
     ("usage_type", "2 fast", "is no name of a usage type"),
     ("period_end", "2026-10-31", "is before period_start"),
     ("period_end", "2026-12-31", "a month has 27 to 32 days"),
@@ -188,6 +186,53 @@ def test_names_in_capital_letters_are_the_same_names(tmp_path: Path) -> None:
     assert "the same usage, scope and period as in line 2" in problem.reason
 
 
+def test_names_that_look_the_same_are_the_same_names(tmp_path: Path) -> None:
+    """A character that nobody sees, or an accent written in two ways, makes no second one."""
+    for first, second in (("ann", "a\u200bnn"), ("andré", "andre\u0301"), ("a b", "a\u00a0 b")):
+        lines = [good(scope_type="user", scope_id=name) for name in (first, second)]
+        problem = only(csv_file(tmp_path, *lines))
+        assert "the same usage, scope and period as in line 2" in problem.reason
+
+
+def sheets(**titles: str) -> openpyxl.Workbook:
+    """A workbook of these sheets: with usage, with a note, blank or hidden."""
+    book = openpyxl.Workbook()
+    del book["Sheet"]
+    for number, (title, what) in enumerate(titles.items(), start=1):
+        sheet = book.create_sheet(title)
+        rows: dict[str, list[list[Any]]] = {"note": [["x"]], "blank": []}
+        usage = [COLUMNS, [*good(quantity=f"{number}").values()]]
+        for row in rows.get(what, usage):
+            sheet.append(row)
+        sheet.sheet_state = "hidden" if what == "hidden" else "visible"
+    return book
+
+
+def test_the_one_sheet_with_usage_is_read_wherever_it_is(tmp_path: Path) -> None:
+    """Beside blank and hidden ones, help and notes."""
+    for titles in (
+        {"a": "blank", "october": "usage"},
+        {"help": "note", "Usage": "usage", "Notes": "note", "c": "blank"},
+        {"a": "hidden", "b": "usage"},
+        {"notes": "note", "a": "usage"},
+    ):
+        number = [*titles.values()].index("usage") + 1
+        table = platform_usage.read(saved(tmp_path, sheets(**titles)), NOW)
+        assert table["quantity"].to_pylist() == [Decimal(number)]
+
+
+def test_a_second_sheet_that_is_filled_is_named(tmp_path: Path) -> None:
+    """Only one is loaded, and none is left out in silence."""
+    for titles in (
+        {"october": "usage", "november": "usage"},
+        {"usage": "usage", "november": "usage"},
+        {"usage": "usage", "november": "note"},
+    ):
+        first, second = titles
+        reason = only(saved(tmp_path, sheets(**titles))).reason
+        assert f"has something on the sheets '{first}', '{second}', and one is loaded" in reason
+
+
 def test_a_hidden_sheet_is_not_read(tmp_path: Path) -> None:
     """What nobody sees is not what was exported."""
     book = workbook(COLUMNS, [*good(quantity="1").values()], title="old")
@@ -195,7 +240,7 @@ def test_a_hidden_sheet_is_not_read(tmp_path: Path) -> None:
     book.create_sheet("new")
     for row in (COLUMNS, [*good(quantity="2").values()]):
         book["new"].append(row)
-    assert platform_usage.read(saved(tmp_path, book))["quantity"].to_pylist() == [Decimal(2)]
+    assert platform_usage.read(saved(tmp_path, book), NOW)["quantity"].to_pylist() == [Decimal(2)]
 
 
 def test_an_organization_is_one_scope(tmp_path: Path) -> None:
@@ -203,14 +248,21 @@ def test_an_organization_is_one_scope(tmp_path: Path) -> None:
     problem = only(csv_file(tmp_path, good(scope_type="org", scope_id="org-2")))
     assert where(problem) == (2, "scope_id")
     assert "'org-2' is not the org_id" in problem.reason
-    assert len(platform_usage.read(csv_file(tmp_path, good(scope_type="org", scope_id="Org-1"))))
+    lines = csv_file(tmp_path, good(scope_type="org", scope_id="Org-1"))
+    assert len(platform_usage.read(lines, NOW))
 
 
 WRONG_PERIODS = [
     ("day", "2026-11-01", "2026-11-03", "a day goes from midnight UTC to the next"),
     ("day", "2026-11-01", "2026-11-01", "a day goes from midnight UTC to the next"),
-    ("day", "2026-11-01T12:00", "2026-11-02T12:00", "a day goes from midnight UTC to the next"),
+    ("day", "2026-11-01T12:00", "2026-11-02T12:00", "a day goes from midnight UTC to midnight"),
     ("day", "2026-11-01T00:00+02:00", "2026-11-02T00:00+02:00", "a day goes from midnight UTC"),
+    ("month", "2026-11-01T00:00+11:00", "2026-12-01T00:00+11:00", "a month goes from midnight UTC"),
+    ("month", "2026-11-01T00:00-08:00", "2026-12-01T00:00-08:00", "a month goes from midnight UTC"),
+    ("month", "2026-10-15T08:00", "2026-11-15T08:00", "write the dates alone"),
+    ("month", "2026-10-01", "2026-10-31T23:59:59", "write the dates alone"),
+    ("month", "2026-10-01", "2026-10-31", "2026-10-31 is the last day of the month"),
+    ("month", "2026-02-01", "2026-02-28", "2026-02-28 is the last day of the month"),
     ("snapshot", "2026-11-01", "2026-11-02", "a snapshot has no length"),
 ]
 
@@ -219,7 +271,7 @@ WRONG_PERIODS = [
 def test_a_period_has_the_length_of_its_granularity(
     tmp_path: Path, granularity: str, start: str, end: str, reason: str
 ) -> None:
-    """A day is one UTC day, and a snapshot an instant."""
+    """A day is one UTC day, a month is whole UTC days, and a snapshot an instant."""
     line = good(granularity=granularity, period_start=start, period_end=end)
     problem = only(csv_file(tmp_path, line))
     assert where(problem) == (2, "period_end")
@@ -235,6 +287,13 @@ GOOD_VALUES: list[tuple[Line, str, Any]] = [
         Decimal("12345678901234567890.123456789"),
     ),
     ({"org_id": "\u00a0org-1 "}, "org_id", "org-1"),
+    ({"scope_id": "si\u200bte-1\ufeff"}, "scope_id", "site-1"),
+    ({"org_id": "\u2060org\u00ad-1\u200e"}, "org_id", "org-1"),
+    ({"app": "Re\u0301sume\u0301 Bot"}, "app", "Résumé Bot"),
+    ({"app": "e\u200b\u0301"}, "app", "é"),
+    ({"app": "Jira\u00a0 Cloud"}, "app", "Jira Cloud"),
+    ({"exported_by": "A\u030angstro\u0308m"}, "exported_by", "Ångström"),
+    ({"scope_id": "12345678"}, "scope_id", "12345678"),
     ({"usage_type": "Rovo Dev credits"}, "usage_type", "rovo_dev_credits"),
     ({"usage_type": "Rovo-Credits", "unit": "Credit"}, "unit", "credits"),
     ({"usage_type": "Git LFS", "unit": "gigabytes"}, "unit", "GB"),
@@ -286,7 +345,7 @@ def test_a_good_value_is_read_exactly(
     tmp_path: Path, changed: Line, column: str, value: Any
 ) -> None:
     """Whitespace is trimmed, names are folded, instants are UTC, numbers are exact."""
-    (row,) = platform_usage.read(csv_file(tmp_path, good(**changed))).to_pylist()
+    (row,) = platform_usage.read(csv_file(tmp_path, good(**changed)), NOW).to_pylist()
     assert row[column] == value
 
 
@@ -375,7 +434,7 @@ def test_a_broken_csv_is_one_clear_error(
 def test_marks_and_line_ends_do_not_matter(tmp_path: Path, mark: bytes, newline: str) -> None:
     """A UTF-8 mark is dropped, and a line ends as each system has it."""
     text = csv_text(good(app="Café"), good(app="Jira")).replace("\n", newline)
-    table = platform_usage.read(written(tmp_path / "usage.csv", mark + text.encode()))
+    table = platform_usage.read(written(tmp_path / "usage.csv", mark + text.encode()), NOW)
     assert table["app"].to_pylist() == ["Café", "Jira"]
     assert table["line"].to_pylist() == [2, 3]
 
@@ -393,8 +452,8 @@ def test_headers_are_what_an_admin_may_call_them(tmp_path: Path) -> None:
     called = {"org_id": "Organisation ID", "app": "Product", "quantity": "Used", "unit": "UNITS"}
     called |= {"scope_id": "scope-id", "included_quantity": "Allowance"}
     header = [called.get(name, name.replace("_", " ").title()) for name in COLUMNS]
-    table = platform_usage.read(written(tmp_path / "a.csv", csv_text(GOOD, header=header)))
-    same = platform_usage.read(written(tmp_path / "b.csv", csv_text(GOOD)))
+    table = platform_usage.read(written(tmp_path / "a.csv", csv_text(GOOD, header=header)), NOW)
+    same = platform_usage.read(written(tmp_path / "b.csv", csv_text(GOOD)), NOW)
     assert table.select(COLUMNS) == same.select(COLUMNS)
 
 
@@ -412,7 +471,7 @@ def test_periods_that_overlap_are_refused(tmp_path: Path) -> None:
         good(period_start=start, period_end=end)
         for start, end in (
             ("2026-10-01", "2026-11-01"),
-            ("2026-11-01", "2026-12-02"),
+            ("2026-11-01", "2026-12-01"),
             ("2026-11-15", "2026-12-15"),
         )
     ]
@@ -421,10 +480,21 @@ def test_periods_that_overlap_are_refused(tmp_path: Path) -> None:
     assert "overlaps that of line 3" in problem.reason
 
 
+def test_months_that_end_with_their_last_day_are_refused(tmp_path: Path) -> None:
+    """The next one begins a day later, and that day would be in neither."""
+    lines = [
+        good(period_start=start, period_end=end)
+        for start, end in (("2026-09-15", "2026-10-14"), ("2026-10-15", "2026-11-14"))
+    ]
+    problem = only(csv_file(tmp_path, *lines))
+    assert where(problem) == (3, "period_start")
+    assert "the month before it, in line 2, ends a day earlier" in problem.reason
+
+
 def test_days_beside_their_month_are_fine(tmp_path: Path) -> None:
     """Both may be given: they are two resolutions of one thing."""
     day = good(granularity="day", period_end="2026-11-02")
-    assert len(platform_usage.read(csv_file(tmp_path, GOOD, day))) == 2
+    assert len(platform_usage.read(csv_file(tmp_path, GOOD, day), NOW)) == 2
 
 
 def test_all_problems_are_found_in_one_go(tmp_path: Path) -> None:
@@ -452,62 +522,6 @@ def test_at_most_a_hundred_problems_are_listed(tmp_path: Path) -> None:
     error = refused(csv_file(tmp_path, *lines))
     assert len(error.problems) == 100
     assert "; and at least 201 more (" in str(error)
-
-
-BROKEN_JSON: list[tuple[Any, int | None, str | None, str]] = [
-    ('[\n{"org_id": 1,}]', 2, None, "is no valid JSON at character"),
-    ('[{"org_id": ', 1, None, "is no valid JSON"),
-    ("7", None, None, "is neither a list of records nor"),
-    ({"rows": 7}, None, None, "is neither a list of records nor"),
-    ([], None, None, "has no usage lines"),
-    ({"contract_version": 1, "rows": []}, None, None, "has no usage lines"),
-    ([GOOD, 7], 2, None, "is no object"),
-    ([good(quantity=float("nan"))], 1, "quantity", "is NaN"),
-    ([good(org_id=float("-inf"))], 1, "org_id", "is -Infinity"),
-    ([good(app={"name": "Jira"})], 1, "app", "is a list or an object"),
-    ([good(app=["Jira"])], 1, "app", "is a list or an object"),
-    (json.dumps([GOOD])[:-2] + ', "org_id": "b"}]', 1, "org_id", "is given twice"),
-    ('{"org_id": "a", "org_id": "b", ' + json.dumps({"rows": [GOOD]})[1:], None, "org_id", "twice"),
-    (json.dumps([GOOD]).replace('"1234.5"', "1e400"), 1, "quantity", "has an exponent"),
-    (json.dumps([GOOD]).replace('"1234.5"', "1e99999999999999999999"), 1, "quantity", "exponent"),
-    ([good(quantity=True)], 1, "quantity", "is no plain number"),
-    ([good(unit=None)], 1, "unit", "is blank"),
-    ([good(colour="red")], None, "colour", "is no column of the contract"),
-    ("[" * 100_000, None, None, "is JSON nested too deeply"),
-    ([{f"name {number}": 1 for number in range(300)}], None, None, "has over 200 names"),
-    ("<html></html>", None, None, "is a web page"),
-    (b"\xff\xfe[\x00]\x00", None, None, "is UTF-16"),
-]
-
-
-@pytest.mark.parametrize(("document", "line", "column", "reason"), BROKEN_JSON)
-def test_broken_json_is_one_clear_error(
-    tmp_path: Path, document: Any, line: int | None, column: str | None, reason: str
-) -> None:
-    """A line is the number of a record, or of the file's line where it cannot be parsed."""
-    path = tmp_path / "usage.json"
-    plain = document if isinstance(document, str | bytes) else json.dumps(document)
-    problem = only(written(path, plain))
-    assert where(problem) == (line, column)
-    assert reason in problem.reason
-
-
-def test_what_stands_beside_the_rows_applies_to_each(tmp_path: Path) -> None:
-    """A row's own value comes first."""
-    common = {name: GOOD[name] for name in ("contract_version", "org_id", "exported_at", "source")}
-    own = {name: value for name, value in GOOD.items() if name not in common}
-    rows = [own, own | {"org_id": "org-2"}]
-    table = platform_usage.read(json_file(tmp_path, {**common, "rows": rows}))
-    assert table["org_id"].to_pylist() == ["org-1", "org-2"]
-
-
-def test_json_numbers_are_exact(tmp_path: Path) -> None:
-    """None of them goes through a float."""
-    text = json.dumps([GOOD]).replace('"1234.5"', "12345678901234567890.000000001")
-    text = text.replace('"2500"', "2.5e3").replace('"contract_version": "1"', '"version": 1')
-    (row,) = platform_usage.read(json_file(tmp_path, text)).to_pylist()
-    assert row["quantity"] == Decimal("12345678901234567890.000000001")
-    assert row["included_quantity"] == Decimal(2500)
 
 
 def zipped(path: Path, parts: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -578,8 +592,8 @@ def merged(folder: Path) -> Path:
 
 
 def unordered(sheet: bytes) -> bytes:
-    """The sheet with the number of its header once more on its second row."""
-    return sheet.replace(b'<row r="2"', b'<row r="1"')
+    """The sheet with a cell of its second row in the first."""
+    return sheet.replace(b'r="A2"', b'r="A1"')
 
 
 def entities(sheet: bytes) -> bytes:
@@ -650,43 +664,92 @@ def test_a_workbook_may_have_dates_numbers_and_other_sheets(tmp_path: Path) -> N
     sheet = book.create_sheet("Usage")
     for row in (["# a comment"], [], COLUMNS, [], list(line.values())):
         sheet.append(row)
-    (row,) = platform_usage.read(saved(tmp_path, book)).to_pylist()
+    (row,) = platform_usage.read(saved(tmp_path, book), NOW).to_pylist()
     assert (row["quantity"], row["included_quantity"]) == (Decimal("0.1"), Decimal(2500))
     assert row["period_end"] == datetime(2026, 12, 1, tzinfo=UTC)
     assert (row["is_final"], row["line"]) == (True, 5)
 
 
+@pytest.mark.parametrize(
+    ("stored", "quantity"),
+    [
+        (b"1234.5600000000002", "1234.56"),
+        (b"0.30000000000000004", "0.3"),
+        (b"2.9999999999999996", "3"),
+        (b"1E3", "1000"),
+        (b"123456789012345", "123456789012345"),
+    ],
+)
+def test_a_number_is_what_the_sheet_shows(tmp_path: Path, stored: bytes, quantity: str) -> None:
+    """15 digits: what a double has beyond them is its rounding."""
+    path = with_cell(tmp_path, "J2", 7777)
+    parts = parts_of(path)
+    sheet = parts["xl/worksheets/sheet1.xml"].replace(b"<v>7777</v>", b"<v>" + stored + b"</v>")
+    parts["xl/worksheets/sheet1.xml"] = sheet
+    (found,) = platform_usage.read(zipped(path, parts), NOW)["quantity"].to_pylist()
+    assert found == Decimal(quantity)
+
+
+@pytest.mark.parametrize(
+    ("cell", "value", "column", "what"),
+    [
+        ("F2", 6.23456789012345e23, "scope_id", "cell F2 holds a number"),
+        ("F2", 123, "scope_id", "cell F2 holds a number"),
+        ("B2", 5e10, "org_id", "cell B2 holds a number"),
+        ("F2", date(2026, 3, 1), "scope_id", "cell F2 holds a date"),
+    ],
+)
+def test_an_id_that_a_spreadsheet_made_something_else_is_refused(
+    tmp_path: Path, cell: str, value: Any, column: str, what: str
+) -> None:
+    """Its digits are gone, or it is another id."""
+    problem = only(with_cell(tmp_path, cell, value))
+    assert where(problem) == (2, column)
+    assert what in problem.reason
+
+
+def test_a_cell_far_off_is_refused_before_memory_runs_out(tmp_path: Path) -> None:
+    """A sheet is as large as its last cell says."""
+    for cell, row in (("XFD2", 2), ("A1048576", 1048576)):
+        problem = only(with_cell(tmp_path, cell, "x"))
+        assert (problem.line, problem.reason[: len(cell) + 5]) == (row, f"cell {cell}")
+
+
+def test_dates_that_count_from_1904_are_what_they_show(tmp_path: Path) -> None:
+    """Old workbooks of the Mac."""
+    book = workbook(COLUMNS, list(good(period_start=date(2026, 11, 1)).values()))
+    book.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
+    table = platform_usage.read(saved(tmp_path, book), NOW)
+    assert table["period_start"].to_pylist() == [datetime(2026, 11, 1, tzinfo=UTC)]
+
+
 def test_a_sheet_that_lies_about_its_size_is_read_whole(tmp_path: Path) -> None:
     """Some programs write a dimension of one cell."""
     path = with_sheet(tmp_path, lambda s: s.replace(b'ref="A1:S2"', b'ref="A1"'))
-    assert platform_usage.read(path)["source"].to_pylist() == ["ui_export"]
-
-
-def test_what_openpyxl_warns_of_is_no_matter(tmp_path: Path) -> None:
-    """A part of a workbook that holds no usage."""
-    extension = b'<extLst><ext uri="{CCE6A557-97BC-4B89-ADB6-D9C93CAAB3DF}"/></extLst></worksheet>'
-    path = with_sheet(tmp_path, lambda s: s.replace(b"</worksheet>", extension))
-    assert len(platform_usage.read(path)) == 1
+    assert platform_usage.read(path, NOW)["source"].to_pylist() == ["ui_export"]
 
 
 def test_a_folder_with_the_name_of_a_file_is_refused(tmp_path: Path) -> None:
-    """It is not found either."""
+    """What is in it is found."""
     (tmp_path / "x.csv").mkdir()
     assert "is a folder" in only(tmp_path / "x.csv").reason
-    assert platform_usage.find(tmp_path) == []
+    inside = csv_file(tmp_path / "x.csv", GOOD)
+    assert folder_of.find(tmp_path) == [inside]
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     """Opening one blocks until somebody writes."""
     os.mkfifo(tmp_path / "x.csv")
     assert "is no regular file" in only(tmp_path / "x.csv").reason
-    assert platform_usage.find(tmp_path) == []
+    assert folder_of.find(tmp_path) == [tmp_path / "x.csv"]
+    with pytest.raises(RejectedFileError, match="is no regular file"):
+        folder_of.fingerprint(tmp_path / "x.csv")
 
 
 def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
     """It was found, and then moved away."""
     path = csv_file(tmp_path, GOOD)
-    (found,) = platform_usage.find(tmp_path)
+    (found,) = folder_of.find(tmp_path)
     path.unlink()
     assert "is not there" in only(found).reason
 
@@ -706,28 +769,33 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     assert "is larger than 200 MB" in only(path).reason
 
 
-def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
-    """By its ending."""
-    reason = only(written(tmp_path / "usage.ods", csv_text(GOOD))).reason
-    assert reason == "ends in .ods: save it as .csv, .xlsx or .json"
+@pytest.mark.parametrize(
+    "ending", ["xls", "xlsm", "ods", "numbers", "tsv", "txt", "zip", "json", "part"]
+)
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, ending: str) -> None:
+    """By its ending; it is found, and not left out in silence."""
+    path = written(tmp_path / f"usage.csv.{ending}", csv_text(GOOD))
+    reason = only(path).reason
+    assert reason.startswith(f"ends in .{ending}: save it as .csv (UTF-8, with commas) or .xlsx")
+    assert folder_of.find(tmp_path) == [path]
+    with pytest.raises(RejectedFileError, match=f"ends in .{ending}"):
+        folder_of.fingerprint(path)
 
 
-def test_the_three_formats_read_equal(tmp_path: Path) -> None:
-    """The same lines are the same table, but for the file and the number of the line."""
+def test_both_formats_read_equal(tmp_path: Path) -> None:
+    """The same lines are the same table, but for the file."""
     lines = [
         GOOD,
         good(app="Confluence, Café", quantity="0.000000001", exported_by='"Ada"', is_final=""),
         good(usage_type="Git LFS", unit="gigabyte", app="", allowance_reset_at="2026-12-01T01:00Z"),
     ]
-    paths = [csv_file(tmp_path, *lines), xlsx_file(tmp_path, *lines), json_file(tmp_path, lines)]
-    tables = [platform_usage.read(path) for path in paths]
-    first, *others = (table.select(COLUMNS) for table in tables)
-    assert all(other == first for other in others)
-    assert [table["line"].to_pylist() for table in tables] == [[2, 3, 4], [2, 3, 4], [1, 2, 3]]
+    tables = [platform_usage.read(make(tmp_path, *lines), NOW) for make in (csv_file, xlsx_file)]
+    first, other = (table.select([*COLUMNS, "line"]) for table in tables)
+    assert first == other
 
 
 def test_bytes_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     """Whatever they are, the error is one of ours."""
     random = io.BytesIO(os.urandom(3000)).getvalue()
-    for ending in ("csv", "json", "xlsx"):
+    for ending in ("csv", "xlsx"):
         refused(written(tmp_path / f"usage.{ending}", random))

@@ -1,7 +1,5 @@
-"""Random exports, as odd as the contract allows: every build holds, and no order matters.
-
-Not here: what they come to (test_platform_facts.py).
-"""
+"""Random exports, as odd as the contract allows: every build holds, no order matters, and the facts
+are what the rule says (rule.py, plain Python)."""
 
 import random
 from collections import defaultdict
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.atlassian_usage import rule
 from tests.atlassian_usage.folder import Exports, Line
 from tests.sandbox.platform_exports import Row
 
@@ -52,10 +51,11 @@ def random_line(chance: random.Random) -> Line:
     """Any usage type, scope, period and reading that the contract allows, of early 2026."""
     start = FIRST + timedelta(days=chance.randrange(90))
     month = start.replace(day=1)
+    cycle = max(start, month + timedelta(days=1))  # from the first on it would be a month cut short
     period, end = {
         "day": (f"{start}", start + timedelta(days=1)),
         "month": (f"{start:%Y-%m}", month + timedelta(days=31)),
-        "cycle": (f"{start}/{start + timedelta(days=30)}", start + timedelta(days=30)),
+        "cycle": (f"{cycle}/{cycle + timedelta(days=30)}", cycle + timedelta(days=30)),
         "reading": (f"{start}T{chance.randrange(24):02}:30", start),
     }[chance.choice(("day", "day", "day", "month", "month", "cycle", "reading"))]
     read = end + timedelta(days=chance.choice((-10, 0, 1, 1, 40)))
@@ -81,6 +81,7 @@ def random_files(chance: random.Random) -> Files:
         for place in range(chance.randint(1, 3)):
             kept: list[Line] = []
             taken: dict[Any, set[date]] = defaultdict(set)
+            bounds: dict[Any, set[date]] = defaultdict(set)
             for line in (random_line(chance) for _ in range(chance.randint(1, 14))):
                 is_month = len(line.period) == len("2026-01") and line.app is None
                 if is_orderly and line.scope == "org" and not is_month:
@@ -90,8 +91,13 @@ def random_files(chance: random.Random) -> Files:
                 key = (*(str(name).lower() for name in names), row["granularity"])
                 since, until = (date.fromisoformat(row[n][:10]) for n in PERIOD)
                 days = {since + timedelta(days=n) for n in range(max(1, (until - since).days))}
-                if not days & taken[key]:
+                # a hole of one day after a month is a last day written for the day after it
+                holes = {since - timedelta(days=1), until + timedelta(days=1)}
+                if not days & taken[key] and not (
+                    row["granularity"] == "month" and holes & bounds[key]
+                ):
                     taken[key] |= days
+                    bounds[key] |= {since, until}
                     kept.append(line)
             if kept:
                 files[f"org-{number}"][f"{place}.csv"] = kept
@@ -149,6 +155,20 @@ def landed(folder: Path, batches: list[list[tuple[str, str, list[Line]]]]) -> Ex
     return here
 
 
+def expected(files: Files) -> dict[tuple[Any, ...], Decimal]:
+    """The facts by organization, usage type, ids and days, as rule.py has them."""
+    rows: dict[tuple[str, str], list[tuple[str, Row]]] = defaultdict(list)
+    for org_id, named in files.items():
+        for name, lines in named.items():
+            for line in lines:
+                rows[org_id, line.usage_type].append((name, line.row(org_id)))
+    return {
+        (*key, *who, *span): quantity
+        for key, told_of in rows.items()
+        for (who, span), quantity in rule.facts_of(told_of, key[1] == "indexed_objects").items()
+    }
+
+
 def told(here: Exports) -> list[list[tuple[Any, ...]]]:
     """Facts and allowances, in an order of their own."""
     allowances = "select * from reports.allowance"
@@ -170,6 +190,14 @@ def test_no_order_matters_and_every_build_holds(tmp_path: Path, seed: int) -> No
     first = landed(tmp_path / "forward", forward)
     assert len(told(first)[0]) > 5 * ORGS
     assert first.read(OVERLAPPING) == [(0,)]
+    facts = first.read(
+        f"""
+        select org_id, meter, site_id, project_id, user_id, cast(period_start as date),
+            cast(period_end as date), quantity
+        from ({FACTS})
+        """  # noqa: S608  # our own text
+    )
+    assert {(*key,): quantity for *key, quantity in facts} == expected(files)
     totals = told_totals(files)
     assert len(totals) > 2
     sums = first.read(f"{TOTALS} group by all")

@@ -15,17 +15,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipelines.atlassian_usage.commands import platform_usage as command
+from pipelines.atlassian_usage.files import folder as folder_of
 from pipelines.atlassian_usage.files import reading as platform_usage
-from pipelines.atlassian_usage.files.contract import COLUMNS, UNITS
-from pipelines.atlassian_usage.files.reading import (
-    REJECTED,
-    TABLES,
-    Problem,
-    RejectedFileError,
-    rejected_table,
-)
+from pipelines.atlassian_usage.files.contract import COLUMNS, TABLES, UNITS
+from pipelines.atlassian_usage.files.problems import RejectedFileError
+from pipelines.atlassian_usage.files.template import template
 from pipelines.http import VendorError
 
+NOW = datetime(2026, 12, 31, tzinfo=UTC)
 HEADER = ",".join(column.name for column in COLUMNS)
 LINE = (
     "1,org-1,rovo_credits,Jira,site,site-1,2026-11-01,2026-12-01,month,1234.5,credits,2500,,,"
@@ -40,43 +37,56 @@ def usage_file(path: Path, *lines: str) -> Path:
     return path
 
 
-def test_files_of_three_kinds_are_found_wherever_they_are(tmp_path: Path) -> None:
-    """Sorted, in folders of any depth, whatever the case of their ending."""
-    names = ["2026/10/b.json", "2026/a.xlsx", "a.CSV", "z.csv"]
+def test_whatever_may_be_an_export_is_found_wherever_it_is(tmp_path: Path) -> None:
+    """Sorted, in folders of any depth; what cannot be loaded is refused later, by its name."""
+    names = ["2026/10/b.xls", "2026/a.xlsx", "a.CSV", "b.csv.part", "c.json", "z.csv"]
     for name in reversed(names):
         usage_file(tmp_path / name)
-    found = [path.relative_to(tmp_path).as_posix() for path in platform_usage.find(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in folder_of.find(tmp_path)]
     assert found == names
 
 
 def test_what_is_no_export_is_not_found(tmp_path: Path) -> None:
-    """Hidden and lock files, files about the folder, templates, other kinds."""
+    """Hidden and lock files, files about the folder, templates, what systems leave behind."""
     for name in (
         ".hidden.csv",
         ".git/a.csv",
         "~$usage.xlsx",
         "README.csv",
-        "readme-first.json",
+        "readme-first.txt",
         "Platform-Usage-Template.csv",
-        "usage.txt",
-        "usage.csv.part",
-        "csv",
+        "Thumbs.db",
+        "desktop.ini",
     ):
         usage_file(tmp_path / name)
-    assert platform_usage.find(tmp_path) == []
-    assert platform_usage.find(tmp_path / "not there") == []
+    assert folder_of.find(tmp_path) == []
 
 
-def test_links_that_lead_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
-    """Neither to a file nor to a folder; one that stays inside is a file like any other."""
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """So is a file in its place."""
+    for place in (tmp_path / "not there", usage_file(tmp_path / "a.csv")):
+        with pytest.raises(VendorError, match=r"\(PLATFORM_USAGE_DIR\): cannot be listed"):
+            folder_of.find(place)
+
+
+def test_links_that_lead_out_of_the_folder_are_refused_by_name(tmp_path: Path) -> None:
+    """To a file, to a folder, to nothing; one that stays inside is a file like any other."""
     outside = usage_file(tmp_path / "outside" / "secret.csv")
-    inside = usage_file(tmp_path / "folder" / "a.csv")
-    (tmp_path / "folder" / "b.csv").symlink_to(outside)
-    (tmp_path / "folder" / "c").symlink_to(outside.parent)
-    (tmp_path / "folder" / "d.csv").symlink_to(inside)
-    (tmp_path / "folder" / "e.csv").symlink_to(tmp_path / "nowhere.csv")
-    (tmp_path / "folder" / "f").symlink_to(tmp_path / "folder")
-    assert platform_usage.find(tmp_path / "folder") == [inside, tmp_path / "folder" / "d.csv"]
+    folder = tmp_path / "folder"
+    inside = usage_file(folder / "a.csv")
+    (folder / "b.csv").symlink_to(outside)
+    (folder / "c").symlink_to(outside.parent)
+    (folder / "d.csv").symlink_to(inside)
+    (folder / "e.csv").symlink_to(tmp_path / "nowhere.csv")
+    (folder / "f").symlink_to(folder)
+    found = folder_of.find(folder)
+    assert [path.name for path in found] == ["a.csv", "b.csv", "c", "d.csv", "e.csv"]
+    for path in found:
+        if path.name in ("a.csv", "d.csv"):
+            assert folder_of.fingerprint(path, folder) == folder_of.fingerprint(inside)
+        else:
+            with pytest.raises(RejectedFileError, match="is a link that leads out of the folder"):
+                folder_of.fingerprint(path, folder)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list everything")
@@ -85,24 +95,24 @@ def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
     usage_file(tmp_path / "closed" / "a.csv")
     (tmp_path / "closed").chmod(0)
     with pytest.raises(VendorError, match="cannot be listed"):
-        platform_usage.find(tmp_path)
+        folder_of.find(tmp_path)
 
 
 def test_a_fingerprint_is_that_of_the_content(tmp_path: Path) -> None:
     """It is the one that is read with the lines, too."""
     path = usage_file(tmp_path / "a.csv")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert platform_usage.fingerprint(path) == sha256
-    assert platform_usage.read(path)["file_sha256"].to_pylist() == [sha256]
+    assert folder_of.fingerprint(path) == sha256
+    assert platform_usage.read(path, NOW)["file_sha256"].to_pylist() == [sha256]
     path.unlink()
-    with pytest.raises(RejectedFileError, match="No such file"):
-        platform_usage.fingerprint(path)
+    with pytest.raises(RejectedFileError, match="is not there"):
+        folder_of.fingerprint(path)
 
 
 def test_a_line_is_read_as_the_contract_says(tmp_path: Path) -> None:
     """Every column, with its type, and where the line comes from."""
     path = usage_file(tmp_path / "a.csv")
-    table = platform_usage.read(path, file_name="2026/a.csv")
+    table = platform_usage.read(path, NOW, "2026/a.csv")
     assert table.schema == TABLES["platform_usage"]
     assert table.to_pylist() == [
         {
@@ -126,12 +136,12 @@ def test_a_line_is_read_as_the_contract_says(tmp_path: Path) -> None:
             "exported_by": "ada",
             "source": "ui_export",
             "file_name": "2026/a.csv",
-            "file_sha256": platform_usage.fingerprint(path),
+            "file_sha256": folder_of.fingerprint(path),
             "line": 2,
         }
     ]
-    assert platform_usage.read(path)["file_name"].to_pylist() == [path.as_posix()]
-    assert platform_usage.check(path) == []
+    assert platform_usage.read(path, NOW)["file_name"].to_pylist() == [path.as_posix()]
+    assert platform_usage.check(path, NOW) == []
 
 
 @pytest.mark.parametrize(("usage_type", "unit"), UNITS.items())
@@ -139,9 +149,9 @@ def test_every_known_usage_type_has_its_unit(tmp_path: Path, usage_type: str, un
     """And no other."""
     line = LINE.replace("rovo_credits", usage_type)
     good = usage_file(tmp_path / "a.csv", line.replace(",credits,", f",{unit},"))
-    assert platform_usage.check(good) == []
+    assert platform_usage.check(good, NOW) == []
     wrong = usage_file(tmp_path / "b.csv", line.replace(",credits,", ",GiB,"))
-    (problem,) = platform_usage.check(wrong)
+    (problem,) = platform_usage.check(wrong, NOW)
     assert problem.column == "unit"
     assert f"which is in {unit}" in problem.reason
 
@@ -149,59 +159,53 @@ def test_every_known_usage_type_has_its_unit(tmp_path: Path, usage_type: str, un
 def test_an_empty_template_has_help_for_every_column(tmp_path: Path) -> None:
     """It is read as a file without lines; filled in under another name, it loads."""
     path = tmp_path / "template.csv"
-    platform_usage.template(path)
+    template(path)
     text = path.read_text(encoding="utf-8")
     assert [line.split(":")[0] for line in text.splitlines()[1:-1]] == [
         f"# {column.name}" for column in COLUMNS
     ]
     assert text.endswith(f"\n{HEADER}\n")
-    assert "has no usage lines" in platform_usage.check(path)[0].reason
+    assert "has no usage lines" in platform_usage.check(path, NOW)[0].reason
     filled = tmp_path / "november.csv"
     filled.write_text(text + LINE + "\n", encoding="utf-8")
-    assert platform_usage.read(filled)["line"].to_pylist() == [len(COLUMNS) + 3]
-    assert platform_usage.find(tmp_path) == [filled]
+    assert platform_usage.read(filled, NOW)["line"].to_pylist() == [len(COLUMNS) + 3]
+    assert folder_of.find(tmp_path) == [filled]
 
 
 def test_a_workbook_template_has_its_help_on_a_second_sheet(tmp_path: Path) -> None:
     """Its first sheet is the one that is read."""
     path = tmp_path / "november.xlsx"
-    platform_usage.template(path)
-    assert "has no usage lines" in platform_usage.check(path)[0].reason
+    template(path)
+    assert "has no usage lines" in platform_usage.check(path, NOW)[0].reason
     book = openpyxl.load_workbook(path)
     assert book.sheetnames == ["usage", "help"]
     assert book["help"].max_row == len(COLUMNS) + 1
     book["usage"].append(LINE.split(","))
     book.save(path)
-    assert len(platform_usage.read(path)) == 1
+    assert len(platform_usage.read(path, NOW)) == 1
+
+
+def test_an_id_typed_into_the_workbook_template_stays_text(tmp_path: Path) -> None:
+    """Its columns are formatted so, and a spreadsheet makes no number of it."""
+    path = tmp_path / "november.xlsx"
+    template(path)
+    columns = openpyxl.load_workbook(path)["usage"].column_dimensions
+    assert columns["A"].number_format == "@"
 
 
 def test_a_template_does_not_overwrite(tmp_path: Path) -> None:
     """What is there may have been filled in."""
     path = usage_file(tmp_path / "usage.csv")
     with pytest.raises(FileExistsError):
-        platform_usage.template(path)
-    assert len(platform_usage.read(path)) == 1
-
-
-def test_a_rejected_file_becomes_rows() -> None:
-    """One for each problem."""
-    problems = [Problem(3, "unit", "is blank"), Problem(None, None, "is odd")]
-    error = RejectedFileError(Path("inbox/a.csv"), problems, "abc")
-    at = datetime(2026, 11, 20, tzinfo=UTC)
-    table = rejected_table(error, found_at=at, file_name="a.csv")
-    assert table.schema == REJECTED
-    assert [tuple(row.values()) for row in table.to_pylist()] == [
-        ("a.csv", "abc", 3, "unit", "is blank", at),
-        ("a.csv", "abc", None, None, "is odd", at),
-    ]
-    assert rejected_table(error)["file_name"].to_pylist() == ["inbox/a.csv"] * 2
+        template(path)
+    assert len(platform_usage.read(path, NOW)) == 1
 
 
 def test_nothing_heavy_is_imported_until_a_file_is_read() -> None:
     """Commands and Dagster import this module only to know what there is."""
     script = (
-        "import sys; import pipelines.atlassian_usage.files.reading, assets.platform_usage_cli;"
-        "print([m for m in ('pandas', 'pandera', 'openpyxl') if m in sys.modules])"
+        "import sys; import pipelines.atlassian_usage.files.reading, assets.cli;"
+        "print([m for m in ('pandas', 'python_calamine') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
@@ -223,7 +227,7 @@ def large_file(path: Path, lines: int) -> Path:
 
 def read_whole(path: Path, lines: int) -> pa.Table:
     """Read such a file; every line is there, and the sum is exact."""
-    table = platform_usage.read(path)
+    table = platform_usage.read(path, NOW)
     assert len(table) == lines
     assert table["line"].to_pylist()[-1] == lines + 1
     whole = lines * (lines - 1) // 2
@@ -244,7 +248,7 @@ def test_a_problem_in_a_later_batch_keeps_its_line(tmp_path: Path) -> None:
     for at in (10, 50_500):
         lines[at] = lines[at].replace(",credits,", ",GB,")
     path.write_text("\n".join([*lines, lines[5]]) + "\n", encoding="utf-8")
-    found = [(problem.line, problem.column) for problem in platform_usage.check(path)]
+    found = [(problem.line, problem.column) for problem in platform_usage.check(path, NOW)]
     assert found == [(11, "unit"), (50_501, "unit"), (51_002, "period_start")]
 
 
@@ -256,7 +260,8 @@ def test_a_million_lines_are_read_in_bounded_time_and_memory(tmp_path: Path) -> 
     script = (
         "import resource, sys; from pathlib import Path;"
         "from pipelines.atlassian_usage.files import reading;"
-        "print(len(reading.read(Path(sys.argv[1]))));"
+        "from datetime import UTC, datetime;"
+        "print(len(reading.read(Path(sys.argv[1]), datetime(2026, 12, 31, tzinfo=UTC))));"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
     )
     started = time.monotonic()
@@ -270,7 +275,8 @@ def test_a_million_lines_are_read_in_bounded_time_and_memory(tmp_path: Path) -> 
 
 def call(*arguments: str | Path) -> Result:
     """Run the command in this process."""
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+    arguments_as_text = [str(argument) for argument in arguments]
+    return CliRunner().invoke(command, arguments_as_text, obj=lambda: NOW)
 
 
 def test_the_command_writes_a_template_once(
@@ -285,7 +291,7 @@ def test_the_command_writes_a_template_once(
     assert "platform-usage-template.csv is there already" in again.output
     assert call("template", "nowhere/a.csv").exit_code == 1
     assert call("template", "a.xlsx").exit_code == 0
-    assert call("template", "a.json").exit_code == 2
+    assert call("template", "a.ods").exit_code == 2
 
 
 def test_the_command_says_of_each_file_what_is_wrong(

@@ -1,5 +1,6 @@
 """What Bitbucket's runs come to: the simulated company's own seconds, asked for once."""
 
+import shutil
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +15,8 @@ from assets.settings import read_settings
 from assets.sources import endpoint_of
 from assets.terminal import runs as runs_of
 from assets.terminal.console import Report
+from dbt_like_sql.engine import runner, warehouse
+from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from pipelines.bitbucket import client as bitbucket
 from pipelines.bitbucket import records
 from pipelines.bitbucket.records import repositories_table, runs_table
@@ -340,8 +343,9 @@ def test_runs_split_what_was_exported_after_them(tmp_path: Path) -> None:
     assert here.read(of_runs) == [(0, None)]
 
 
-def test_runs_split_an_organizations_total_where_nothing_else_was_exported(tmp_path: Path) -> None:
-    """The only organization that exports minutes has all the workspaces that the token sees."""
+def test_runs_split_the_total_of_the_organization_that_is_stated(tmp_path: Path) -> None:
+    """No workspace is guessed to be of the only organization: seeds/workspace_orgs.csv says it,
+    and until then the runs are facts of their own."""
     here = Exports.in_folder(tmp_path)
     day = datetime(2026, 10, 1, tzinfo=UTC)
     for workspace in ("{v}", "{w}"):
@@ -353,8 +357,14 @@ def test_runs_split_an_organizations_total_where_nothing_else_was_exported(tmp_p
     )
     here.land()
     here.build()
-    assert here.facts("org") == [
-        ("", "2026-10", "5"),
-        ("{v} {r}{v}", "2026-10-01", "10"),
-        ("{w} {r}{w}", "2026-10-01", "10"),
-    ]
+    of_runs = "select org_id, quantity from marts.fct_compute where source = 'bitbucket' order by 1"
+    assert here.facts("org") == [("", "2026-10", "25")]
+    assert here.read(of_runs) == [("{v}", 600), ("{w}", 600)]
+    models = tmp_path / "models"
+    shutil.copytree(PACKAGE_FOLDER, models)
+    (models / "seeds" / "workspace_orgs.csv").write_text("workspace_uuid,org_id\n{V},org\n")
+    with warehouse.writer(here.settings.warehouse) as connection:
+        runner.build(connection, folder=models, now=here.settings.clock())
+        warehouse.publish(connection, here.settings.warehouse)
+    assert here.facts("org") == [("", "2026-10", "15"), ("{v} {r}{v}", "2026-10-01", "10")]
+    assert here.read(of_runs) == [("{w}", 600)]

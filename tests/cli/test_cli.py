@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 
 from assets.cli import main
 from assets.settings import DOCUMENTED
+from assets.terminal.console import Report
+from dbt_like_sql.engine import warehouse
 from tests.conftest import Open, World
 from tests.sandbox.desk import Fault
 
@@ -48,7 +50,7 @@ def test_run_status_and_run_again(world: Open) -> None:
         assert text in first.output
     (above,) = here.read("select count(*) from reports.allowance where overage_quantity > 0")
     assert above[0] > 0
-    assert "Allowances that are used up before they start anew" in first.output
+    assert "Allowances exhausted, or projected to be, before renewal" in first.output
     assert "duckdb -readonly " in first.output
     status = call("status", "--json", **here.environment)
     assert status.exit_code == 0, status.output
@@ -66,7 +68,21 @@ def test_a_check_that_fails_is_exit_1(landed_world: World) -> None:
     result = call("build", "--json", **landed_world.environment)
     assert result.exit_code == 1
     (failure,) = answered(result)["failures"]
-    assert failure.startswith("reports.unmapped_meters: 1 rows where not (")
+    assert failure == "reports.unmapped_meters: 1 row where there should be none"
+    status = call("status", **landed_world.environment)
+    assert f"LOOK AT {failure}" in status.output
+
+
+def test_names_are_shown_as_they_are(
+    landed_world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a terminal or a table would take for an order is only text in a project's name."""
+    name = "[/b] :x: \x1b[J"
+    with warehouse.writer(landed_world.settings.warehouse) as connection:
+        connection.execute("update reports.last_30_days set project_name = $1", [name])
+        warehouse.publish(connection, landed_world.settings.warehouse)
+    Report(as_json=False).facts(landed_world.settings)
+    assert name.replace("\x1b", "\N{REPLACEMENT CHARACTER}") in capsys.readouterr().out
 
 
 def test_a_source_that_fails_is_exit_1(world: Open) -> None:

@@ -1,72 +1,117 @@
--- One row per scope and period that was exported: the latest export of it, of readings the last one. A
--- row without an app is the total of its apps; where there is none, the apps are added up.
--- grain: org_id, meter, unit, scope_type, holder_id, granularity, period_start, period_end
-with latest as (
+-- One row per scope and period of its own usage, told by the day or by the month and never by both.
+-- Days tell a month of which all days are there that had passed when it was exported, each exported
+-- after its own end. A row without an app is the total of its apps; where there is none, the apps
+-- add up.
+-- grain: scope_key, period_start
+with placed as (
+    -- the last word on each scope, app and time, in the period of its organization
     select
         line.*,
-        -- an export need not show it again
-        first_value(line.included_quantity ignore nulls) over (
-            partition by
-                line.org_id, line.meter, line.unit, line.app, line.scope_type, line.holder_id,
-                line.granularity, line.period_start, line.period_end
-            order by line.exported_at desc, line.included_quantity
-            rows between unbounded preceding and unbounded following
-        ) as allowance
+        coalesce(period.period_start, line.period_start) as whole_start,
+        coalesce(period.period_end, line.period_end) as whole_end,
+        case when line.granularity = 'month'
+            then least(line.period_end, date_trunc('day', line.exported_at)) end as told_until
     from intermediate.int_platform_lines as line
+    left join intermediate.int_platform_periods as period
+        on line.org_id = period.org_id and line.meter = period.meter
+        and line.unit = period.unit and line.period_start >= period.period_start
+        and line.period_end <= period.period_end
+    where line.granularity = 'day'
+        or (line.period_start = period.period_start and line.period_end = period.period_end)
     qualify row_number() over (
-        partition by
-            line.org_id, line.meter, line.unit, line.app, line.scope_type, line.holder_id,
-            line.granularity, line.period_start, line.period_end
+        partition by line.scope_key, line.app, line.granularity, line.period_start
         order by
             line.read_at desc, line.exported_at desc, line.precedence desc, line.line desc
     ) = 1
 ),
 
-totals as (
-    select latest.*
-    from latest
-    where latest.app is null
+-- up to when a month tells, which days have to tell to stand for it
+spans as (
+    select
+        placed.*,
+        case when placed.app is null
+            then max(placed.told_until) over (partition by placed.scope_key, placed.whole_start)
+            else max(placed.told_until) over (
+                partition by placed.scope_key, placed.app, placed.whole_start
+            ) end as month_until
+    from placed
+    anti join placed as total
+        on placed.app is not null and total.app is null
+        and placed.scope_key = total.scope_key
+        and placed.period_start >= total.period_start
+        and placed.period_end <= total.period_end
 ),
 
-whole as (
-    select totals.* from totals
-    union all
-    select latest.*
-    from latest
-    anti join totals
-        on latest.org_id = totals.org_id and latest.meter = totals.meter
-        and latest.unit = totals.unit and latest.scope_type = totals.scope_type
-        and latest.holder_id = totals.holder_id
-        and latest.period_start >= totals.period_start
-        and latest.period_end <= totals.period_end
-    where latest.app is not null
+judged as (
+    select
+        spans.*,
+        spans.month_until is null or (
+            bool_or(spans.granularity = 'day') over (
+                partition by spans.scope_key, spans.app, spans.whole_start
+            )
+            and sum(case when spans.granularity = 'day' and spans.period_end <= spans.month_until
+                and (spans.is_final or spans.exported_at >= spans.period_end)
+                then 1 else 0 end
+            ) over (partition by spans.scope_key, spans.app, spans.whole_start)
+            >= date_diff('day', spans.whole_start, spans.month_until)
+        ) as is_by_days
+    from spans
+),
+
+-- days of the total stand for the months of its apps, too
+kept as (
+    select
+        judged.*,
+        bool_and(judged.is_by_days) over (
+            partition by judged.scope_key, judged.whole_start
+        ) as is_told_by_days,
+        bool_and(judged.is_by_days) over (
+            partition by judged.org_id, judged.meter, judged.unit, judged.whole_start
+        ) as are_all_by_days
+    from judged
+    anti join judged as total
+        on judged.app is not null and judged.granularity = 'month'
+        and total.app is null and total.granularity = 'day' and total.is_by_days
+        and judged.scope_key = total.scope_key and judged.whole_start = total.whole_start
+    where judged.is_by_days = (judged.granularity = 'day')
+),
+
+counted as (
+    select
+        kept.*,
+        case when kept.is_told_by_days then kept.period_start else kept.whole_start end as since,
+        case when kept.is_told_by_days then kept.period_end else kept.whole_end end as until,
+        case when kept.are_all_by_days then kept.period_start else kept.whole_start
+        end as split_since,
+        case when kept.are_all_by_days then kept.period_end else kept.whole_end end as split_until
+    from kept
 )
 
 select
-    whole.org_id, -- Atlassian organization
-    whole.meter, -- what was used
-    whole.unit, -- of the quantity
-    whole.scope_type, -- org, site, workspace, user or repository
-    whole.holder_id, -- the scope itself
-    cast(max(whole.site_id) as varchar) as site_id, -- site, or workspace; null for org and user
-    cast(max(whole.project_id) as varchar) as project_id, -- repository; else null
-    cast(max(whole.user_id) as varchar) as user_id, -- user; else null
-    whole.granularity, -- day or month
-    whole.period_start, -- first instant, UTC
-    whole.period_end, -- first instant after the period, UTC
-    cast(sum(whole.quantity) as decimal(38, 9)) as quantity, -- as exported
-    cast(count(whole.app) as bigint) as app_count, -- apps that add up to it; 0: told as a whole
-    min(whole.app) as first_app, -- of these in the alphabet
-    max(whole.app) as last_app, -- of these in the alphabet
-    -- apps share the allowance of their scope
-    cast(max(whole.allowance) as decimal(38, 9)) as included_quantity, -- allowance shown
-    cast(max(whole.extra_usage_limit) as decimal(38, 9)) as extra_usage_limit, -- the cap beyond it
-    cast(sum(whole.forecast_quantity) as decimal(38, 9)) as forecast_quantity, -- the page's own
-    max(whole.allowed_from) as allowed_from, -- when its allowance started anew
-    max(whole.resets_at) as resets_at, -- when it does again
-    cast(bool_and(coalesce(whole.is_final, false)) as boolean) as is_final, -- cannot change
-    max(whole.exported_at) as exported_at -- when it was read off the page
-from whole
+    counted.scope_key, -- organization, meter, unit and scope
+    counted.org_id, -- Atlassian organization
+    counted.meter, -- what was used
+    counted.unit, -- of the quantity
+    counted.scope_type, -- org, site, workspace, user or repository
+    counted.holder_id, -- the scope itself
+    min(counted.site_id) as site_id, -- site, or workspace; null for org and user
+    counted.project_id, -- repository; else null
+    counted.user_id, -- user; else null
+    cast(counted.since as timestamptz) as period_start, -- first instant, UTC
+    cast(counted.until as timestamptz) as period_end, -- first instant after the period, UTC
+    cast(counted.split_since as timestamptz)
+        as split_start, -- of the period in which its organization's usage is split
+    cast(counted.split_until as timestamptz) as split_end, -- first instant after that
+    counted.is_told_by_days, -- a day, as all that is told of it
+    cast(sum(counted.quantity) as decimal(38, 9)) as quantity, -- as exported
+    cast(case when counted.is_told_by_days then max(counted.renewed_at) else counted.since end
+        as timestamptz) as allowed_from, -- when its allowance renewed
+    cast(case when counted.is_told_by_days then max(counted.renews_at) else counted.until end
+        as timestamptz) as resets_at, -- when it does again
+    cast(bool_and(counted.is_final) as boolean) as is_final, -- cannot change
+    max(counted.exported_at) as exported_at -- when it was read off the page
+from counted
 group by
-    whole.org_id, whole.meter, whole.unit, whole.scope_type, whole.holder_id,
-    whole.granularity, whole.period_start, whole.period_end
+    counted.scope_key, counted.org_id, counted.meter, counted.unit, counted.scope_type,
+    counted.holder_id, counted.project_id, counted.user_id, counted.since,
+    counted.until, counted.split_since, counted.split_until, counted.is_told_by_days

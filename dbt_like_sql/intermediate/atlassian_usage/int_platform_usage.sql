@@ -1,66 +1,94 @@
--- One row per part of an organization and period, of what its admins exported. Parts stand for their
--- organization; what its total has over them is a row without a part. A part that lies across the
--- periods of the total does not count: the total does.
+-- One row per part of an organization and period, of what its admins exported. Repositories stand
+-- for their workspace, and workspaces (else users, else sites: three ways to cut the same usage)
+-- for their organization; what a whole has over its parts is a row without them. By the day only
+-- where every scope of the period is, else each one's days are summed. Days that are not all there
+-- are a lower bound: where the parts of such a whole come to more, they are the whole.
 -- grain: org_id, meter, unit, site_id, project_id, user_id, period_start, period_end
-with placed as (
-    -- each part, with the whole that it lies in; null: it lies in none
+with told as (
     select
-        part.org_id, part.meter, part.unit, part.site_id, part.project_id, part.user_id,
-        part.period_start, part.period_end, part.quantity, part.exported_at,
-        whole.period_start as whole_start,
-        coalesce(
-            part.period_start >= whole.period_start and part.period_end <= whole.period_end,
-            true
-        ) as counts
-    from intermediate.int_platform_parts as part
-    left join intermediate.int_platform_wholes as whole
-        on part.org_id = whole.org_id
-        and part.meter = whole.meter
-        and part.unit = whole.unit
-        and whole.period_start < part.period_end
-        and whole.period_end > part.period_start
-),
-
-attributed as (
-    select placed.org_id, placed.meter, placed.unit, placed.whole_start,
-        sum(placed.quantity) as quantity
-    from placed
-    where placed.counts and placed.whole_start is not null
-    group by placed.org_id, placed.meter, placed.unit, placed.whole_start
-),
-
-rows_of_both as (
-    select
-        placed.org_id, placed.meter, placed.unit, placed.site_id, placed.project_id,
-        placed.user_id, placed.period_start, placed.period_end, placed.quantity,
-        placed.exported_at
-    from placed
-    where placed.counts
+        scope.org_id, scope.meter, scope.unit, scope.scope_type, scope.site_id, scope.project_id,
+        scope.user_id, scope.split_start, scope.split_start as period_start,
+        scope.split_end as period_end,
+        case scope.scope_type when 'org' then null when 'user' then 2 when 'site' then 3
+            else 1 end as way,
+        sum(scope.quantity) as quantity,
+        max(scope.exported_at) as exported_at,
+        bool_and(scope.is_told_by_days)
+        and count(*) < date_diff('day', scope.split_start, scope.split_end) as is_lower_bound
+    from intermediate.int_platform_scopes as scope
+    group by
+        scope.org_id, scope.meter, scope.unit, scope.scope_type, scope.site_id,
+        scope.project_id, scope.user_id, scope.split_start, scope.split_end
     union all
     select
-        whole.org_id, whole.meter, whole.unit, cast(null as varchar), cast(null as varchar),
-        cast(null as varchar), whole.period_start, whole.period_end,
-        whole.quantity - coalesce(attributed.quantity, 0), whole.exported_at
-    from intermediate.int_platform_wholes as whole
-    left join attributed
-        on whole.org_id = attributed.org_id
-        and whole.meter = attributed.meter
-        and whole.unit = attributed.unit
-        and whole.period_start = attributed.whole_start
-    where attributed.org_id is null or whole.quantity <> attributed.quantity
+        run.org_id, run.meter, run.unit, 'repository', run.site_id, run.project_id, null,
+        run.split_start, run.period_start, run.period_end, 1, run.quantity, run.exported_at, false
+    from intermediate.int_platform_runs as run
+),
+
+-- what else is told of the same period, and of the same workspace
+seen as (
+    select
+        told.*,
+        min(told.way) over (
+            partition by told.org_id, told.meter, told.unit, told.split_start
+        ) as first_way,
+        -- a uuid, where one is: braces come after letters
+        max(case when told.scope_type = 'workspace' then told.site_id end) over (
+            partition by told.org_id, told.meter, told.unit, told.split_start
+        ) as last_workspace,
+        told.scope_type = 'repository' and bool_or(told.scope_type = 'workspace') over (
+            partition by told.org_id, told.meter, told.unit, told.split_start, told.site_id
+        ) as is_in_workspace,
+        sum(case when told.scope_type = 'repository' then told.quantity end) over (
+            partition by told.org_id, told.meter, told.unit, told.split_start, told.site_id
+        ) as repositories_quantity
+    from told
+),
+
+-- a repository whose workspace cannot be named as the workspaces are is in one of them
+split as (
+    select
+        seen.*,
+        case seen.scope_type when 'workspace' then seen.repositories_quantity
+            when 'org' then sum(case
+                when seen.scope_type = 'org' or seen.is_in_workspace then null
+                when seen.is_lower_bound and seen.scope_type = 'workspace'
+                    then greatest(seen.quantity, coalesce(seen.repositories_quantity, 0))
+                else seen.quantity
+            end) over (partition by seen.org_id, seen.meter, seen.unit, seen.split_start)
+        end as parts_quantity
+    from seen
+    where seen.scope_type = 'org' or (seen.way = seen.first_way and (
+        seen.scope_type <> 'repository' or seen.is_in_workspace or seen.last_workspace is null
+        or seen.site_id like '{%'
+        or (seen.site_id is not null and seen.last_workspace not like '{%')
+    ))
+),
+
+remaining as (
+    select
+        split.*,
+        case when split.parts_quantity is null then split.quantity
+            when split.is_lower_bound then greatest(split.quantity - split.parts_quantity, 0)
+            else split.quantity - split.parts_quantity end as left_quantity
+    from split
 )
 
 select
-    rows_of_both.org_id, -- Atlassian organization
-    rows_of_both.meter, -- what was used
-    rows_of_both.unit, -- of the quantity
-    rows_of_both.site_id, -- site, or workspace; null: what none accounts for
-    rows_of_both.project_id, -- repository; null: what none accounts for
-    rows_of_both.user_id, -- user; null: what none accounts for
-    cast(case when date_diff('day', rows_of_both.period_start, rows_of_both.period_end) = 1
+    remaining.org_id, -- Atlassian organization
+    remaining.meter, -- what was used
+    remaining.unit, -- of the quantity
+    remaining.site_id, -- site, or workspace; null: what none accounts for
+    remaining.project_id, -- repository; null: what none accounts for
+    remaining.user_id, -- user; null: what none accounts for
+    cast(case when date_diff('day', remaining.period_start, remaining.period_end) = 1
         then 'daily' else 'monthly' end as varchar) as granularity, -- daily or monthly
-    rows_of_both.period_start, -- first instant, UTC
-    rows_of_both.period_end, -- first instant after the period, UTC
-    cast(rows_of_both.quantity as decimal(38, 9)) as quantity, -- as exported
-    rows_of_both.exported_at as observed_at -- when it was read off the page
-from rows_of_both
+    remaining.period_start, -- first instant, UTC
+    remaining.period_end, -- first instant after the period, UTC
+    remaining.split_start, -- of the period in which the organization's usage is split
+    cast(remaining.left_quantity as decimal(38, 9)) as quantity, -- as exported
+    remaining.exported_at as observed_at -- when it was read off the page
+from remaining
+-- nothing is left of a whole that its parts account for
+where remaining.parts_quantity is null or remaining.left_quantity <> 0

@@ -1,5 +1,5 @@
--- One row per repository and UTC day: the build seconds of the runs created on it, as Bitbucket's REST
--- API says. A lower bound of what is billed: it does not know deleted repositories.
+-- One row per repository and UTC day: the build seconds of the runs created on it, as Bitbucket's
+-- REST API says. A lower bound of what is billed: it does not know deleted repositories.
 -- grain: workspace_uuid, repository_uuid, period_start
 -- window: period_start
 select

@@ -1,30 +1,23 @@
--- One row per Bitbucket workspace whose organization is known: the one that named it in an export, or
--- else the only one that ever exported Pipelines minutes. No documented call tells it.
+-- One row per Bitbucket workspace whose Atlassian organization was stated: in
+-- seeds/workspace_orgs.csv, or else by the exports that name it, where they agree. No documented
+-- call tells it, and nothing is guessed.
 -- grain: workspace_uuid
 with named as (
-    select scope.site_id as workspace_uuid, min(scope.org_id) as org_id
-    from intermediate.int_platform_scopes as scope
-    where scope.scope_type in ('workspace', 'repository')
-    group by scope.site_id
-    having count(distinct scope.org_id) = 1
+    select line.site_id as workspace_uuid, min(line.org_id) as org_id
+    from intermediate.int_platform_lines as line
+    where line.scope_type in ('workspace', 'repository') and line.site_id is not null
+    group by line.site_id
+    having count(distinct line.org_id) = 1
 ),
 
-only_one as (
-    select min(scope.org_id) as org_id
-    from intermediate.int_platform_scopes as scope
-    where scope.meter = 'pipelines_build_minutes'
-    having count(distinct scope.org_id) = 1
-),
-
-workspaces as (
-    select distinct minutes.workspace_uuid
-    from intermediate.int_bitbucket_minutes as minutes
+seeded as (
+    select lower(seed.workspace_uuid) as workspace_uuid, lower(min(seed.org_id)) as org_id
+    from seeds.workspace_orgs as seed
+    group by lower(seed.workspace_uuid)
 )
 
 select
-    workspaces.workspace_uuid, -- Bitbucket workspace
-    cast(coalesce(named.org_id, only_one.org_id) as varchar) as org_id -- Atlassian organization
-from workspaces
-left join named on workspaces.workspace_uuid = named.workspace_uuid
-left join only_one on true
-where coalesce(named.org_id, only_one.org_id) is not null
+    coalesce(seeded.workspace_uuid, named.workspace_uuid) as workspace_uuid, -- Bitbucket workspace
+    cast(coalesce(seeded.org_id, named.org_id) as varchar) as org_id -- Atlassian organization
+from named
+full join seeded on named.workspace_uuid = seeded.workspace_uuid

@@ -1,15 +1,15 @@
 -- One row per repository and UTC day whose build seconds count as a fact: those of days for which
--- nobody exported minutes. Where minutes were exported they are the fact, and these seconds attribute
--- them (int_platform_runs). Built whole: a month that is exported concerns all of its days.
+-- nobody exported minutes. Where minutes were exported they are the fact, and these seconds
+-- attribute them (int_platform_runs). Built whole: a month that is exported concerns all of its
+-- days.
 -- grain: workspace_uuid, repository_uuid, period_start
 with exported as (
     select
-        period.org_id, period.scope_type, period.site_id, period.project_id,
-        period.period_start,
+        scope.org_id, scope.scope_type, scope.site_id, scope.project_id, scope.period_start,
         -- a month that was exported on its tenth day says nothing of the days after that
-        least(period.period_end, period.exported_at) as told_until
-    from intermediate.int_platform_periods as period
-    where period.meter = 'pipelines_build_minutes'
+        least(scope.period_end, scope.exported_at) as told_until
+    from intermediate.int_platform_scopes as scope
+    where scope.meter = 'pipelines_build_minutes'
 )
 
 select
@@ -36,9 +36,8 @@ anti join exported as repository
     and minutes.repository_uuid = repository.project_id
     and minutes.period_start < repository.told_until
     and minutes.period_end > repository.period_start
--- an organization's are of its own workspaces, or of all where it is not known whose they are
+-- of its organization, where it is known whose it is
 anti join exported as org
-    on org.scope_type = 'org'
-    and coalesce(owner.org_id, org.org_id) = org.org_id
+    on org.scope_type = 'org' and owner.org_id = org.org_id
     and minutes.period_start < org.told_until
     and minutes.period_end > org.period_start

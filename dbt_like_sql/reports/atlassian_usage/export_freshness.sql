@@ -3,21 +3,21 @@
 -- grain: org_id, meter
 -- check: not is_stale
 select
-    scope.org_id, -- Atlassian organization
-    scope.meter, -- what was used
-    max(scope.exported_at) as last_exported_at, -- when it was last read off the page
-    max(least(scope.period_end, scope.exported_at)) as exported_until, -- first instant not told
+    line.org_id, -- Atlassian organization
+    line.meter, -- what was used
+    max(line.exported_at) as last_exported_at, -- when it was last read off the page
+    max(least(line.period_end, line.exported_at)) as exported_until, -- first instant not told
     cast(
-        date_diff('day', max(scope.exported_at), current_timestamp) as bigint
+        date_diff('day', max(line.exported_at), current_timestamp) as bigint
     ) as age_days, -- since the last export
     cast(
-        max(scope.exported_at)
+        max(line.exported_at)
         < current_timestamp - max(retention.stale_hours) * interval '1' hour as boolean
     ) as is_stale, -- no export for a month and a few days (seeds.retention)
     cast(concat(
-        'Open admin.atlassian.com/o/', scope.org_id, '/platform-usage, and put what it shows of ',
-        scope.meter, ' into a file in PLATFORM_USAGE_DIR (meterhouse platform-usage template).'
+        'Open admin.atlassian.com/o/', line.org_id, '/platform-usage, and put what it shows of ',
+        line.meter, ' into a file in PLATFORM_USAGE_DIR (meterhouse platform-usage template).'
     ) as varchar) as what_to_do -- for an organization admin
-from intermediate.int_platform_scopes as scope
+from intermediate.int_platform_lines as line
 inner join seeds.retention as retention on retention.resource = 'platform_usage'
-group by scope.org_id, scope.meter
+group by line.org_id, line.meter

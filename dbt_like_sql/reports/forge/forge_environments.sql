@@ -44,7 +44,7 @@ select
     cast(parts.quantity as decimal(38, 9)) as quantity, -- as Atlassian reports it
     totals.asked_at as observed_at -- when the app's total was last asked
 from parts
-inner join intermediate.int_buckets_held as totals
+inner join staging.stg_loads__buckets as totals
     on parts.scope = totals.scope
     and parts.bucket_start = totals.bucket_start
 where totals.resource = 'forge_app_usage' and totals.granularity = 'daily'

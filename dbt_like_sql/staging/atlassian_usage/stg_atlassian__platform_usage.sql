@@ -1,9 +1,7 @@
--- One row per line of an exported file that still says something: a mended file says anew what the
--- file of that name said before of the same usage type and scope type within its own periods, so a line
--- that was taken out is gone, and another month stays. What was read at one instant (not only on one
--- day) is said anew as a whole. A line that names another organization, usage type or scope than it
--- did, and is else the same, was a slip. Which of several files counts is decided in
--- intermediate.int_platform_scopes.
+-- One row per line of an exported file that still stands: a file that was changed says anew what
+-- the file of that name said before of the same organization and usage type, within the periods
+-- that it covers; another month stays. Which of several files counts is decided in
+-- intermediate.int_platform_lines.
 -- grain: file_sha256, line
 with contents as (
     select usage.*, receipt.asked_at as loaded_at
@@ -35,44 +33,18 @@ names as (
 said as (
     select
         names.file_name as said_in, names.said_at, contents.file_sha256, contents.line,
-        lower(contents.org_id) as org_id, contents.usage_type, contents.scope_type,
-        lower(contents.scope_id) as scope_id,
-        contents.granularity, contents.period_start, contents.period_end, contents.quantity,
-        contents.exported_at
+        lower(contents.org_id) as org_id, contents.usage_type, contents.period_start,
+        contents.period_end
     from contents
     inner join names on contents.file_sha256 = names.file_sha256
 ),
 
 spans as (
     select
-        said.said_in, said.said_at, said.org_id, said.usage_type, said.scope_type,
-        said.granularity, min(said.period_start) as since, max(said.period_end) as until
+        said.said_in, said.said_at, said.org_id, said.usage_type,
+        min(said.period_start) as since, max(said.period_end) as until
     from said
-    group by
-        said.said_in, said.said_at, said.org_id, said.usage_type, said.scope_type,
-        said.granularity
-),
-
-instants as (
-    select distinct said.said_in, said.said_at, said.exported_at
-    from said
-    where said.exported_at > date_trunc('day', said.exported_at)
-),
-
-slips as (
-    select wrong.said_in, wrong.file_sha256, wrong.line
-    from said as wrong
-    inner join said as mended
-        on wrong.said_in = mended.said_in and wrong.said_at < mended.said_at
-        and wrong.line = mended.line and wrong.exported_at = mended.exported_at
-        and wrong.period_start = mended.period_start and wrong.period_end = mended.period_end
-        -- nothing used is the same number whatever it is said of
-        and wrong.quantity = mended.quantity and wrong.quantity > 0
-    anti join said as beside
-        on wrong.said_in = beside.said_in and wrong.said_at = beside.said_at
-        and mended.org_id = beside.org_id and mended.usage_type = beside.usage_type
-        and mended.scope_type = beside.scope_type and mended.scope_id = beside.scope_id
-        and mended.period_start = beside.period_start and mended.period_end = beside.period_end
+    group by said.said_in, said.said_at, said.org_id, said.usage_type
 ),
 
 standing as (
@@ -81,20 +53,13 @@ standing as (
     anti join spans
         on said.said_in = spans.said_in and said.said_at < spans.said_at
         and said.org_id = spans.org_id and said.usage_type = spans.usage_type
-        and said.scope_type = spans.scope_type and said.granularity = spans.granularity
         and said.period_start >= spans.since and said.period_end <= spans.until
-    anti join instants
-        on said.said_in = instants.said_in and said.said_at < instants.said_at
-        and said.exported_at = instants.exported_at
-    anti join slips
-        on said.said_in = slips.said_in and said.file_sha256 = slips.file_sha256
-        and said.line = slips.line
 )
 
 select
     lower(contents.org_id) as org_id, -- Atlassian organization, in small letters
     contents.usage_type, -- what was used, in our contract's words: rovo_credits, ...
-    contents.app, -- the app or product that used it; null: all of them
+    cast(lower(contents.app) as varchar) as app, -- the app that used it; null: all of them
     contents.scope_type, -- org, site, workspace, user or repository
     contents.scope_id, -- whose usage, as exported
     -- the same in small letters; Bitbucket's uuids are in braces, and people leave them out
@@ -107,12 +72,17 @@ select
     contents.granularity, -- day, month or snapshot
     contents.period_start, -- first instant, UTC; of a snapshot, when it was read
     contents.period_end, -- first instant after the period, UTC
+    -- a month that was exported before its end was read when it was exported
+    cast(case contents.granularity when 'snapshot'
+        then least(contents.period_start, contents.exported_at)
+        else least(contents.period_end - interval '1' microsecond, contents.exported_at)
+    end as timestamptz) as read_at, -- up to when it tells
     contents.quantity, -- as exported
     contents.unit, -- of the quantity
     contents.included_quantity, -- the allowance, where the page showed it
     contents.extra_usage_limit, -- the cap beyond it, where it showed one
     contents.forecast_quantity, -- what the page forecast
-    contents.allowance_reset_at, -- when the allowance starts anew
+    contents.allowance_reset_at, -- when the allowance renews
     contents.is_final, -- true: it cannot change any more
     contents.exported_at, -- when it was read off the page
     contents.loaded_at, -- when the file was loaded

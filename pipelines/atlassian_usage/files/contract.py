@@ -1,7 +1,6 @@
 """What a platform usage file has to say: the columns of contract 1, and what people may call them.
 
-Atlassian documents neither an API nor an export of its Platform usage page, so this contract is
-ours. The aliases are what an admin may call things; none of them is Atlassian's own format.
+The aliases are what an admin may call things; none of them is Atlassian's own format.
 """
 
 import re
@@ -14,7 +13,7 @@ VERSION = "1"
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the contract; `kind` picks its rule in platform_usage_rules.py."""
+    """One column of the contract; `kind` picks its reader in values.py."""
 
     name: str
     kind: str
@@ -26,7 +25,7 @@ class Column:
 # no comma, semicolon or quote in the help: it stands in the comment lines of the CSV template
 COLUMNS = (
     Column("contract_version", "choice", "always 1", choices=(VERSION,)),
-    Column("org_id", "text", "the organization's id as in admin.atlassian.com/o/ORG_ID"),
+    Column("org_id", "id", "the organization's id as in admin.atlassian.com/o/ORG_ID"),
     Column("usage_type", "name", "what was used: rovo_credits or indexed_objects and so on"),
     Column("app", "text", "the app or product that used it", required=False),
     Column(
@@ -37,11 +36,11 @@ COLUMNS = (
     ),
     Column(
         "scope_id",
-        "text",
+        "id",
         "whose usage: an id (of an org: org_id) or for a repository workspace/repo-slug",
     ),
-    Column("period_start", "instant", "first instant in UTC: a date is its midnight"),
-    Column("period_end", "instant", "first instant AFTER the period: 2026-12-01 for November"),
+    Column("period_start", "instant", "first day in UTC (of a snapshot: the instant)"),
+    Column("period_end", "instant", "first day AFTER the period: 2026-12-01 for November"),
     Column(
         "granularity",
         "choice",
@@ -139,7 +138,7 @@ TABLES: dict[str, pa.Schema] = {
             ),
             pa.field("file_name", pa.string(), metadata={"help": "where it was in the folder"}),
             pa.field("file_sha256", pa.string(), metadata={"help": "the file's content"}),
-            pa.field("line", pa.int32(), metadata={"help": "line, row or record; from 1"}),
+            pa.field("line", pa.int32(), metadata={"help": "line or row; from 1"}),
         ]
     )
 }

@@ -2,33 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-
-import pyarrow as pa
 
 from pipelines.http import VendorError
 
 LISTED = 100
-REJECTED = pa.schema(
-    [
-        ("file_name", pa.string()),
-        ("file_sha256", pa.string()),
-        ("line", pa.int32()),
-        ("column", pa.string()),
-        ("reason", pa.string()),
-        ("found_at", pa.timestamp("us", "UTC")),
-    ]
-)
 
 
 @dataclass(frozen=True)
 class Problem:
     """One thing wrong, and what to do about it.
 
-    `line` is the line of a CSV, the row of a worksheet or the number of a JSON record, counted
-    from 1; None where the whole file is meant. `column` is the contract's name or, for one that
-    is not in the contract, the file's own.
+    `line` is the line of a CSV or the row of a worksheet, counted from 1; None where the whole
+    file is meant. `column` is the contract's name or, where it has none, the file's own.
     """
 
     line: int | None
@@ -104,17 +90,3 @@ class RejectedFileError(VendorError):
             return ""
         at_least = "at least " if len(self.problems) >= LISTED else ""
         return f"; and {at_least}{more} more (`meterhouse platform-usage check` lists them)"
-
-
-def rejected_table(
-    error: RejectedFileError, found_at: datetime | None = None, file_name: str | None = None
-) -> pa.Table:
-    """The problems of a rejected file as rows of `REJECTED`."""
-    about = (file_name or error.path.as_posix(), error.file_sha256)
-    at = found_at or datetime.now(UTC)
-    rows = [(*about, p.line, p.column, p.reason, at) for p in error.problems]
-    columns = zip(*rows, strict=True)
-    return pa.table(
-        [pa.array(column, kind) for column, kind in zip(columns, REJECTED.types, strict=True)],
-        schema=REJECTED,
-    )

@@ -1,147 +1,73 @@
-"""Files of Atlassian platform usage: find, fingerprint, check against contract 1, read.
+"""Files of Atlassian platform usage: checked against contract 1, and read.
 
-Atlassian has no API for its Platform usage page, so an admin puts what it shows into files (CSV,
-XLSX, JSON) under a contract of our own: platform_usage_contract.py. A file loads whole or not at
-all. Not here: what has been loaded already (raw.loads), and which of two exports counts (SQL).
+An admin puts what the Platform usage page shows into files (CSV, XLSX) under a contract of our
+own: contract.py. A file loads whole or not at all. Not here: which files there are (folder.py), and
+which of two exports counts (SQL).
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 
 import pyarrow as pa
 
 from pipelines.atlassian_usage.files.contract import BY_NAME, COLUMNS, TABLES, column_called, fold
-from pipelines.atlassian_usage.files.csv_rows import (
-    MAX_ROWS,
-    Row,
+from pipelines.atlassian_usage.files.csv_text import Row, csv_rows
+from pipelines.atlassian_usage.files.folder import (
     content_of,
-    csv_rows,
-    json_rows,
+    printable,
+    refuse_other_endings,
     refuse_other_kinds,
 )
 from pipelines.atlassian_usage.files.problems import (
-    REJECTED,
     BrokenError,
     Problem,
     Problems,
     RejectedFileError,
-    rejected_table,
 )
-from pipelines.atlassian_usage.files.rules import (
-    check_columns,
-    check_file,
-    check_lines,
-    texts_of,
-    typed,
-    without_problems,
-)
-from pipelines.atlassian_usage.files.template import template
+from pipelines.atlassian_usage.files.rules import check_file, check_lines, typed, without_problems
 from pipelines.atlassian_usage.files.xlsx import xlsx_rows
-from pipelines.http import VendorError
 
-__all__ = [
-    "REJECTED",
-    "TABLES",
-    "Problem",
-    "RejectedFileError",
-    "check",
-    "find",
-    "fingerprint",
-    "printable",
-    "read",
-    "rejected_table",
-    "template",
-]
-
+MAX_ROWS = 2_000_000
 _READERS: dict[str, Callable[[bytes, Problems], Iterator[Row]]] = {
     ".csv": csv_rows,
     ".xlsx": xlsx_rows,
-    ".json": json_rows,
 }
 _BATCH_ROWS = 50_000
 _REQUIRED = {column.name for column in COLUMNS if column.required}
 
 
-def find(folder: Path) -> list[Path]:
-    """The export files below a folder, sorted; none where the folder is not there.
-
-    Left out: hidden files and folders, lock files (`~$...`), README*, files whose name ends in
-    "template", and links that lead out of the folder. A folder that cannot be listed is a
-    VendorError.
-    """
-    root = folder.resolve()
-    found = []
-    for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = [Path(parent) / name for name in names if _is_export(name)]
-        found += [p for p in paths if p.is_file() and p.resolve().is_relative_to(root)]
-    return sorted(found)
-
-
-def _refuse_folder(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise VendorError(
-            f"Platform usage folder {error.filename}: cannot be listed ({error.strerror}). Let the "
-            "account that runs meterhouse read it. Nothing was loaded from any of its files."
-        ) from None
-
-
-def _is_export(name: str) -> bool:
-    path = Path(name.casefold())
-    skipped = name.casefold().startswith((".", "~$", "readme")) or path.stem.endswith("template")
-    return path.suffix in _READERS and not skipped
-
-
-def printable(path: Path) -> str:
-    """A path as text with forward slashes; bytes that are not UTF-8 as they are escaped."""
-    return path.as_posix().encode("utf-8", "backslashreplace").decode()
-
-
-def fingerprint(path: Path) -> str:
-    """The SHA-256 of a file's content as hex; RejectedFileError where it cannot be read."""
-    if printable(path) != path.as_posix():
-        reason = "has a name that is not UTF-8: rename it"
-        raise RejectedFileError(Path(printable(path)), [Problem(None, None, reason)])
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        reason = f"cannot be read ({error.strerror}): put it back, or let meterhouse read it"
-        raise RejectedFileError(path, [Problem(None, None, reason)]) from None
-
-
-def read(path: Path, file_name: str | None = None) -> pa.Table:
+def read(path: Path, now: datetime, file_name: str | None = None) -> pa.Table:
     """A file as raw.platform_usage; RejectedFileError with all its problems where it has any.
 
     The columns are those of the contract, then `file_name` (the path as given, unless a name is),
     `file_sha256` and `line`. Instants are UTC: an offset is converted, none means UTC.
     """
-    table, sha256, problems = _examine(path)
+    table, sha256, problems = _examine(path, now)
     if table is None:
         raise RejectedFileError(path, problems.listed(), sha256, problems.unlisted)
-    table = table.append_column("file_name", pa.repeat(file_name or path.as_posix(), len(table)))
+    table = table.append_column("file_name", pa.repeat(file_name or printable(path), len(table)))
     table = table.append_column("file_sha256", pa.repeat(sha256, len(table)))
     schema = TABLES["platform_usage"]
     return table.select(schema.names).cast(schema)
 
 
-def check(path: Path) -> list[Problem]:
+def check(path: Path, now: datetime) -> list[Problem]:
     """What is wrong with a file, at most a hundred problems; empty where it would load."""
-    return _examine(path)[2].listed()
+    return _examine(path, now)[2].listed()
 
 
-def _examine(path: Path) -> tuple[pa.Table | None, str | None, Problems]:
+def _examine(path: Path, now: datetime) -> tuple[pa.Table | None, str | None, Problems]:
     """The typed lines (None if there is any problem), the content's SHA-256, the problems."""
     problems, sha256 = Problems(), None
     batches: list[pa.Table] = []
     try:
+        refuse_other_endings(path)
         content = content_of(path)
         sha256 = hashlib.sha256(content).hexdigest()
-        for batch in _typed_batches(path, content, problems):
+        for batch in _typed_batches(path, content, now, problems):
             batches.append(batch)
     except BrokenError as error:
         problems.add(error.problem.line, error.problem.column, error.problem.reason)
@@ -151,27 +77,25 @@ def _examine(path: Path) -> tuple[pa.Table | None, str | None, Problems]:
     return (None if problems.lines else table), sha256, problems
 
 
-def _typed_batches(path: Path, content: bytes, problems: Problems) -> Iterator[pa.Table]:
+def _typed_batches(
+    path: Path, content: bytes, now: datetime, problems: Problems
+) -> Iterator[pa.Table]:
     """What is good in each batch; a batch that fills the list of problems is the last one."""
     ending = path.suffix.casefold()
-    if ending not in _READERS:
-        raise BrokenError(None, f"ends in {ending or 'nothing'}: save it as .csv, .xlsx or .json")
     refuse_other_kinds(content, ending)
     rows = _READERS[ending](content, problems)
-    line, names = next(rows, (None, []))
+    line, names = next(rows, (1, []))
     header = _header(line, names, problems) if names else {}
     nameless = [at for at, name in enumerate(names) if not name.strip()]
     complete = header.keys() >= _REQUIRED
-    now, count = datetime.now(UTC), 0
+    count = 0
     for batch in _batches(rows):
         count += len(batch)
         if count > MAX_ROWS:
             raise BrokenError(None, f"has more than {MAX_ROWS:,} lines: split it")
         _note_nameless(batch, nameless, problems)
-        texts, lines = texts_of(header, batch), [line for line, _ in batch]
-        check_columns(texts, header, lines, problems)
+        table = typed(header, batch, problems)
         if complete:
-            table = typed(texts, lines)
             check_lines(table, now, problems)
             yield without_problems(table, problems)
         if problems.full:
@@ -198,7 +122,7 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
         raise broken
 
 
-def _header(line: int | None, names: list[str], problems: Problems) -> dict[str, int]:
+def _header(line: int, names: list[str], problems: Problems) -> dict[str, int]:
     """Where each column of the contract is; BrokenError where none of them is there."""
     if not any(map(column_called, names)):
         raise BrokenError(

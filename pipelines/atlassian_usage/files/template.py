@@ -2,10 +2,43 @@
 
 import csv
 import os
+import zipfile
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 from pipelines.atlassian_usage.files.contract import COLUMNS
 from pipelines.atlassian_usage.files.xlsx import SHEET
+
+_XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
+_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_KIND = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+_PARTS = {
+    "[Content_Types].xml": f"""<Types xmlns="{_PACKAGE}/content-types">\
+<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>\
+<Override PartName="/xl/workbook.xml" ContentType="{_KIND}.sheet.main+xml"/>\
+<Override PartName="/xl/styles.xml" ContentType="{_KIND}.styles+xml"/>\
+<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{_KIND}.worksheet+xml"/>\
+<Override PartName="/xl/worksheets/sheet2.xml" ContentType="{_KIND}.worksheet+xml"/></Types>""",
+    "_rels/.rels": f"""<Relationships xmlns="{_PACKAGE}/relationships">\
+<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/>\
+</Relationships>""",
+    "xl/workbook.xml": f"""<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>\
+<sheet name="{SHEET}" sheetId="1" r:id="rId1"/><sheet name="help" sheetId="2" r:id="rId2"/>\
+</sheets></workbook>""",
+    "xl/_rels/workbook.xml.rels": f"""<Relationships xmlns="{_PACKAGE}/relationships">\
+<Relationship Id="rId1" Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/>\
+<Relationship Id="rId2" Type="{_OFFICE}/worksheet" Target="worksheets/sheet2.xml"/>\
+<Relationship Id="rId3" Type="{_OFFICE}/styles" Target="styles.xml"/></Relationships>""",
+    # style 1 is text: an id that looks like a number stays what was typed
+    "xl/styles.xml": f"""<styleSheet xmlns="{_MAIN}"><fonts count="1"><font/></fonts>\
+<fills count="1"><fill><patternFill/></fill></fills><borders count="1"><border/></borders>\
+<cellStyleXfs count="1"><xf/></cellStyleXfs>\
+<cellXfs count="2"><xf/><xf numFmtId="49" applyNumberFormat="1"/></cellXfs>\
+<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles>\
+</styleSheet>""",
+}
 
 
 def template(path: Path) -> None:
@@ -38,13 +71,25 @@ def _write_csv(path: Path) -> None:
 
 
 def _write_xlsx(path: Path) -> None:
-    import openpyxl  # type: ignore[import-untyped]  # here, because it costs half a second
+    parts = _PARTS | {
+        "xl/worksheets/sheet1.xml": _sheet([[column.name for column in COLUMNS]]),
+        "xl/worksheets/sheet2.xml": _sheet([[line] for line in _help()]),
+    }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, xml in parts.items():
+            archive.writestr(name, _XML + xml)
 
-    book = openpyxl.Workbook()
-    sheet = book.active
-    sheet.title = SHEET
-    sheet.append([column.name for column in COLUMNS])
-    about = book.create_sheet("help")
-    for line in _help():
-        about.append([line])
-    book.save(path)
+
+def _sheet(rows: list[list[str]]) -> str:
+    """A worksheet of texts, whose columns are text."""
+    lines = []
+    for number, row in enumerate(rows, start=1):
+        cells = (
+            f'<c r="{chr(ord("A") + at)}{number}" s="1" t="inlineStr"><is><t>{text}</t></is></c>'
+            for at, text in enumerate(map(escape, row))
+        )
+        lines.append(f'<row r="{number}">{"".join(cells)}</row>')
+    columns = f'<cols><col min="1" max="{len(rows[0])}" width="20" style="1"/></cols>'
+    return (
+        f'<worksheet xmlns="{_MAIN}">{columns}<sheetData>{"".join(lines)}</sheetData></worksheet>'
+    )
