@@ -18,6 +18,8 @@ from assets import loading, planning
 from assets.loading import Loader
 from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of, source_of
+from assets.terminal import runs
+from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.runner import BuildReport
 from pipelines.load import load
@@ -88,12 +90,6 @@ class World:
                 for grain in grains or GRAINS:
                     result = loader.load_window(endpoint_of(table), self.reach(grain))
                     assert not result.failures
-
-    def land_trailing(self) -> None:
-        """Project and branch usage of what a vendor may still revise, at every grain."""
-        for table in USAGE_TABLES:
-            for grain in GRAINS:
-                self.land(table, planning.trailing(table, grain, self.company.now))
 
     def impatient(self) -> Loader:
         """A loader whose client of Neon backs off for milliseconds."""
@@ -224,7 +220,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
 
 
 def _load_neon(here: World) -> None:
-    here.land_reach()
+    assert runs.load_due(here.settings, Report(True), ("neon",), GRAINS).failures == []
     here.build()
 
 
