@@ -1,5 +1,6 @@
 # Every target sets up what it needs; nothing but Python 3.11+ (with venv) and make has to be there.
-.PHONY: setup run test test-slow check ui lock
+.PHONY: help setup run test test-slow coverage check fmt ui lock dbt-export
+.DEFAULT_GOAL := help
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
@@ -7,7 +8,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # compiled imports are kept even where the environment says otherwise: seconds for every command
 unexport PYTHONDONTWRITEBYTECODE
 
-setup: .venv/.ready
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: .venv/.ready  ## make .venv/ from requirements.lock; every other target does so first
 
 .venv/.ready: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "meterhouse needs Python 3.11 or newer with the venv module" \
@@ -22,25 +26,35 @@ setup: .venv/.ready
 		--no-build-isolation -e .
 	@touch $@
 
-run: setup  ## load what is due and build the facts; with no source configured, against the sandbox
+run: setup  ## load what is due, build, print what was used; with no vendor set up, on the sandbox
 	@$(BIN)/meterhouse sandbox --unless-configured -- $(BIN)/meterhouse run
 
-test: setup
+test: setup  ## the tests that decide whether a change lands
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
-test-slow: setup
+test-slow: setup  ## all tests, the long proofs too
 	$(BIN)/python -m pytest -q
 
-check: setup
+coverage: setup  ## the same tests, and how much of the product they run; fails below the floor
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" --cov
+
+check: setup  ## ruff and mypy over the whole tree; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-ui: setup  ## the Dagster UI on http://127.0.0.1:3000, its history kept in .dagster/; as for run
+fmt: setup  ## mend what ruff can mend, and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+ui: setup  ## Dagster on http://127.0.0.1:3000, its history kept in .dagster/; as for run
 	@mkdir -p .dagster && cp dagster.yaml .dagster/dagster.yaml
 	@DAGSTER_DISABLE_TELEMETRY=1 DAGSTER_HOME=$(CURDIR)/.dagster $(BIN)/meterhouse sandbox --unless-configured -- \
 		$(BIN)/dagster dev -w workspace.yaml
 
-lock: setup  ## refresh requirements.lock
+lock: setup  ## refresh requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet -o requirements.lock
+
+dbt-export: setup  ## write the models as a dbt project into dbt/
+	$(BIN)/python -m dbt_like_sql.export_to_dbt dbt

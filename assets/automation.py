@@ -199,11 +199,13 @@ def _nothing_new(source: Source[Any, Any], why: str | None) -> dg.SkipReason:
     """Why nothing is asked for, and what could not be loaded, as of the last build."""
     try:
         with warehouse.reader(read_settings().warehouse) as connection:
-            sql = f"select columns(* exclude found_at) from {source.problems} order by all"  # noqa: S608
-            rows = connection.execute(sql).fetchall()
+            sql = f"select * exclude found_at from {source.problems} order by all"  # noqa: S608
+            found = connection.execute(sql)
+            names = [name.removesuffix("_name") for name, *_ in found.description or []]
+            rows = [zip(names, row, strict=True) for row in found.fetchall()]
     except FileNotFoundError:
         rows = []
-    wrong = [", ".join(str(value) for value in row if value is not None) for row in rows]
+    wrong = (", ".join(f"{name} {value}" for name, value in row if value) for row in rows)
     return dg.SkipReason("\n".join([f"no new file; {why}", *(f"rejected: {w}" for w in wrong)]))
 
 

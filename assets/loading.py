@@ -4,8 +4,9 @@ It decides which accounts and scopes are asked, loads what an endpoint needs fir
 LoadResult what happened. Not here: what is due (planning.py), how a vendor is asked (pipelines/).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -44,6 +45,17 @@ def forecast(endpoint: Endpoint, slice_count: int, minutes: float) -> str:
         f"of requests makes that take at least {minutes:.0f} min. What is interrupted goes on "
         "where it stopped."
     )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One account asked for one endpoint."""
+
+    source: Source[Any, Any]
+    account: Account[Any]
+    endpoint: Endpoint
+    window: Window | None
+    choose: Choose
 
 
 class Loader:
@@ -135,14 +147,10 @@ class Loader:
 
     def slices(self, endpoint: Endpoint, window: Window) -> list[Slice]:
         """What a load of this window would ask for, of every account; what it needs is loaded."""
-        source, now = source_of(endpoint), self.settings.clock()
-        held, result = self._held(endpoint, window), LoadResult()
+        held, now = self._held(endpoint, window), self.settings.clock()
         choose = partial(planning.buckets_to_ask, endpoint, window, held, now=now)
-        return [
-            a_slice
-            for account in self.settings.accounts[source.name]
-            for a_slice in self._slices(source, account, endpoint, window, choose, result)
-        ]
+        jobs = self._jobs(endpoint, window, choose)
+        return [a_slice for job in jobs for a_slice in self._slices(job, LoadResult())]
 
     def held_buckets(
         self, endpoint: Endpoint, window: Window, scopes: Iterable[str]
@@ -192,101 +200,83 @@ class Loader:
         self, endpoint: Endpoint, window: Window | None, choose: Choose, progress: Progress
     ) -> LoadResult:
         """Ask every account that is there for an endpoint, and load what is part of it."""
-        source, before, result = source_of(endpoint), self.requests_sent, LoadResult()
-        for account in self.settings.accounts[source.name]:
-            is_refused = (source.name, account.name) in self.refused
-            if not is_refused and source.is_wanted(account.settings, endpoint):
-                result.add(self._of_account(source, account, endpoint, window, choose, progress))
-        for part in source.endpoints:
+        before, result = self.requests_sent, LoadResult()
+        for job in self._jobs(endpoint, window, choose):
+            result.add(self._do(job, progress))
+        for part in source_of(endpoint).endpoints:
             if part.part_of == endpoint.table:
                 self.load_names(part)
         result.requests = self.requests_sent - before
         return result
 
-    def _of_account(
-        self,
-        source: Source[Any, Any],
-        account: Account[Any],
-        endpoint: Endpoint,
-        window: Window | None,
-        choose: Choose,
-        progress: Progress,
-    ) -> LoadResult:
-        result = LoadResult()
+    def _jobs(self, endpoint: Endpoint, window: Window | None, choose: Choose) -> Iterator[_Job]:
+        """One per account that wants the endpoint and was not refused."""
+        source = source_of(endpoint)
+        for account in self.settings.accounts[source.name]:
+            is_refused = (source.name, account.name) in self.refused
+            if not is_refused and source.is_wanted(account.settings, endpoint):
+                yield _Job(source, account, endpoint, window, choose)
+
+    def _do(self, job: _Job, progress: Progress) -> LoadResult:
+        source, account, result = job.source, job.account, LoadResult()
         try:
-            slices = self._slices(source, account, endpoint, window, choose, result)
+            slices = self._slices(job, result)
             rate = source.requests_per_minute(account.settings)
             done = progress(len(slices), (len(slices) - 1) // rate if rate and slices else 0)
             if slices:
                 clock, opener = self.settings.clock, self.open_warehouse
-                result.add(load(opener, endpoint, source.resources, slices, clock, done))
+                found = load(opener, job.endpoint, source.resources, slices, clock, done)
+                result.add(found)
         except VendorError as error:  # which scopes there are could not be asked
             result.failures.append(error)
         if any(failure.status == 401 for failure in result.failures):
             self.refused.add((source.name, account.name))
+            # another account may see what this one was to be asked about
+            kept = (key for key, name in self._asked_by.items() if name != account.name)
+            self._asked_by = {key: self._asked_by[key] for key in kept}
         return result
 
-    def _slices(
-        self,
-        source: Source[Any, Any],
-        account: Account[Any],
-        endpoint: Endpoint,
-        window: Window | None,
-        choose: Choose,
-        result: LoadResult,
-    ) -> list[Slice]:
+    def _slices(self, job: _Job, result: LoadResult) -> list[Slice]:
         """What is left to ask, once what it follows from is there."""
-        client = self._client(source, account)
-        result.scopes = self._scopes_of(source, account, client, endpoint)
-        due = choose(result.scopes)
-        result.failures += self._load_needs(source, account, endpoint, window, due)
-        known = self._known(endpoint)
-        asked = Asked(account, client, endpoint, window, due, self.landed, known)
-        return list(source.slices(asked)) if due else []
+        client = self._client(job.source, job.account)
+        result.scopes = self._scopes_of(job, client)
+        due = job.choose(result.scopes)
+        result.failures += self._load_needs(job, due)
+        grain, known_since = job.endpoint.grains[0], None
+        if grain != SNAPSHOT:
+            known_since = planning.earliest(job.endpoint.table, grain, self.settings.clock())
+        asked = Asked(job.account, client, job.endpoint, job.window, due, self.landed, known_since)
+        return list(job.source.slices(asked)) if due else []
 
-    def _known(self, endpoint: Endpoint) -> datetime | None:
-        """The oldest bucket that a vendor is known to keep, at the grain of its receipts."""
-        grain = endpoint.grains[0]
-        if grain == SNAPSHOT:
-            return None
-        return planning.earliest(endpoint.table, grain, self.settings.clock())
-
-    def _load_needs(
-        self,
-        source: Source[Any, Any],
-        account: Account[Any],
-        endpoint: Endpoint,
-        window: Window | None,
-        due: Due,
-    ) -> list[VendorError]:
+    def _load_needs(self, job: _Job, due: Due) -> list[VendorError]:
         """Load what the slices of an endpoint are worked out from, where that is not held.
 
         A scope of which it cannot be loaded is taken out of `due`; why is the answer.
         """
         failures: list[VendorError] = []
-        for table in endpoint.needs:
-            needed = source.endpoint(table)
+        for table in job.endpoint.needs:
+            needed, window = job.source.endpoint(table), job.window
             at = window if window and window.grain in needed.grains else None
             if lacking := self._lacking(needed, at, due):
-                found = self._of_account(source, account, needed, at, lambda _: lacking, silent)
+                need = replace(job, endpoint=needed, window=at, choose=lambda _: lacking)
+                found = self._do(need, silent)
                 for scope in self._lacking(needed, at, lacking):
                     del due[scope]
-                    lost = VendorError(
-                        f"{table} of {scope} was not loaded, so {endpoint.table} was not asked"
+                    why = (
+                        f"{table} of {scope} was not loaded, so {job.endpoint.table} was not asked"
                     )
-                    failures += found.failures or [lost]
+                    failures += found.failures or [VendorError(why)]
         return failures
 
     def _lacking(self, needed: Endpoint, window: Window | None, due: Due) -> Due:
         """What of `due` a needed endpoint has no complete answer for."""
         if window is None:
             return {s: [] for s in due if not self.landed.has_listed(needed, s)}
+        grain, until = window.grain, window.until
         return {
             scope: starts
             for scope, starts in due.items()
-            if not self.landed.covers(
-                needed, scope, Window(window.grain, min(starts), window.until)
-            )
+            if not self.landed.covers(needed, scope, Window(grain, min(starts), until))
         }
 
     def _client(self, source: Source[Any, Any], account: Account[Any]) -> Client:
@@ -295,14 +285,13 @@ class Loader:
             self._clients[key] = source.client(account)
         return self._clients[key]
 
-    def _scopes_of(
-        self, source: Source[Any, Any], account: Account[Any], client: Client, endpoint: Endpoint
-    ) -> list[str]:
+    def _scopes_of(self, job: _Job, client: Client) -> list[str]:
         """The scopes that this account asks about: not those that an earlier one sees too."""
+        table, name = job.endpoint.table, job.account.name
         return [
             scope
-            for scope in source.scopes(account, client, endpoint)
-            if self._asked_by.setdefault((endpoint.table, scope), account.name) == account.name
+            for scope in job.source.scopes(job.account, client, job.endpoint)
+            if self._asked_by.setdefault((table, scope), name) == name
         ]
 
 

@@ -5,7 +5,7 @@ broke, a process that was killed) count for nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.windows import Window, whole_buckets
 
 Connection = duckdb.DuckDBPyConnection
+Rows = list[tuple[Any, ...]]
 OpenWarehouse = Callable[[], AbstractContextManager[Connection]]
 # scope -> start of bucket -> when it was last asked
 Held = dict[str, dict[datetime, datetime]]
@@ -174,102 +175,96 @@ class Landed:
         """Whether a scope of an endpoint without windows was ever listed."""
         return self.listed(endpoint, scope, ("load_id",)) is not None
 
-    def values(self, endpoint: Endpoint, column: str, scope: str, window: Window) -> list[Any]:
-        """What a column says of a scope and window, in all loads that have a receipt."""
-        scope_of = f"concat_ws('/', {', '.join(endpoint.scope_columns)})"
-        grain = "and granularity = $grain" if "granularity" in endpoint.schema.names else ""
-        return [
-            value
-            for (value,) in self._rows(
-                endpoint,
-                f"""
-                select distinct {column} from raw.{endpoint.table}
-                where {scope_of} = $scope and bucket_start >= $since and bucket_start < $until
-                    and load_id in (
-                        select load_id from raw.loads where resource = $table and scope = $scope
-                    ) {grain}
-                order by 1
-                """,  # noqa: S608  # names are our own
-                {"table": endpoint.table, "scope": scope, "since": window.since}
-                | {"until": window.until}
-                | ({"grain": window.grain} if grain else {}),
-            )
-        ]
-
-    def listed(
-        self, endpoint: Endpoint, scope: str, columns: tuple[str, ...]
-    ) -> list[tuple[Any, ...]] | None:
-        """Columns of the latest snapshot of a scope; None where it was never listed."""
-        (latest,) = self._rows(
-            endpoint,
-            "select max_by(load_id, landed_at) from raw.loads where resource = ? and scope = ?",
-            [endpoint.table, scope],
-        )
-        if latest[0] is None:
-            return None
-        of_scope = f"and concat_ws('/', {', '.join(endpoint.scope_columns)}) = $scope"
-        return list(
-            self._rows(
-                endpoint,
-                f"select distinct {', '.join(columns)} from raw.{endpoint.table}"  # noqa: S608
-                f" where load_id = $load {of_scope if endpoint.scope_columns else ''} order by all",
-                {"load": latest[0]} | ({"scope": scope} if endpoint.scope_columns else {}),
-            )
-        )
-
     def scopes(self, endpoint: Endpoint) -> set[str]:
         """Every scope of an endpoint that has a complete receipt."""
+        sql = "select distinct scope from raw.loads where resource = $table and complete"
+        return {scope for (scope,) in self._rows(endpoint, sql)}
+
+    def listed(self, endpoint: Endpoint, scope: str, columns: Sequence[str]) -> Rows | None:
+        """Columns of the latest snapshot of a scope; None where it was never listed."""
+        latest = "select max_by(load_id, landed_at) from raw.loads where resource = $table"
+        ((load_id,),) = self._rows(endpoint, f"{latest} and scope = $scope", scope=scope)
+        if load_id is None:
+            return None
+        return self._rows(
+            endpoint,
+            f"select distinct {_names(columns)} from {_of_scope(endpoint)}"  # noqa: S608
+            " and answer.load_id = $load_id order by all",
+            scope=scope,
+            load_id=load_id,
+        )
+
+    def values(self, endpoint: Endpoint, column: str, scope: str, window: Window) -> list[Any]:
+        """What a column says of a scope and window, in all loads that have a receipt."""
+        grain = "and granularity = $grain" if "granularity" in endpoint.schema.names else ""
         found = self._rows(
             endpoint,
-            "select distinct scope from raw.loads where resource = ? and complete",
-            [endpoint.table],
+            f"""
+            select distinct {_names([column])} from {_of_scope(endpoint)} {grain}
+                and bucket_start >= $since and bucket_start < $until
+                and answer.load_id in (
+                    select load_id from raw.loads where resource = $table and scope = $scope
+                )
+            order by all
+            """,  # noqa: S608  # names are our own
+            scope=scope,
+            since=window.since,
+            until=window.until,
+            **({"grain": window.grain} if grain else {}),
         )
-        return {scope for (scope,) in found}
+        return [value for (value,) in found]
 
-    def history(self, endpoint: Endpoint, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
-        """What columns said in every load that has a receipt, oldest first; and when it landed."""
-        names = ", ".join(f'answer."{column}"' for column in columns)
-        return list(
-            self._rows(
-                endpoint,
-                f"""
-                select distinct {names}, receipt.landed_at
-                from raw.{endpoint.table} as answer
-                inner join raw.loads as receipt
-                    on answer.load_id = receipt.load_id and receipt.resource = ?
-                order by receipt.landed_at, {names}
-                """,  # noqa: S608  # names are our own
-                [endpoint.table],
-            )
+    def history(self, endpoint: Endpoint, columns: Sequence[str]) -> Rows:
+        """What columns said in every load that has a receipt, and when it landed; oldest first."""
+        return self._rows(
+            endpoint,
+            f"""
+            select distinct {_names(columns)}, receipt.landed_at
+            from raw.{endpoint.table} as answer
+            inner join raw.loads as receipt
+                on answer.load_id = receipt.load_id and receipt.resource = $table
+            order by receipt.landed_at, {_names(columns)}
+            """,  # noqa: S608  # names are our own
         )
 
     def last_words(
-        self, endpoint: Endpoint, key: str, scope: str, since: datetime, columns: tuple[str, ...]
-    ) -> list[tuple[Any, ...]]:
+        self, endpoint: Endpoint, key: str, scope: str, since: datetime, columns: Sequence[str]
+    ) -> Rows:
         """Columns of the latest row of every key of a scope, of buckets from `since` on."""
-        return list(
-            self._rows(
-                endpoint,
-                f"""
-                select {", ".join(f"answer.{column}" for column in columns)}
-                from raw.{endpoint.table} as answer
-                inner join raw.loads as receipt
-                    on answer.load_id = receipt.load_id and receipt.scope = $scope
-                    and receipt.resource = $table
-                    and answer.bucket_start >= receipt.window_start
-                    and answer.bucket_start < receipt.window_end
-                where concat_ws('/', {", ".join(f"answer.{c}" for c in endpoint.scope_columns)})
-                    = $scope and answer.bucket_start >= $since
-                qualify row_number() over (
-                    partition by answer.{key} order by receipt.asked_at desc, answer.page desc
-                ) = 1
-                order by all
-                """,  # noqa: S608  # names are our own
-                {"table": endpoint.table, "scope": scope, "since": since},
-            )
+        return self._rows(
+            endpoint,
+            f"""
+            select {_names(columns)} from (select * from {_of_scope(endpoint)}) as answer
+            inner join raw.loads as receipt
+                on answer.load_id = receipt.load_id
+                and receipt.scope = $scope and receipt.resource = $table
+                and answer.bucket_start >= receipt.window_start
+                and answer.bucket_start < receipt.window_end
+            where answer.bucket_start >= $since
+            qualify row_number() over (
+                partition by answer.{key} order by receipt.asked_at desc, answer.page desc
+            ) = 1
+            order by all
+            """,  # noqa: S608  # names are our own
+            scope=scope,
+            since=since,
         )
 
-    def _rows(self, endpoint: Endpoint, sql: str, parameters: Any) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, endpoint: Endpoint, sql: str, **parameters: Any) -> Rows:
+        if "$table" in sql:
+            parameters["table"] = endpoint.table
+        if "$scope" not in sql:
+            parameters.pop("scope", None)
         with self._open() as connection:
             create_raw_tables(connection, {endpoint.table: endpoint.schema})
-            return iter(connection.execute(sql, parameters).fetchall())
+            return connection.execute(sql, parameters).fetchall()
+
+
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(f'answer."{column}"' for column in columns)
+
+
+def _of_scope(endpoint: Endpoint) -> str:
+    """The endpoint's table, and the start of a condition: the rows of the scope."""
+    of_scope = f"concat_ws('/', {_names(endpoint.scope_columns)}) = $scope"
+    return f"raw.{endpoint.table} as answer where {of_scope if endpoint.scope_columns else 'true'}"

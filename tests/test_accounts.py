@@ -53,6 +53,19 @@ def test_a_key_that_is_refused_keeps_no_other_from_loading(world: Open) -> None:
     assert [r.status for r in here.new_requests()].count(401) == 1
 
 
+def test_what_a_refused_key_was_to_ask_another_asks(world: Open) -> None:
+    """Both name the organization: the first key is no longer valid, the second one loads it."""
+    here = world(projects=2, orgs=1)
+    (org,) = here.company.orgs
+    key = here.environment["NEON_API_KEY"]
+    here.settings = here.settings_with(
+        NEON_API_KEY="napi_old", NEON_ORG_IDS=org, NEON_API_KEY__NEW=key, NEON_ORG_IDS__NEW=org
+    )
+    result = here.land(USAGE.table, here.reach("daily"))
+    assert [failure.status for failure in result.failures] == [401]
+    assert result.landed_scopes == [org]
+
+
 def test_each_account_has_its_own_budget(world: Open) -> None:
     """A budget is of a credential: two keys may ask twice as often as one."""
     here = world(projects=2, orgs=1)

@@ -15,11 +15,11 @@ _DUCKDB = Dialect.get_or_raise("duckdb")
 _HEADER_WORD = re.compile(r"([a-z]+):(?:\s+(.*))?$")
 _TRAILING_COMMENT = re.compile(r"[^\S\n]*--[^\S\n]?(.*)")
 # each word of a header, and what it says where it can say one thing only
-_WORDS = {
+HEADER_WORDS = {
     "grain": None,
     "check": None,
-    "window": None,
     "expect": "no rows",
+    "window": None,
     "materialized": "view",
 }
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE}
@@ -80,12 +80,12 @@ def _paragraphs(lines: list[str]) -> list[str]:
 
 
 def _take_word(header: Header, path: Path, line: int, word: str, value: str) -> None:
-    if word not in _WORDS:
-        message = f"unknown header word `{word}:`; there are {', '.join(_WORDS)}"
+    if word not in HEADER_WORDS:
+        message = f"unknown header word `{word}:`; there are {', '.join(HEADER_WORDS)}"
         raise ModelError(path, line, message)
     if not value or (word != "check" and word in header.lines):
         raise ModelError(path, line, f"`{word}:` must be written once and say something")
-    if (only := _WORDS[word]) and value != only:
+    if (only := HEADER_WORDS[word]) and value != only:
         raise ModelError(path, line, f"`{word}:` is `{word}: {only}`, or is left out")
     header.lines[f"check {value}" if word == "check" else word] = line
     if word == "grain":

@@ -1,6 +1,6 @@
 -- One row per Atlassian site or Bitbucket workspace that ever used something, under the id that usage
 -- names it by (a site's ARI, a workspace's uuid). A host name is known where seeds/site_names.csv has
--- one, for no documented call tells it.
+-- one, for no documented endpoint tells it.
 -- grain: source, site_id
 with used as (
     select

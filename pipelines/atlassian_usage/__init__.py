@@ -1,7 +1,7 @@
 """Exported Atlassian platform usage: SOURCE, and how the folder of exports is read.
 
-Atlassian documents no export of its Platform usage page, so the files keep a contract of our own
-(files/contract.py).
+Atlassian names an export of its Platform usage page and documents no column of it, so the files
+keep a contract of our own (files/contract.py).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Bitbucket Cloud REST: its calls, its paging, as Arrow pages for raw.bitbucket_*.
+"""Bitbucket Cloud REST: its endpoints, its paging, as Arrow pages for raw.bitbucket_*.
 
 Reference: https://developer.atlassian.com/cloud/bitbucket/rest/ (Workspaces, Repositories,
 Pipelines). Not here: large file storage, which no call of this API knows, and what a build minute
@@ -38,7 +38,7 @@ PageT = TypeVar("PageT", bound=records.Page)
 
 
 class Bitbucket(VendorClient):
-    """One Bitbucket credential: its calls, paged to the end, as tables of the shapes in TABLES.
+    """One Bitbucket credential: its endpoints, paged to the end, as tables of TABLES.
 
     `token` is an access token of a workspace, project or repository, or `email:api_token`.
     `workspaces` are slugs or uuids in braces; none: every workspace that the token sees.

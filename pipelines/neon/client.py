@@ -1,4 +1,4 @@
-"""Neon REST: its calls, its paging, its shapes, as Arrow pages for raw.neon_*.
+"""Neon REST: its endpoints, its paging, its records, as Arrow pages for raw.neon_*.
 
 Reference: https://api-docs.neon.tech/reference/ (Consumption, Project, Branch, Organization).
 Not here: which windows to ask for (assets/planning.py) and what a metric means
@@ -39,7 +39,7 @@ PageT = TypeVar("PageT", bound=records.Page)
 
 
 class Neon(VendorClient):
-    """One Neon credential: its calls, paged to the end, as Arrow tables of the shapes in TABLES."""
+    """One Neon credential: its endpoints, paged to the end, as Arrow tables of TABLES."""
 
     def __init__(
         self,

@@ -28,8 +28,8 @@ from assets.cli import main
 from assets.definitions import defs
 from assets.model_assets import model_key
 from assets.raw_assets import partition_key, raw_key
+from assets.settings import read_settings
 from pipelines.atlassian_usage import client
-from pipelines.atlassian_usage.files import reading as platform_usage
 from pipelines.http import VendorError
 from pipelines.windows import floor
 from tests.atlassian_usage.folder import Exports, Line
@@ -39,15 +39,6 @@ from tests.sandbox.platform_exports import write_broken
 
 ROOT = Path(__file__).parents[2]
 PARTITION_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
-
-
-class Past(datetime):
-    """A clock that is at the first of January 2026."""
-
-    @classmethod
-    def now(cls, tz: Any = None) -> "Past":
-        """Before the exports of these tests."""
-        return cls(2026, 1, 1, tzinfo=tz)
 
 
 def line(quantity: str = "5", at: str = "2026-02-02") -> Line:
@@ -126,11 +117,12 @@ def test_a_broken_file_stops_no_other_and_is_named_until_it_is_mended(
     assert csv == ("wrong_number.csv", 2, "quantity")
     assert other[0] == "other_kind.tsv"
     skipped = sense(fingerprint(exports))
-    assert "wrong_number.csv, line 2, column quantity: " in skipped
-    count = exports.raw("select count(*) from raw.rejected_files")
+    assert "rejected: file wrong_number.csv, line 2, column quantity, reason " in skipped
+    listings = "select count(distinct load_id) from raw.platform_usage_files"
+    assert exports.raw(listings) == [(1,)]
     again = exports.land()
     assert (again.receipts, again.failures) == ([], [])
-    assert exports.raw("select count(*) from raw.rejected_files") == count
+    assert exports.raw(listings) == [(1,)]
     broken.unlink()
     exports.write("wrong_number.csv", "org-2", line("7"))
     (exports.folder / "other_kind.tsv").unlink()
@@ -160,9 +152,11 @@ def test_what_was_rejected_for_its_date_loads_when_that_has_come(
     """The content is the same, and what is wrong with it is not: it is no longer named either."""
     exports.write("a.csv", "org", line(at="2026-02-02"))
     os.utime(exports.folder / "a.csv")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(platform_usage, "datetime", Past)
-        (failure,) = exports.land().failures
+    today = exports.settings
+    # before the exports of these tests
+    exports.settings = read_settings(environment, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    (failure,) = exports.land().failures
+    exports.settings = today
     assert "is yet to come" in str(failure)
     assert len(rejected(exports)) == 1
     assert not exports.land().failures

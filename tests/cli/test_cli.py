@@ -160,7 +160,8 @@ def test_show_sql_prints_what_will_run() -> None:
     """The SELECT, with no warehouse and no setting."""
     result = call("build", "--show-sql", "marts.fct_compute")
     assert result.exit_code == 0, result.output
-    assert "intermediate.int_usage" in result.output
+    assert "CREATE OR REPLACE VIEW marts.fct_compute" in result.output
+    assert "marts.fct_usage" in result.output
     assert "family = 'compute'" in result.output
     as_json = call("build", "--show-sql", "marts.fct_compute", "--json")
     assert answered(as_json)["model"] == "marts.fct_compute"

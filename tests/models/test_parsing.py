@@ -1,11 +1,19 @@
 """Model files: what the parser understands, and what it refuses with file and line."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from dbt_like_sql.engine.lineage import column_documentation, column_lineage
-from dbt_like_sql.engine.models import Model, ModelError, load_models, output_columns
+from dbt_like_sql.engine.models import (
+    PACKAGE_FOLDER,
+    Model,
+    ModelError,
+    load_models,
+    output_columns,
+)
+from dbt_like_sql.engine.parsing import HEADER_WORDS
 from dbt_like_sql.engine.seeds import column_type
 
 STAGING = """-- What the vendor said.
@@ -224,8 +232,41 @@ def test_a_seed_column_is_typed_by_its_name() -> None:
     assert {name: column_type(name) for name in kinds} == kinds
 
 
+def test_the_page_on_the_format_is_true(tmp_path: Path) -> None:
+    """Its example is a model, and its table has every header word."""
+    page = (PACKAGE_FOLDER / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```sql\n(.*?)```", page, re.S)
+    usage = "select r.project_id, r.period_start, r.quantity from raw.usage as r"
+    model = load(tmp_path, staging__stg_usage=usage, marts__usage=example)["marts.usage"]
+    assert model.grain == ("project_id", "period_start")
+    assert model.column_docs["quantity"] == "in GB"
+    assert re.findall(r"^\| `(\w+): ", page, re.M) == [*HEADER_WORDS]
+
+
 def test_the_shipped_models_load() -> None:
     """Every model of the project can be read, says what it is and what its grain is."""
     for model in load_models().values():
         assert model.description, model.path
         assert model.grain, model.path
+
+
+def test_every_column_that_is_published_is_documented() -> None:
+    """In marts and reports, by its own comment or by that of the column it passes on."""
+    documented, models = column_documentation(load_models()), load_models().values()
+    published = [model for model in models if model.schema in ("marts", "reports")]
+    assert [
+        (model.name, column)
+        for model in published
+        for column in output_columns(model)
+        if column not in documented[model.name]
+    ] == []
+
+
+def test_the_facts_mean_the_same() -> None:
+    """A column has one comment, however many facts have it."""
+    documented = column_documentation(load_models())
+    usage = documented["marts.fct_usage"]
+    for family in ("compute", "storage", "transfer", "credits", "operations"):
+        assert documented[f"marts.fct_{family}"].items() <= usage.items()
+    assert usage["period_date"] == "UTC day of period_start"
+    assert usage["source"] == "vendor API family: neon, forge, bitbucket, atlassian_platform"

@@ -1,6 +1,6 @@
 -- One row per Bitbucket workspace whose Atlassian organization was stated: in
 -- seeds/workspace_orgs.csv, or else by the exports that name it, where they agree. No documented
--- call tells it, and nothing is guessed.
+-- endpoint tells it, and nothing is guessed.
 -- grain: workspace_uuid
 with named as (
     select line.site_id as workspace_uuid, min(line.org_id) as org_id

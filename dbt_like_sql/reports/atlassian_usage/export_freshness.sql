@@ -1,5 +1,5 @@
--- One row per organization and usage type that was ever exported: how old the latest export is. No API
--- tells platform usage, so somebody has to export it again.
+-- One row per organization and usage type that was ever exported: how old the latest export is. No
+-- endpoint is asked for platform usage, so somebody has to export it again.
 -- grain: org_id, meter
 -- check: not is_stale
 select

@@ -1,33 +1,24 @@
-"""What README.md says is so: its SQL runs, its tables are the code's, and what it names exists."""
+"""The queries of the documentation: each runs, and gives the columns that are printed below it."""
 
-import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import click
 import duckdb
 import pytest
 
-from assets import automation
-from assets.cli import main
-from assets.settings import DOCUMENTED
-from dbt_like_sql.engine.models import load_models, output_columns
 from pipelines.windows import Window, next_bucket
 from tests.conftest import World, open_world
+from tests.docs.pages import CURRENT, answers, blocks, cells
 from tests.sandbox import platform_exports
 from tests.sandbox.atlassian_usage import PlatformUsage
 from tests.sandbox.times import buckets, floor, following
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-# question in bold, SQL, and the header of the table printed below it
-ANSWERS = re.compile(
-    r"\*\*([^*]+\?)\*\*[^`]*?(?:`[^`\n]+`[^`]*?)*```sql\n(.*?)```\n\n(\|.*?)\n\n", re.S
-)
-QUESTIONS = {question: (sql, table) for question, sql, table in ANSWERS.findall(README)}
+QUESTIONS = {
+    question: answer for page in CURRENT.values() for question, answer in answers(page).items()
+}
 CU_SECONDS = "compute_unit_seconds"
 EXPORTED = ("rovo_credits", "pipelines_build_minutes", "indexed_objects")
 STORAGE = ("root_branch", "child_branch", "instant_restore", "snapshot_storage")
@@ -36,10 +27,11 @@ STORAGE = ("root_branch", "child_branch", "instant_restore", "snapshot_storage")
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A loaded and built company, of which one past hour was corrected after it had been loaded."""
-    folder = tmp_path_factory.mktemp("readme")
+    folder = tmp_path_factory.mktemp("docs")
     neon: dict[str, Any] = {"orgs": 1, "projects": 4, "branches": 2}
     atlassian: dict[str, Any] = {"apps": 1, "sites": 2, "workspaces": 1, "repositories": 2}
     exports = folder / "exports"
+    exports.mkdir()
     with open_world(
         folder, oddities=False, platform_usage_dir=exports, **neon, **atlassian
     ) as here:
@@ -93,25 +85,10 @@ def answer(world: World, question: str) -> tuple[list[str], list[dict[str, Any]]
         return columns, [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
 
 
-def cells(line: str) -> list[str]:
-    """The cells of a line of a table, without code marks."""
-    return [cell.strip().replace("`", "") for cell in line.strip().strip("|").split("|")]
-
-
-def section(heading: str) -> str:
-    """The text under a heading."""
-    return README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-
-
-def words_in_code(text: str = README) -> set[str]:
-    """What stands between backticks, outside of blocks."""
-    return set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S)))
-
-
 def test_every_block_of_sql_is_covered() -> None:
-    """All SQL of the README is a question's, or the one about the three hops."""
-    assert README.count("```sql") == len(QUESTIONS) + 1
-    assert len(QUESTIONS) >= 5
+    """All SQL is a question's, or the one about the three hops."""
+    assert sum(len(blocks(page, "sql")) for page in CURRENT.values()) == len(QUESTIONS) + 1
+    assert len(QUESTIONS) >= 9
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -188,7 +165,7 @@ def test_usage_by_site_is_what_the_sites_used(world: World) -> None:
 
 
 def test_rovo_credits_are_the_organizations_own(world: World) -> None:
-    """Each organization's credits since its last reset, of what its page showed as included."""
+    """Each organization's credits since its last renewal, of what its page showed as included."""
     _, rows = answer(world, "Rovo credits")
     org = world.company.atlassian
     found = {row["id"]: row for row in rows if row["meter"] == "rovo_credits"}
@@ -199,7 +176,7 @@ def test_rovo_credits_are_the_organizations_own(world: World) -> None:
         reset_at = of_org[-1].allowance_reset_at
         assert reset_at is not None
         row = found[organization.id[:8]]
-        assert row["resets_on"] == reset_at.date()
+        assert row["renews_on"] == reset_at.date()
         used = sum(r.quantity for r in of_org if r.allowance_reset_at == reset_at)
         assert (row["used"], row["included"]) == (used, of_org[-1].included_quantity)
 
@@ -228,7 +205,7 @@ def test_minutes_by_repository_are_the_exported_minutes(world: World) -> None:
 
 def test_three_hops_lead_from_a_fact_to_its_receipt(world: World) -> None:
     """The SQL of the three hops finds, for every branch row, the answers that add up to it."""
-    (sql,) = re.findall(r"```sql\n(-- on warehouse.*?)```", README, re.S)
+    (sql,) = blocks(CURRENT["docs/models.md"], "sql")
     hops = world.raw(sql)
     assert hops
     answers: dict[tuple[str, datetime], list[Decimal]] = {}
@@ -239,99 +216,3 @@ def test_three_hops_lead_from_a_fact_to_its_receipt(world: World) -> None:
     )
     assert answers.keys() == set(facts)
     assert {sum(parts) for parts in answers.values()} == {0}
-
-
-def test_the_settings_are_those_of_the_code() -> None:
-    """Name, default and meaning of every setting, in the order of assets/settings.py."""
-    lines = [cells(line) for line in section("Settings").splitlines() if line.startswith("| `")]
-    assert lines == [
-        [about.name, about.default or "–", about.help.replace("`", "")] for about in DOCUMENTED
-    ]
-
-
-def test_the_example_names_every_setting() -> None:
-    """.env.example has every setting with its default, and no other."""
-    text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    assert lines == [f"{about.name}={about.default}" for about in DOCUMENTED]
-
-
-def test_the_make_targets_are_there() -> None:
-    """Every `make` target that is named exists, and every one but the set-up is named."""
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z-]+):", makefile, re.M))
-    named = set(
-        re.findall(r"\bmake ([a-z-]+)", "\n".join(words_in_code()) + section("Two commands"))
-    )
-    assert named <= targets
-    (listed,) = re.findall(r"`make` has (.*?)\. The", README, re.S)
-    assert words_in_code(listed) - {"requirements.lock"} == targets - {"setup"}
-
-
-def test_the_commands_are_there() -> None:
-    """The README's table of commands is the command line's."""
-    lines = [cells(line)[0] for line in section("Commands").splitlines() if line.startswith("| `")]
-    commands: dict[str, click.Command] = {}
-    for name, command in main.commands.items():
-        parts = command.commands if isinstance(command, click.Group) else {"": command}
-        commands |= {f"{name} {part}".strip(): found for part, found in parts.items()}
-    assert {line.removeprefix("meterhouse ") for line in lines} == commands.keys()
-    for option in re.findall(r"`(--[a-z-]+)", section("Commands")):
-        offered = {name for command in commands.values() for p in command.params for name in p.opts}
-        assert option in offered
-
-
-def test_the_tables_are_there() -> None:
-    """Every table that is named exists, and every mart and report is named."""
-    models = load_models()
-    named = {
-        ".".join(word.split(".")[:2])
-        for word in re.findall(r"\b(?:staging|intermediate|marts|reports)\.\w+", README)
-    }
-    assert named <= models.keys()
-    described = words_in_code(section("The tables"))
-    assert {name for name in models if name.startswith(("marts.", "reports."))} <= described
-    seeds = set(re.findall(r"`seeds\.(\w+)", README))
-    assert seeds == {path.stem for path in (ROOT / "dbt_like_sql" / "seeds").glob("*.csv")}
-
-
-def test_the_columns_of_a_fact_are_listed() -> None:
-    """The columns are those of every fact table, in their order."""
-    (listed,) = re.findall(r"The columns of every fact: (.*?)\. \(", README, re.S)
-    columns = re.findall(r"`(\w+)`", listed)
-    facts = [m for name, m in load_models().items() if name.startswith("marts.fct_")]
-    assert facts
-    assert all(output_columns(model) == columns for model in facts)
-
-
-def test_the_files_are_there() -> None:
-    """Every file and folder that is named exists, but for what a run makes."""
-    made = ("warehouse/", "platform_usage/", ".env", ".venv/", ".dagster/")
-    paths = {
-        word
-        for word in words_in_code()
-        if re.fullmatch(r"[\w./-]+(\.(py|sql|csv|md|yaml|lock|example)|/)", word)
-        and (word == ".env.example" or not word.startswith(made))
-    }
-    assert len(paths) > 10
-    folders = (ROOT, ROOT / "dbt_like_sql")
-    assert [p for p in paths if not any((folder / p).exists() for folder in folders)] == []
-
-
-def test_the_schedules_and_sensors_are_there() -> None:
-    """Every schedule, with its time, and every sensor is in the README, and no other."""
-
-    named = re.findall(r"^\| (schedule|sensor) `(\w+)` \| ([^|]+) \|", README, re.M)
-    there = [("schedule", s.name, clock(str(s.cron_schedule))) for s in automation.SCHEDULES]
-    there += [
-        ("sensor", sensor.name, f"every {sensor.minimum_interval_seconds} seconds")
-        for sensor in (*automation.FILES_SENSORS, automation.build_what_landed)
-    ]
-    assert named == there
-
-
-def clock(cron: str) -> str:
-    """A cron expression in the README's words."""
-    minute, hour, *rest = cron.split()
-    assert rest == ["*", "*", "*"]
-    return f"every hour at :{minute}" if hour == "*" else f"{int(hour):02}:{minute}"

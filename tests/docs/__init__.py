@@ -1,0 +1,1 @@
+"""What README.md, CONTRIBUTING.md and docs/ say is so."""

@@ -1,0 +1,128 @@
+"""A vendor's page names its endpoints, meters, schedules and numbers: all of them, as they are."""
+
+import csv
+import re
+from typing import Any
+
+import pytest
+
+from assets import automation
+from assets.sources import SOURCES
+from pipelines.endpoint import SNAPSHOT, Endpoint
+from pipelines.settings import settings_of
+from pipelines.source import Source
+from tests.docs.pages import PAGES, ROOT, section, table
+
+SEEDS = ROOT / "dbt_like_sql" / "seeds"
+FOLDERS = {path.parent.name for path in (ROOT / "pipelines").glob("*/__init__.py")}
+# a vendor's page is called as its folder is; what is exported is called as Atlassian's page is
+CALLED = {"atlassian_usage": "atlassian_platform_usage"}
+HOURS = {"minutes": 1 / 60, "hours": 1, "days": 24}
+
+
+def page_of(name: str) -> str:
+    """The page of a vendor's folder."""
+    return f"docs/vendors/{CALLED.get(name, name)}.md"
+
+
+def rows(seed: str) -> list[dict[str, str]]:
+    """The rows of a seed."""
+    with (SEEDS / f"{seed}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def families(source: Source[Any, Any]) -> set[str]:
+    """The sources of the facts that come from a vendor."""
+    return {endpoint.source for endpoint in source.endpoints}
+
+
+def test_every_vendor_has_a_page() -> None:
+    """And no page is of anything else."""
+    assert {source.name for source in SOURCES} == FOLDERS
+    pages = {name for name in PAGES if name.startswith("docs/vendors/")}
+    assert pages == {page_of(name) for name in FOLDERS}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_every_endpoint_is_named(source: Source[Any, Any]) -> None:
+    """With its request, its table and its grains, in the order of the code."""
+    page = page_of(source.name)
+    heading = "What it asks for" if source.name != "atlassian_usage" else "What it reads"
+    found = [line[:3] for line in table(section(page, heading))]
+    assert [line[:2] for line in found] == [[e.request, f"raw.{e.table}"] for e in source.endpoints]
+    for endpoint, (_, _, grains) in zip(source.endpoints, found, strict=True):
+        if endpoint.grains != (SNAPSHOT,):
+            assert grains == ", ".join(endpoint.grains)
+        else:
+            assert grains in ("names", "as exported", "as found")
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_its_numbers_are_those_of_the_seed(source: Source[Any, Any]) -> None:
+    """How far back, when and how much again: every row of seeds/retention.csv, and no other."""
+    found = {}
+    for tables, grain, schedule, *numbers in table(
+        section(page_of(source.name), "When, and how far back")
+    ):
+        for name in tables.split(", "):
+            endpoint = source.endpoint(name)
+            at = grain if grain in endpoint.grains else SNAPSHOT
+            found[name, at] = (schedule, *map(number, numbers))
+    expected = {}
+    for row in rows("retention"):
+        if row["source"] in families(source):
+            endpoint, grain = source.endpoint(row["resource"]), row["granularity"]
+            columns = ("reread_count", "kept_hours", "settles_minutes", "warn_hours", "stale_hours")
+            again, kept, settles, warns, stale = (float(row[name] or 0) for name in columns)
+            expected[endpoint.table, grain] = (
+                schedule_of(source, endpoint, grain),
+                *(again, kept, settles / 60, warns, stale),
+            )
+    assert found == expected
+
+
+def number(cell: str) -> float:
+    """A cell like 6, 168 hours or –, in hours where it is a time."""
+    count, _, unit = cell.partition(" ")
+    return 0.0 if cell == "–" else float(count) * HOURS.get(unit, 1)
+
+
+def schedule_of(source: Source[Any, Any], endpoint: Endpoint, grain: str) -> str:
+    """The schedule or sensor that loads an endpoint at a grain."""
+    if endpoint.any_time:
+        return f"{endpoint.table}_files"
+    return f"{source.name}_{'names' if grain == SNAPSHOT else grain}"
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_its_schedules_are_there(source: Source[Any, Any]) -> None:
+    """Every schedule that a page names is one."""
+    there = {schedule.name for schedule in automation.SCHEDULES}
+    there |= {sensor.name for sensor in automation.FILES_SENSORS}
+    lines = table(section(page_of(source.name), "When, and how far back"))
+    assert {line[2] for line in lines} <= there
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_its_meters_are_those_of_the_seed(source: Source[Any, Any]) -> None:
+    """Every meter, below its family."""
+    found = {
+        (family.split()[0].replace("no", ""), meter)
+        for family, meters in table(section(page_of(source.name), "What it meters"))
+        for meter in re.findall(r"(?:^|[,;] )(\w+)", meters)
+    }
+    assert found == {
+        (row["family"], row["meter"]) for row in rows("meters") if row["source"] in families(source)
+    }
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_what_it_needs_is_said(source: Source[Any, Any]) -> None:
+    """Every setting that an account has its own of, the folder of its code, and its traps."""
+    page = PAGES[page_of(source.name)]
+    for about in settings_of(source.settings).values():
+        if about.is_of_account or about.is_required:
+            assert f"`{about.name}`" in page
+    assert f"`pipelines/{source.name}/`" in page
+    for heading in ("Key and plan", "Traps"):
+        assert section(page_of(source.name), heading).strip()
