@@ -116,8 +116,11 @@ class World:
 
     def expected(self, *grains: str) -> dict[FactKey, int]:
         """The answer key for everything in reach of these grains, or of all three."""
-        windows = {grain: self.reach(grain) for grain in grains or GRAINS}
-        held: Held = {grain: (w.since, w.until) for grain, w in windows.items()}
+        return self.expected_of(*map(self.reach, grains or GRAINS))
+
+    def expected_of(self, *windows: Window) -> dict[FactKey, int]:
+        """The answer key where these windows are held, one of a grain."""
+        held: Held = {window.grain: (window.since, window.until) for window in windows}
         return self.company.expected_facts(held)
 
     def new_requests(self) -> list[Request]:

@@ -1,10 +1,7 @@
 """Forge facts are what the company's apps used, to the last digit, however they were loaded."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +14,7 @@ import pytest
 from pipelines.windows import Window
 from tests.clock import TODAY
 from tests.conftest import Open, World, Worlds
+from tests.forge.until_killed import load_until_killed
 from tests.forge.world import (
     APP,
     CUBE,
@@ -31,6 +29,7 @@ from tests.forge.world import (
     last_days,
     load,
 )
+from tests.processes import ended, start
 from tests.sandbox.desk import Fault
 from tests.sandbox.forge_apps import RESOURCES, UNKNOWN_UNIT, FactKey
 
@@ -41,36 +40,6 @@ FAMILIES = {
     "credits": {"LLM_INPUT", "LLM_OUTPUT"},
     "operations": {"SQL_REQUESTS", "OS_REQUESTS"},
 }
-# dies where the named function is about to be called for the fifth time
-LAND_UNTIL_KILLED = """
-import os, signal, sys
-from datetime import datetime
-from assets.loading import Loader
-from assets.settings import read_settings
-from assets.sources import endpoint_of
-from pipelines import load, receipts
-from pipelines.forge import client as forge
-from pipelines.windows import Window
-
-point, since, until = sys.argv[1:]
-owner, name = {
-    "before receipts": (receipts, "write"),
-    "while asking": (forge.Forge, "usage"),
-}[point]
-real, called = getattr(owner, name), []
-
-def dying(*args, **named):
-    called.append(1)
-    if len(called) == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(*args, **named)
-
-setattr(owner, name, dying)
-load.LAND_EVERY_SECONDS = 0
-window = Window("daily", datetime.fromisoformat(since), datetime.fromisoformat(until))
-with Loader(read_settings()) as loader:
-    loader.load_window(endpoint_of("forge_app_usage"), window)
-"""
 
 
 @pytest.fixture
@@ -277,10 +246,8 @@ def test_an_app_that_fails_is_no_fact_beside_one_that_lands(world: Open) -> None
 def test_what_was_killed_goes_on(world: Open, point: str) -> None:
     """SIGKILL at the fifth of twelve resources: four have receipts, and eight are asked for."""
     here, window = world(**SMALL), last_days(1)
-    command = [sys.executable, "-c", LAND_UNTIL_KILLED, point]
-    command += [window.since.isoformat(), window.until.isoformat()]
-    done = subprocess.run(command, env=os.environ | here.environment, check=False)
-    assert done.returncode == -signal.SIGKILL
+    process = start(load_until_killed, here.environment, point, window, here.clock.lent())
+    assert ended(process) == -signal.SIGKILL
     assert here.raw("select count(*) from raw.loads") == [(4,)]
     here.sandbox.forge.requests.clear()
     land(here, window)
