@@ -48,7 +48,7 @@ class Settings:
     state_dir: Path
     accounts: Mapping[str, tuple[Account[Any], ...]]
     missing: Mapping[str, str]
-    clock: Clock = utc_now
+    clock: Clock
 
     @property
     def is_sandbox(self) -> bool:
@@ -65,8 +65,11 @@ class Settings:
         return any(source.is_wanted(a.settings, endpoint) for a in self.accounts[source.name])
 
 
-def read_settings(environment: Mapping[str, str] | None = None, clock: Clock = utc_now) -> Settings:
+def read_settings(
+    environment: Mapping[str, str] | None = None, clock: Clock | None = None
+) -> Settings:
     """Settings from the environment, `.env` in the working directory filling what is not set."""
+    clock = clock or utc_now
     if environment is None:
         from_file = {k: v for k, v in dotenv_values(".env").items() if v is not None}
         environment = from_file | dict(os.environ)

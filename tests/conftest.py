@@ -1,28 +1,32 @@
 """A company, the stand-in vendor that serves it, a warehouse of its own: what every proof needs."""
 
+import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from filelock import FileLock
 
 from assets import loading, planning
 from assets.loading import Loader
 from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of, source_of
+from assets.terminal import runs
+from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.runner import BuildReport
 from pipelines.load import load
 from pipelines.neon import client as neon
 from pipelines.source import LoadResult, snapshot
-from pipelines.windows import Window, floor, next_bucket
+from pipelines.windows import Window
+from tests.clock import MINUTE, NOW, Clock
 from tests.sandbox.company import Company
 from tests.sandbox.desk import Request
 from tests.sandbox.expected import FactKey, Held
@@ -51,6 +55,7 @@ class World:
     sandbox: Sandbox
     settings: Settings
     environment: dict[str, str]
+    clock: Clock
     _seen: int = field(default=0)
 
     def reach(self, grain: str) -> Window:
@@ -70,7 +75,13 @@ class World:
 
     def settings_with(self, **changed: str) -> Settings:
         """The settings, some of the environment's variables changed."""
-        return read_settings(self.environment | changed)
+        return read_settings(self.environment | changed, self.clock)
+
+    def configure(self, patch: pytest.MonkeyPatch) -> None:
+        """Point what reads settings in this process to this world, and to its clock."""
+        for name, value in self.environment.items():
+            patch.setenv(name, value)
+        patch.setattr("assets.settings.utc_now", self.clock)
 
     def land_reach(self, *grains: str) -> None:
         """Project and branch usage of everything in reach, of these grains or of all three."""
@@ -79,12 +90,6 @@ class World:
                 for grain in grains or GRAINS:
                     result = loader.load_window(endpoint_of(table), self.reach(grain))
                     assert not result.failures
-
-    def land_trailing(self) -> None:
-        """Project and branch usage of what a vendor may still revise, at every grain."""
-        for table in USAGE_TABLES:
-            for grain in GRAINS:
-                self.land(table, planning.trailing(table, grain, self.company.now))
 
     def impatient(self) -> Loader:
         """A loader whose client of Neon backs off for milliseconds."""
@@ -111,8 +116,11 @@ class World:
 
     def expected(self, *grains: str) -> dict[FactKey, int]:
         """The answer key for everything in reach of these grains, or of all three."""
-        windows = {grain: self.reach(grain) for grain in grains or GRAINS}
-        held: Held = {grain: (w.since, w.until) for grain, w in windows.items()}
+        return self.expected_of(*map(self.reach, grains or GRAINS))
+
+    def expected_of(self, *windows: Window) -> dict[FactKey, int]:
+        """The answer key where these windows are held, one of a grain."""
+        held: Held = {window.grain: (window.since, window.until) for window in windows}
         return self.company.expected_facts(held)
 
     def new_requests(self) -> list[Request]:
@@ -153,68 +161,70 @@ def facts_of(settings: Settings) -> dict[FactKey, int]:
     return facts
 
 
-def within_one_tick(seconds: int = 60) -> None:
-    """Return when neither the hour nor minute :20 turns within `seconds`, at once unless they do.
-
-    The company's clock stands still and the product's does not: a test that straddles the hour
-    would compare the facts of one hour with the answer key of another, and one that straddles
-    :20 would find that everything is due again.
-    """
-    now = datetime.now(UTC)
-    hour = floor(now, "hourly")
-    tick = hour + timedelta(minutes=planning.TICK_MINUTE)
-    for turn in (tick, next_bucket(now, "hourly")):
-        left = (turn - now).total_seconds()
-        if 0 < left < seconds:
-            threading.Event().wait(left + 0.1)
-
-
 @contextmanager
-def open_world(folder: Path, **options: Any) -> Iterator[World]:
-    """A world whose warehouse is in `folder`; `options` of Company by name, the rest of Neon."""
+def open_world(
+    folder: Path, *, later_by: timedelta = timedelta(), **options: Any
+) -> Iterator[World]:
+    """A world whose warehouse is in `folder`; `options` of Company by name, the rest of Neon.
+
+    Its company's time stands still, at NOW unless it is told, and is the product's too.
+    """
     of_company = {"seed", "orgs", "projects", "branches", "now", "free_org", "oddities"}
     of_company |= {"apps", "sites", "workspaces", "repositories"}
     about = {name: options.pop(name) for name in of_company & options.keys()}
-    within_one_tick()
-    # half past, whatever the minute: in an hour's first quarter nothing is metered yet
-    half_past = floor(datetime.now(UTC), "hourly") + timedelta(minutes=30)
-    defaults: dict[str, Any] = {"now": half_past, "projects": PROJECTS}
+    defaults: dict[str, Any] = {"now": NOW, "projects": PROJECTS}
     company = Company(**defaults | about)
+    clock = Clock(lambda: company.now, later_by)
     with serve(company, **options) as sandbox:
         environment = sandbox.environment | {
             "WAREHOUSE": str(folder / "meterhouse.duckdb"),
             "XDG_STATE_HOME": str(folder / "state"),
         }
-        yield World(company, sandbox, read_settings(environment), environment)
+        settings = read_settings(environment, clock)
+        yield World(company, sandbox, settings, environment, clock)
 
 
-class Landed:
-    """Warehouses into which everything in reach was loaded and built once, one for each hour."""
+@dataclass(frozen=True)
+class Worlds:
+    """Worlds that are loaded once a run, by the test and worker that comes first, and copied."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._made: dict[datetime, tuple[datetime, Path]] = {}
+    folder: Path
 
-    def copy_to(self, folder: Path) -> datetime:
-        """Copy the warehouse of this hour and its read copy; the company's clock in it."""
-        within_one_tick()
-        hour = floor(datetime.now(UTC), "hourly")
-        if hour not in self._made:
-            made = self._folder / f"{hour:%Y%m%dT%H}"
-            with open_world(made) as here:
-                here.land_reach()
-                here.build()
-                self._made[hour] = (here.company.now, made)
-        now, made = self._made[hour]
+    @contextmanager
+    def opened(
+        self, folder: Path, name: str, load: Callable[[World], None], **options: Any
+    ) -> Iterator[World]:
+        """The world `name` of these options in `folder`, a minute after `load` loaded it."""
+        made = self.folder / name
+        with FileLock(f"{made}.lock"):
+            if not made.exists():
+                self._make(made, load, options)
         for file in made.glob("*.duckdb"):
             shutil.copy(file, folder)
-        return now
+        with open_world(folder, later_by=MINUTE, **options) as here:
+            yield here
+
+    def _make(self, made: Path, load: Callable[[World], None], options: dict[str, Any]) -> None:
+        draft = made.with_name(f"{made.name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)  # of a test that broke here
+        with open_world(draft, **options) as here:
+            load(here)
+        draft.rename(made)
 
 
 @pytest.fixture(scope="session")
-def landed(tmp_path_factory: pytest.TempPathFactory) -> Landed:
-    """What a cold load leaves, to start from."""
-    return Landed(tmp_path_factory.mktemp("landed"))
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
+    """The worlds of this run, which its workers share: their folders are in that of the run."""
+    folder = tmp_path_factory.getbasetemp()
+    is_shared = "PYTEST_XDIST_WORKER" in os.environ
+    found = Worlds((folder.parent if is_shared else folder) / "worlds")
+    found.folder.mkdir(exist_ok=True)
+    return found
+
+
+def _load_neon(here: World) -> None:
+    assert runs.load_due(here.settings, Report(True), ("neon",), GRAINS).failures == []
+    here.build()
 
 
 @pytest.fixture
@@ -225,7 +235,7 @@ def world(tmp_path: Path) -> Iterator[Open]:
 
 
 @pytest.fixture
-def landed_world(tmp_path: Path, landed: Landed) -> Iterator[World]:
+def landed_world(tmp_path: Path, worlds: Worlds) -> Iterator[World]:
     """A world of its own into whose warehouse everything in reach has been loaded and built."""
-    with open_world(tmp_path, now=landed.copy_to(tmp_path)) as here:
+    with worlds.opened(tmp_path, "neon", _load_neon) as here:
         yield here

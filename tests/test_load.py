@@ -1,8 +1,5 @@
 """A load appends, and its receipts come last: what has none counts for nothing."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +10,8 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
+from assets.loading import Loader
+from assets.settings import read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
 from pipelines.endpoint import Endpoint
@@ -21,7 +20,9 @@ from pipelines.load import load
 from pipelines.receipts import Landed
 from pipelines.source import Ask, LoadResult, OutOfReachError, Pages, PartialAnswerError, Slice
 from pipelines.windows import Window
-from tests.conftest import Open
+from tests.clock import NOW, Clock, clock_from
+from tests.conftest import USAGE_TABLES, Open
+from tests.processes import ended, start
 from tests.sandbox.desk import Fault
 
 SCHEMA = pa.schema([("org_id", pa.string()), ("value", pa.int64())])
@@ -51,9 +52,7 @@ def things(pages: Pages) -> Iterator[DltResource]:
     yield dlt.resource(pages(THINGS), name=THINGS.table, write_disposition="append")
 
 
-def now() -> datetime:
-    """The time."""
-    return datetime.now(UTC)
+CLOCK = Clock(lambda: NOW)
 
 
 def land(
@@ -62,7 +61,7 @@ def land(
     """One load into raw.things."""
     opened = partial(warehouse.writer, folder / "here.duckdb")
     slices = [Slice(scope, window, ask) for scope, ask in scopes.items()]
-    return load(opened, endpoint, things, slices, now)
+    return load(opened, endpoint, things, slices, CLOCK)
 
 
 def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
@@ -207,31 +206,20 @@ def test_rows_without_a_receipt_name_no_project(world: Open) -> None:
     assert here.company.special["deleted"] in used
 
 
-LOAD_ONE = """
-import sys
-from datetime import datetime
-from assets import planning
-from assets.loading import Loader
-from assets.settings import read_settings
-from assets.sources import endpoint_of
-table, grain, now = sys.argv[1:]
-window = planning.everything_in_reach(table, grain, datetime.fromisoformat(now))
-with Loader(read_settings()) as loader:
-    assert not loader.load_window(endpoint_of(table), window).failures
-"""
+def load_one(table: str, window: Window, lent: str) -> None:
+    """A load, in a process of its own."""
+    with Loader(read_settings(clock=clock_from(lent))) as loader:
+        assert not loader.load_window(endpoint_of(table), window).failures
 
 
 def test_four_processes_at_once_load_into_one_warehouse(world: Open) -> None:
     """They wait for each other's turn; every load lands, and the facts are those of one process."""
     here = world(projects=5)
     started = [
-        subprocess.Popen(
-            [sys.executable, "-c", LOAD_ONE, table, grain, here.company.now.isoformat()],
-            env=os.environ | here.environment,
-        )
-        for table in ("neon_project_usage", "neon_branch_usage")
+        start(load_one, here.environment, table, here.reach(grain), here.clock.lent())
+        for table in USAGE_TABLES
         for grain in ("daily", "monthly")
     ]
-    assert [process.wait() for process in started] == [0, 0, 0, 0]
+    assert [ended(process) for process in started] == [0, 0, 0, 0]
     here.build()
     assert here.facts() == here.expected("daily", "monthly")

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -146,7 +147,7 @@ def test_whole_buckets_lie_within(grain: str, since: datetime, length: timedelta
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """All vendors, as small as they are; the walks that branches need have landed."""
-    small = {"orgs": 1, "projects": 1, "branches": 1, "apps": 1, "sites": 1}
+    small: dict[str, Any] = {"orgs": 1, "projects": 1, "branches": 1, "apps": 1, "sites": 1}
     small |= {"workspaces": 1, "repositories": 1}
     folder: Path = tmp_path_factory.mktemp("windows")
     with open_world(folder, **small, legacy_account=True) as opened:

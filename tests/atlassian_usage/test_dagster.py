@@ -33,6 +33,7 @@ from pipelines.atlassian_usage import client
 from pipelines.http import VendorError
 from pipelines.windows import floor
 from tests.atlassian_usage.folder import Exports, Line
+from tests.clock import TODAY
 from tests.conftest import Open
 from tests.proxy import listening
 from tests.sandbox.platform_exports import write_broken
@@ -259,12 +260,12 @@ def line_of_bob() -> Line:
 def test_the_asset_shows_how_many_rows_it_landed(
     exports: Exports, environment: dict[str, str]
 ) -> None:
-    """raw/platform_usage materializes with its rows; a broken file fails it after the others."""
+    """The run that the sensor asks for, by itself: raw/platform_usage materializes with its rows,
+    which are facts then; a broken file fails it after the others."""
+    assert FILES_SENSORS[0].default_status == dg.DefaultSensorStatus.RUNNING
     exports.write("a.csv", "org", line(), Line("runners", "org", "2026-02", "5", "2026-03-02"))
     with dg.DagsterInstance.ephemeral() as instance:
-        job = defs.resolve_job_def("load_platform_usage_files")
-        today = partition_key("daily", floor(datetime.now(UTC), "daily"))
-        tags = dict.fromkeys(PARTITION_RANGE, today)
+        job, tags = defs.resolve_job_def("load_platform_usage_files"), sense().tags
         done = job.execute_in_process(instance=instance, tags=tags)
         landed, *built = (
             event.step_materialization_data.materialization
@@ -308,10 +309,8 @@ def test_one_run_turns_ten_days_of_bitbucket_green(
 ) -> None:
     """A backfill of ten daily partitions is one run and one walk, and all ten materialize."""
     here = world(orgs=1, projects=1, branches=1, apps=1, repositories=2)
-    for name, value in here.environment.items():
-        monkeypatch.setenv(name, value)
-    today = floor(datetime.now(UTC), "daily")
-    keys = [partition_key("daily", today - timedelta(days=n)) for n in range(9, -1, -1)]
+    here.configure(monkeypatch)
+    keys = [partition_key("daily", TODAY - timedelta(days=n)) for n in range(9, -1, -1)]
     with dg.DagsterInstance.ephemeral() as instance:
         done = defs.resolve_job_def("load_bitbucket_daily").execute_in_process(
             instance=instance, tags=dict(zip(PARTITION_RANGE, (keys[0], keys[-1]), strict=True))
@@ -356,6 +355,7 @@ def dagster_dev(home: Path, environment: dict[str, str], kill: bool = False) -> 
                 process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_file_that_is_dropped_becomes_a_fact_by_itself(
     exports: Exports, environment: dict[str, str], tmp_path: Path

@@ -6,8 +6,6 @@ Not here: broken files and Dagster (test_platform_assets.py).
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,30 +13,23 @@ from pathlib import Path
 
 import pytest
 
+from assets.loading import Loader
+from assets.settings import read_settings
+from assets.sources import endpoint_of
+from pipelines import receipts
 from pipelines.windows import floor
 from tests.atlassian_usage.cases import CASES, Case
 from tests.atlassian_usage.folder import FACTS, Exports, Line
+from tests.processes import ended, start
 from tests.sandbox.atlassian_org import AtlassianOrg
 from tests.sandbox.atlassian_usage import UNKNOWN_TYPE, PlatformUsage, Reading
 from tests.sandbox.platform_exports import Format, Row, write, write_rows
 
-ROOT = Path(__file__).parents[2]
 FORMATS: tuple[Format, ...] = ("csv", "xlsx", "csv")
 NOW = datetime(2026, 10, 20, 9, 30, tzinfo=UTC)
 GAUGES = ("indexed_objects", "large_file_storage", "packages_storage", "runners")
 # org, usage type, workspace, user, first instant
 Totals = dict[tuple[str, str, str | None, str | None, datetime], Decimal]
-KILLED = """
-import os, signal, sys
-from assets.loading import Loader
-from assets.settings import read_settings
-from assets.sources import endpoint_of
-from pipelines import receipts
-if sys.argv[1] == "killed":
-    receipts.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-with Loader(read_settings()) as loader:
-    loader.load_names(endpoint_of("platform_usage"))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +86,9 @@ def truth(org: AtlassianOrg, since: datetime) -> Totals:
             else:
                 of_parts[key] += reading.quantity
     # where there are parts, the organization's own row is what they leave over
-    for org_id, kind, start in of_orgs.keys() & of_parts.keys():
-        left = of_orgs[org_id, kind, start] - of_parts[org_id, kind, start]
-        found[org_id, kind, None, None, start] = left
+    for org_id, kind, began in of_orgs.keys() & of_parts.keys():
+        left = of_orgs[org_id, kind, began] - of_parts[org_id, kind, began]
+        found[org_id, kind, None, None, began] = left
     return {key: quantity for key, quantity in found.items() if quantity}
 
 
@@ -166,15 +157,21 @@ def test_facts_are_the_companys_in_whatever_order_files_come(folder: Exports, se
 
 def land_in_a_process(folder: Exports, how: str) -> int:
     """The exit code of a load in a process of its own."""
-    environment = os.environ | {
+    environment = {
         "WAREHOUSE": str(folder.settings.warehouse),
         "PLATFORM_USAGE_DIR": str(folder.folder),
         "XDG_STATE_HOME": str(folder.settings.state_dir.parent),
         "TMPDIR": str(folder.folder.parent),
     }
-    return subprocess.run(
-        [sys.executable, "-c", KILLED, how], env=environment, cwd=ROOT, check=False
-    ).returncode
+    return ended(start(load_files, environment, how))
+
+
+def load_files(how: str) -> None:
+    """Load what is new in the folder; killed before its receipts, if it is to be."""
+    if how == "killed":
+        receipts.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    with Loader(read_settings()) as loader:
+        loader.load_names(endpoint_of("platform_usage"))
 
 
 def test_an_export_that_is_35_days_old_warns_and_says_what_to_do(folder: Exports) -> None:

@@ -23,6 +23,7 @@ from pipelines.bitbucket.records import repositories_table, runs_table
 from pipelines.source import LoadResult
 from pipelines.windows import Window, floor
 from tests.atlassian_usage.folder import Exports, Line, facts_of
+from tests.clock import TODAY
 from tests.conftest import Open, World, land_tables
 from tests.sandbox.atlassian_runs import Run
 from tests.sandbox.bitbucket import TOKEN
@@ -123,8 +124,7 @@ def test_seconds_are_the_companys_and_asked_for_once(world: Open) -> None:
 def test_runs_that_end_later_grow_or_vanish_are_followed(world: Open) -> None:
     """A run that ends later, is run again or is from before the window, a deleted repository: the
     facts follow the company, and no request is added where a page goes back that far anyway."""
-    today = floor(datetime.now(UTC), "daily")
-    here = company(world, now=today - 4 * DAY + timedelta(hours=11))
+    here = company(world, now=TODAY - 4 * DAY + timedelta(hours=11))
     atlassian = here.company.atlassian
     land(here, *NAMES, RUNS)
     here.build()
@@ -197,8 +197,7 @@ def test_what_costs_less_is_asked(
 
 def test_a_walk_that_breaks_counts_for_nothing(world: Open) -> None:
     """Rows of it landed, and a receipt of the same load for a run from before: no fact of them."""
-    today = floor(datetime.now(UTC), "daily")
-    here = company(world, now=today - 4 * DAY + timedelta(hours=11))
+    here = company(world, now=TODAY - 4 * DAY + timedelta(hours=11))
     land(here, *NAMES, RUNS)
     last_day = here.company.now.date()
     here.company.now = here.company.now + 2 * DAY
@@ -261,10 +260,9 @@ def test_exported_minutes_are_the_fact_and_runs_attribute_them(
     """Seconds on days without exported minutes; else minutes, with what no run accounts for; and
     the same whether the slug of the export is known before or after it was loaded."""
     (tmp_path / "exports").mkdir()
-    today = floor(datetime.now(UTC), "daily")
-    here = company(world, platform_usage_dir=tmp_path / "exports", now=today - timedelta(hours=1))
+    here = company(world, platform_usage_dir=tmp_path / "exports", now=TODAY - timedelta(hours=1))
     first, second = here.company.atlassian.workspaces
-    month = (today - 60 * DAY).replace(day=1)
+    month = (TODAY - 60 * DAY).replace(day=1)
     until = (month + 31 * DAY).replace(day=1)
     line = Line(
         "pipelines_build_minutes",

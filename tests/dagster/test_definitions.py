@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from assets.settings import read_settings
 from assets.sources import ENDPOINTS, endpoint_of
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, load_models, output_columns
 from pipelines.windows import Window, next_bucket
+from tests.clock import NOW
 from tests.conftest import Open, World, facts_of
 from tests.sandbox.desk import Fault
 
@@ -45,8 +46,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def configured(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
     """A small company, with the settings that runs read pointed at its vendor."""
     opened = world(projects=5, branches=2, orgs=1, apps=0, workspaces=0, oddities=False)
-    for name, value in opened.environment.items():
-        monkeypatch.setenv(name, value)
+    opened.configure(monkeypatch)
     return opened
 
 
@@ -65,13 +65,13 @@ def run(
 
 def hours(count: int) -> list[str]:
     """The partition keys of the latest hours, the open one included."""
-    end = next_bucket(datetime.now(UTC), "hourly")
+    end = next_bucket(NOW, "hourly")
     return [partition_key("hourly", end - timedelta(hours=n)) for n in range(count, 0, -1)]
 
 
 def today() -> str:
     """The key of the daily partition that is filling."""
-    return partition_key("daily", datetime.now(UTC))
+    return partition_key("daily", NOW)
 
 
 def materialized(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str | None, Any]:
@@ -277,7 +277,7 @@ def test_a_refusing_vendor_fails_the_run_in_words(
 
 def land_two_days(configured: World) -> None:
     """The hours of today and yesterday, as the command line would land them."""
-    end = next_bucket(datetime.now(UTC), "hourly")
+    end = next_bucket(NOW, "hourly")
     since = end.replace(hour=0) - timedelta(days=1)
     with Loader(read_settings()) as loader:
         window = Window("hourly", since, end)
@@ -292,7 +292,7 @@ def test_a_build_materializes_what_was_selected(
     """Selected models turn green for the run's days, with row counts, types and check results."""
     land_two_days(configured)
     compute, coverage = model_key("marts.fct_compute"), model_key("reports.coverage")
-    yesterday = partition_key("daily", datetime.now(UTC) - timedelta(days=1))
+    yesterday = partition_key("daily", NOW - timedelta(days=1))
     result = run(instance, "build", [compute, coverage], yesterday, today())
     assert result.success
     found = materialized(result, compute)

@@ -22,7 +22,7 @@ from assets.loading import Loader
 from assets.model_assets import model_key, models
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
-from pipelines.windows import Window, floor, next_bucket
+from pipelines.windows import Window, next_bucket
 from tests.conftest import Open, World
 
 ROOT = Path(__file__).parents[2]
@@ -49,19 +49,19 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def landed_today(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A small company whose hours of today have landed, and are not built."""
-    opened = world(projects=2, branches=1, orgs=1, apps=0, workspaces=0, oddities=False)
-    for name, value in opened.environment.items():
-        monkeypatch.setenv(name, value)
-    land_today(opened)
+def landed_hours(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A small company of which some hours have landed, and are not built; its clock is Dagster's,
+    which says by it when runs were."""
+    opened = world(now=None, projects=2, branches=1, orgs=1, apps=0, workspaces=0, oddities=False)
+    opened.configure(monkeypatch)
+    land_some_hours(opened)
     return opened
 
 
-def land_today(opened: World) -> None:
-    """The hours of today, as the command line would land them."""
-    now = datetime.now(UTC)
-    window = Window("hourly", floor(now, "daily"), next_bucket(now, "hourly"))
+def land_some_hours(opened: World) -> None:
+    """The latest hours, as the command line would land them."""
+    end = next_bucket(opened.company.now, "hourly")
+    window = Window("hourly", end - timedelta(hours=5), end)
     with Loader(opened.settings) as loader:
         assert not loader.load_window(endpoint_of("neon_project_usage"), window).failures
 
@@ -143,24 +143,24 @@ def test_what_fails_again_and_again_is_asked_for_less_and_less(
 
 
 def test_a_build_that_failed_is_done_when_all_is_well(
-    landed_today: World, instance: dg.DagsterInstance
+    landed_hours: World, instance: dg.DagsterInstance
 ) -> None:
     """No new receipt, and no person: the next tick asks again, and then there is nothing to do."""
-    landed_today.build()
-    land_today(landed_today)
-    landed_today.raw("update seeds.meters set unit = null")  # a check stops the build
+    landed_hours.build()
+    land_some_hours(landed_hours)
+    landed_hours.raw("update seeds.meters set unit = null")  # a check stops the build
     request = sense(instance)
     assert not build(instance, request)
-    landed_today.raw("delete from meta.builds where model = 'seeds.meters'")
+    landed_hours.raw("delete from meta.builds where model = 'seeds.meters'")
     again = sense(instance)
     assert again.run_key != request.run_key
     assert build(instance, again)
     assert sense(instance) == "every receipt is built"
 
 
-def test_a_build_that_was_killed_is_done_by_the_next(landed_today: World, tmp_path: Path) -> None:
+def test_a_build_that_was_killed_is_done_by_the_next(landed_hours: World, tmp_path: Path) -> None:
     """SIGKILL in the step `models`, with nobody left to notice: the next tick asks again."""
-    settings, home = landed_today.settings, tmp_path / "home"
+    settings, home = landed_hours.settings, tmp_path / "home"
     home.mkdir()
     (home / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
     with dg.DagsterInstance.from_config(str(home)) as instance:
@@ -177,7 +177,7 @@ def test_a_build_that_was_killed_is_done_by_the_next(landed_today: World, tmp_pa
         assert dead.status == dg.DagsterRunStatus.FAILURE
         assert build(instance, again)
         assert sense(instance) == "every receipt is built"
-    assert landed_today.facts()
+    assert landed_hours.facts()
 
 
 def start_a_build(home: Path, request: dg.RunRequest) -> subprocess.Popen[bytes]:
@@ -200,7 +200,7 @@ def wait_for_step(instance: dg.DagsterInstance) -> list[str]:
     raise AssertionError("the run did not start")
 
 
-def test_a_run_that_lives_is_left_alone(landed_today: World, instance: dg.DagsterInstance) -> None:
+def test_a_run_that_lives_is_left_alone(landed_hours: World, instance: dg.DagsterInstance) -> None:
     """Its process is there: this one."""
     seen: list[str] = []
 

@@ -15,6 +15,7 @@ from assets.settings import read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
 from pipelines.windows import Window, floor, next_bucket
+from tests.clock import NOW
 from tests.conftest import Open, World
 
 BY_NAME = {schedule.name: schedule for schedule in SCHEDULES}
@@ -24,8 +25,7 @@ BY_NAME = {schedule.name: schedule for schedule in SCHEDULES}
 def configured(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
     """A small company, with the settings that ticks read pointed at its vendor."""
     opened = world(projects=3, branches=1, orgs=1, apps=1, workspaces=1, oddities=False)
-    for name, value in opened.environment.items():
-        monkeypatch.setenv(name, value)
+    opened.configure(monkeypatch)
     return opened
 
 
@@ -62,7 +62,7 @@ def partitions_of(request: dg.RunRequest) -> tuple[str, str]:
 
 def land_today(configured: World) -> None:
     """The hours of today, as the command line would land them."""
-    now = datetime.now(UTC)
+    now = NOW
     window = Window("hourly", floor(now, "daily"), next_bucket(now, "hourly"))
     with Loader(configured.settings) as loader:
         assert not loader.load_window(endpoint_of("neon_project_usage"), window).failures
@@ -140,7 +140,7 @@ def test_the_sensor_skips_without_a_warehouse() -> None:
 def test_the_sensor_builds_what_landed_once(configured: World) -> None:
     """A load is followed by one run over its days; after the build there is nothing to do."""
     land_today(configured)
-    today = partition_key("daily", datetime.now(UTC))
+    today = partition_key("daily", NOW)
     (request,) = sense().run_requests
     assert partitions_of(request) == (today, today)
     (again,) = sense().run_requests
@@ -161,7 +161,7 @@ def test_the_sensor_builds_once_a_day_all_the_same(configured: World) -> None:
     assert sense().run_requests == []
     configured.raw("update meta.builds set built_at = built_at - interval 1 day")
     (request,) = sense().run_requests
-    today = partition_key("daily", datetime.now(UTC))
+    today = partition_key("daily", NOW)
     assert (request.run_key, partitions_of(request)) == (today, (today, today))
 
 

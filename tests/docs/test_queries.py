@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from pipelines.windows import Window, next_bucket
+from tests.clock import this_hour
 from tests.conftest import World, open_world
 from tests.docs.pages import CURRENT, answers, blocks, cells
 from tests.sandbox import platform_exports
@@ -32,8 +33,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     atlassian: dict[str, Any] = {"apps": 1, "sites": 2, "workspaces": 1, "repositories": 2}
     exports = folder / "exports"
     exports.mkdir()
+    # queries ask DuckDB what time it is
+    now = this_hour()
     with open_world(
-        folder, oddities=False, platform_usage_dir=exports, **neon, **atlassian
+        folder, now=now, oddities=False, platform_usage_dir=exports, **neon, **atlassian
     ) as here:
         for table in ("neon_organizations", "neon_projects"):
             here.land(table, None)

@@ -13,8 +13,9 @@ from assets.sources import endpoint_of
 from assets.terminal import runs
 from assets.terminal.console import Report
 from pipelines.windows import Window
+from tests.clock import TODAY
 from tests.conftest import GRAINS, Open, World
-from tests.forge.world import APP, ENVIRONMENT, SITE, SMALL, due, land, last_days, today
+from tests.forge.world import APP, ENVIRONMENT, SITE, SMALL, due, land, last_days
 from tests.sandbox.forge_apps import RESOURCES
 
 TAKE = """
@@ -92,7 +93,7 @@ def test_a_month_is_a_request_for_each_resource_and_the_pages_that_follow(world:
     """Two apps, twelve resources, three groupings: 72, and the second pages that have to be."""
     options = {"forge_page_size": 50, "forge_page_counts": "groups"}
     here = world(**SMALL | {"apps": 2} | options)
-    until = today().replace(day=1)
+    until = TODAY.replace(day=1)
     window = Window("daily", (until - timedelta(days=1)).replace(day=1), until)
     landings = land(here, window, [APP, SITE, ENVIRONMENT])
     assert [landing.failures for landing in landings] == [[], [], []]

@@ -9,8 +9,9 @@ import pytest
 from assets.definitions import defs
 from assets.raw_assets import RAW_ASSETS, loader_resource, partition_key, raw_key
 from pipelines.windows import floor
+from tests.clock import TODAY
 from tests.conftest import Open, World
-from tests.forge.world import APP, SMALL, today
+from tests.forge.world import APP, SMALL
 
 DAILY, MONTHLY = raw_key(APP, "daily"), raw_key(APP, "monthly")
 
@@ -26,8 +27,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def configured(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
     """A small company, with the settings that runs read pointed at its gateway."""
     opened = world(**SMALL)
-    for name, value in opened.environment.items():
-        monkeypatch.setenv(name, value)
+    opened.configure(monkeypatch)
     return opened
 
 
@@ -35,7 +35,7 @@ def test_ten_days_are_one_run_and_ten_partitions(
     configured: World, instance: dg.DagsterInstance
 ) -> None:
     """A request for each resource and month touched, the forecast in the log; all ten are green."""
-    days = [today() - timedelta(days=n) for n in range(9, -1, -1)]
+    days = [TODAY - timedelta(days=n) for n in range(9, -1, -1)]
     keys = [partition_key("daily", day) for day in days]
     names = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
     result = defs.resolve_job_def("load_forge_daily").execute_in_process(
@@ -66,7 +66,7 @@ def test_a_month_is_a_partition_of_the_backfill(
     configured: World, instance: dg.DagsterInstance
 ) -> None:
     """Last month's days, under daily receipts: twelve requests, one green partition."""
-    last = floor(today().replace(day=1) - timedelta(days=1), "monthly")
+    last = floor(TODAY.replace(day=1) - timedelta(days=1), "monthly")
     key = partition_key("monthly", last)
     (asset,) = (asset for asset in RAW_ASSETS if asset.keys == {MONTHLY})
     result = dg.materialize(
@@ -82,4 +82,4 @@ def test_a_month_is_a_partition_of_the_backfill(
     assert instance.get_materialized_partitions(MONTHLY) == {key}
     assert len(configured.sandbox.forge.requests) == 12
     said = configured.raw("select distinct granularity, window_start, window_end from raw.loads")
-    assert said == [("daily", last, today().replace(day=1))]
+    assert said == [("daily", last, TODAY.replace(day=1))]

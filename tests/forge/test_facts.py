@@ -1,10 +1,7 @@
 """Forge facts are what the company's apps used, to the last digit, however they were loaded."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,22 +12,24 @@ from pathlib import Path
 import pytest
 
 from pipelines.windows import Window
-from tests.conftest import Open, World, open_world
+from tests.clock import TODAY
+from tests.conftest import Open, World, Worlds
+from tests.forge.until_killed import load_until_killed
 from tests.forge.world import (
     APP,
     CUBE,
     ENVIRONMENT,
+    HELD,
     SITE,
     SMALL,
-    ForgeLanded,
     age,
     due,
     facts,
-    held_when_due,
     land,
     last_days,
-    today,
+    load,
 )
+from tests.processes import ended, start
 from tests.sandbox.desk import Fault
 from tests.sandbox.forge_apps import RESOURCES, UNKNOWN_UNIT, FactKey
 
@@ -41,54 +40,18 @@ FAMILIES = {
     "credits": {"LLM_INPUT", "LLM_OUTPUT"},
     "operations": {"SQL_REQUESTS", "OS_REQUESTS"},
 }
-# dies where the named function is about to be called for the fifth time
-LAND_UNTIL_KILLED = """
-import os, signal, sys
-from datetime import datetime
-from assets.loading import Loader
-from assets.settings import read_settings
-from assets.sources import endpoint_of
-from pipelines import load, receipts
-from pipelines.forge import client as forge
-from pipelines.windows import Window
-
-point, since, until = sys.argv[1:]
-owner, name = {
-    "before receipts": (receipts, "write"),
-    "while asking": (forge.Forge, "usage"),
-}[point]
-real, called = getattr(owner, name), []
-
-def dying(*args, **named):
-    called.append(1)
-    if len(called) == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(*args, **named)
-
-setattr(owner, name, dying)
-load.LAND_EVERY_SECONDS = 0
-window = Window("daily", datetime.fromisoformat(since), datetime.fromisoformat(until))
-with Loader(read_settings()) as loader:
-    loader.load_window(endpoint_of("forge_app_usage"), window)
-"""
-
-
-@pytest.fixture(scope="module")
-def landed(tmp_path_factory: pytest.TempPathFactory) -> ForgeLanded:
-    """What a cold due load leaves, to start from."""
-    return ForgeLanded(tmp_path_factory.mktemp("forge"))
 
 
 @pytest.fixture
-def here(tmp_path: Path, landed: ForgeLanded) -> Iterator[World]:
+def here(tmp_path: Path, worlds: Worlds) -> Iterator[World]:
     """A world into whose warehouse all that is due at Forge has been loaded and built."""
-    with open_world(tmp_path, **SMALL | {"apps": 2, "now": landed.copy_to(tmp_path)}) as opened:
+    with worlds.opened(tmp_path, "forge", load, **SMALL | {"apps": 2}) as opened:
         yield opened
 
 
 def test_a_cold_load_gives_the_answer_key_and_a_second_asks_nothing(here: World) -> None:
     """60 days of two apps: every fact is the company's, none besides; then no request."""
-    expected = here.company.forge.expected_facts(*held_when_due())
+    expected = here.company.forge.expected_facts(*HELD)
     assert facts(here) == expected
     assert len(expected) > 2_000
     assert {key[1] is None for key in expected} == {True, False}
@@ -101,7 +64,7 @@ def test_a_cold_load_gives_the_answer_key_and_a_second_asks_nothing(here: World)
 
 def test_the_sum_is_the_flat_total(here: World) -> None:
     """sum(quantity) of each app and meter is what the gateway said of the app as a whole."""
-    since, until = held_when_due()
+    since, until = HELD
     apps = here.company.forge
     sums: Counter[tuple[str, str]] = Counter()
     for (app, _, _, meter, _), quantity in facts(here).items():
@@ -133,7 +96,7 @@ def test_each_family_has_its_meters_in_atlassians_units(here: World) -> None:
 
 def test_environments_sum_to_the_flat_total(here: World) -> None:
     """reports.forge_environments: each environment's own, and nothing that none accounts for."""
-    since, until = held_when_due()
+    since, until = HELD
     apps = here.company.forge
     expected: dict[tuple[str, str, str, datetime], Decimal] = defaultdict(Decimal)
     for n in range((until - since).days):
@@ -166,7 +129,7 @@ def test_what_atlassian_corrects_or_withdraws_reaches_the_facts(here: World) -> 
 
     And a site that was given a name in the seed has it.
     """
-    apps, day = here.company.forge, today() - timedelta(days=3)
+    apps, day = here.company.forge, TODAY - timedelta(days=3)
     before, (first, second) = facts(here), apps.app_ids
     site = next(key[1] for key in before if key[0] == first and key[4] == day and key[1])
     environment = apps.environment_ids(first)[0]
@@ -178,7 +141,7 @@ def test_what_atlassian_corrects_or_withdraws_reaches_the_facts(here: World) -> 
     assert due(here)["failures"] == []
     here.build()
     after = facts(here)
-    assert after == apps.expected_facts(*held_when_due())
+    assert after == apps.expected_facts(*HELD)
     key = (first, site, None, "FUNCTION_COMPUTE", day)
     assert after[key] - before[key] == Decimal("12.345678")
     gone = before.keys() - after.keys()
@@ -249,7 +212,7 @@ def test_environments_that_are_not_held_are_asked_for(world: Open) -> None:
     asked = Counter(request.variables["resource"] for request in here.sandbox.forge.requests)
     (app,) = here.company.forge.app_ids
     used = {
-        meter: {environment for _, environment in here.company.forge.cells(app, meter, today())}
+        meter: {environment for _, environment in here.company.forge.cells(app, meter, TODAY)}
         for meter in RESOURCES
     }
     assert asked == {meter: 1 + len(used[meter]) for meter in RESOURCES}
@@ -283,10 +246,8 @@ def test_an_app_that_fails_is_no_fact_beside_one_that_lands(world: Open) -> None
 def test_what_was_killed_goes_on(world: Open, point: str) -> None:
     """SIGKILL at the fifth of twelve resources: four have receipts, and eight are asked for."""
     here, window = world(**SMALL), last_days(1)
-    command = [sys.executable, "-c", LAND_UNTIL_KILLED, point]
-    command += [window.since.isoformat(), window.until.isoformat()]
-    done = subprocess.run(command, env=os.environ | here.environment, check=False)
-    assert done.returncode == -signal.SIGKILL
+    process = start(load_until_killed, here.environment, point, window, here.clock.lent())
+    assert ended(process) == -signal.SIGKILL
     assert here.raw("select count(*) from raw.loads") == [(4,)]
     here.sandbox.forge.requests.clear()
     land(here, window)
@@ -297,7 +258,7 @@ def test_what_was_killed_goes_on(world: Open, point: str) -> None:
 
 def test_beyond_60_days_what_is_not_answered_is_unknown(world: Open) -> None:
     """An old month is held from what was answered; when it is answered no more, it stays."""
-    here, until = world(**SMALL), today() - timedelta(days=100)
+    here, until = world(**SMALL), TODAY - timedelta(days=100)
     apps, window = here.company.forge, Window("daily", until - timedelta(days=30), until)
     (app,) = apps.app_ids
     (landing,) = land(here, window, [APP])

@@ -1,26 +1,25 @@
 """Forge's part of a world: what is due, what the facts say, and what they must say."""
 
-import shutil
-import threading
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-from assets import planning
 from assets.loading import Loader
 from assets.sources import endpoint_of
 from assets.terminal import runs
 from assets.terminal.console import Report
 from pipelines.source import LoadResult
 from pipelines.windows import Window
-from tests.conftest import GRAINS, World, open_world
+from tests.clock import TODAY
+from tests.conftest import GRAINS, World
 from tests.sandbox.forge_apps import FactKey
 
 APP, SITE, ENVIRONMENT = "forge_app_usage", "forge_site_usage", "forge_environment_usage"
 CUBE = "forge_site_environment_usage"
 SMALL: dict[str, Any] = {"projects": 1, "apps": 1, "sites": 3}
+# what a cold load of what is due holds
+HELD = (TODAY - timedelta(days=59), TODAY + timedelta(days=1))
 FACTS = """
     select project_id, site_id, environment_id, meter, period_start, quantity
     from (
@@ -40,20 +39,9 @@ def facts(here: World) -> Facts:
     return found
 
 
-def today() -> datetime:
-    """The start of the UTC day."""
-    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
 def last_days(count: int) -> Window:
     """The latest days, the open one included."""
-    return Window("daily", today() - timedelta(days=count - 1), today() + timedelta(days=1))
-
-
-def held_when_due() -> tuple[datetime, datetime]:
-    """What a cold due load holds: 60 days, of which the open one counts after 12:20 UTC."""
-    is_asked = datetime.now(UTC) >= today() + timedelta(hours=12, minutes=20)
-    return today() - timedelta(days=59), today() + timedelta(days=is_asked)
+    return Window("daily", TODAY - timedelta(days=count - 1), TODAY + timedelta(days=1))
 
 
 def due(here: World) -> dict[str, Any]:
@@ -72,31 +60,7 @@ def age(here: World) -> None:
     here.raw("update raw.loads set asked_at = asked_at - interval 1 day")
 
 
-def within_one_tick(seconds: int = 60) -> None:
-    """Return when nothing falls due within `seconds`, at once unless it is about to."""
-    left = today() + timedelta(hours=12, minutes=20) - datetime.now(UTC)
-    if timedelta(0) < left < timedelta(seconds=seconds):
-        threading.Event().wait(left.total_seconds() + 0.1)
-
-
-class ForgeLanded:
-    """Warehouses into which all that was due was loaded and built once, one for each tick."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._made: dict[tuple[datetime, datetime], tuple[datetime, Path]] = {}
-
-    def copy_to(self, folder: Path) -> datetime:
-        """Copy the warehouse and its read copy; the company's clock in it."""
-        within_one_tick()
-        key = (planning.last_tick(APP, "daily", datetime.now(UTC)), today())
-        if key not in self._made:
-            made = self._folder / f"{len(self._made)}"
-            with open_world(made, **SMALL | {"apps": 2}) as here:
-                assert due(here)["failures"] == []
-                here.build()
-                self._made[key] = (here.company.now, made)
-        now, made = self._made[key]
-        for file in made.glob("*.duckdb"):
-            shutil.copy(file, folder)
-        return now
+def load(here: World) -> None:
+    """All that is due, built."""
+    assert due(here)["failures"] == []
+    here.build()
