@@ -3,29 +3,11 @@
 -- grain: source, org_id, project_id, branch_id
 with used as (
     select
-        usage.source,
-        usage.org_id,
-        usage.project_id,
-        usage.branch_id,
+        usage.source, usage.org_id, usage.project_id, usage.branch_id,
         min(usage.period_end) as first_used_at
     from intermediate.int_usage as usage
     where usage.branch_id is not null
     group by usage.source, usage.org_id, usage.project_id, usage.branch_id
-),
-
-listings as (
-    select
-        cast('neon' as varchar) as source,
-        receipt.scope as org_id,
-        max(receipt.asked_at) as listed_at
-    from staging.stg_loads__receipts as receipt
-    where receipt.resource = 'neon_branches' and receipt.is_complete
-    group by receipt.scope
-),
-
-listed as (
-    select cast('neon' as varchar) as source, branch.*
-    from staging.stg_neon__branches as branch
 )
 
 select
@@ -41,12 +23,12 @@ select
     listed.first_seen_at, -- first time it was listed to us
     listed.last_seen_at, -- last time it was listed to us
     -- used but never listed: gone, if the org was listed since it was first used
-    cast(coalesce(listed.is_deleted, listings.listed_at > used.first_used_at) as boolean)
+    cast(coalesce(listed.is_deleted, listing.listed_at > used.first_used_at) as boolean)
         as is_deleted -- no longer listed; null: not known yet
-from listed
+from staging.stg_neon__branches as listed
 full join used
-    on listed.source = used.source
-    and listed.org_id = used.org_id
-    and listed.project_id = used.project_id
-    and listed.branch_id = used.branch_id
-left join listings on used.source = listings.source and used.org_id = listings.org_id
+    on listed.source = used.source and listed.org_id = used.org_id
+    and listed.project_id = used.project_id and listed.branch_id = used.branch_id
+left join staging.stg_loads__listings as listing
+    on listing.resource = 'neon_branches' and listing.is_latest
+    and used.source = listing.source and used.org_id = listing.scope

@@ -13,12 +13,12 @@ with used as (
 
 listed as (
     select
-        cast('neon' as varchar) as source, org.org_id, org.org_name, org.plan, org.created_at,
-        org.first_seen_at, org.last_seen_at, org.is_deleted
+        org.source, org.org_id, org.org_name, org.plan, org.created_at, org.first_seen_at,
+        org.last_seen_at, org.is_deleted
     from staging.stg_neon__organizations as org
     union all
     select
-        cast('bitbucket' as varchar) as source, workspace.workspace_uuid, workspace.workspace_name,
+        workspace.source, workspace.workspace_uuid, workspace.workspace_name,
         cast(null as varchar), workspace.created_at, workspace.first_seen_at,
         workspace.last_seen_at, workspace.is_deleted
     from staging.stg_bitbucket__workspaces as workspace

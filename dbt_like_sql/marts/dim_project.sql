@@ -12,36 +12,18 @@ with used as (
     group by usage.source, usage.org_id, usage.project_id
 ),
 
-listings as (
-    select
-        cast('neon' as varchar) as source,
-        receipt.scope as org_id,
-        max(receipt.asked_at) as listed_at
-    from staging.stg_loads__receipts as receipt
-    where receipt.resource = 'neon_projects' and receipt.is_complete
-    group by receipt.scope
-    union all
-    select
-        cast('bitbucket' as varchar) as source,
-        receipt.scope as org_id,
-        max(receipt.asked_at) as listed_at
-    from staging.stg_loads__receipts as receipt
-    where receipt.resource = 'bitbucket_repositories' and receipt.is_complete
-    group by receipt.scope
-),
-
 listed as (
     select
-        cast('neon' as varchar) as source, project.org_id, project.project_id,
-        project.project_name, project.region_id, project.pg_version, project.created_at,
+        project.source, project.org_id, project.project_id, project.project_name,
+        project.region_id, project.pg_version, project.created_at,
         project.first_seen_at, project.last_seen_at, project.is_deleted
     from staging.stg_neon__projects as project
     union all
     select
-        cast('bitbucket' as varchar) as source, repository.workspace_uuid,
-        repository.repository_uuid, repository.full_name, cast(null as varchar),
-        cast(null as integer), repository.created_at, repository.first_seen_at,
-        repository.last_seen_at, repository.is_deleted
+        repository.source, repository.workspace_uuid, repository.repository_uuid,
+        repository.full_name, cast(null as varchar), cast(null as integer),
+        repository.created_at, repository.first_seen_at, repository.last_seen_at,
+        repository.is_deleted
     from staging.stg_bitbucket__repositories as repository
 )
 
@@ -57,13 +39,15 @@ select
     listed.first_seen_at, -- first time it was listed to us
     listed.last_seen_at, -- last time it was listed to us
     -- used but never listed: gone, if the org was listed since it was first used
-    cast(coalesce(listed.is_deleted, listings.listed_at > used.first_used_at) as boolean)
+    cast(coalesce(listed.is_deleted, listing.listed_at > used.first_used_at) as boolean)
         as is_deleted -- no longer listed; null: not known yet
 from listed
 full join used
     on listed.source = used.source
     and listed.org_id = used.org_id
     and listed.project_id = used.project_id
-left join listings on used.source = listings.source and used.org_id = listings.org_id
+left join staging.stg_loads__listings as listing
+    on listing.resource in ('neon_projects', 'bitbucket_repositories') and listing.is_latest
+    and used.source = listing.source and used.org_id = listing.scope
 left join staging.stg_bitbucket__repositories as repository
     on used.source = 'atlassian_platform' and used.project_id = repository.repository_uuid

@@ -2,17 +2,34 @@
 -- usage that they may correct. Facts hold what they said last.
 -- grain: thing_key, bucket_start, load_id
 -- window: bucket_start
-with observed as (
+with paged as (
+    -- a page may repeat what an earlier page said
+    select
+        neon.resource, neon.org_id, neon.project_id, neon.branch_id, neon.meter,
+        neon.granularity, neon.bucket_start, neon.load_id, max(neon.quantity) as quantity
+    from staging.stg_neon__observed_usage as neon
+    where neon.resource in ('neon_project_usage', 'neon_branch_usage')
+    group by
+        neon.resource, neon.org_id, neon.project_id, neon.branch_id, neon.meter,
+        neon.granularity, neon.bucket_start, neon.load_id, neon.period_id, neon.timeframe_start
+),
+
+observed as (
     select
         neon.resource, neon.org_id as scope, neon.org_id, neon.project_id, neon.branch_id,
         cast(null as varchar) as site_id, neon.meter, cast(null as varchar) as unit,
-        neon.granularity, neon.bucket_start, neon.quantity, neon.load_id
-    from staging.stg_neon__observed_usage as neon
+        neon.granularity, neon.bucket_start, neon.load_id,
+        -- billing periods added up
+        cast(sum(neon.quantity) as decimal(38, 9)) as quantity
+    from paged as neon
+    group by
+        neon.resource, neon.org_id, neon.project_id, neon.branch_id, neon.meter,
+        neon.granularity, neon.bucket_start, neon.load_id
     union all
     select
         forge.resource, forge.scope, cast(null as varchar), forge.app_id,
         cast(null as varchar), forge.site_id, forge.meter, forge.unit,
-        cast('daily' as varchar), forge.bucket_start, forge.quantity, forge.load_id
+        cast('daily' as varchar), forge.bucket_start, forge.load_id, forge.quantity
     from staging.stg_forge__observed_usage as forge
     where forge.resource in ('forge_app_usage', 'forge_site_usage')
 )

@@ -200,8 +200,9 @@ def test_a_plan_change_puts_one_hour_under_two_periods(landed_world: World) -> N
     billed = here.raw(
         """
         select project_id, array_agg(period_plan order by period_plan), sum(quantity)
-        from staging.stg_neon__project_usage
-        where granularity = 'hourly' and bucket_start = ? and meter = ? and org_id = ?
+        from staging.stg_neon__usage
+        where resource = 'neon_project_usage' and granularity = 'hourly'
+            and bucket_start = ? and meter = ? and org_id = ?
         group by project_id
         """,
         hour,

@@ -31,13 +31,13 @@ with named as (
         select distinct meter.meter from seeds.meters as meter
         where meter.source = 'atlassian_platform' and meter.aggregation = 'last'
     ) as gauge on line.usage_type = gauge.meter
-    left join staging.stg_bitbucket__workspace_slugs as slugs
-        on line.scope_type in ('workspace', 'repository')
-        and split_part(line.name, '/', 1) = slugs.slug
+    left join staging.stg_bitbucket__names as slugs
+        on line.scope_type in ('workspace', 'repository') and slugs.repository_uuid is null
+        and split_part(line.name, '/', 1) = slugs.name
         and line.exported_at >= slugs.valid_from
         and line.exported_at < slugs.valid_until
-    left join staging.stg_bitbucket__repository_names as repositories
-        on line.scope_type = 'repository'
+    left join staging.stg_bitbucket__names as repositories
+        on line.scope_type = 'repository' and repositories.repository_uuid is not null
         and line.name = repositories.name
         and line.exported_at >= repositories.valid_from
         and line.exported_at < repositories.valid_until

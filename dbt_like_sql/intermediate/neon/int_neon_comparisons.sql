@@ -1,94 +1,74 @@
 -- One row per Neon period that two answers measure: the facts, made of finer buckets, against the
 -- coarser bucket of the same period, and against the retired legacy endpoint. Settled periods only.
 -- grain: comparison, org_id, project_id, meter, granularity, period_start
-with spans (granularity) as (
-    values ('daily'), ('monthly')
+with told as (
+    select
+        usage.resource, usage.org_id, usage.project_id,
+        coalesce(legacy.compared_with, usage.meter) as meter, usage.granularity,
+        usage.bucket_start, sum(usage.quantity) as quantity
+    from staging.stg_neon__usage as usage
+    inner join seeds.retention as retention
+        on usage.resource = retention.resource and usage.granularity = retention.granularity
+    left join seeds.meters as legacy
+        on retention.source = legacy.source and usage.meter = legacy.meter
+        and legacy.compared_with is not null
+    where usage.granularity in ('daily', 'monthly')
+        and (usage.resource = 'neon_project_usage' or legacy.compared_with is not null)
+        and usage.observed_at
+        >= usage.bucket_end + retention.settles_minutes * interval '1' minute
+    group by
+        usage.resource, usage.org_id, usage.project_id,
+        coalesce(legacy.compared_with, usage.meter), usage.granularity, usage.bucket_start
+),
+
+days as (
+    select
+        usage.org_id, usage.project_id, usage.meter, usage.granularity,
+        date_trunc('day', usage.period_start) as day_start, sum(usage.quantity) as quantity,
+        count(*) as row_count, bool_or(usage.is_open) as is_open
+    from intermediate.int_usage as usage
+    where usage.source = 'neon'
+    group by
+        usage.org_id, usage.project_id, usage.meter, usage.granularity,
+        date_trunc('day', usage.period_start)
+),
+
+-- what either of them is of: v2/projects of a project, the legacy endpoint of an organization
+spans (resource, granularity) as (
+    values ('neon_project_usage', 'daily'), ('neon_project_usage', 'monthly'),
+    ('neon_account_usage', 'daily'), ('neon_account_usage', 'monthly')
 ),
 
 facts as (
     select
-        usage.source,
-        usage.org_id,
-        usage.project_id,
-        usage.meter,
-        spans.granularity,
-        case
-            when spans.granularity = 'daily' then date_trunc('day', usage.period_start)
-            else date_trunc('month', usage.period_start)
-        end as period_start,
-        sum(usage.quantity) as quantity,
-        count(*) as row_count,
-        bool_or(usage.is_open) as is_open,
-        bool_or(usage.granularity = spans.granularity) as is_the_same_bucket
-    from intermediate.int_usage as usage
-    cross join spans
-    where usage.source = 'neon'
-        and (usage.granularity = 'hourly' or spans.granularity = 'monthly')
-    group by
-        usage.source, usage.org_id, usage.project_id, usage.meter, spans.granularity,
-        case
-            when spans.granularity = 'daily' then date_trunc('day', usage.period_start)
-            else date_trunc('month', usage.period_start)
-        end
-),
-
-coarser as (
-    select
-        usage.org_id, usage.project_id, usage.meter, usage.granularity, usage.bucket_start,
-        sum(usage.quantity) as quantity
-    from staging.stg_neon__project_usage as usage
-    inner join seeds.retention as retention
-        on retention.resource = 'neon_project_usage'
-        and usage.granularity = retention.granularity
-    where usage.granularity in ('daily', 'monthly')
-        and usage.observed_at
-        >= usage.bucket_end + retention.settles_minutes * interval '1' minute
-    group by
-        usage.org_id, usage.project_id, usage.meter, usage.granularity, usage.bucket_start
-),
-
-legacy as (
-    select
-        usage.org_id, meter.compared_with as meter, usage.granularity, usage.bucket_start,
-        sum(usage.quantity) as quantity
-    from staging.stg_neon__account_usage as usage
-    inner join seeds.meters as meter
-        on meter.source = 'neon_legacy' and usage.meter = meter.meter
-    inner join seeds.retention as retention
-        on retention.resource = 'neon_account_usage'
-        and usage.granularity = retention.granularity
-    where usage.granularity in ('daily', 'monthly') and meter.compared_with is not null
-        and usage.observed_at
-        >= usage.bucket_end + retention.settles_minutes * interval '1' minute
-    group by usage.org_id, meter.compared_with, usage.granularity, usage.bucket_start
+        spans.resource, spans.granularity, days.org_id, days.meter, days.quantity,
+        days.row_count, days.is_open,
+        case when spans.resource = 'neon_project_usage' then days.project_id end as project_id,
+        case when spans.granularity = 'daily' then days.day_start
+            else date_trunc('month', days.day_start) end as period_start,
+        spans.resource = 'neon_project_usage' and days.granularity = spans.granularity
+            as is_the_same_bucket
+    from days
+    inner join spans on days.granularity = 'hourly' or spans.granularity = 'monthly'
 )
 
 select
-    cast('coarser bucket' as varchar) as comparison, -- what is compared with the facts
-    facts.org_id, -- Neon organization
-    facts.project_id, -- Neon project; null: the whole org
-    facts.meter, -- Neon's name of the metric
-    cast(facts.granularity as varchar) as granularity, -- of the other side
-    cast(facts.period_start as timestamptz) as period_start, -- first instant, UTC
-    cast(facts.quantity as decimal(38, 9)) as fact_quantity, -- sum over the facts
-    cast(coarser.quantity as decimal(38, 9)) as other_quantity, -- what the other side says
+    cast(case when told.project_id is null then 'legacy account' else 'coarser bucket' end
+        as varchar) as comparison, -- what is compared with the facts
+    told.org_id, -- Neon organization
+    told.project_id, -- Neon project; null: the whole org
+    told.meter, -- Neon's name of the metric
+    told.granularity, -- of the other side
+    told.bucket_start as period_start, -- first instant, UTC
+    cast(sum(facts.quantity) as decimal(38, 9)) as fact_quantity, -- sum over the facts
+    cast(told.quantity as decimal(38, 9)) as other_quantity, -- what the other side says
     -- Neon reports whole numbers: each fact row may be off by its rounding
-    cast(facts.row_count as bigint) as tolerance -- by how much they may differ
-from facts
-inner join coarser
-    on facts.source = 'neon' and facts.org_id = coarser.org_id
-    and facts.project_id = coarser.project_id and facts.meter = coarser.meter
-    and facts.granularity = coarser.granularity and facts.period_start = coarser.bucket_start
-where not facts.is_open and not facts.is_the_same_bucket
-union all
-select
-    'legacy account', facts.org_id, cast(null as varchar), facts.meter,
-    facts.granularity, facts.period_start, sum(facts.quantity), max(legacy.quantity),
-    sum(facts.row_count)
-from facts
-inner join legacy
-    on facts.source = 'neon' and facts.org_id = legacy.org_id and facts.meter = legacy.meter
-    and facts.granularity = legacy.granularity and facts.period_start = legacy.bucket_start
+    cast(sum(facts.row_count) as bigint) as tolerance -- by how much they may differ
+from told
+inner join facts
+    on told.resource = facts.resource and told.org_id = facts.org_id
+    and told.project_id is not distinct from facts.project_id and told.meter = facts.meter
+    and told.granularity = facts.granularity and told.bucket_start = facts.period_start
 group by
-    facts.source, facts.org_id, facts.meter, facts.granularity, facts.period_start
-having not bool_or(facts.is_open)
+    told.org_id, told.project_id, told.meter, told.granularity, told.bucket_start, told.quantity
+having not bool_or(facts.is_open or facts.is_the_same_bucket)

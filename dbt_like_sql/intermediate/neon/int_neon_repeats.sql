@@ -5,8 +5,8 @@
 -- window: period_start
 with framed as (
     select usage.*, coalesce(usage.timeframe_end, usage.bucket_end) as told_until
-    from staging.stg_neon__project_usage as usage
-    where usage.quantity <> 0
+    from staging.stg_neon__usage as usage
+    where usage.resource = 'neon_project_usage' and usage.quantity <> 0
 ),
 
 shared as (

@@ -4,107 +4,49 @@
 -- project is therefore the total that v2/projects reports, which is what Neon bills.
 -- grain: org_id, project_id, branch_id, meter, period_start
 -- window: period_start
-with totals as (
-    select
-        usage.org_id,
-        usage.project_id,
-        usage.meter,
-        usage.granularity,
-        usage.bucket_start,
-        usage.bucket_end,
-        sum(usage.quantity) as quantity,
-        max(usage.observed_at) as observed_at
-    from staging.stg_neon__project_usage as usage
+with reported as (
+    select usage.*
+    from staging.stg_neon__usage as usage
     inner join intermediate.int_resolution as resolution
         on usage.org_id = resolution.scope
         and date_trunc('day', usage.bucket_start) = resolution.period_start
         and usage.granularity = resolution.served_by
-    where resolution.resource = 'neon_project_usage'
-    group by
-        usage.org_id, usage.project_id, usage.meter, usage.granularity, usage.bucket_start,
-        usage.bucket_end
+    where usage.resource in ('neon_project_usage', 'neon_branch_usage')
+        and resolution.resource = 'neon_project_usage'
 ),
 
-branches as (
+-- each row counts for what it names, and a branch is taken off its project's total
+entries as (
     select
-        usage.org_id,
-        usage.project_id,
-        usage.branch_id,
-        usage.meter,
-        usage.granularity,
-        usage.bucket_start,
-        usage.bucket_end,
-        sum(usage.quantity) as quantity,
-        max(usage.observed_at) as observed_at
-    from staging.stg_neon__branch_usage as usage
-    inner join intermediate.int_resolution as resolution
-        on usage.org_id = resolution.scope
-        and date_trunc('day', usage.bucket_start) = resolution.period_start
-        and usage.granularity = resolution.served_by
-    where resolution.resource = 'neon_project_usage'
-    group by
-        usage.org_id, usage.project_id, usage.branch_id, usage.meter, usage.granularity,
-        usage.bucket_start, usage.bucket_end
-),
-
-attributed as (
-    select
-        branches.org_id,
-        branches.project_id,
-        branches.meter,
-        branches.granularity,
-        branches.bucket_start,
-        branches.bucket_end,
-        sum(branches.quantity) as quantity,
-        max(branches.observed_at) as observed_at
-    from branches
-    group by
-        branches.org_id, branches.project_id, branches.meter, branches.granularity,
-        branches.bucket_start, branches.bucket_end
-),
-
-parts as (
-    select
-        branches.org_id,
-        branches.project_id,
-        branches.branch_id,
-        branches.meter,
-        branches.granularity,
-        branches.bucket_start,
-        branches.bucket_end,
-        branches.quantity,
-        branches.observed_at
-    from branches
+        reported.org_id, reported.project_id, reported.branch_id, reported.meter,
+        reported.granularity, reported.bucket_start, reported.bucket_end, reported.quantity,
+        reported.observed_at, false as is_taken_off
+    from reported
     union all
     select
-        coalesce(totals.org_id, attributed.org_id) as org_id,
-        coalesce(totals.project_id, attributed.project_id) as project_id,
-        cast(null as varchar) as branch_id,
-        coalesce(totals.meter, attributed.meter) as meter,
-        coalesce(totals.granularity, attributed.granularity) as granularity,
-        coalesce(totals.bucket_start, attributed.bucket_start) as bucket_start,
-        coalesce(totals.bucket_end, attributed.bucket_end) as bucket_end,
-        coalesce(totals.quantity, 0) - coalesce(attributed.quantity, 0) as quantity,
-        coalesce(totals.observed_at, attributed.observed_at) as observed_at
-    from totals
-    full join attributed
-        on totals.org_id = attributed.org_id
-        and totals.project_id = attributed.project_id
-        and totals.meter = attributed.meter
-        and totals.granularity = attributed.granularity
-        and totals.bucket_start = attributed.bucket_start
-    where attributed.org_id is null
-        or coalesce(totals.quantity, 0) <> attributed.quantity
+        reported.org_id, reported.project_id, cast(null as varchar), reported.meter,
+        reported.granularity, reported.bucket_start, reported.bucket_end, -reported.quantity,
+        reported.observed_at, true
+    from reported
+    where reported.branch_id is not null
 )
 
 select
-    parts.org_id, -- Neon organization
-    parts.project_id, -- Neon project
-    parts.branch_id, -- Neon branch; null: what no branch accounts for
-    parts.meter, -- Neon's name of the metric
-    parts.granularity, -- which of hourly, daily, monthly served this period
-    parts.bucket_start as period_start, -- first instant, UTC
-    parts.bucket_end as period_end, -- first instant of the next period, UTC
-    cast(parts.quantity as decimal(38, 9)) as quantity, -- as Neon reports it
-    parts.observed_at -- when Neon said so
-from parts
+    entries.org_id, -- Neon organization
+    entries.project_id, -- Neon project
+    entries.branch_id, -- Neon branch; null: what no branch accounts for
+    entries.meter, -- Neon's name of the metric
+    entries.granularity, -- which of hourly, daily, monthly served this period
+    entries.bucket_start as period_start, -- first instant, UTC
+    entries.bucket_end as period_end, -- first instant of the next period, UTC
+    cast(sum(entries.quantity) as decimal(38, 9)) as quantity, -- as Neon reports it
+    coalesce(
+        max(case when not entries.is_taken_off then entries.observed_at end),
+        max(entries.observed_at)
+    ) as observed_at -- when Neon said so
+from entries
+group by
+    entries.org_id, entries.project_id, entries.branch_id, entries.meter, entries.granularity,
+    entries.bucket_start, entries.bucket_end
+-- a total that its branches add up to has nothing left
+having sum(entries.quantity) <> 0 or not bool_or(entries.is_taken_off)

@@ -1,54 +1,48 @@
--- One row per project or branch, metric and bucket, and complete load that reported it: not only
--- the last word (stg_neon__project_usage, stg_neon__branch_usage) but every word.
--- grain: resource, org_id, project_id, branch_id, granularity, bucket_start, meter, load_id
+-- One row per project, branch or (of the retired legacy endpoint) organization, billing period,
+-- timeframe and metric that a page of a load told of. All that Neon ever said; stg_neon__usage is what
+-- it said last. No fact has the legacy endpoint (GET /consumption_history/account, removed on
+-- 2026-06-01): v2/projects measures the same, and reports.reconciliation holds the two side by side.
+-- grain: resource, org_id, project_id, branch_id, period_id, granularity, timeframe_start, meter, load_id, page
 -- window: bucket_start
-with observed as (
+with landed as (
     select
-        cast('neon_project_usage' as varchar) as resource,
-        usage.org_id,
-        usage.project_id,
-        cast(null as varchar) as branch_id,
-        usage.granularity,
-        usage.bucket_start,
-        usage.metric_name,
-        usage.load_id,
-        usage.period_id,
-        usage.timeframe_start,
-        max(usage.value) as quantity
+        cast('neon_project_usage' as varchar) as resource, usage.org_id, usage.project_id,
+        cast(null as varchar) as branch_id, usage.period_id, usage.period_plan,
+        usage.period_start, usage.period_end, usage.granularity, usage.timeframe_start,
+        usage.timeframe_end, usage.bucket_start, usage.metric_name, usage.value, usage.load_id,
+        usage.page
     from raw.neon_project_usage as usage
-    group by
-        usage.org_id, usage.project_id, usage.granularity, usage.bucket_start, usage.metric_name,
-        usage.load_id, usage.period_id, usage.timeframe_start
     union all
     select
-        cast('neon_branch_usage' as varchar) as resource,
-        usage.org_id,
-        usage.project_id,
-        usage.branch_id,
-        usage.granularity,
-        usage.bucket_start,
-        usage.metric_name,
-        usage.load_id,
-        usage.period_id,
-        usage.timeframe_start,
-        max(usage.value) as quantity
+        cast('neon_branch_usage' as varchar), usage.org_id, usage.project_id, usage.branch_id,
+        usage.period_id, usage.period_plan, usage.period_start, usage.period_end,
+        usage.granularity, usage.timeframe_start, usage.timeframe_end, usage.bucket_start,
+        usage.metric_name, usage.value, usage.load_id, usage.page
     from raw.neon_branch_usage as usage
-    group by
-        usage.org_id, usage.project_id, usage.branch_id, usage.granularity, usage.bucket_start,
-        usage.metric_name, usage.load_id, usage.period_id, usage.timeframe_start
+    union all
+    select
+        cast('neon_account_usage' as varchar), usage.org_id, cast(null as varchar),
+        cast(null as varchar), usage.period_id, usage.period_plan, usage.period_start,
+        usage.period_end, usage.granularity, usage.timeframe_start, usage.timeframe_end,
+        usage.bucket_start, usage.metric_name, usage.value, usage.load_id, usage.page
+    from raw.neon_account_usage as usage
 )
 
 select
-    observed.resource, -- the table in raw.*
-    observed.org_id, -- Neon organization
-    observed.project_id, -- Neon project
-    observed.branch_id, -- Neon branch; null for project totals
-    observed.granularity, -- hourly, daily or monthly
-    observed.bucket_start, -- first instant of the bucket, UTC
-    observed.metric_name as meter, -- Neon's name of the metric
-    observed.load_id, -- the load that landed it
-    cast(sum(observed.quantity) as decimal(38, 9)) as quantity -- billing periods added up
-from observed
-group by
-    observed.resource, observed.org_id, observed.project_id, observed.branch_id,
-    observed.granularity, observed.bucket_start, observed.metric_name, observed.load_id
+    landed.resource, -- the table in raw.*
+    landed.org_id, -- Neon organization
+    landed.project_id, -- Neon project; null for the legacy endpoint
+    landed.branch_id, -- Neon branch; null for totals
+    landed.period_id, -- Neon's billing period; a plan change puts one bucket under two
+    landed.period_plan, -- plan of that billing period
+    landed.period_start as billing_period_start, -- when it began
+    landed.period_end as billing_period_end, -- when it ended; null: it goes on
+    landed.granularity, -- hourly, daily or monthly
+    landed.timeframe_start, -- as Neon says it
+    landed.timeframe_end, -- as Neon says it; null where it does not
+    landed.bucket_start, -- the UTC bucket that the timeframe lies in
+    landed.metric_name as meter, -- Neon's name of the metric
+    cast(landed.value as decimal(38, 9)) as quantity, -- as reported
+    landed.load_id, -- the load that landed it
+    landed.page -- of the load; one may repeat what an earlier one said
+from landed

@@ -1,0 +1,38 @@
+-- One row per project, branch or organization, billing period, timeframe and metric, as Neon was last
+-- asked (GET /consumption_history/v2/projects, v2/branches and the retired account).
+-- grain: resource, org_id, project_id, branch_id, period_id, granularity, timeframe_start, meter
+-- check: quantity is not null
+-- window: bucket_start
+select
+    observed.resource,
+    observed.org_id,
+    observed.project_id,
+    observed.branch_id,
+    observed.period_id,
+    observed.period_plan,
+    observed.billing_period_start,
+    observed.billing_period_end,
+    observed.granularity,
+    observed.timeframe_start,
+    observed.timeframe_end,
+    observed.bucket_start,
+    bucket.bucket_end, -- first instant of the next bucket, UTC
+    observed.meter,
+    observed.quantity,
+    observed.load_id,
+    bucket.asked_at as observed_at -- when Neon said so
+from staging.stg_neon__observed_usage as observed
+inner join staging.stg_loads__buckets as bucket
+    on observed.resource = bucket.resource
+    and observed.org_id = bucket.scope
+    and observed.granularity = bucket.granularity
+    and observed.bucket_start = bucket.bucket_start
+    and observed.load_id = bucket.load_id
+-- of what a page repeats the last word counts
+qualify row_number() over (
+    partition by
+        observed.resource, observed.org_id, observed.project_id, observed.branch_id,
+        observed.period_id, observed.granularity, observed.bucket_start,
+        observed.timeframe_start, observed.meter
+    order by observed.page desc
+) = 1
