@@ -1,7 +1,8 @@
 """The folder that exports are dropped into: what of it is new, and what is wrong with the rest.
 
-A file is known by its content: the same content twice is loaded once, whatever its name, unless
-the file of that name said something else in between.
+Nothing in it is left out in silence: a file that cannot be loaded is found all the same, and
+refused by name. A file is known by its content: the same content twice is loaded once, whatever its
+name, unless the file of that name said something else in between.
 """
 
 import hashlib
@@ -15,22 +16,53 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.atlassian_usage.endpoints import FILES, LISTINGS
-from pipelines.atlassian_usage.files import folder as files
-from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
+from pipelines.atlassian_usage.files.content import ENDINGS, content_of, leads_out, printable
+from pipelines.atlassian_usage.files.problems import BrokenError, Problem, RejectedFileError
 from pipelines.atlassian_usage.files.reading import read
+from pipelines.http import VendorError
 from pipelines.receipts import Landed
 
-SAME_NAME = Problem(
-    None, None, "has the name of another file, but for how accents are written: rename it"
-)
+# what programs and systems leave behind, and what is said about the folder
+_SKIPPED = (".", "~$", "readme", "thumbs.db", "desktop.ini")
+_SAME_NAME = "has the name of another file, but for how accents are written: rename it"
 # file name, content, and line, column and reason of a problem, if there is one
 Listing = set[tuple[Any, ...]]
+
+
+def find(folder: Path) -> list[Path]:
+    """Everything below a folder that may be meant as an export, sorted: files, and links that lead
+    to a file or out of the folder.
+
+    Left out: hidden files and folders, lock files (`~$...`), README*, what systems leave behind,
+    and files whose name ends in "template". A folder that is not there, or cannot be listed, is a
+    VendorError.
+    """
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
+        links = [name for name in folders if leads_out(Path(parent) / name, folder)]
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent) / name for name in (*names, *links) if not _is_skipped(name)]
+    return sorted(found)
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise VendorError(
+        f"Platform usage folder {error.filename} (PLATFORM_USAGE_DIR): cannot be listed "
+        f"({error.strerror}). Correct the setting, make the folder, or let the account that runs "
+        "meterhouse read it. Nothing was loaded from any of its files."
+    ) from None
+
+
+def _is_skipped(name: str) -> bool:
+    path = Path(name.casefold())
+    is_template = path.suffix in ENDINGS and path.stem.endswith("template")
+    return is_template or path.name.startswith(_SKIPPED)
 
 
 def fingerprint(folder: Path) -> str:
     """Changes when a file comes, goes or changes: cheap enough for every tick of a sensor."""
     digest = hashlib.sha256()
-    for path in files.find(folder):
+    for path in find(folder):
         try:
             status = path.stat() if path.exists() else path.lstat()
         except OSError:  # gone in this very moment: the next tick sees it gone
@@ -42,12 +74,11 @@ def fingerprint(folder: Path) -> str:
 
 @dataclass
 class Scan:
-    """What the folder holds (`listing`), and what of that has not been dealt with."""
+    """What the folder holds (`listing`), and by scope what of that has not been dealt with."""
 
     listing: Listing = field(default_factory=set)
     is_new_listing: bool = False
-    new: list[pa.Table] = field(default_factory=list)
-    rejected: list[RejectedFileError] = field(default_factory=list)
+    found: list[tuple[str, pa.Table | RejectedFileError]] = field(default_factory=list)
 
 
 class Folder:
@@ -71,42 +102,44 @@ class Folder:
     def _looked_through(self, landed: Landed, now: datetime) -> Scan:
         scan, before = Scan(), {*(landed.listed(LISTINGS, "all", LISTINGS.schema.names) or [])}
         loaded, said = landed.scopes(FILES), _last_said(landed)
-        for path, name, doubled in self._named():
-            sha256, problems = "", [SAME_NAME] if doubled else []
+        for path, name, is_second in self._named():
+            sha256, error = "", None
             try:
-                if doubled:
-                    raise RejectedFileError(Path(name), problems)
-                sha256 = files.fingerprint(path, self._folder)
+                if is_second:
+                    raise BrokenError(_SAME_NAME)
+                sha256 = hashlib.sha256(content_of(path, self._folder)).hexdigest()
                 # a file that is put back as it was replaces what it said in the meantime
                 if sha256 not in loaded or said.get(name, sha256) != sha256:
-                    scan.new.append(read(path, now, name))
+                    scan.found.append((sha256, read(path, now, name)))
                     loaded.add(sha256)
-            except RejectedFileError as error:
-                problems = error.problems
-                if not before >= _listed(name, sha256, problems):
-                    left = (sha256, error.unlisted)
-                    scan.rejected.append(RejectedFileError(Path(name), problems, *left))
-            scan.listing |= _listed(name, sha256, problems)
+            except BrokenError as broken:
+                error = RejectedFileError(Path(name), [Problem(*broken.args)])
+            except RejectedFileError as rejected:
+                error = rejected.with_traceback(None)  # it holds all that was read
+            listed = _listed(name, sha256, error)
+            if error and not before >= listed:
+                scan.found.append((sha256 or name, error))
+            scan.listing |= listed
         scan.is_new_listing = scan.listing != before
         return scan
 
     def _named(self) -> Iterator[tuple[Path, str, bool]]:
         """Every file, its name, and whether an earlier one has that name in other characters."""
         names: set[str] = set()
-        for path in files.find(self._folder):
+        for path in find(self._folder):
             relative = path.relative_to(self._folder)
-            name = files.printable(relative)
-            if name in names:
-                yield path, relative.as_posix().encode("ascii", "backslashreplace").decode(), True
-            else:
-                names.add(name)
-                yield path, name, False
+            name = printable(relative)
+            is_second = name in names
+            names.add(name)
+            if is_second:
+                name = relative.as_posix().encode("ascii", "backslashreplace").decode()
+            yield path, name, is_second
 
 
-def _listed(name: str, sha256: str, problems: list[Problem]) -> Listing:
+def _listed(name: str, sha256: str, error: RejectedFileError | None) -> Listing:
     """A file as the listing has it: a row, or one for each of its problems."""
-    found = {(name, sha256, p.line, p.column, p.reason) for p in problems}
-    return found or {(name, sha256, None, None, None)}
+    problems = error.problems if error else [Problem("")]
+    return {(name, sha256, p.line, p.column, p.reason or None) for p in problems}
 
 
 def _last_said(landed: Landed) -> dict[str, str]:

@@ -3,13 +3,10 @@
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
 
 import click
 
 from pipelines.source import Clock
-
-_WIDTH = 80
 
 
 @click.group("platform-usage")
@@ -45,42 +42,36 @@ def check(clock: Clock, paths: tuple[Path, ...]) -> None:
     from pipelines.atlassian_usage.files import reading as files
     from pipelines.atlassian_usage.files.problems import RejectedFileError
 
-    wrong = 0
+    is_wrong = False
     for path in paths:
         try:
             table = files.read(path, clock())
         except RejectedFileError as error:
-            wrong += 1
-            _show_problems(error)
+            is_wrong = True
+            more = " or more" if error.unlisted else ""
+            _show(f"{path}: {_counted(len(error.problems) + error.unlisted, 'problem', more)}")
+            for problem in error.problems:
+                _show(str(problem), indent="  ")
+            if error.unlisted:
+                _show(f"... the first {len(error.problems)} are listed", indent="  ")
         else:
-            _show(f"{path}: {_fine(table)}")
-    sys.exit(1 if wrong else 0)
+            types = ", ".join(sorted({*table["usage_type"].to_pylist()}))
+            _show(f"{path}: fine: {_counted(len(table), 'line')}, {types}")
+    sys.exit(is_wrong)
 
 
-def _fine(table: Any) -> str:
-    types = ", ".join(sorted(set(table["usage_type"].to_pylist())))
-    return f"fine: {len(table):,} {'line' if len(table) == 1 else 'lines'}, {types}"
-
-
-def _show_problems(error: Any) -> None:
-    number = len(error.problems) + error.unlisted
-    more = " or more" if error.unlisted else ""
-    _show(f"{error.path}: {number}{more} {'problem' if number == 1 else 'problems'}")
-    for problem in error.problems:
-        _show(str(problem), indent="  ")
-    if error.unlisted:
-        _show(f"... the first {len(error.problems)} are listed", indent="  ")
+def _counted(number: int, what: str, more: str = "") -> str:
+    return f"{number:,}{more} {what}{'' if number == 1 else 's'}"
 
 
 def _show(text: str, indent: str = "") -> None:
     """Print within 80 columns, values and paths never cut or broken."""
-    click.echo(
-        textwrap.fill(
-            text,
-            _WIDTH,
-            initial_indent=indent,
-            subsequent_indent=indent + "  ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+    lines = textwrap.wrap(
+        text,
+        80,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
     )
+    click.echo("\n".join(lines))

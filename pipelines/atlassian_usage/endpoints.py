@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipelines.atlassian_usage.files.contract import TABLES
+from pipelines.atlassian_usage.files.contract import SCHEMA
 from pipelines.endpoint import Endpoint
 from pipelines.settings import path, setting
 
@@ -27,7 +27,7 @@ FILES = Endpoint(
     "contract 1: `meterhouse platform-usage template`): Rovo credits, Rovo Dev credits, indexed "
     "objects, Pipelines minutes, large file storage and whatever the page shows next. A file is "
     "known by its content.",
-    TABLES["platform_usage"],
+    SCHEMA,
     scope_columns=("file_sha256",),
     any_time=True,
 )

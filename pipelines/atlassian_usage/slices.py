@@ -1,7 +1,7 @@
 """A folder of exports as a dlt source, and the slices that it is loaded in: one per new file."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 import dlt
 import pyarrow as pa
@@ -10,7 +10,7 @@ from dlt.extract import DltResource
 from pipelines.atlassian_usage.client import Folder
 from pipelines.atlassian_usage.endpoints import ENDPOINTS, FILES, LISTINGS, Settings
 from pipelines.atlassian_usage.files.problems import RejectedFileError
-from pipelines.source import Asked, Pages, Slice
+from pipelines.source import Asked, Pages, Slice, snapshot
 
 AskedFolder: TypeAlias = Asked[Settings, Folder]
 
@@ -29,22 +29,14 @@ def slices(asked: AskedFolder) -> Iterator[Slice]:
     """
     scan = asked.client.scan(asked.landed, asked.account.clock())
     if asked.endpoint == FILES:
-        for table in scan.new:
-            yield Slice(table["file_sha256"][0].as_py(), None, _saying(table))
-        for error in scan.rejected:
-            yield Slice(error.file_sha256 or str(error.path), None, _refusing(error))
+        for scope, found in scan.found:
+            yield snapshot(scope, _told, found)
     elif scan.is_new_listing:
-        columns = zip(*scan.listing, strict=True) if scan.listing else [()] * len(LISTINGS.schema)
-        rows = dict(zip(LISTINGS.schema.names, columns, strict=True))
-        yield Slice("all", None, _saying(pa.table(rows, schema=LISTINGS.schema)))
+        rows = [dict(zip(LISTINGS.schema.names, row, strict=True)) for row in scan.listing]
+        yield snapshot("all", _told, pa.Table.from_pylist(rows, LISTINGS.schema))
 
 
-def _saying(*tables: pa.Table) -> Callable[[Any], Iterator[pa.Table]]:
-    return lambda _: iter(tables)
-
-
-def _refusing(error: RejectedFileError) -> Callable[[Any], Iterator[pa.Table]]:
-    def ask(_: object) -> Iterator[pa.Table]:
-        raise error
-
-    return ask
+def _told(found: pa.Table | RejectedFileError) -> Iterator[pa.Table]:
+    if isinstance(found, RejectedFileError):
+        raise found
+    yield found

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
+from pipelines.atlassian_usage.client import find
 from pipelines.atlassian_usage.commands import platform_usage as command
-from pipelines.atlassian_usage.files import folder as folder_of
 from pipelines.atlassian_usage.files import reading as platform_usage
-from pipelines.atlassian_usage.files.contract import COLUMNS, TABLES, UNITS
-from pipelines.atlassian_usage.files.problems import RejectedFileError
+from pipelines.atlassian_usage.files.content import content_of
+from pipelines.atlassian_usage.files.contract import COLUMNS, SCHEMA, UNITS
+from pipelines.atlassian_usage.files.problems import BrokenError, Problem, RejectedFileError
 from pipelines.atlassian_usage.files.template import template
 from pipelines.http import VendorError
 
@@ -37,12 +38,21 @@ def usage_file(path: Path, *lines: str) -> Path:
     return path
 
 
+def problems_of(path: Path) -> list[Problem]:
+    """What is wrong with a file."""
+    try:
+        platform_usage.read(path, NOW)
+    except RejectedFileError as error:
+        return error.problems
+    return []
+
+
 def test_whatever_may_be_an_export_is_found_wherever_it_is(tmp_path: Path) -> None:
     """Sorted, in folders of any depth; what cannot be loaded is refused later, by its name."""
     names = ["2026/10/b.xls", "2026/a.xlsx", "a.CSV", "b.csv.part", "c.json", "z.csv"]
     for name in reversed(names):
         usage_file(tmp_path / name)
-    found = [path.relative_to(tmp_path).as_posix() for path in folder_of.find(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in find(tmp_path)]
     assert found == names
 
 
@@ -59,14 +69,14 @@ def test_what_is_no_export_is_not_found(tmp_path: Path) -> None:
         "desktop.ini",
     ):
         usage_file(tmp_path / name)
-    assert folder_of.find(tmp_path) == []
+    assert find(tmp_path) == []
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     """So is a file in its place."""
     for place in (tmp_path / "not there", usage_file(tmp_path / "a.csv")):
         with pytest.raises(VendorError, match=r"\(PLATFORM_USAGE_DIR\): cannot be listed"):
-            folder_of.find(place)
+            find(place)
 
 
 def test_links_that_lead_out_of_the_folder_are_refused_by_name(tmp_path: Path) -> None:
@@ -79,14 +89,14 @@ def test_links_that_lead_out_of_the_folder_are_refused_by_name(tmp_path: Path) -
     (folder / "d.csv").symlink_to(inside)
     (folder / "e.csv").symlink_to(tmp_path / "nowhere.csv")
     (folder / "f").symlink_to(folder)
-    found = folder_of.find(folder)
+    found = find(folder)
     assert [path.name for path in found] == ["a.csv", "b.csv", "c", "d.csv", "e.csv"]
     for path in found:
         if path.name in ("a.csv", "d.csv"):
-            assert folder_of.fingerprint(path, folder) == folder_of.fingerprint(inside)
+            assert content_of(path, folder) == inside.read_bytes()
         else:
-            with pytest.raises(RejectedFileError, match="is a link that leads out of the folder"):
-                folder_of.fingerprint(path, folder)
+            with pytest.raises(BrokenError, match="is a link that leads out of the folder"):
+                content_of(path, folder)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list everything")
@@ -95,25 +105,21 @@ def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
     usage_file(tmp_path / "closed" / "a.csv")
     (tmp_path / "closed").chmod(0)
     with pytest.raises(VendorError, match="cannot be listed"):
-        folder_of.find(tmp_path)
+        find(tmp_path)
 
 
 def test_a_fingerprint_is_that_of_the_content(tmp_path: Path) -> None:
-    """It is the one that is read with the lines, too."""
+    """It stands with every line."""
     path = usage_file(tmp_path / "a.csv")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert folder_of.fingerprint(path) == sha256
     assert platform_usage.read(path, NOW)["file_sha256"].to_pylist() == [sha256]
-    path.unlink()
-    with pytest.raises(RejectedFileError, match="is not there"):
-        folder_of.fingerprint(path)
 
 
 def test_a_line_is_read_as_the_contract_says(tmp_path: Path) -> None:
     """Every column, with its type, and where the line comes from."""
     path = usage_file(tmp_path / "a.csv")
     table = platform_usage.read(path, NOW, "2026/a.csv")
-    assert table.schema == TABLES["platform_usage"]
+    assert table.schema == SCHEMA
     assert table.to_pylist() == [
         {
             "contract_version": "1",
@@ -136,12 +142,12 @@ def test_a_line_is_read_as_the_contract_says(tmp_path: Path) -> None:
             "exported_by": "ada",
             "source": "ui_export",
             "file_name": "2026/a.csv",
-            "file_sha256": folder_of.fingerprint(path),
+            "file_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "line": 2,
         }
     ]
     assert platform_usage.read(path, NOW)["file_name"].to_pylist() == [path.as_posix()]
-    assert platform_usage.check(path, NOW) == []
+    assert problems_of(path) == []
 
 
 @pytest.mark.parametrize(("usage_type", "unit"), UNITS.items())
@@ -149,9 +155,9 @@ def test_every_known_usage_type_has_its_unit(tmp_path: Path, usage_type: str, un
     """And no other."""
     line = LINE.replace("rovo_credits", usage_type)
     good = usage_file(tmp_path / "a.csv", line.replace(",credits,", f",{unit},"))
-    assert platform_usage.check(good, NOW) == []
+    assert problems_of(good) == []
     wrong = usage_file(tmp_path / "b.csv", line.replace(",credits,", ",GiB,"))
-    (problem,) = platform_usage.check(wrong, NOW)
+    (problem,) = problems_of(wrong)
     assert problem.column == "unit"
     assert f"which is in {unit}" in problem.reason
 
@@ -165,24 +171,26 @@ def test_an_empty_template_has_help_for_every_column(tmp_path: Path) -> None:
         f"# {column.name}" for column in COLUMNS
     ]
     assert text.endswith(f"\n{HEADER}\n")
-    assert "has no usage lines" in platform_usage.check(path, NOW)[0].reason
+    assert "has no usage lines" in problems_of(path)[0].reason
     filled = tmp_path / "november.csv"
     filled.write_text(text + LINE + "\n", encoding="utf-8")
     assert platform_usage.read(filled, NOW)["line"].to_pylist() == [len(COLUMNS) + 3]
-    assert folder_of.find(tmp_path) == [filled]
+    assert find(tmp_path) == [filled]
 
 
-def test_a_workbook_template_has_its_help_on_a_second_sheet(tmp_path: Path) -> None:
-    """Its first sheet is the one that is read."""
+def test_a_workbook_template_is_the_same_in_cells(tmp_path: Path) -> None:
+    """Help above the header; what is filled in below it is read."""
+    for name in ("template.csv", "november.xlsx"):
+        template(tmp_path / name)
     path = tmp_path / "november.xlsx"
-    template(path)
-    assert "has no usage lines" in platform_usage.check(path, NOW)[0].reason
+    assert "has no usage lines" in problems_of(path)[0].reason
     book = openpyxl.load_workbook(path)
-    assert book.sheetnames == ["usage", "help"]
-    assert book["help"].max_row == len(COLUMNS) + 1
+    *told, header = ([cell.value for cell in row if cell.value] for row in book["usage"])
+    text = (tmp_path / "template.csv").read_text(encoding="utf-8")
+    assert text == "".join(line + "\n" for (line,) in told) + ",".join(header) + "\n"
     book["usage"].append(LINE.split(","))
     book.save(path)
-    assert len(platform_usage.read(path, NOW)) == 1
+    assert platform_usage.read(path, NOW)["line"].to_pylist() == [len(COLUMNS) + 3]
 
 
 def test_an_id_typed_into_the_workbook_template_stays_text(tmp_path: Path) -> None:
@@ -248,7 +256,7 @@ def test_a_problem_in_a_later_batch_keeps_its_line(tmp_path: Path) -> None:
     for at in (10, 50_500):
         lines[at] = lines[at].replace(",credits,", ",GB,")
     path.write_text("\n".join([*lines, lines[5]]) + "\n", encoding="utf-8")
-    found = [(problem.line, problem.column) for problem in platform_usage.check(path, NOW)]
+    found = [(problem.line, problem.column) for problem in problems_of(path)]
     assert found == [(11, "unit"), (50_501, "unit"), (51_002, "period_start")]
 
 

@@ -129,19 +129,18 @@ _ARROW = {
     "number": pa.decimal128(38, 9),
     "flag": pa.bool_(),
 }
-TABLES: dict[str, pa.Schema] = {
-    "platform_usage": pa.schema(
-        [
-            *(
-                pa.field(c.name, _ARROW.get(c.kind, pa.string()), metadata={"help": c.help})
-                for c in COLUMNS
-            ),
-            pa.field("file_name", pa.string(), metadata={"help": "where it was in the folder"}),
-            pa.field("file_sha256", pa.string(), metadata={"help": "the file's content"}),
-            pa.field("line", pa.int32(), metadata={"help": "line or row; from 1"}),
-        ]
-    )
-}
+# of raw.platform_usage
+SCHEMA = pa.schema(
+    [
+        *(
+            pa.field(c.name, _ARROW.get(c.kind, pa.string()), metadata={"help": c.help})
+            for c in COLUMNS
+        ),
+        pa.field("file_name", pa.string(), metadata={"help": "where it was in the folder"}),
+        pa.field("file_sha256", pa.string(), metadata={"help": "the file's content"}),
+        pa.field("line", pa.int32(), metadata={"help": "line or row; from 1"}),
+    ]
+)
 
 
 def fold(text: str) -> str:

@@ -1,42 +1,45 @@
 """Files of Atlassian platform usage: checked against contract 1, and read.
 
 An admin puts what the Platform usage page shows into files (CSV, XLSX) under a contract of our
-own: contract.py. A file loads whole or not at all. Not here: which files there are (folder.py), and
-which of two exports counts (SQL).
+own: contract.py. Rows of text become typed columns, which are then checked line by line, and as a
+file. A file loads whole or not at all. Not here: which of two exports counts (SQL).
 """
 
 import hashlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipelines.atlassian_usage.files.contract import BY_NAME, COLUMNS, TABLES, column_called, fold
-from pipelines.atlassian_usage.files.csv_text import Row, csv_rows
-from pipelines.atlassian_usage.files.folder import (
-    content_of,
-    printable,
-    refuse_other_endings,
-    refuse_other_kinds,
+from pipelines.atlassian_usage.files.content import content_of, printable, refuse_other_kinds
+from pipelines.atlassian_usage.files.contract import (
+    BY_NAME,
+    COLUMNS,
+    SCHEMA,
+    UNITS,
+    Column,
+    column_called,
+    fold,
+    unit_called,
 )
+from pipelines.atlassian_usage.files.csv_text import Row, csv_rows
 from pipelines.atlassian_usage.files.problems import (
+    LISTED,
     BrokenError,
     Problem,
-    Problems,
     RejectedFileError,
 )
-from pipelines.atlassian_usage.files.rules import check_file, check_lines, typed, without_problems
+from pipelines.atlassian_usage.files.rules import check_file, check_lines
+from pipelines.atlassian_usage.files.values import tidy, value_of
 from pipelines.atlassian_usage.files.xlsx import xlsx_rows
 
 MAX_ROWS = 2_000_000
-_READERS: dict[str, Callable[[bytes, Problems], Iterator[Row]]] = {
-    ".csv": csv_rows,
-    ".xlsx": xlsx_rows,
-}
 _BATCH_ROWS = 50_000
-_REQUIRED = {column.name for column in COLUMNS if column.required}
 
 
 def read(path: Path, now: datetime, file_name: str | None = None) -> pa.Table:
@@ -45,104 +48,67 @@ def read(path: Path, now: datetime, file_name: str | None = None) -> pa.Table:
     The columns are those of the contract, then `file_name` (the path as given, unless a name is),
     `file_sha256` and `line`. Instants are UTC: an offset is converted, none means UTC.
     """
-    table, sha256, problems = _examine(path, now)
-    if table is None:
-        raise RejectedFileError(path, problems.listed(), sha256, problems.unlisted)
-    table = table.append_column("file_name", pa.repeat(file_name or printable(path), len(table)))
-    table = table.append_column("file_sha256", pa.repeat(sha256, len(table)))
-    schema = TABLES["platform_usage"]
-    return table.select(schema.names).cast(schema)
-
-
-def check(path: Path, now: datetime) -> list[Problem]:
-    """What is wrong with a file, at most a hundred problems; empty where it would load."""
-    return _examine(path, now)[2].listed()
-
-
-def _examine(path: Path, now: datetime) -> tuple[pa.Table | None, str | None, Problems]:
-    """The typed lines (None if there is any problem), the content's SHA-256, the problems."""
-    problems, sha256 = Problems(), None
-    batches: list[pa.Table] = []
+    name, sha256 = file_name or printable(path), None
+    problems: list[Problem] = []
+    tables: list[pa.Table] = []
     try:
-        refuse_other_endings(path)
         content = content_of(path)
         sha256 = hashlib.sha256(content).hexdigest()
-        for batch in _typed_batches(path, content, now, problems):
-            batches.append(batch)
+        for table in _typed_batches(content, path.suffix.casefold(), problems):
+            check_lines(table, now, problems)
+            tables.append(table)
     except BrokenError as error:
-        problems.add(error.problem.line, error.problem.column, error.problem.reason)
-    table = pa.concat_tables(batches) if batches else None
-    if table is not None:
-        check_file(table, problems)
-    return (None if problems.lines else table), sha256, problems
+        problems.append(Problem(*error.args))
+    if tables:
+        check_file(pa.concat_tables(tables), problems)
+    if problems:
+        raise RejectedFileError(Path(name), problems, sha256)
+    whole = pa.concat_tables(tables)
+    whole = whole.append_column("file_name", pa.repeat(name, len(whole)))
+    whole = whole.append_column("file_sha256", pa.repeat(sha256, len(whole)))
+    return whole.select(SCHEMA.names).cast(SCHEMA)
 
 
-def _typed_batches(
-    path: Path, content: bytes, now: datetime, problems: Problems
-) -> Iterator[pa.Table]:
-    """What is good in each batch; a batch that fills the list of problems is the last one."""
-    ending = path.suffix.casefold()
+def _typed_batches(content: bytes, ending: str, problems: list[Problem]) -> Iterator[pa.Table]:
+    """The lines by the batch; one that fills the list of problems is the last."""
     refuse_other_kinds(content, ending)
-    rows = _READERS[ending](content, problems)
-    line, names = next(rows, (1, []))
-    header = _header(line, names, problems) if names else {}
-    nameless = [at for at, name in enumerate(names) if not name.strip()]
-    complete = header.keys() >= _REQUIRED
+    rows = (xlsx_rows if ending == ".xlsx" else csv_rows)(content, problems)
+    header = next(rows, None)
+    places = _header(*header, problems) if header else {}
     count = 0
-    for batch in _batches(rows):
+    while len(problems) < LISTED and (batch := list(islice(rows, _BATCH_ROWS))):
         count += len(batch)
         if count > MAX_ROWS:
-            raise BrokenError(None, f"has more than {MAX_ROWS:,} lines: split it")
-        _note_nameless(batch, nameless, problems)
-        table = typed(header, batch, problems)
-        if complete:
-            check_lines(table, now, problems)
-            yield without_problems(table, problems)
-        if problems.full:
-            return
-    if not count and not problems.lines:
-        raise BrokenError(None, "has no usage lines: put them below the header, or take it away")
+            raise BrokenError(f"has more than {MAX_ROWS:,} lines: split it")
+        yield _typed(places, batch, problems)
+    if not count and not problems:
+        raise BrokenError("has no usage lines: put them below the header, or take it away")
 
 
-def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    """Rows by the batch; what came before a break comes before its error."""
-    batch: list[Row] = []
-    broken = None
-    try:
-        for row in rows:
-            batch.append(row)
-            if len(batch) == _BATCH_ROWS:
-                yield batch
-                batch = []
-    except BrokenError as error:
-        broken = error
-    if batch:
-        yield batch
-    if broken:
-        raise broken
-
-
-def _header(line: int, names: list[str], problems: Problems) -> dict[str, int]:
-    """Where each column of the contract is; BrokenError where none of them is there."""
+def _header(line: int, names: list[str], problems: list[Problem]) -> dict[str, int]:
+    """Where each column of the contract is, and those without a name ("#1"); BrokenError where none
+    of the contract's is there."""
     if not any(map(column_called, names)):
         raise BrokenError(
-            line,
             "has no header with columns of the contract: start from the file that `meterhouse "
             "platform-usage template` writes",
+            line,
         )
-    header: dict[str, int] = {}
-    for at, given in enumerate(names):
-        name = column_called(given)
-        if name is None and given.strip():
-            problems.add(line, given.strip(), f"is no column of the contract{_similar(given)}")
-        elif name in header:
-            twice = f"{names[header[name]].strip()!r} and {given.strip()!r}"
-            problems.add(line, name, f"is there twice, as {twice}: take one away")
-        elif name:
-            header[name] = at
-    for name in (column.name for column in COLUMNS if column.name in _REQUIRED - header.keys()):
-        problems.add(line, name, f"is missing: add the column ({BY_NAME[name].help})")
-    return header
+    places: dict[str, int] = {}
+    for at, given in enumerate(map(str.strip, names)):
+        name = column_called(given) if given else f"#{at + 1}"
+        if name is None:
+            problems.append(Problem(f"is no column of the contract{_similar(given)}", line, given))
+        elif name in places:
+            twice = f"{names[places[name]].strip()!r} and {given!r}"
+            problems.append(Problem(f"is there twice, as {twice}: take one away", line, name))
+        else:
+            places[name] = at
+    for column in COLUMNS:
+        if column.required and column.name not in places:
+            reason = f"is missing: add the column ({column.help})"
+            problems.append(Problem(reason, line, column.name))
+    return places
 
 
 def _similar(given: str) -> str:
@@ -150,8 +116,55 @@ def _similar(given: str) -> str:
     return f": did you mean {close[0]}?" if close else ": take it away, or rename it"
 
 
-def _note_nameless(batch: list[Row], nameless: list[int], problems: Problems) -> None:
-    for at in nameless:
-        for line, cells in batch:
-            if cells[at].strip():
-                problems.add(line, None, f"field {at + 1} has a value under no header: name it")
+def _typed(places: dict[str, int], rows: list[Row], problems: list[Problem]) -> pa.Table:
+    """The lines as the contract's types, with every value noted that is not what its column has to
+    be; those, and a column that is not there, are null."""
+    lines, cells = zip(*rows, strict=True)
+    texts = list(zip(*cells, strict=True))
+    columns: dict[str, Any] = {"line": pa.array(lines, pa.int32())}
+    for column in COLUMNS:
+        if column.name in places:
+            read = _column(column, texts[places[column.name]], lines, problems)
+        else:
+            blank = False if column.kind == "flag" else None
+            read = pa.repeat(pa.scalar(blank, SCHEMA.field(column.name).type), len(rows))
+        columns[column.name] = read
+    columns["unit"] = _units(columns["usage_type"], columns["unit"])
+    for name in (name for name in places if name.startswith("#")):
+        reason = f"field {name[1:]} has a value under no header: give it one, or clear it"
+        filled = (
+            line for line, text in zip(lines, texts[places[name]], strict=True) if text.strip()
+        )
+        problems += [Problem(reason, line) for line in islice(filled, LISTED + 1)]
+    return pa.table(columns)
+
+
+def _column(column: Column, texts: Any, lines: Any, problems: list[Problem]) -> pa.Array:
+    """A column's values; most have few distinct texts, and each is read once."""
+    coded = pa.array(texts, pa.string()).dictionary_encode()
+    values: list[Any] = []
+    wrong: dict[int, str] = {}
+    for number, text in enumerate(coded.dictionary.to_pylist()):
+        try:
+            values.append(value_of(column, tidy(text)))
+        except BrokenError as error:
+            values.append(None)
+            wrong[number] = str(error)
+    if wrong:
+        found = pc.is_in(coded.indices, value_set=pa.array(wrong, pa.int32()))
+        for at in pc.indices_nonzero(found)[: LISTED + 1].to_pylist():
+            reason = wrong[coded.indices[at].as_py()]
+            problems.append(Problem(reason, lines[at], column.name))
+    return pa.array(values, SCHEMA.field(column.name).type).take(coded.indices)
+
+
+def _units(usage_types: pa.Array, units: pa.Array) -> pa.Array:
+    """Units of known usage types by the contract's name; those of others stay as they are."""
+    named, expected = _mapped(units, unit_called), _mapped(usage_types, UNITS.get)
+    return pc.if_else(pc.fill_null(pc.equal(named, expected), False), named, units)
+
+
+def _mapped(texts: pa.Array, name_of: Callable[[str], str | None]) -> pa.Array:
+    coded = texts.dictionary_encode()
+    named = pa.array([name_of(text) for text in coded.dictionary.to_pylist()], pa.string())
+    return named.take(coded.indices)

@@ -1,0 +1,101 @@
+"""The bytes of a platform usage file, or why it is none that could load.
+
+Not here: which files there are (client.py), and what is in them (reading.py).
+"""
+
+import re
+import stat
+import unicodedata
+from pathlib import Path
+
+from pipelines.atlassian_usage.files.problems import BrokenError
+
+MAX_BYTES = 200_000_000
+ENDINGS = (".csv", ".xlsx")
+AS_UTF_8 = "save it as UTF-8 (in Excel: Save as, CSV UTF-8)"
+_WORKBOOK = b"PK\x03\x04"
+# how files begin that never load
+_KINDS = (
+    (
+        rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|!--)",
+        "is a web page, perhaps a login page: sign in, then export it once more",
+    ),
+    (_WORKBOOK, "is an Excel workbook or another zip archive: give it its own ending, .xlsx"),
+    (
+        rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "is an old .xls workbook or one with a password: save it as .xlsx, without a password",
+    ),
+    (rb"\x1f\x8b", "is compressed with gzip: unpack it first"),
+    (rb"%PDF", "is a PDF: type its numbers into the template instead"),
+    (rb"\xff\xfe\x00\x00|\x00\x00\xfe\xff", f"is UTF-32: {AS_UTF_8}"),
+    (rb"\xff\xfe|\xfe\xff", f"is UTF-16: {AS_UTF_8}"),
+)
+
+
+def printable(path: Path) -> str:
+    """A path as text with forward slashes and composed accents (NFC); bytes that are not UTF-8
+    as they are escaped."""
+    return unicodedata.normalize("NFC", _escaped(path))
+
+
+def _escaped(path: Path) -> str:
+    return path.as_posix().encode("utf-8", "backslashreplace").decode()
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Whether it is a link to something outside of the folder."""
+    return path.is_symlink() and not path.resolve().is_relative_to(folder.resolve())
+
+
+def content_of(path: Path, folder: Path | None = None) -> bytes:
+    """All bytes of a regular .csv or .xlsx file of at most 200 MB; BrokenError otherwise.
+
+    With `folder`, a link that leads out of it is refused.
+    """
+    if _escaped(path) != path.as_posix():
+        raise BrokenError("has a name that is not UTF-8: rename it")
+    if folder and leads_out(path, folder):
+        raise BrokenError("is a link that leads out of the folder: put a copy here")
+    ending = path.suffix.casefold()
+    if ending not in ENDINGS:
+        raise BrokenError(
+            f"ends in {ending or 'nothing'}: save it as .csv (UTF-8, with commas) or .xlsx, or "
+            "take it out of the folder"
+        )
+    try:
+        content = _read(path)
+    except FileNotFoundError:
+        raise BrokenError("is not there: check its name, or put it back") from None
+    except OSError as error:
+        advice = "let the account that runs meterhouse read it"
+        raise BrokenError(f"cannot be read ({error.strerror}): {advice}") from None
+    if not content:
+        raise BrokenError("is empty (0 bytes): export it once more")
+    return content
+
+
+def _read(path: Path) -> bytes:
+    """Its size is looked at before and, for it may grow, afterwards."""
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise BrokenError("is a folder, not a file: rename it, or name a file in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise BrokenError("is no regular file: put a copy of its content here")
+    content = b""
+    if status.st_size <= MAX_BYTES:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    if max(status.st_size, len(content)) > MAX_BYTES:
+        raise BrokenError(f"is larger than {MAX_BYTES // 10**6} MB: split it")
+    return content
+
+
+def refuse_other_kinds(content: bytes, ending: str) -> None:
+    """BrokenError that names what the content is, should it be something that never loads."""
+    if ending == ".xlsx" and content.startswith(_WORKBOOK):
+        return
+    for pattern, reason in _KINDS:
+        if re.match(pattern, content, re.IGNORECASE):
+            raise BrokenError(reason)
+    if ending == ".xlsx":
+        raise BrokenError("is no workbook, whatever its name says: is it a CSV? Name it .csv")
