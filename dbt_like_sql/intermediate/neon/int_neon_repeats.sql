@@ -49,7 +49,7 @@ repeats as (
 
 select
     repeats.org_id,
-    repeats.project_id,
+    repeats.project_id, -- Neon project
     repeats.meter,
     repeats.granularity,
     repeats.bucket_start as period_start, -- first instant of the bucket, UTC
