@@ -2,13 +2,8 @@
 -- this counts against. Where a source tells what each owner used, it is that; else what the facts of a
 -- calendar month add up to, for owners that seeds/allowances.csv names.
 -- grain: allowance_key, period_start, period_end
-with told as (
-    select platform.*
-    from intermediate.int_platform_allowance_usage as platform
-),
-
--- most usage has no allowance
-metered as (
+with metered as (
+    -- most usage has no allowance
     select
         usage.source, usage.resource, usage.scope, usage.org_id, usage.meter, usage.unit,
         owner.owner_type,
@@ -21,7 +16,7 @@ metered as (
         select distinct allowed.source, allowed.meter, allowed.allowed_per as owner_type
         from seeds.allowances as allowed
     ) as owner on usage.source = owner.source and usage.meter = owner.meter
-    anti join told on usage.source = told.source
+    anti join intermediate.int_platform_allowance_usage as told on usage.source = told.source
 ),
 
 used as (
@@ -29,7 +24,7 @@ used as (
         told.source, told.resource, told.scope, told.org_id, told.meter, told.unit,
         told.owner_type, told.owner_id, told.period_start, told.period_end, told.quantity,
         told.is_settled, told.allowed_from, told.resets_at, told.observed_at
-    from told
+    from intermediate.int_platform_allowance_usage as told
     union all
     select
         metered.source, metered.resource, metered.scope, metered.org_id, metered.meter,
@@ -47,15 +42,10 @@ used as (
 )
 
 select
-    -- '-' is null and '=' a value, in which | is doubled: no two owners' parts are one text
-    md5(concat_ws(
-        '|', coalesce('=' || replace(used.source, '|', '||'), '-'),
-        coalesce('=' || replace(used.meter, '|', '||'), '-'),
-        coalesce('=' || replace(used.unit, '|', '||'), '-'),
-        coalesce('=' || replace(used.org_id, '|', '||'), '-'),
-        coalesce('=' || replace(used.owner_type, '|', '||'), '-'),
-        coalesce('=' || replace(used.owner_id, '|', '||'), '-')
-    )) as allowance_key, -- source, meter, unit, org, owner type and owner
+    -- as a list, quoted: null is not '', and no two owners' parts are one text
+    md5(cast(json_array(
+        used.source, used.meter, used.unit, used.org_id, used.owner_type, used.owner_id
+    ) as varchar)) as allowance_key, -- source, meter, unit, org, owner type and owner
     used.source, -- vendor API family
     used.resource, -- the table in raw.* whose receipts or lines tell which days are known
     used.scope, -- what was asked about, or exported together

@@ -47,18 +47,11 @@ meters as (
 )
 
 select
-    -- '-' is null and '=' a value, in which | is doubled: no two things' parts are one text
-    md5(concat_ws(
-        '|', coalesce('=' || replace(usage.source, '|', '||'), '-'),
-        coalesce('=' || replace(usage.org_id, '|', '||'), '-'),
-        coalesce('=' || replace(usage.project_id, '|', '||'), '-'),
-        coalesce('=' || replace(usage.branch_id, '|', '||'), '-'),
-        coalesce('=' || replace(usage.site_id, '|', '||'), '-'),
-        coalesce('=' || replace(usage.environment_id, '|', '||'), '-'),
-        coalesce('=' || replace(usage.user_id, '|', '||'), '-'),
-        coalesce('=' || replace(usage.meter, '|', '||'), '-'),
-        coalesce('=' || replace(coalesce(usage.unit, meters.unit), '|', '||'), '-')
-    )) as series_key, -- source, all ids, meter and unit; with period_start the grain
+    -- as a list, quoted: null is not '', and no two things' parts are one text
+    md5(cast(json_array(
+        usage.source, usage.org_id, usage.project_id, usage.branch_id, usage.site_id,
+        usage.environment_id, usage.user_id, usage.meter, coalesce(usage.unit, meters.unit)
+    ) as varchar)) as series_key, -- source, all ids, meter and unit; with period_start the grain
     usage.source, -- vendor API family: neon, forge, bitbucket, atlassian_platform
     usage.resource, -- the table in raw.* whose receipts tell which buckets are known
     usage.scope, -- what was asked about, as receipts have it; of exports the organization

@@ -7,46 +7,33 @@
 -- check: not is_at_risk
 with asked as (
     select
-        bucket.source, bucket.resource, bucket.scope, bucket.granularity, bucket.bucket_start,
-        bucket.asked_at
+        bucket.*, retention.kept_hours * interval '1' hour as kept_for,
+        retention.settles_minutes * interval '1' minute as settles_after, retention.warn_hours
     from staging.stg_loads__buckets as bucket
+    inner join seeds.retention as retention
+        on bucket.source = retention.source and bucket.resource = retention.resource
+        and bucket.granularity = retention.granularity
 ),
 
 scopes as (
     select
-        held.source,
-        held.resource,
-        held.scope,
-        held.granularity,
-        retention.kept_hours,
-        retention.settles_minutes,
-        retention.warn_hours,
-        min(held.bucket_start) as first_bucket_start
-    from asked as held
-    inner join seeds.retention as retention
-        on held.source = retention.source
-        and held.resource = retention.resource
-        and held.granularity = retention.granularity
+        asked.source, asked.resource, asked.scope, asked.granularity, asked.kept_for,
+        asked.settles_after, asked.warn_hours, min(asked.bucket_start) as first_bucket_start
+    from asked
     group by
-        held.source, held.resource, held.scope, held.granularity, retention.kept_hours,
-        retention.settles_minutes, retention.warn_hours
+        asked.source, asked.resource, asked.scope, asked.granularity, asked.kept_for,
+        asked.settles_after, asked.warn_hours
 ),
 
 buckets as (
     select
-        scopes.*,
-        calendar.bucket_start,
-        calendar.bucket_end,
-        held.asked_at,
-        calendar.bucket_start + scopes.kept_hours * interval '1' hour as lost_at,
+        scopes.*, calendar.bucket_start, calendar.bucket_end, held.asked_at,
+        calendar.bucket_start + scopes.kept_for as lost_at,
         case
-            when calendar.bucket_end + scopes.settles_minutes * interval '1' minute
-                > current_timestamp then 'open'
-            when held.asked_at
-                >= calendar.bucket_end + scopes.settles_minutes * interval '1' minute then 'held'
-            when calendar.bucket_start + scopes.kept_hours * interval '1' hour
-                < current_timestamp and held.asked_at is null then 'lost'
+            when calendar.bucket_end + scopes.settles_after > current_timestamp then 'open'
+            when held.asked_at >= calendar.bucket_end + scopes.settles_after then 'held'
             when held.asked_at is not null then 'provisional'
+            when calendar.bucket_start + scopes.kept_for < current_timestamp then 'lost'
             else 'missing'
         end as state
     from scopes
@@ -55,8 +42,7 @@ buckets as (
         and calendar.bucket_start >= scopes.first_bucket_start
         and calendar.bucket_start < current_timestamp
     left join asked as held
-        on scopes.resource = held.resource
-        and scopes.scope = held.scope
+        on scopes.resource = held.resource and scopes.scope = held.scope
         and scopes.granularity = held.granularity
         and calendar.bucket_start = held.bucket_start
 ),

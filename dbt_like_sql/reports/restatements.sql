@@ -5,13 +5,7 @@
 with asks as (
     -- every ask of a bucket after it had settled, where there was more than one
     select
-        ask.source,
-        ask.resource,
-        ask.scope,
-        ask.granularity,
-        ask.load_id,
-        ask.asked_at,
-        ask.bucket_start,
+        ask.*,
         count(*) over (
             partition by ask.resource, ask.scope, ask.granularity, ask.bucket_start
         ) as ask_count

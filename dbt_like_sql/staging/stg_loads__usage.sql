@@ -35,17 +35,11 @@ observed as (
 )
 
 select
-    -- '-' is null and '=' a value, in which | is doubled: no two things' parts are one text
-    md5(concat_ws(
-        '|', coalesce('=' || replace(observed.resource, '|', '||'), '-'),
-        coalesce('=' || replace(observed.scope, '|', '||'), '-'),
-        coalesce('=' || replace(observed.project_id, '|', '||'), '-'),
-        coalesce('=' || replace(observed.branch_id, '|', '||'), '-'),
-        coalesce('=' || replace(observed.site_id, '|', '||'), '-'),
-        coalesce('=' || replace(observed.meter, '|', '||'), '-'),
-        coalesce('=' || replace(observed.unit, '|', '||'), '-'),
-        coalesce('=' || replace(observed.granularity, '|', '||'), '-')
-    )) as thing_key, -- resource, scope, all ids, meter, unit and granularity
+    -- as a list, quoted: null is not '', and no two things' parts are one text
+    md5(cast(json_array(
+        observed.resource, observed.scope, observed.project_id, observed.branch_id,
+        observed.site_id, observed.meter, observed.unit, observed.granularity
+    ) as varchar)) as thing_key, -- resource, scope, all ids, meter, unit and granularity
     observed.resource, -- the table in raw.*
     observed.scope, -- what was asked about, as receipts have it
     observed.org_id, -- the vendor's organization; null where it names none

@@ -38,9 +38,7 @@ ranked as (
 )
 
 select
-    ranked.org_id, -- Atlassian organization
-    ranked.meter, -- what was used
-    ranked.unit, -- of the quantities
+    ranked.org_id, ranked.meter, ranked.unit,
     cast(ranked.period_start as timestamptz) as period_start, -- first instant, UTC
     cast(ranked.period_end as timestamptz) as period_end, -- first instant after the period, UTC
     cast(ranked.exported_at as timestamptz) as exported_at -- when it was last read off the page

@@ -29,89 +29,77 @@ with placed as (
 spans as (
     select
         placed.*,
-        case when placed.app is null
-            then max(placed.told_until) over (partition by placed.scope_key, placed.whole_start)
-            else max(placed.told_until) over (
-                partition by placed.scope_key, placed.app, placed.whole_start
-            ) end as month_until
+        case when placed.app is null then max(placed.told_until) over of_scope
+            else max(placed.told_until) over of_app end as month_until
     from placed
     anti join placed as total
         on placed.app is not null and total.app is null
         and placed.scope_key = total.scope_key
         and placed.period_start >= total.period_start
         and placed.period_end <= total.period_end
+    window
+        of_scope as (partition by placed.scope_key, placed.whole_start),
+        of_app as (partition by placed.scope_key, placed.app, placed.whole_start)
 ),
 
 judged as (
     select
         spans.*,
         spans.month_until is null or (
-            bool_or(spans.granularity = 'day') over (
-                partition by spans.scope_key, spans.app, spans.whole_start
-            )
-            and sum(case when spans.granularity = 'day' and spans.period_end <= spans.month_until
-                and (spans.is_final or spans.exported_at >= spans.period_end)
-                then 1 else 0 end
-            ) over (partition by spans.scope_key, spans.app, spans.whole_start)
-            >= date_diff('day', spans.whole_start, spans.month_until)
+            bool_or(spans.granularity = 'day') over of_app
+            and count(case when spans.granularity = 'day' and spans.period_end <= spans.month_until
+                and (spans.is_final or spans.exported_at >= spans.period_end) then 1 end)
+                over of_app >= date_diff('day', spans.whole_start, spans.month_until)
         ) as is_by_days
     from spans
+    window of_app as (partition by spans.scope_key, spans.app, spans.whole_start)
 ),
 
 -- days of the total stand for the months of its apps, too
 kept as (
     select
         judged.*,
-        bool_and(judged.is_by_days) over (
-            partition by judged.scope_key, judged.whole_start
-        ) as is_told_by_days,
-        bool_and(judged.is_by_days) over (
-            partition by judged.org_id, judged.meter, judged.unit, judged.whole_start
-        ) as are_all_by_days
+        bool_and(judged.is_by_days) over of_scope as is_told_by_days,
+        case when bool_and(judged.is_by_days) over of_scope
+            then judged.period_start else judged.whole_start end as since,
+        case when bool_and(judged.is_by_days) over of_scope
+            then judged.period_end else judged.whole_end end as until,
+        case when bool_and(judged.is_by_days) over of_organization
+            then judged.period_start else judged.whole_start end as split_since,
+        case when bool_and(judged.is_by_days) over of_organization
+            then judged.period_end else judged.whole_end end as split_until
     from judged
     anti join judged as total
         on judged.app is not null and judged.granularity = 'month'
         and total.app is null and total.granularity = 'day' and total.is_by_days
         and judged.scope_key = total.scope_key and judged.whole_start = total.whole_start
     where judged.is_by_days = (judged.granularity = 'day')
-),
-
-counted as (
-    select
-        kept.*,
-        case when kept.is_told_by_days then kept.period_start else kept.whole_start end as since,
-        case when kept.is_told_by_days then kept.period_end else kept.whole_end end as until,
-        case when kept.are_all_by_days then kept.period_start else kept.whole_start
-        end as split_since,
-        case when kept.are_all_by_days then kept.period_end else kept.whole_end end as split_until
-    from kept
+    window
+        of_scope as (partition by judged.scope_key, judged.whole_start),
+        of_organization as (
+            partition by judged.org_id, judged.meter, judged.unit, judged.whole_start
+        )
 )
 
 select
-    counted.scope_key, -- organization, meter, unit and scope
-    counted.org_id, -- Atlassian organization
-    counted.meter, -- what was used
-    counted.unit, -- of the quantity
-    counted.scope_type, -- org, site, workspace, user or repository
-    counted.holder_id, -- the scope itself
-    min(counted.site_id) as site_id, -- site, or workspace; null for org and user
-    counted.project_id, -- repository; else null
-    counted.user_id, -- user; else null
-    cast(counted.since as timestamptz) as period_start, -- first instant, UTC
-    cast(counted.until as timestamptz) as period_end, -- first instant after the period, UTC
-    cast(counted.split_since as timestamptz)
+    kept.scope_key, kept.org_id, kept.meter, kept.unit, kept.scope_type, kept.holder_id,
+    kept.project_id, kept.user_id,
+    min(kept.site_id) as site_id, -- site, or workspace; null for org and user
+    cast(kept.since as timestamptz) as period_start, -- first instant, UTC
+    cast(kept.until as timestamptz) as period_end, -- first instant after the period, UTC
+    cast(kept.split_since as timestamptz)
         as split_start, -- of the period in which its organization's usage is split
-    cast(counted.split_until as timestamptz) as split_end, -- first instant after that
-    counted.is_told_by_days, -- a day, as all that is told of it
-    cast(sum(counted.quantity) as decimal(38, 9)) as quantity, -- as exported
-    cast(case when counted.is_told_by_days then max(counted.renewed_at) else counted.since end
+    cast(kept.split_until as timestamptz) as split_end, -- first instant after that
+    kept.is_told_by_days, -- a day, as all that is told of it
+    cast(sum(kept.quantity) as decimal(38, 9)) as quantity, -- as exported
+    cast(case when kept.is_told_by_days then max(kept.renewed_at) else kept.since end
         as timestamptz) as allowed_from, -- when its allowance renewed
-    cast(case when counted.is_told_by_days then max(counted.renews_at) else counted.until end
+    cast(case when kept.is_told_by_days then max(kept.renews_at) else kept.until end
         as timestamptz) as resets_at, -- when it does again
-    cast(bool_and(counted.is_final) as boolean) as is_final, -- cannot change
-    max(counted.exported_at) as exported_at -- when it was read off the page
-from counted
+    cast(bool_and(kept.is_final) as boolean) as is_final, -- cannot change
+    max(kept.exported_at) as exported_at -- when it was read off the page
+from kept
 group by
-    counted.scope_key, counted.org_id, counted.meter, counted.unit, counted.scope_type,
-    counted.holder_id, counted.project_id, counted.user_id, counted.since,
-    counted.until, counted.split_since, counted.split_until, counted.is_told_by_days
+    kept.scope_key, kept.org_id, kept.meter, kept.unit, kept.scope_type,
+    kept.holder_id, kept.project_id, kept.user_id, kept.since,
+    kept.until, kept.split_since, kept.split_until, kept.is_told_by_days

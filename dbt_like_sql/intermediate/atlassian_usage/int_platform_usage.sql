@@ -30,20 +30,20 @@ with told as (
 seen as (
     select
         told.*,
-        min(told.way) over (
-            partition by told.org_id, told.meter, told.unit, told.split_start
-        ) as first_way,
+        min(told.way) over same_period as first_way,
         -- a uuid, where one is: braces come after letters
-        max(case when told.scope_type = 'workspace' then told.site_id end) over (
-            partition by told.org_id, told.meter, told.unit, told.split_start
-        ) as last_workspace,
-        told.scope_type = 'repository' and bool_or(told.scope_type = 'workspace') over (
-            partition by told.org_id, told.meter, told.unit, told.split_start, told.site_id
-        ) as is_in_workspace,
-        sum(case when told.scope_type = 'repository' then told.quantity end) over (
-            partition by told.org_id, told.meter, told.unit, told.split_start, told.site_id
-        ) as repositories_quantity
+        max(case when told.scope_type = 'workspace' then told.site_id end) over same_period
+            as last_workspace,
+        told.scope_type = 'repository' and bool_or(told.scope_type = 'workspace')
+            over same_workspace as is_in_workspace,
+        sum(case when told.scope_type = 'repository' then told.quantity end)
+            over same_workspace as repositories_quantity
     from told
+    window
+        same_period as (partition by told.org_id, told.meter, told.unit, told.split_start),
+        same_workspace as (
+            partition by told.org_id, told.meter, told.unit, told.split_start, told.site_id
+        )
 ),
 
 -- a repository whose workspace cannot be named as the workspaces are is in one of them

@@ -13,12 +13,9 @@ with exported as (
 )
 
 select
-    minutes.workspace_uuid, -- Bitbucket workspace
-    minutes.repository_uuid, -- Bitbucket repository
-    minutes.period_start, -- UTC day
-    minutes.period_end, -- first instant of the next day, UTC
+    minutes.workspace_uuid, minutes.repository_uuid, minutes.period_start, minutes.period_end,
     minutes.build_seconds as quantity, -- seconds that Bitbucket counts as used
-    minutes.observed_at -- when Bitbucket said so
+    minutes.observed_at
 from intermediate.int_bitbucket_minutes as minutes
 left join intermediate.int_bitbucket_owners as owner
     on minutes.workspace_uuid = owner.workspace_uuid

@@ -29,35 +29,29 @@ entries as (
         -reported.quantity
     from reported
     where reported.site_id is not null
-),
-
-parts as (
-    select
-        entries.scope, entries.app_id, entries.site_id, entries.environment_id, entries.meter,
-        entries.unit, entries.bucket_start, sum(entries.quantity) as quantity
-    from entries
-    group by
-        entries.scope, entries.app_id, entries.site_id, entries.environment_id, entries.meter,
-        entries.unit, entries.bucket_start
-    -- a total that its parts add up to has nothing left
-    having sum(entries.quantity) <> 0 or count(*) = 1
 )
 
 select
     totals.resource, -- the table in raw.* that tells which days are known
     totals.scope, -- what was asked about: app/resource
-    parts.app_id, -- Forge app
-    parts.site_id, -- the site's ARI; null: what no site accounts for
-    parts.environment_id, -- Forge environment, where sites were asked by environment; else null
-    parts.meter, -- Atlassian's name of the resource
-    parts.unit, -- Atlassian's unit
+    entries.app_id, -- Forge app
+    entries.site_id, -- the site's ARI; null: what no site accounts for
+    entries.environment_id, -- Forge environment, where sites were asked by environment; else null
+    entries.meter, -- Atlassian's name of the resource
+    entries.unit, -- Atlassian's unit
     totals.granularity, -- Atlassian answers by the day
-    parts.bucket_start as period_start, -- UTC day
+    totals.bucket_start as period_start, -- UTC day
     totals.bucket_end as period_end, -- first instant of the next day, UTC
-    cast(parts.quantity as decimal(38, 9)) as quantity, -- as Atlassian reports it
+    cast(sum(entries.quantity) as decimal(38, 9)) as quantity, -- as Atlassian reports it
     totals.asked_at as observed_at -- when the app's total was last asked
-from parts
+from entries
 inner join staging.stg_loads__buckets as totals
-    on parts.scope = totals.scope
-    and parts.bucket_start = totals.bucket_start
+    on entries.scope = totals.scope
+    and entries.bucket_start = totals.bucket_start
 where totals.resource = 'forge_app_usage' and totals.granularity = 'daily'
+group by
+    totals.resource, totals.scope, entries.app_id, entries.site_id, entries.environment_id,
+    entries.meter, entries.unit, totals.granularity, totals.bucket_start, totals.bucket_end,
+    totals.asked_at
+-- a total that its parts add up to has nothing left
+having sum(entries.quantity) <> 0 or count(*) = 1

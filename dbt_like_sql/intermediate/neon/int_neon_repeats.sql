@@ -3,27 +3,22 @@
 -- where a plan change split the bucket, and counts twice what Neon told twice; only Neon knows which.
 -- grain: org_id, project_id, meter, granularity, period_start
 -- window: period_start
-with framed as (
-    select usage.*, coalesce(usage.timeframe_end, usage.bucket_end) as told_until
+with shared as (
+    select
+        usage.*,
+        sum(usage.quantity) over same_bucket as bucket_quantity,
+        extract(epoch from usage.timeframe_end) - extract(epoch from usage.timeframe_start)
+            as frame_seconds,
+        extract(epoch from least(usage.timeframe_end, usage.billing_period_end))
+        - extract(epoch from greatest(usage.timeframe_start, usage.billing_period_start))
+            as own_seconds
     from staging.stg_neon__usage as usage
     where usage.resource = 'neon_project_usage' and usage.quantity <> 0
-),
-
-shared as (
-    select
-        framed.*,
-        sum(framed.quantity) over same_bucket as bucket_quantity,
-        extract(epoch from framed.told_until) - extract(epoch from framed.timeframe_start)
-            as frame_seconds,
-        extract(epoch from least(framed.told_until, framed.billing_period_end))
-        - extract(epoch from greatest(framed.timeframe_start, framed.billing_period_start))
-            as own_seconds
-    from framed
-    qualify min(framed.period_id) over same_bucket <> max(framed.period_id) over same_bucket
+    qualify min(usage.period_id) over same_bucket <> max(usage.period_id) over same_bucket
     window same_bucket as (
         partition by
-            framed.org_id, framed.project_id, framed.meter, framed.granularity,
-            framed.bucket_start
+            usage.org_id, usage.project_id, usage.meter, usage.granularity,
+            usage.bucket_start
     )
 ),
 
@@ -45,8 +40,8 @@ repeats as (
         and later.bucket_start = earlier.bucket_start
         and later.period_id > earlier.period_id
         and later.quantity = earlier.quantity
-        and later.timeframe_start < earlier.told_until
-        and later.told_until > earlier.timeframe_start
+        and later.timeframe_start < earlier.timeframe_end
+        and later.timeframe_end > earlier.timeframe_start
     group by
         later.org_id, later.project_id, later.meter, later.granularity, later.bucket_start,
         later.period_id, later.timeframe_start, later.quantity, later.bucket_quantity
@@ -54,7 +49,7 @@ repeats as (
 
 select
     repeats.org_id,
-    repeats.project_id,
+    repeats.project_id, -- Neon project
     repeats.meter,
     repeats.granularity,
     repeats.bucket_start as period_start, -- first instant of the bucket, UTC

@@ -21,30 +21,23 @@ entries as (
         reported.bucket_start, -reported.quantity
     from reported
     where reported.environment_id is not null
-),
-
-parts as (
-    select
-        entries.scope, entries.app_id, entries.environment_id, entries.meter, entries.unit,
-        entries.bucket_start, sum(entries.quantity) as quantity
-    from entries
-    group by
-        entries.scope, entries.app_id, entries.environment_id, entries.meter, entries.unit,
-        entries.bucket_start
-    having sum(entries.quantity) <> 0 or count(*) = 1
 )
 
 select
-    parts.app_id, -- Forge app
-    parts.environment_id, -- Forge environment; null: what none accounts for
-    parts.meter,
-    parts.unit,
-    parts.bucket_start as period_start, -- UTC day
+    entries.app_id, -- Forge app
+    entries.environment_id, -- Forge environment; null: what none accounts for
+    entries.meter,
+    entries.unit,
+    totals.bucket_start as period_start, -- UTC day
     totals.bucket_end as period_end, -- first instant of the next day, UTC
-    cast(parts.quantity as decimal(38, 9)) as quantity, -- as Atlassian reports it
+    cast(sum(entries.quantity) as decimal(38, 9)) as quantity, -- as Atlassian reports it
     totals.asked_at as observed_at -- when the app's total was last asked
-from parts
+from entries
 inner join staging.stg_loads__buckets as totals
-    on parts.scope = totals.scope
-    and parts.bucket_start = totals.bucket_start
+    on entries.scope = totals.scope
+    and entries.bucket_start = totals.bucket_start
 where totals.resource = 'forge_app_usage' and totals.granularity = 'daily'
+group by
+    entries.app_id, entries.environment_id, entries.meter, entries.unit, totals.bucket_start,
+    totals.bucket_end, totals.asked_at
+having sum(entries.quantity) <> 0 or count(*) = 1

@@ -14,7 +14,8 @@ select
     observed.billing_period_end,
     observed.granularity,
     observed.timeframe_start,
-    observed.timeframe_end,
+    cast(coalesce(observed.timeframe_end, bucket.bucket_end) as timestamptz)
+        as timeframe_end, -- as Neon says it, else the end of the bucket
     observed.bucket_start,
     bucket.bucket_end, -- first instant of the next bucket, UTC
     observed.meter,
