@@ -101,7 +101,8 @@ class Folder:
 
     def _looked_through(self, landed: Landed, now: datetime) -> Scan:
         scan, before = Scan(), {*(landed.listed(LISTINGS, "all", LISTINGS.schema.names) or [])}
-        loaded, said = landed.scopes(FILES), _last_said(landed)
+        loaded, history = landed.scopes(FILES), landed.history(FILES, ("file_name", "file_sha256"))
+        said = {name: sha256 for name, sha256, _ in history}  # last under that name
         for path, name, is_second in self._named():
             sha256, error = "", None
             try:
@@ -140,9 +141,3 @@ def _listed(name: str, sha256: str, error: RejectedFileError | None) -> Listing:
     """A file as the listing has it: a row, or one for each of its problems."""
     problems = error.problems if error else [Problem("")]
     return {(name, sha256, p.line, p.column, p.reason or None) for p in problems}
-
-
-def _last_said(landed: Landed) -> dict[str, str]:
-    """The content of each file that was loaded under its name last."""
-    said = landed.history(FILES, ("file_name", "file_sha256"))
-    return {name: sha256 for name, sha256, _ in said}
