@@ -622,7 +622,7 @@ BROKEN_WORKBOOKS: list[tuple[Callable[[Path], Path], int | None, str | None, str
         lambda f: written(f / "a.xlsx", xlsx_file(f, GOOD).read_bytes()[:3000]),
         None,
         None,
-        "is a damaged workbook",
+        "cannot be read as a workbook",
     ),
     (lambda f: zipped(f / "a.xlsx", {"a.txt": b"a"}), None, None, "but no workbook"),
     (
@@ -633,7 +633,7 @@ BROKEN_WORKBOOKS: list[tuple[Callable[[Path], Path], int | None, str | None, str
     ),
     (bomb, None, None, "unpacks to 40 MB in 9 parts"),
     (too_large, None, None, "unpacks to 540 MB in 9 parts"),
-    (lying, None, None, "is a damaged workbook"),
+    (lying, None, None, "cannot be read as a workbook"),
     (locked, None, None, "has a password"),
     (lambda f: with_sheet(f, entities), None, None, "declares XML entities"),
     (lambda f: with_sheet(f, unordered), 1, None, "are not in order"),

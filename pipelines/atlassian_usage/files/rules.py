@@ -26,13 +26,9 @@ _Rule = tuple[str, Any, str]
 def check_lines(table: pa.Table, now: datetime, problems: list[Problem]) -> None:
     """Note what one line says that cannot be, though each of its values could."""
     frame = table.select(_LINE).to_pandas().dropna()
-    for rule in (*_value_rules(frame, now), *_period_rules(frame)):
-        problems += _broken(frame, *rule)
-
-
-def _broken(frame: Any, column: str, wrong: Any, reason: str) -> Iterator[Problem]:
-    for row in frame[wrong].head(LISTED + 1).to_dict("records"):
-        yield Problem(reason.format(**row), int(row["line"]), column)
+    for column, wrong, reason in (*_value_rules(frame, now), *_period_rules(frame)):
+        for row in frame[wrong].head(LISTED + 1).to_dict("records"):
+            problems.append(Problem(reason.format(**row), int(row["line"]), column))
 
 
 def _value_rules(f: Any, now: datetime) -> Iterator[_Rule]:

@@ -7,7 +7,6 @@ pandas reads the cells (python-calamine); what it would leave blank or overwrite
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from datetime import date, time
 from decimal import Decimal
@@ -23,7 +22,6 @@ from pipelines.atlassian_usage.files.values import ERROR_VALUE
 MAX_PARTS = 10_000
 # deflate gives 1:1032 at most, which only bombs reach; lines that are much alike give 1:60
 MAX_RATIO = 200
-SHEET = "usage"
 _WORKBOOK = "xl/workbook.xml"
 # sheets that may stand beside the one with usage
 _FREE = ("help", "notes")
@@ -44,7 +42,7 @@ _Faults = dict[tuple[int, int], str]
 
 
 def xlsx_rows(content: bytes, problems: list[Problem]) -> Iterator[Row]:
-    """The rows of the sheet called "usage", or of the only one that is filled, as text.
+    """The rows of the one sheet that is filled, as text.
 
     Dates come as ISO text, numbers with the 15 digits that a spreadsheet shows, formulas and error
     values as they are, for values.py to refuse them.
@@ -55,13 +53,10 @@ def xlsx_rows(content: bytes, problems: list[Problem]) -> Iterator[Row]:
             cells = _read(content, archive)
     except BrokenError:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise BrokenError(f"is a damaged workbook ({error}): export it once more") from None
     except Exception as error:  # a malformed part leads to whatever the reader raises
         what = f"{type(error).__name__}: {error}"[:200]
-        raise BrokenError(
-            f"cannot be read as a workbook ({what}): open it in Excel and save it as .xlsx"
-        ) from None
+        advice = "open it in Excel and save it as .xlsx, or export it once more"
+        raise BrokenError(f"cannot be read as a workbook ({what}): {advice}") from None
     rows = filled((row, list(map(_text, found))) for row, found in enumerate(cells, start=1))
     ids: dict[int, str] | None = None
     for row, texts in rows:
@@ -142,7 +137,6 @@ def _the_one(filled: list[str]) -> str:
     if not filled:
         raise BrokenError("has no usage lines on a sheet that is not hidden: put them there")
     usage = [name for name in filled if name.casefold() not in _FREE] or filled[:1]
-    usage = sorted(usage, key=lambda name: name.casefold() != SHEET)
     if len(usage) > 1:
         raise BrokenError(
             f"has something on the sheets {', '.join(map(repr, usage))}, and one is loaded: put "
