@@ -8,7 +8,6 @@ name, unless the file of that name said something else in between.
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from pipelines.atlassian_usage.endpoints import FILES, LISTINGS
 from pipelines.atlassian_usage.files.content import ENDINGS, content_of, leads_out, printable
 from pipelines.atlassian_usage.files.problems import BrokenError, Problem, RejectedFileError
 from pipelines.atlassian_usage.files.reading import read
+from pipelines.endpoint import Endpoint
 from pipelines.http import VendorError
 from pipelines.receipts import Landed
 
@@ -27,6 +27,8 @@ _SKIPPED = (".", "~$", "readme", "thumbs.db", "desktop.ini")
 _SAME_NAME = "has the name of another file, but for how accents are written: rename it"
 # file name, content, and line, column and reason of a problem, if there is one
 Listing = set[tuple[Any, ...]]
+# of which endpoint and scope, and its rows, or why there are none
+News = tuple[Endpoint, str, pa.Table | RejectedFileError]
 
 
 def find(folder: Path) -> list[Path]:
@@ -72,15 +74,6 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-@dataclass
-class Scan:
-    """What the folder holds (`listing`), and by scope what of that has not been dealt with."""
-
-    listing: Listing = field(default_factory=set)
-    is_new_listing: bool = False
-    found: list[tuple[str, pa.Table | RejectedFileError]] = field(default_factory=list)
-
-
 class Folder:
     """A folder of exports, looked through once a run."""
 
@@ -88,20 +81,23 @@ class Folder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._scan: Scan | None = None
+        self._news: list[News] | None = None
 
     def close(self) -> None:
         """Nothing is held open."""
 
-    def scan(self, landed: Landed, now: datetime) -> Scan:
-        """Read what is new in the folder, and again what was rejected: its date may have come."""
-        if self._scan is None:
-            self._scan = self._looked_through(landed, now)
-        return self._scan
+    def news(self, landed: Landed, now: datetime) -> list[News]:
+        """What is new in the folder, what was rejected and is again, for its date may have come,
+        and the list of what there is, where that is another."""
+        if self._news is None:
+            self._news = [*self._looked_through(landed, now)]
+        return self._news
 
-    def _looked_through(self, landed: Landed, now: datetime) -> Scan:
-        scan, before = Scan(), {*(landed.listed(LISTINGS, "all", LISTINGS.schema.names) or [])}
-        loaded, said = landed.scopes(FILES), _last_said(landed)
+    def _looked_through(self, landed: Landed, now: datetime) -> Iterator[News]:
+        before = {*(landed.listed(LISTINGS, "all", LISTINGS.schema.names) or [])}
+        loaded, history = landed.scopes(FILES), landed.history(FILES, ("file_name", "file_sha256"))
+        said = {name: sha256 for name, sha256, _ in history}  # last under that name
+        listing: Listing = set()
         for path, name, is_second in self._named():
             sha256, error = "", None
             try:
@@ -110,7 +106,7 @@ class Folder:
                 sha256 = hashlib.sha256(content_of(path, self._folder)).hexdigest()
                 # a file that is put back as it was replaces what it said in the meantime
                 if sha256 not in loaded or said.get(name, sha256) != sha256:
-                    scan.found.append((sha256, read(path, now, name)))
+                    yield FILES, sha256, read(path, now, name)
                     loaded.add(sha256)
             except BrokenError as broken:
                 error = RejectedFileError(Path(name), [Problem(*broken.args)])
@@ -118,10 +114,11 @@ class Folder:
                 error = rejected.with_traceback(None)  # it holds all that was read
             listed = _listed(name, sha256, error)
             if error and not before >= listed:
-                scan.found.append((sha256 or name, error))
-            scan.listing |= listed
-        scan.is_new_listing = scan.listing != before
-        return scan
+                yield FILES, sha256 or name, error
+            listing |= listed
+        if listing != before:
+            rows = [dict(zip(LISTINGS.schema.names, row, strict=True)) for row in listing]
+            yield LISTINGS, "all", pa.Table.from_pylist(rows, LISTINGS.schema)
 
     def _named(self) -> Iterator[tuple[Path, str, bool]]:
         """Every file, its name, and whether an earlier one has that name in other characters."""
@@ -140,9 +137,3 @@ def _listed(name: str, sha256: str, error: RejectedFileError | None) -> Listing:
     """A file as the listing has it: a row, or one for each of its problems."""
     problems = error.problems if error else [Problem("")]
     return {(name, sha256, p.line, p.column, p.reason or None) for p in problems}
-
-
-def _last_said(landed: Landed) -> dict[str, str]:
-    """The content of each file that was loaded under its name last."""
-    said = landed.history(FILES, ("file_name", "file_sha256"))
-    return {name: sha256 for name, sha256, _ in said}

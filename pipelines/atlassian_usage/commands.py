@@ -24,10 +24,9 @@ def template(path: Path) -> None:
         files.template(path)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    except FileExistsError:
-        raise click.ClickException(f"{path} is there already: name another file") from None
     except OSError as error:
-        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
+        reason = f"{path} cannot be written ({error.strerror}): name another file"
+        raise click.ClickException(reason) from None
     click.echo(f"wrote {path}")
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from dlt.extract import DltResource
 
 from pipelines.atlassian_usage.client import Folder
-from pipelines.atlassian_usage.endpoints import ENDPOINTS, FILES, LISTINGS, Settings
+from pipelines.atlassian_usage.endpoints import ENDPOINTS, Settings
 from pipelines.atlassian_usage.files.problems import RejectedFileError
 from pipelines.source import Asked, Pages, Slice, snapshot
 
@@ -27,16 +27,12 @@ def slices(asked: AskedFolder) -> Iterator[Slice]:
 
     Without a window: facts follow the rows that differ, not the span of a file.
     """
-    scan = asked.client.scan(asked.landed, asked.account.clock())
-    if asked.endpoint == FILES:
-        for scope, found in scan.found:
-            yield snapshot(scope, _told, found)
-    elif scan.is_new_listing:
-        rows = [dict(zip(LISTINGS.schema.names, row, strict=True)) for row in scan.listing]
-        yield snapshot("all", _told, pa.Table.from_pylist(rows, LISTINGS.schema))
+    for endpoint, scope, told in asked.client.news(asked.landed, asked.account.clock()):
+        if endpoint == asked.endpoint:
+            yield snapshot(scope, _told, told)
 
 
-def _told(found: pa.Table | RejectedFileError) -> Iterator[pa.Table]:
-    if isinstance(found, RejectedFileError):
-        raise found
-    yield found
+def _told(told: pa.Table | RejectedFileError) -> Iterator[pa.Table]:
+    if isinstance(told, RejectedFileError):
+        raise told
+    yield told

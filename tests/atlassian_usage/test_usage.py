@@ -296,7 +296,7 @@ def test_the_command_writes_a_template_once(
     assert (first.exit_code, first.output) == (0, "wrote platform-usage-template.csv\n")
     again = call("template")
     assert again.exit_code == 1
-    assert "platform-usage-template.csv is there already" in again.output
+    assert "platform-usage-template.csv cannot be written (File exists)" in again.output
     assert call("template", "nowhere/a.csv").exit_code == 1
     assert call("template", "a.xlsx").exit_code == 0
     assert call("template", "a.ods").exit_code == 2
@@ -316,12 +316,13 @@ def test_the_command_says_of_each_file_what_is_wrong(
     assert result.output.splitlines() == [
         "bad.csv: 3 problems",
         "  line 2, column scope_id: is blank and may not be: give a value",
-        "  line 2, column quantity: '1,5' has a decimal comma: write a point, 1234.56",
-        "  line 3: has 2 fields where the header has 19: a comma for every empty field,",
-        "    too",
+        "  line 2, column quantity: '1,5' has a comma or groups of digits: write 1234.56",
+        "  line 3: has 2 fields where the header has 19: write a comma for every empty",
+        '    field, too, and a value with a comma inside in "quotes"',
         "good.csv: fine: 1 line, rovo_credits",
         "gone.csv: 1 problem",
-        "  is not there: check its name, or put it back",
+        "  cannot be read (No such file or directory): put it back, or let the account",
+        "    that runs meterhouse read it",
     ]
 
 

@@ -12,7 +12,6 @@ from pipelines.atlassian_usage.files.problems import BrokenError
 
 MAX_BYTES = 200_000_000
 ENDINGS = (".csv", ".xlsx")
-AS_UTF_8 = "save it as UTF-8 (in Excel: Save as, CSV UTF-8)"
 _WORKBOOK = b"PK\x03\x04"
 # how files begin that never load
 _KINDS = (
@@ -27,8 +26,6 @@ _KINDS = (
     ),
     (rb"\x1f\x8b", "is compressed with gzip: unpack it first"),
     (rb"%PDF", "is a PDF: type its numbers into the template instead"),
-    (rb"\xff\xfe\x00\x00|\x00\x00\xfe\xff", f"is UTF-32: {AS_UTF_8}"),
-    (rb"\xff\xfe|\xfe\xff", f"is UTF-16: {AS_UTF_8}"),
 )
 
 
@@ -63,30 +60,19 @@ def content_of(path: Path, folder: Path | None = None) -> bytes:
             "take it out of the folder"
         )
     try:
-        content = _read(path)
-    except FileNotFoundError:
-        raise BrokenError("is not there: check its name, or put it back") from None
-    except OSError as error:
-        advice = "let the account that runs meterhouse read it"
-        raise BrokenError(f"cannot be read ({error.strerror}): {advice}") from None
-    if not content:
-        raise BrokenError("is empty (0 bytes): export it once more")
-    return content
-
-
-def _read(path: Path) -> bytes:
-    """Its size is looked at before and, for it may grow, afterwards."""
-    status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
-        raise BrokenError("is a folder, not a file: rename it, or name a file in it")
-    if not stat.S_ISREG(status.st_mode):
-        raise BrokenError("is no regular file: put a copy of its content here")
-    content = b""
-    if status.st_size <= MAX_BYTES:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise BrokenError(
+                "is a folder, or no regular file: name a file, or put a copy of it here"
+            )
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
-    if max(status.st_size, len(content)) > MAX_BYTES:
+    except OSError as error:
+        advice = "put it back, or let the account that runs meterhouse read it"
+        raise BrokenError(f"cannot be read ({error.strerror}): {advice}") from None
+    if len(content) > MAX_BYTES:
         raise BrokenError(f"is larger than {MAX_BYTES // 10**6} MB: split it")
+    if not content:
+        raise BrokenError("is empty (0 bytes): export it once more")
     return content
 
 

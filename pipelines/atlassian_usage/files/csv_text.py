@@ -2,9 +2,9 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 
-from pipelines.atlassian_usage.files.content import AS_UTF_8
 from pipelines.atlassian_usage.files.contract import column_called
 from pipelines.atlassian_usage.files.problems import BrokenError, Problem
 
@@ -36,7 +36,11 @@ def csv_rows(content: bytes, problems: list[Problem]) -> Iterator[Row]:
         if len(cells) == width:
             yield line, cells
         else:
-            problems.append(Problem(_ragged(len(cells), width), line))
+            reason = (
+                f"has {len(cells)} fields where the header has {width}: write a comma for every "
+                'empty field, too, and a value with a comma inside in "quotes"'
+            )
+            problems.append(Problem(reason, line))
 
 
 def _lines(content: bytes, problems: list[Problem]) -> Iterator[Row]:
@@ -48,30 +52,27 @@ def _lines(content: bytes, problems: list[Problem]) -> Iterator[Row]:
             yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
-        problems.append(Problem(_csv_error(str(error)), line))
+        reason = (
+            f'has a quote (") that is never closed, or one inside a quoted field ({error}): close '
+            'it, double it (""), or take it away'
+        )
+        problems.append(Problem(reason, line))
 
 
 def _refuse_other_encodings(content: bytes) -> None:
     """BrokenError with the line and the advice for text that is not UTF-8."""
-    nul = content.find(b"\0")
-    if nul >= 0:
-        if content[:4096].count(b"\0") * 3 > len(content[:4096]):
-            raise BrokenError(f"looks like UTF-16 without its mark: {AS_UTF_8}")
-        reason = "has a NUL byte: the file is damaged or binary, export it anew"
-        raise BrokenError(reason, _line_at(content, nul))
+    at = content.find(b"\0")
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
+        at = error.start if at < 0 else min(at, error.start)
+    if at >= 0:
+        line = len(re.findall(rb"\r\n?|\n", content[:at])) + 1
         raise BrokenError(
-            f"has the byte 0x{content[error.start]:02X}, which is not UTF-8 (Latin-1 or "
-            f"Windows-1252, perhaps): {AS_UTF_8}",
-            _line_at(content, error.start),
-        ) from None
-
-
-def _line_at(content: bytes, position: int) -> int:
-    before = content[:position].replace(b"\r\n", b"\n")
-    return before.count(b"\n") + before.count(b"\r") + 1
+            f"has the byte 0x{content[at]:02X}, which is no text in UTF-8 (but in UTF-16, Latin-1 "
+            "or Windows-1252, perhaps): save it as UTF-8 (in Excel: Save as, CSV UTF-8)",
+            line,
+        )
 
 
 def _refuse_other_separators(line: int, header: list[str]) -> None:
@@ -81,20 +82,3 @@ def _refuse_other_separators(line: int, header: list[str]) -> None:
         if sum(column_called(part) is not None for part in text.split(separator)) > 1:
             reason = f"the fields are parted by {name}: save it with commas between the fields"
             raise BrokenError(reason, line)
-
-
-def _ragged(found: int, width: int) -> str:
-    hint = (
-        'put a value that has a comma in it into "quotes", and write numbers without commas'
-        if found > width
-        else "a comma for every empty field, too"
-    )
-    return f"has {found} fields where the header has {width}: {hint}"
-
-
-def _csv_error(error: str) -> str:
-    if "unexpected end of data" in error or "field larger" in error:
-        return 'a quote (") is opened here and never closed: close it, or take it away'
-    if "expected after" in error:
-        return 'a quote (") stands inside a quoted field: double it ("")'
-    return f"is no readable CSV ({error}): save it once more as CSV UTF-8"

@@ -47,13 +47,9 @@ class RejectedFileError(VendorError):
             cells.setdefault((problem.line, problem.column), problem)
         found = sorted(cells.values(), key=lambda problem: problem.line or 0)
         self.problems, self.unlisted = found[:LISTED], len(found[LISTED:])
+        more, least = len(found) - 1, "at least " if len(found) >= LISTED else ""
+        rest = f"; and {least}{more} more (`meterhouse platform-usage check` lists them)"
         super().__init__(
-            f"Platform usage file {path}: {found[0]}{self._rest(len(found) - 1)}. Nothing of this "
-            "file was loaded; other files are loaded all the same."
+            f"Platform usage file {path}: {found[0]}{rest if more else ''}. Nothing of this file "
+            "was loaded; other files are loaded all the same."
         )
-
-    def _rest(self, more: int) -> str:
-        if not more:
-            return ""
-        at_least = "at least " if more + 1 >= LISTED else ""
-        return f"; and {at_least}{more} more (`meterhouse platform-usage check` lists them)"

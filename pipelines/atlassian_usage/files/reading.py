@@ -98,7 +98,9 @@ def _header(line: int, names: list[str], problems: list[Problem]) -> dict[str, i
     for at, given in enumerate(map(str.strip, names)):
         name = column_called(given) if given else f"#{at + 1}"
         if name is None:
-            problems.append(Problem(f"is no column of the contract{_similar(given)}", line, given))
+            close = get_close_matches(fold(given), BY_NAME, n=1)
+            advice = f"did you mean {close[0]}?" if close else "take it away, or rename it"
+            problems.append(Problem(f"is no column of the contract: {advice}", line, given))
         elif name in places:
             twice = f"{names[places[name]].strip()!r} and {given!r}"
             problems.append(Problem(f"is there twice, as {twice}: take one away", line, name))
@@ -109,11 +111,6 @@ def _header(line: int, names: list[str], problems: list[Problem]) -> dict[str, i
             reason = f"is missing: add the column ({column.help})"
             problems.append(Problem(reason, line, column.name))
     return places
-
-
-def _similar(given: str) -> str:
-    close = get_close_matches(fold(given), BY_NAME, n=1)
-    return f": did you mean {close[0]}?" if close else ": take it away, or rename it"
 
 
 def _typed(places: dict[str, int], rows: list[Row], problems: list[Problem]) -> pa.Table:

@@ -25,24 +25,24 @@ _Rule = tuple[str, Any, str]
 
 def check_lines(table: pa.Table, now: datetime, problems: list[Problem]) -> None:
     """Note what one line says that cannot be, though each of its values could."""
-    frame = table.select(_LINE).to_pandas().dropna()
-    for rule in (*_value_rules(frame, now), *_period_rules(frame)):
-        problems += _broken(frame, *rule)
+    frame = table.select(_LINE).to_pandas()
+    for column, wrong, reason in (*_value_rules(frame, now), *_period_rules(frame)):
+        for row in frame[wrong].head(LISTED + 1).to_dict("records"):
+            problems.append(Problem(reason.format(**row), int(row["line"]), column))
 
 
-def _broken(frame: Any, column: str, wrong: Any, reason: str) -> Iterator[Problem]:
-    for row in frame[wrong].head(LISTED + 1).to_dict("records"):
-        yield Problem(reason.format(**row), int(row["line"]), column)
+def _differ(values: Any, others: Any) -> Any:
+    return values.notna() & others.notna() & (values != others)
 
 
 def _value_rules(f: Any, now: datetime) -> Iterator[_Rule]:
     f["known"] = f.usage_type.astype(object).map(UNITS)
     yield (
         "unit",
-        f.known.notna() & (f.unit.astype(object) != f.known),
+        _differ(f.unit.astype(object), f.known),
         "{unit!r} is no unit of {usage_type}, which is in {known}: convert it",
     )
-    of_repositories = f.scope_id[f.scope_type == "repository"].astype(object)
+    of_repositories = f.scope_id[f.scope_type == "repository"].astype(object).dropna()
     yield (
         "scope_id",
         f.index.isin(of_repositories[~of_repositories.str.fullmatch(_REPOSITORY)].index),
@@ -50,7 +50,7 @@ def _value_rules(f: Any, now: datetime) -> Iterator[_Rule]:
     )
     yield (
         "scope_id",
-        (f.scope_type == "org") & (f.scope_id.str.lower() != f.org_id.str.lower()),
+        (f.scope_type == "org") & _differ(f.scope_id.str.lower(), f.org_id.str.lower()),
         "{scope_id!r} is not the org_id: usage of an org has its own id here",
     )
     yield (
@@ -69,13 +69,13 @@ def _period_rules(f: Any) -> Iterator[_Rule]:
     for wrong, reason in (
         (span < timedelta(0), "is before period_start: swap the two"),
         (
-            (is_day | is_month) & ~is_whole,
+            (is_day | is_month) & span.notna() & ~is_whole,
             "a {granularity} goes from midnight UTC to midnight UTC, and this one from "
             "{period_start:%Y-%m-%d %H:%M} to {period_end:%Y-%m-%d %H:%M}: write the dates alone, "
             "and as period_end the day after the last one",
         ),
         (
-            is_day & (span != _DAY),
+            is_day & span.notna() & (span != _DAY),
             "a day goes from midnight UTC to the next: period_end is the day after",
         ),
         (
@@ -87,7 +87,7 @@ def _period_rules(f: Any) -> Iterator[_Rule]:
             "{period_end:%Y-%m-%d} is the last day of the month: period_end is the day after it",
         ),
         (
-            (f.granularity == "snapshot") & (span != timedelta(0)),
+            (f.granularity == "snapshot") & _differ(start, end),
             "a snapshot has no length: period_start and period_end are when it was read",
         ),
     ):

@@ -1,12 +1,11 @@
 """An empty file to fill in, with a line of help for every column before its header."""
 
-import csv
 import zipfile
 from pathlib import Path
+from string import ascii_uppercase
 from xml.sax.saxutils import escape
 
 from pipelines.atlassian_usage.files.contract import COLUMNS
-from pipelines.atlassian_usage.files.xlsx import SHEET
 
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
@@ -22,7 +21,7 @@ _PARTS = {
 <Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/>\
 </Relationships>""",
     "xl/workbook.xml": f"""<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>\
-<sheet name="{SHEET}" sheetId="1" r:id="rId1"/></sheets></workbook>""",
+<sheet name="usage" sheetId="1" r:id="rId1"/></sheets></workbook>""",
     "xl/_rels/workbook.xml.rels": f"""<Relationships xmlns="{_PACKAGE}/relationships">\
 <Relationship Id="rId1" Type="{_OFFICE}/worksheet" Target="sheet.xml"/>\
 <Relationship Id="rId2" Type="{_OFFICE}/styles" Target="styles.xml"/></Relationships>""",
@@ -41,44 +40,31 @@ def template(path: Path) -> None:
 
     Another ending is a ValueError.
     """
-    writers = {".csv": _write_csv, ".xlsx": _write_xlsx}
-    write = writers.get(path.suffix.casefold())
-    if write is None:
+    if path.suffix.casefold() == ".csv":
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.writelines(",".join(row) + "\n" for row in _rows())
+    elif path.suffix.casefold() == ".xlsx":
+        with path.open("xb") as book, zipfile.ZipFile(book, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, xml in (_PARTS | {"xl/sheet.xml": _sheet()}).items():
+                archive.writestr(name, f'<?xml version="1.0" encoding="UTF-8"?>\n{xml}')
+    else:
         raise ValueError(f"{path}: a template ends in .csv or .xlsx")
-    path.touch(exist_ok=False)
-    write(path, _help(), [column.name for column in COLUMNS])
 
 
-def _help() -> list[str]:
-    """The comment lines, the file's own first."""
-    lines = [
-        f"# {column.name}: {'' if column.required else '(may be blank) '}{column.help}"
-        for column in COLUMNS
-    ]
-    return [
-        "# save this under a name that does not end in template: such files are skipped",
-        *lines,
-    ]
+def _rows() -> list[list[str]]:
+    """The comment lines, the file's own first, and the header."""
+    skipped = "# save this under a name that does not end in template: such files are skipped"
+    lines = [f"# {c.name}: {'' if c.required else '(may be blank) '}{c.help}" for c in COLUMNS]
+    return [[skipped], *([line] for line in lines), [column.name for column in COLUMNS]]
 
 
-def _write_csv(path: Path, lines: list[str], names: list[str]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        file.writelines(f"{line}\n" for line in lines)
-        csv.writer(file, lineterminator="\n").writerow(names)
-
-
-def _write_xlsx(path: Path, lines: list[str], names: list[str]) -> None:
-    rows = "".join(map(_row, [[line] for line in lines] + [names], range(1, len(lines) + 2)))
-    columns = f'<cols><col min="1" max="{len(names)}" width="20" style="1"/></cols>'
-    sheet = f'<worksheet xmlns="{_MAIN}">{columns}<sheetData>{rows}</sheetData></worksheet>'
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, xml in (_PARTS | {"xl/sheet.xml": sheet}).items():
-            archive.writestr(name, f'<?xml version="1.0" encoding="UTF-8"?>\n{xml}')
-
-
-def _row(texts: list[str], number: int) -> str:
-    cells = (
-        f'<c r="{chr(ord("A") + at)}{number}" s="1" t="inlineStr"><is><t>{text}</t></is></c>'
-        for at, text in enumerate(map(escape, texts))
-    )
-    return f'<row r="{number}">{"".join(cells)}</row>'
+def _sheet() -> str:
+    rows = ""
+    for number, texts in enumerate(_rows(), start=1):
+        cells = (
+            f'<c r="{ascii_uppercase[at]}{number}" s="1" t="inlineStr"><is><t>{text}</t></is></c>'
+            for at, text in enumerate(map(escape, texts))
+        )
+        rows += f'<row r="{number}">{"".join(cells)}</row>'
+    columns = f'<cols><col min="1" max="{len(COLUMNS)}" width="20" style="1"/></cols>'
+    return f'<worksheet xmlns="{_MAIN}">{columns}<sheetData>{rows}</sheetData></worksheet>'

@@ -64,57 +64,47 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "number": _number,
     "text": _text,
 }
-# why that is, and what to write: the first one that fits
-_ANY_WHY = (
-    (r"=.*", "is a formula: paste its value instead"),
-    (ERROR_VALUE.pattern, "is an error of a spreadsheet: type the value itself"),
+# why that is, and what to write: the first one of that kind that fits
+_WHY = (
+    ("", r"=.*", "is a formula: paste its value instead"),
+    ("", ERROR_VALUE.pattern, "is an error of a spreadsheet: type the value itself"),
+    ("choice", r".*", "is not what this column may have: write {}"),
+    ("flag", r".*", "is neither true nor false: write one of these, or leave it blank"),
+    ("instant", r"[0-9]{5}(\.[0-9]+)?", "is a spreadsheet's day number: format the cells as dates"),
+    (
+        "instant",
+        r".*",
+        "is no date of the years 2000 to 2199 that can be read in one way only: write 2026-12-31 "
+        "or 2026-12-31T13:00:00Z",
+    ),
+    (
+        "number",
+        r"-.*",
+        "is negative: usage is never below zero, and a correction is a new export",
+    ),
+    ("number", r"\+?[0-9.]+[eE][+-]?[0-9]+", "has an exponent: write all its digits"),
+    (
+        "number",
+        r"(?i)nan|[+]?inf(inity)?|n/?a|null|none",
+        "is no number: leave the line out, or give it",
+    ),
+    ("number", r"[0-9]+\.[0-9]{10,}", "has more than 9 decimals: round it to 9"),
+    ("number", r"[0-9]{21,}(\.[0-9]*)?", "has more than 20 digits before the point"),
+    ("number", r"[0-9][0-9.,_ '’]*|,[0-9]+", "has a comma or groups of digits: write 1234.56"),
+    ("number", r".*[$€£¥₹%].*", "has a currency or percent sign: quantities are plain numbers"),
+    ("number", r"[0-9][0-9.,]*\s*[A-Za-z]+", "has letters: the unit has a column of its own"),
+    ("number", r".*", "is no plain number: write one like 1234.56"),
+    (
+        "id",
+        _LOST_DIGITS.pattern,
+        "was made a number by a spreadsheet, and its last digits are gone: format the column as "
+        "text, and write the id again",
+    ),
+    ("", r".*[\x00-\x1f\x7f].*", "has a line break or another control character: take it away"),
+    ("", r"[+\-@].*", "starts like a formula: paste the value itself"),
+    ("name", r".*", "is no name of a usage type: write it like rovo_credits"),
+    ("", r".*", "is longer than 500 characters: shorten it"),
 )
-_TEXT_WHY = (
-    (r".*[\x00-\x1f\x7f].*", "has a line break or another control character inside: take it away"),
-    (r"[+\-@].*", "starts like a formula: paste the value itself"),
-)
-_WHY: dict[str, tuple[tuple[str, str], ...]] = {
-    "choice": ((r".*", "is not what this column may have: write {}"),),
-    "flag": ((r".*", "is neither true nor false: write one of these, or leave it blank"),),
-    "id": (
-        (
-            _LOST_DIGITS.pattern,
-            "was made a number by a spreadsheet, and its last digits are gone: format the column "
-            "as text, and write the id again",
-        ),
-    ),
-    "instant": (
-        (r"[0-9]{5}(\.[0-9]+)?", "is a spreadsheet's day number: format the cells as dates"),
-        (
-            r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*",
-            "is in no calendar or beyond what is plausible: write 2026-12-31 or "
-            "2026-12-31T13:00:00Z",
-        ),
-        (
-            r".*",
-            "is no date that can be read in one way only: write 2026-12-31 or 2026-12-31T13:00:00Z",
-        ),
-    ),
-    "name": (*_TEXT_WHY, (r".*", "is no name of a usage type: write it like rovo_credits")),
-    "number": (
-        (r"-.*", "is negative: usage is never below zero, and a correction is a new export"),
-        (r"\+?[0-9.]+[eE][+-]?[0-9]+", "has an exponent: write all its digits"),
-        (r"(?i)nan|[+]?inf(inity)?|n/?a|null|none", "is no number: leave the line out, or give it"),
-        (
-            r"[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?",
-            "has a comma, for thousands it seems: write 1234.56",
-        ),
-        (r"[0-9]{1,3}(\.[0-9]{3})+,[0-9]*", "has points for thousands and a comma: write 1234.56"),
-        (r"[0-9]*,[0-9]*", "has a decimal comma: write a point, 1234.56"),
-        (r"[0-9]{1,3}([ '’_][0-9]{3})+([.,][0-9]*)?", "is in groups: write 1234.56"),
-        (r"[0-9]+\.[0-9]{10,}", "has more than 9 decimals: round it to 9"),
-        (r"[0-9]{21,}(\.[0-9]*)?", "has more than 20 digits before the point"),
-        (r".*[$€£¥₹%].*", "has a currency or percent sign: quantities are plain numbers"),
-        (r"[0-9][0-9.,]*\s*[A-Za-z]+", "has letters: the unit has a column of its own"),
-        (r".*", "is no plain number: write one like 1234.56"),
-    ),
-    "text": (*_TEXT_WHY, (r".*", "is longer than 500 characters: shorten it")),
-}
 
 
 def tidy(text: str) -> str:
@@ -134,7 +124,7 @@ def value_of(column: Column, text: str) -> Any:
         return None
     value = _READERS[column.kind](text)
     if value is None or (column.choices and value not in column.choices):
-        whys = (*_ANY_WHY, *_WHY[column.kind], *_WHY["text"])
+        whys = ((pattern, why) for kind, pattern, why in _WHY if kind in ("", column.kind))
         why = next(why for pattern, why in whys if re.fullmatch(pattern, text, re.DOTALL))
         shown = repr(text if len(text) <= 60 else text[:57] + "...")
         raise BrokenError(f"{shown} {why.format(' or '.join(column.choices))}")

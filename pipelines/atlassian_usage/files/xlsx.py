@@ -7,7 +7,6 @@ pandas reads the cells (python-calamine); what it would leave blank or overwrite
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from datetime import date, time
 from decimal import Decimal
@@ -23,13 +22,16 @@ from pipelines.atlassian_usage.files.values import ERROR_VALUE
 MAX_PARTS = 10_000
 # deflate gives 1:1032 at most, which only bombs reach; lines that are much alike give 1:60
 MAX_RATIO = 200
-SHEET = "usage"
 _WORKBOOK = "xl/workbook.xml"
 # sheets that may stand beside the one with usage
 _FREE = ("help", "notes")
+_NO_TEXT = (
+    "is a number or a date for the spreadsheet, and digits of the id may be gone: format the "
+    "column as text, and write the id again"
+)
 # the columns that a sheet may have, from 0
-_COLUMNS = [a + b for a in ("", *ascii_uppercase) for b in ascii_uppercase][:200]
-_PLACES = {letters: place for place, letters in enumerate(_COLUMNS)}
+_LETTERS = [first + last for first in ("", *ascii_uppercase) for last in ascii_uppercase]
+_PLACES = {letters: place for place, letters in enumerate(_LETTERS[:200])}
 # a cell that is not empty, and the formula that makes it so
 _CELL = re.compile(rb"<(?:\w+:)?c(?:\s([^>]*[^>/]))?>(?:\s*<(?:\w+:)?f(?:[\s/][^>]*)?>([^<]*))?")
 _REFERENCE = re.compile(rb"""\br=["']([A-Z]{1,3})([0-9]{1,7})["']""")
@@ -40,7 +42,7 @@ _Faults = dict[tuple[int, int], str]
 
 
 def xlsx_rows(content: bytes, problems: list[Problem]) -> Iterator[Row]:
-    """The rows of the sheet called "usage", or of the only one that is filled, as text.
+    """The rows of the one sheet that is filled, as text.
 
     Dates come as ISO text, numbers with the 15 digits that a spreadsheet shows, formulas and error
     values as they are, for values.py to refuse them.
@@ -51,21 +53,18 @@ def xlsx_rows(content: bytes, problems: list[Problem]) -> Iterator[Row]:
             cells = _read(content, archive)
     except BrokenError:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise BrokenError(f"is a damaged workbook ({error}): export it once more") from None
     except Exception as error:  # a malformed part leads to whatever the reader raises
         what = f"{type(error).__name__}: {error}"[:200]
-        raise BrokenError(
-            f"cannot be read as a workbook ({what}): open it in Excel and save it as .xlsx"
-        ) from None
+        advice = "open it in Excel and save it as .xlsx, or export it once more"
+        raise BrokenError(f"cannot be read as a workbook ({what}): {advice}") from None
     rows = filled((row, list(map(_text, found))) for row, found in enumerate(cells, start=1))
     ids: dict[int, str] | None = None
     for row, texts in rows:
         if ids is None:
             called = {place: column_called(text) for place, text in enumerate(texts)}
             ids = {p: name for p, name in called.items() if name and BY_NAME[name].kind == "id"}
-        else:
-            problems += _numbers_for_ids(row, cells[row - 1], ids)
+        lost = [name for p, name in ids.items() if not isinstance(cells[row - 1][p], str)]
+        problems += [Problem(_NO_TEXT, row, name) for name in lost]
         yield row, texts
 
 
@@ -121,14 +120,16 @@ def _read(content: bytes, archive: zipfile.ZipFile) -> list[list[Any]]:
 
 def _xml_of(archive: zipfile.ZipFile, place: int) -> bytes:
     """The part that holds the sheet at this place of the workbook."""
-    ids = re.findall(rb"""<(?:\w+:)?sheet\s[^>]*?\w:id=["']([^"']+)""", archive.read(_WORKBOOK))
-    relations = archive.read("xl/_rels/workbook.xml.rels")
-    for relation in re.findall(rb"<Relationship\s[^>]*>", relations):
-        if re.search(rb"""\bId=["']%s["']""" % re.escape(ids[place]), relation):
-            found = re.search(rb"""\bTarget=["']([^"']+)""", relation)
-            target = found.group(1).decode() if found else ""
-            return archive.read(target.lstrip("/") if target[:1] == "/" else f"xl/{target}")
-    raise BrokenError(f"lacks its sheet {place + 1}: save it anew in Excel")
+    sheet = re.findall(rb"<(?:\w+:)?sheet\s[^>]*", archive.read(_WORKBOOK))[place]
+    relations = re.findall(rb"<Relationship\s[^>]*", archive.read("xl/_rels/workbook.xml.rels"))
+    targets = {_attribute("Id", tag): _attribute("Target", tag) for tag in relations}
+    target = targets[_attribute(r"\w+:id", sheet)]
+    return archive.read(target.lstrip("/") if target[:1] == "/" else f"xl/{target}")
+
+
+def _attribute(name: str, tag: bytes) -> str:
+    found = re.search(rf"""\s{name}=["']([^"']*)""", tag.decode())
+    return found.group(1) if found else ""
 
 
 def _the_one(filled: list[str]) -> str:
@@ -136,7 +137,6 @@ def _the_one(filled: list[str]) -> str:
     if not filled:
         raise BrokenError("has no usage lines on a sheet that is not hidden: put them there")
     usage = [name for name in filled if name.casefold() not in _FREE] or filled[:1]
-    usage = sorted(usage, key=lambda name: name.casefold() != SHEET)
     if len(usage) > 1:
         raise BrokenError(
             f"has something on the sheets {', '.join(map(repr, usage))}, and one is loaded: put "
@@ -185,15 +185,3 @@ def _text(value: Any) -> str:
     if isinstance(value, date | time):
         return value.isoformat()
     return str(value)
-
-
-def _numbers_for_ids(row: int, cells: list[Any], ids: dict[int, str]) -> Iterator[Problem]:
-    """Ids of which a spreadsheet made something else."""
-    for place, name in ids.items():
-        if not isinstance(cells[place], str):
-            what = "number" if isinstance(cells[place], int | float) else "date"
-            reason = (
-                f"cell {_COLUMNS[place]}{row} holds a {what}, and digits of the id may be gone: "
-                "format the column as text, and write the id again"
-            )
-            yield Problem(reason, row, name)
