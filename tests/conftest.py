@@ -195,21 +195,33 @@ class Worlds:
         self, folder: Path, name: str, load: Callable[[World], None], **options: Any
     ) -> Iterator[World]:
         """The world `name` of these options in `folder`, a minute after `load` loaded it."""
-        made = self.folder / name
-        with FileLock(f"{made}.lock"):
-            if not made.exists():
-                self._make(made, load, options)
-        for file in made.glob("*.duckdb"):
+        for file in self._made(name, load, options).glob("*.duckdb"):
             shutil.copy(file, folder)
         with open_world(folder, later_by=MINUTE, **options) as here:
             yield here
 
-    def _make(self, made: Path, load: Callable[[World], None], options: dict[str, Any]) -> None:
-        draft = made.with_name(f"{made.name}.draft")
-        shutil.rmtree(draft, ignore_errors=True)  # of a test that broke here
-        with open_world(draft, **options) as here:
-            load(here)
-        draft.rename(made)
+    @contextmanager
+    def empty(self, folder: Path, **options: Any) -> Iterator[World]:
+        """A world in `folder` of which nothing was loaded; all models stand, which is what takes
+        the time of a first build."""
+        self.begin(folder)
+        with open_world(folder, **options) as here:
+            yield here
+
+    def begin(self, folder: Path) -> None:
+        """Put a warehouse into `folder` in which nothing was loaded, and all was built."""
+        made = self._made("empty", World.build, {"orgs": 1, "projects": 1})
+        shutil.copy(made / "meterhouse.duckdb", folder)
+
+    def _made(self, name: str, load: Callable[[World], Any], options: dict[str, Any]) -> Path:
+        made, draft = self.folder / name, self.folder / f"{name}.draft"
+        with FileLock(f"{made}.lock"):
+            if not made.exists():
+                shutil.rmtree(draft, ignore_errors=True)  # of a test that broke here
+                with open_world(draft, **options) as here:
+                    load(here)
+                draft.rename(made)
+        return made
 
 
 @pytest.fixture(scope="session")
@@ -228,10 +240,10 @@ def _load_neon(here: World) -> None:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[Open]:
+def world(tmp_path: Path, worlds: Worlds) -> Iterator[Open]:
     """Opens worlds that close when the test ends: `world(orgs=1, page_size_cap=2)`."""
     with ExitStack() as stack:
-        yield lambda **options: stack.enter_context(open_world(tmp_path, **options))
+        yield lambda **options: stack.enter_context(worlds.empty(tmp_path, **options))
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """A proxy that lets nothing through and remembers who was asked for."""
 
+import os
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,21 @@ class Proxy:
 
     address: str
     requests: list[str] = field(default_factory=list)
+
+    def run(
+        self, folder: Path, *command: str | Path, **settings: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in `folder`, with an empty home of its own and no settings but these."""
+        home = folder / "home"
+        home.mkdir()
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env={"PATH": os.environ["PATH"]} | self.environment(home) | settings,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def environment(self, home: Path) -> dict[str, str]:
         """What sends a process here for everything that is not on this machine."""

@@ -2,7 +2,7 @@
 
 from assets.loading import Loader
 from assets.sources import endpoint_of
-from tests.conftest import GRAINS, Open
+from tests.conftest import Open
 
 ORGANIZATIONS, PROJECTS = endpoint_of("neon_organizations"), endpoint_of("neon_projects")
 USAGE, BRANCHES = endpoint_of("neon_project_usage"), endpoint_of("neon_branch_usage")
@@ -17,14 +17,13 @@ def test_two_keys_ask_for_an_organization_once(world: Open) -> None:
         NEON_ORG_IDS=first, NEON_API_KEY__ALL=key, NEON_ORG_IDS__ALL=f"{first},{second}"
     )
     with Loader(here.settings) as loader:
-        for grain in GRAINS:
-            result = loader.load_window(USAGE, here.reach(grain))
-            assert [receipt.scope for receipt in result.receipts] == [first, second]
-            assert loader.load_window(BRANCHES, here.reach(grain)).failures == []
+        result = loader.load_window(USAGE, here.reach("daily"))
+        assert [receipt.scope for receipt in result.receipts] == [first, second]
+        assert loader.load_window(BRANCHES, here.reach("daily")).failures == []
     walks = [r.query["org_id"] for r in here.new_requests() if r.path.endswith("v2/projects")]
-    assert walks == [[first], [second]] * len(GRAINS)
+    assert walks == [[first], [second]]
     here.build()
-    assert here.facts() == here.expected()
+    assert here.facts() == here.expected("daily")
 
 
 def test_organizations_of_two_keys_are_all_there(world: Open) -> None:

@@ -1,21 +1,20 @@
 """Nothing but the configured vendors is contacted: a proxy listens for everything else.
 
-`dagster dev` is listened to in test_platform_assets.py.
+The command is listened to in cli/test_cli.py, `dagster dev` in atlassian_usage/test_dagster.py.
 """
 
-import os
+import shutil
 import sqlite3
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 
-from tests.atlassian_usage.folder import Exports, Line
-from tests.conftest import Open
+from assets.settings import read_settings
+from tests.atlassian_usage.folder import Line, facts_of
 from tests.proxy import Proxy, listening
+from tests.sandbox.platform_exports import write_rows
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -41,57 +40,20 @@ def proxy() -> Iterator[Proxy]:
         yield opened
 
 
-def run(
-    proxy: Proxy,
-    folder: Path,
-    *command: str | Path,
-    cwd: Path | None = None,
-    settings: Mapping[str, str] = MappingProxyType({}),
-) -> subprocess.CompletedProcess[str]:
-    """Run a command with an empty home of its own in `folder`."""
-    home = folder / "home"
-    home.mkdir()
-    off = ("DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY", "RUNTIME__DLTHUB_TELEMETRY")
-    environment = {name: value for name, value in os.environ.items() if name not in off}
-    return subprocess.run(
-        command,
-        cwd=cwd or folder,
-        env=environment | proxy.environment(home) | dict(settings),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_a_run_contacts_the_vendors_alone(proxy: Proxy, tmp_path: Path, world: Open) -> None:
-    """`meterhouse run`: every vendor is asked, all is built, and nobody else is told."""
-    small = {"branches": 1, "apps": 1, "sites": 1, "workspaces": 1, "repositories": 1}
-    here = world(orgs=1, projects=1, oddities=False, **small)
-    done = run(proxy, tmp_path, BIN / "meterhouse", "run", settings=here.environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Neon, last 30 days" in done.stdout
-    assert here.sandbox.forge.requests
-    assert here.sandbox.bitbucket.requests
-    assert proxy.requests == []
-
-
 def test_a_run_of_dagster_contacts_nobody(proxy: Proxy, tmp_path: Path) -> None:
-    """Without DAGSTER_HOME, it loads with dlt and builds, and keeps no telemetry to send later."""
-    exports = Exports.in_folder(tmp_path)
-    exports.write("a.csv", "org", Line("rovo_credits", "org", "2026-01", "5", "2026-02-02"))
-    settings = exports.settings
+    """With no setting at all, and no DAGSTER_HOME, it loads with dlt and builds, and keeps no
+    telemetry to send later."""
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    folder = tmp_path / "platform_usage"
+    folder.mkdir()
+    line = Line("rovo_credits", "org", "2026-01", "5", "2026-02-02")
+    write_rows(folder / "a.csv", [line.row("org")], "csv")
     select = 'key:"raw/platform_usage" or key:"staging/stg_atlassian__platform_usage"'
     command = (BIN / "dagster", "asset", "materialize", "-m", "assets.definitions")
-    paths = {"WAREHOUSE": settings.warehouse, "PLATFORM_USAGE_DIR": exports.folder}
-    done = run(
-        proxy,
-        tmp_path,
-        *(*command, "--select", select),
-        cwd=ROOT,
-        settings={name: str(path) for name, path in paths.items()},
-    )
+    done = proxy.run(tmp_path, *command, "--select", select)
     assert done.returncode == 0, done.stderr
-    assert exports.facts("org") == [("", "2026-01", "5")]
+    warehouse = str(tmp_path / "warehouse" / "meterhouse.duckdb")
+    assert facts_of(read_settings({"WAREHOUSE": warehouse}), "org") == [("", "2026-01", "5")]
     assert proxy.requests == []
     assert not (tmp_path / "home" / ".dagster" / "logs").exists()
 
@@ -102,7 +64,7 @@ def test_what_is_no_warehouse_is_not_looked_up_elsewhere(proxy: Proxy, tmp_path:
     with sqlite3.connect(file) as connection:
         connection.execute("create table t (x)")
     connection.close()
-    done = run(proxy, tmp_path, sys.executable, "-c", OPEN_THE_WAREHOUSE, file, cwd=ROOT)
+    done = proxy.run(tmp_path, sys.executable, "-c", OPEN_THE_WAREHOUSE, file)
     assert done.returncode == 1
     assert "sqlite" in done.stderr
     assert proxy.requests == []
@@ -110,7 +72,7 @@ def test_what_is_no_warehouse_is_not_looked_up_elsewhere(proxy: Proxy, tmp_path:
 
 def test_the_proxy_hears_what_is_told(proxy: Proxy, tmp_path: Path) -> None:
     """dlt by itself reports to its makers: the tests above would hear it."""
-    done = run(proxy, tmp_path, sys.executable, "-c", DLT_ALONE)
+    done = proxy.run(tmp_path, sys.executable, "-c", DLT_ALONE)
     assert done.returncode == 0, done.stderr
     assert {request.split(":")[0] for request in proxy.requests} == {
         "CONNECT telemetry.scalevector.ai"

@@ -20,6 +20,7 @@ from pipelines import receipts
 from pipelines.windows import floor
 from tests.atlassian_usage.cases import CASES, Case
 from tests.atlassian_usage.folder import FACTS, Exports, Line
+from tests.conftest import Worlds
 from tests.processes import ended, start
 from tests.sandbox.atlassian_org import AtlassianOrg
 from tests.sandbox.atlassian_usage import UNKNOWN_TYPE, PlatformUsage, Reading
@@ -34,8 +35,11 @@ Totals = dict[tuple[str, str, str | None, str | None, datetime], Decimal]
 
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
-    """Every case in an organization of its own: landed and built step by step."""
+    """Every case in an organization of its own, and others beside them: landed and built step by
+    step."""
     here = Exports.in_folder(tmp_path_factory.mktemp("exports"))
+    write_months_with_days(here)
+    write_in_capital_letters(here)
     for step in range(max(len(case.steps) for case in CASES)):
         files: dict[str, list[Row]] = defaultdict(list)
         for case in CASES:
@@ -66,8 +70,9 @@ def test_exports_come_to_these_facts(exports: Exports, case: Case) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Exports:
+def folder(tmp_path: Path, worlds: Worlds) -> Exports:
     """An empty folder."""
+    worlds.begin(tmp_path)
     return Exports.in_folder(tmp_path)
 
 
@@ -215,39 +220,44 @@ def test_an_export_has_only_the_days_built_again_that_differ(folder: Exports) ->
     assert folder.facts("org")[-1] == ("", "2026-01-28", "6")
 
 
-def test_a_month_is_compared_with_its_days(folder: Exports) -> None:
-    """One that was corrected after its days is named; what is off by rounding, or open, is not."""
+def write_months_with_days(exports: Exports) -> None:
+    """January of three organizations: corrected after its days, off by rounding, still open."""
     january = [f"2026-01-{number:02}" for number in range(1, 32)]
     days = [Line("rovo_credits", "org", day, "10", "2026-02-02") for day in january]
-    for org_id, quantity in (("org", "350"), ("rounded", "311")):
-        month = Line("rovo_credits", "org", "2026-01", quantity, "2026-02-20")
-        folder.write(f"{org_id}.csv", org_id, *days, month)
-    open_month = Line("rovo_credits", "org", "2026-01", "999", "2026-01-20")
-    folder.write("open.csv", "open", *days, open_month)
-    folder.land()
-    folder.build()
-    found = folder.read(
+    for org_id, quantity, at in (
+        ("corrected", "350", "2026-02-20"),
+        ("rounded", "311", "2026-02-20"),
+        ("open", "999", "2026-01-20"),
+    ):
+        month = Line("rovo_credits", "org", "2026-01", quantity, at)
+        exports.write(f"{org_id}.csv", org_id, *days, month)
+
+
+def test_a_month_is_compared_with_its_days(exports: Exports) -> None:
+    """One that was corrected after its days is named; what is off by rounding, or open, is not."""
+    found = exports.read(
         """
         select org_id, comparison, fact_quantity, other_quantity, is_within_tolerance
-        from reports.reconciliation order by all
+        from reports.reconciliation where org_id in ('corrected', 'rounded', 'open') order by all
         """
     )
     assert found == [
-        ("org", "exported month", 310, 350, False),
+        ("corrected", "exported month", 310, 350, False),
         ("rounded", "exported month", 310, 311, True),
     ]
 
 
-def test_an_organization_is_the_same_in_capital_letters(folder: Exports) -> None:
+def write_in_capital_letters(exports: Exports) -> None:
+    """An organization, and then the mended file that writes it, and its user, in another way."""
+    lines = [
+        Line("rovo_credits", f"user:{user}", "2026-01", quantity, "2026-02-02")
+        for user, quantity in (("ann", "10"), ("bob", "5"), ("Ann", "12"))
+    ]
+    exports.write("capitals.csv", "orgx", *lines[:2])
+    assert not exports.land().failures
+    exports.write("capitals.csv", "ORGX", lines[2])
+
+
+def test_an_organization_is_the_same_in_capital_letters(exports: Exports) -> None:
     """A mended file that writes it in another way replaces what it said before."""
-    folder.write(
-        "a.csv",
-        "orgx",
-        Line("rovo_credits", "user:ann", "2026-01", "10", "2026-02-02"),
-        Line("rovo_credits", "user:bob", "2026-01", "5", "2026-02-02"),
-    )
-    folder.land()
-    folder.write("a.csv", "ORGX", Line("rovo_credits", "user:Ann", "2026-01", "12", "2026-02-02"))
-    folder.land()
-    folder.build()
-    assert folder.facts("orgx") == [("ann", "2026-01", "12")]
+    assert exports.facts("orgx") == [("ann", "2026-01", "12")]

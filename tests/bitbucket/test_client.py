@@ -254,7 +254,7 @@ def test_the_next_address_is_followed_with_everything_in_it(bitbucket: Open) -> 
     assert all("+/==" in request.query["ctx"][0] for request in asked[1:])
 
 
-@pytest.mark.parametrize(("minus", "cap"), [("ignored", 1), ("ignored", 100), ("refused", 100)])
+@pytest.mark.parametrize(("minus", "cap"), [("ignored", 10), ("ignored", 100), ("refused", 100)])
 def test_runs_that_come_oldest_first_are_read_to_the_end(
     bitbucket: Open, minus: str, cap: int
 ) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from assets.settings import DOCUMENTED
 from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
 from tests.conftest import Open, World
+from tests.proxy import listening
 from tests.sandbox.desk import Fault
 
 ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
 NOTHING_SET: dict[str, str | None] = dict.fromkeys(
     [*(about.name for about in DOCUMENTED), "XDG_STATE_HOME"]
 )
@@ -40,18 +43,28 @@ def answered(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
-def test_run_status_and_run_again(world: Open) -> None:
-    """Everything is loaded and shown; then nothing is at risk, and nothing is asked again."""
-    small = {"apps": 1, "sites": 2, "workspaces": 1, "repositories": 2}
-    here = world(projects=5, oddities=False, **small)
-    first = call("run", **here.environment)
-    assert first.exit_code == 0, first.output
+def test_run_status_and_run_again(
+    world: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every vendor is asked, all is shown, nobody else is told; then nothing is at risk, and
+    nothing is asked again."""
+    small = {"branches": 1, "apps": 1, "sites": 2, "workspaces": 1, "repositories": 2}
+    here, started = world(now=None, projects=3, oddities=False, **small), datetime.now(UTC)
+    with listening() as proxy:
+        first = proxy.run(tmp_path, BIN / "meterhouse", "run", **here.environment)
+        assert first.returncode == 0, first.stdout + first.stderr
+        assert proxy.requests == []
+    assert here.sandbox.requests
+    assert here.sandbox.forge.requests
+    assert here.sandbox.bitbucket.requests
     for text in ("neon_project_usage", "retired by Neon on 2026-06-01", "Neon, last 30 days"):
-        assert text in first.output
+        assert text in first.stdout
     (above,) = here.read("select count(*) from reports.allowance where overage_quantity > 0")
     assert above[0] > 0
-    assert "Allowances exhausted, or projected to be, before renewal" in first.output
-    assert "duckdb -readonly " in first.output
+    assert "Allowances exhausted, or projected to be, before renewal" in first.stdout
+    assert "duckdb -readonly " in first.stdout
+    # whatever has fallen due meanwhile
+    monkeypatch.setattr("assets.settings.utc_now", lambda: started)
     status = call("status", "--json", **here.environment)
     assert status.exit_code == 0, status.output
     held = {(row["resource"], row["granularity"]): row for row in answered(status)["held"]}
@@ -63,8 +76,9 @@ def test_run_status_and_run_again(world: Open) -> None:
     assert (answered(again)["asked"], answered(again)["requests"]) == ([], 0)
 
 
-def test_a_check_that_fails_is_exit_1(landed_world: World) -> None:
+def test_a_check_that_fails_is_exit_1(landed_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The unknown metric fails its report's check at every build, and is named."""
+    landed_world.configure(monkeypatch)
     result = call("build", "--json", **landed_world.environment)
     assert result.exit_code == 1
     (failure,) = answered(result)["failures"]
@@ -89,7 +103,7 @@ def test_a_source_that_fails_is_exit_1(world: Open) -> None:
     """The other org lands; the failure is in the JSON and no traceback is shown."""
     here = world(projects=4, apps=0, workspaces=0)
     here.sandbox.faults.append(Fault("/consumption_history/v2/projects", 403))
-    result = call("load", "--grain", "daily", "--json", **here.environment)
+    result = call("load", "--source", "neon", "--grain", "daily", "--json", **here.environment)
     assert result.exit_code == 1
     (failure,) = answered(result)["failures"]
     assert "HTTP 403" in failure

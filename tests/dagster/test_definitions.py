@@ -5,11 +5,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster_shared.yaml_utils import load_yaml_from_path
 
 from assets import loading
 from assets.definitions import defs
@@ -99,6 +101,15 @@ def log_of(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> s
     return "\n".join(str(entry) for entry in instance.all_logs(result.run_id))
 
 
+def test_the_workspace_is_these_definitions() -> None:
+    """And test_contacts.py runs them with no setting at all."""
+    workspace: Any = load_yaml_from_path(str(ROOT / "workspace.yaml"))
+    (place,) = workspace["load_from"]
+    module = import_module(place["python_module"]["module_name"])
+    assert module.defs is defs
+
+
+@pytest.mark.slow
 def test_definitions_are_valid_with_no_setting_at_all(tmp_path: Path) -> None:
     """`dagster definitions validate -w workspace.yaml` succeeds with an empty environment."""
     done = subprocess.run(

@@ -131,6 +131,7 @@ def test_a_schedule_without_a_source_is_skipped(
 @pytest.mark.usefixtures("configured")
 def test_the_sensor_skips_without_a_warehouse() -> None:
     """Nothing was loaded yet: no run, and no file is made."""
+    read_settings().warehouse.unlink()
     found = sense()
     assert found.run_requests == []
     assert found.skip_message == "nothing has been loaded yet"
