@@ -63,8 +63,9 @@ def test_run_status_and_run_again(world: Open) -> None:
     assert (answered(again)["asked"], answered(again)["requests"]) == ([], 0)
 
 
-def test_a_check_that_fails_is_exit_1(landed_world: World) -> None:
+def test_a_check_that_fails_is_exit_1(landed_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The unknown metric fails its report's check at every build, and is named."""
+    landed_world.configure(monkeypatch)
     result = call("build", "--json", **landed_world.environment)
     assert result.exit_code == 1
     (failure,) = answered(result)["failures"]
