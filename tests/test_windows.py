@@ -151,6 +151,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     small |= {"workspaces": 1, "repositories": 1}
     folder: Path = tmp_path_factory.mktemp("windows")
     with open_world(folder, **small, legacy_account=True) as opened:
+        opened.settings = opened.settings_with(FORGE_SITES_BY_ENVIRONMENT="yes")
         for grain in GRAINS:
             assert not opened.land("neon_project_usage", opened.reach(grain)).failures
         yield opened

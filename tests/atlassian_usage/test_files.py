@@ -715,6 +715,15 @@ def test_an_id_that_a_spreadsheet_made_something_else_is_refused(
     assert "is a number or a date for the spreadsheet" in problem.reason
 
 
+def test_a_formula_beyond_what_is_filled_is_refused(tmp_path: Path) -> None:
+    """A reader of cells sees nothing there: below the last line, and right of the last column."""
+    below = refused(with_cell(tmp_path, "P3", "=P2")).problems
+    assert (3, "is_final", "'=P2' is a formula: paste its value instead") in [
+        (*where(problem), problem.reason) for problem in below
+    ]
+    assert where(only(with_cell(tmp_path, "U2", "=P2"))) == (2, None)
+
+
 def test_a_cell_far_off_is_refused_before_memory_runs_out(tmp_path: Path) -> None:
     """A sheet is as large as its last cell says."""
     for cell, row in (("XFD2", 2), ("A1048576", 1048576)):

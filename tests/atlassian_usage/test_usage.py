@@ -1,4 +1,4 @@
-"""Files of platform usage are found, fingerprinted, read and, where rejected, remembered."""
+"""Files of platform usage: which are found, how they are read, and the command."""
 
 import hashlib
 import os
@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
         find(tmp_path)
 
 
-def test_a_fingerprint_is_that_of_the_content(tmp_path: Path) -> None:
+def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
     """It stands with every line."""
     path = usage_file(tmp_path / "a.csv")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
