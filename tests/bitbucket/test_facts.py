@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -387,6 +388,10 @@ def test_minutes_of_users_hide_the_runs_of_their_organization(tmp_path: Path) ->
     assert here.read("select count(*) from marts.fct_compute where source = 'bitbucket'") == [(0,)]
 
 
+def _same(instant: datetime) -> datetime:
+    return instant
+
+
 def test_a_repository_that_moved_has_one_name_and_its_minutes_move_with_it(tmp_path: Path) -> None:
     """Two workspaces listed the same uuid, one after the other."""
     here = Exports.in_folder(tmp_path)
@@ -396,15 +401,18 @@ def test_a_repository_that_moved_has_one_name_and_its_minutes_move_with_it(tmp_p
         (datetime(2026, 8, 15, tzinfo=UTC), "{v}", repository),
         (datetime(2026, 9, 15, tzinfo=UTC), "{w}", moved),
     ):
-        then = replace(here.settings, clock=lambda at=at: at)
-        land_tables(then, NAMES[1], (workspace, None, repositories_table(workspace, [listed])))
+        land_tables(
+            replace(here.settings, clock=partial(_same, at)),
+            NAMES[1],
+            (workspace, None, repositories_table(workspace, [listed])),
+        )
     here.write(
         "a.csv",
         "org",
-        Line("pipelines_build_minutes", "repository:{r}", "2026-08", "3", "2026-09-01"),
-        Line("pipelines_build_minutes", "repository:{r}", "2026-10", "7", "2026-11-01"),
+        Line("pipelines_build_minutes", "repository:team-1/x", "2026-08", "3", "2026-09-01"),
+        Line("pipelines_build_minutes", "repository:team-2/x", "2026-10", "7", "2026-11-01"),
     )
-    here.land()
+    assert not here.land().failures
     here.build()
     assert here.facts("org") == [("{v} {r}", "2026-08", "3"), ("{w} {r}", "2026-10", "7")]
     named = "select project_name from marts.dim_project where source = 'atlassian_platform'"
