@@ -1,6 +1,6 @@
 """Exports in Dagster: the sensor of the folder, the assets, and `dagster dev` by itself.
 
-Not here: what exports come to (test_platform_facts.py).
+Not here: what exports come to (test_facts.py).
 """
 
 import json
