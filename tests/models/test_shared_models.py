@@ -12,13 +12,13 @@ from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model, load_models
 MODELS = load_models()
 # where the vendors' rows are put together, or one vendor's are shown
 UNIONS = {
+    "intermediate.int_allowance_usage",
+    "intermediate.int_allowances",
     "intermediate.int_usage",
     "marts.dim_branch",
     "marts.dim_org",
     "marts.dim_project",
     "marts.dim_site",
-    "reports.export_freshness",
-    "reports.forge_environments",
     "reports.reconciliation",
     "staging.stg_loads__usage",
 }
@@ -37,11 +37,16 @@ def vendors() -> set[str]:
         return {row[name] for row in csv.DictReader(file) for name in ("source", "resource")}
 
 
-def shared() -> Iterator[Model]:
-    """Models in no vendor's folder, but for the unions."""
-    for name, model in MODELS.items():
-        if model.path.parent == model.folder / model.schema and name not in UNIONS:
+def in_no_folder() -> Iterator[Model]:
+    """Models in no vendor's folder."""
+    for model in MODELS.values():
+        if model.path.parent == model.folder / model.schema:
             yield model
+
+
+def shared() -> Iterator[Model]:
+    """Those of them that are not unions."""
+    return (model for model in in_no_folder() if model.name not in UNIONS)
 
 
 def test_shared_models_name_no_vendor() -> None:
@@ -52,6 +57,16 @@ def test_shared_models_name_no_vendor() -> None:
         if (texts := {t.this for t in model.query.find_all(exp.Literal)} & vendors())
     }
     assert named == {}
+
+
+def test_shared_models_read_no_vendors_model() -> None:
+    """But for the unions: another vendor is one more branch of those, and changes no other."""
+    read = {
+        model.name: tables & MODELS.keys() - {model.name for model in in_no_folder()}
+        for model in shared()
+        for tables in [{f"{t.db}.{t.name}" for t in model.query.find_all(exp.Table)}]
+    }
+    assert {name: models for name, models in read.items() if models} == {}
 
 
 @pytest.mark.parametrize(("name", "key"), KEYS.items())

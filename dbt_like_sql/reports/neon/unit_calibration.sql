@@ -11,7 +11,7 @@ with sizes as (
         sum(branch.logical_size_bytes) as logical_size_bytes,
         max(branch.created_at) as last_created_at
     from marts.dim_branch as branch
-    where not coalesce(branch.is_deleted, false)
+    where branch.source = 'neon' and not coalesce(branch.is_deleted, false)
     group by branch.org_id, branch.project_id
     having bool_and(branch.parent_branch_id is null) and sum(branch.logical_size_bytes) > 0
 ),
@@ -34,7 +34,7 @@ projects as (
     from marts.fct_storage as usage
     inner join sizes
         on usage.org_id = sizes.org_id and usage.project_id = sizes.project_id
-    where usage.meter = 'root_branch_bytes_month'
+    where usage.source = 'neon' and usage.meter = 'root_branch_bytes_month'
         and not usage.is_open
         and usage.period_start >= sizes.last_created_at
     group by
