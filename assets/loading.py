@@ -68,7 +68,7 @@ class Loader:
         # accounts whose credentials are not valid: asked no further
         self.refused: set[tuple[str, str]] = set()
         self._clients: dict[tuple[str, str], Client] = {}
-        self._asked_by: dict[tuple[str, str], str] = {}
+        self._asked_by: dict[tuple[str, str], tuple[str, str]] = {}
 
     def __enter__(self) -> "Loader":
         return self
@@ -122,7 +122,7 @@ class Loader:
     def load_due(
         self, endpoint: Endpoint, window: Window, progress: Progress = silent
     ) -> LoadResult:
-        """Load what is due of an endpoint within the window that `due_window` gave."""
+        """Load what is due of an endpoint, until the end of the window that `due_window` gave."""
         held, now = self._asked(endpoint, window.grain), self.settings.clock()
         choose = partial(planning.due_buckets, endpoint, window.grain, held, now=now)
         return self._load(endpoint, window, choose, progress)
@@ -205,7 +205,9 @@ class Loader:
             result.add(self._do(job, progress))
         for part in source_of(endpoint).endpoints:
             if part.part_of == endpoint.table:
-                self.load_names(part)
+                found = self.load_names(part)
+                result.failures += found.failures
+                result.notes += found.notes
         result.requests = self.requests_sent - before
         return result
 
@@ -221,7 +223,8 @@ class Loader:
         source, account, result = job.source, job.account, LoadResult()
         try:
             slices = self._slices(job, result)
-            rate = source.requests_per_minute(account.settings)
+            # names may be asked of another budget than usage
+            rate = source.requests_per_minute(account.settings) if job.window else None
             done = progress(len(slices), (len(slices) - 1) // rate if rate and slices else 0)
             if slices:
                 clock, opener = self.settings.clock, self.open_warehouse
@@ -229,11 +232,13 @@ class Loader:
                 result.add(found)
         except VendorError as error:  # which scopes there are could not be asked
             result.failures.append(error)
+        for failure in result.failures if account.name else []:
+            failure.of_account(account.name)
         if any(failure.status == 401 for failure in result.failures):
             self.refused.add((source.name, account.name))
             # another account may see what this one was to be asked about
-            kept = (key for key, name in self._asked_by.items() if name != account.name)
-            self._asked_by = {key: self._asked_by[key] for key in kept}
+            refused, claims = (source.name, account.name), self._asked_by.items()
+            self._asked_by = {key: whose for key, whose in claims if whose != refused}
         return result
 
     def _slices(self, job: _Job, result: LoadResult) -> list[Slice]:
@@ -241,32 +246,31 @@ class Loader:
         client = self._client(job.source, job.account)
         result.scopes = self._scopes_of(job, client)
         due = job.choose(result.scopes)
-        result.failures += self._load_needs(job, due)
+        self._load_needs(job, due, result)
         grain, known_since = job.endpoint.grains[0], None
         if grain != SNAPSHOT:
             known_since = planning.earliest(job.endpoint.table, grain, self.settings.clock())
         asked = Asked(job.account, client, job.endpoint, job.window, due, self.landed, known_since)
         return list(job.source.slices(asked)) if due else []
 
-    def _load_needs(self, job: _Job, due: Due) -> list[VendorError]:
+    def _load_needs(self, job: _Job, due: Due, result: LoadResult) -> None:
         """Load what the slices of an endpoint are worked out from, where that is not held.
 
-        A scope of which it cannot be loaded is taken out of `due`; why is the answer.
+        A scope of which it cannot be loaded is taken out of `due`; why is a failure of `result`.
         """
-        failures: list[VendorError] = []
         for table in job.endpoint.needs:
             needed, window = job.source.endpoint(table), job.window
             at = window if window and window.grain in needed.grains else None
             if lacking := self._lacking(needed, at, due):
                 need = replace(job, endpoint=needed, window=at, choose=lambda _: lacking)
                 found = self._do(need, silent)
+                result.notes += found.notes
                 for scope in self._lacking(needed, at, lacking):
                     del due[scope]
                     why = (
                         f"{table} of {scope} was not loaded, so {job.endpoint.table} was not asked"
                     )
-                    failures += found.failures or [VendorError(why)]
-        return failures
+                    result.failures += found.failures or [VendorError(why)]
 
     def _lacking(self, needed: Endpoint, window: Window | None, due: Due) -> Due:
         """What of `due` a needed endpoint has no complete answer for."""
@@ -287,11 +291,11 @@ class Loader:
 
     def _scopes_of(self, job: _Job, client: Client) -> list[str]:
         """The scopes that this account asks about: not those that an earlier one sees too."""
-        table, name = job.endpoint.table, job.account.name
+        table, whose = job.endpoint.table, (job.source.name, job.account.name)
         return [
             scope
             for scope in job.source.scopes(job.account, client, job.endpoint)
-            if self._asked_by.setdefault((table, scope), name) == name
+            if self._asked_by.setdefault((table, scope), whose) == whose
         ]
 
 

@@ -77,7 +77,7 @@ def out_of_reach(title: str, endpoint: Endpoint, grain: str, asked_since: dateti
     still = f"; {coarser} reaches further back" if coarser in endpoint.grains else ""
     return (
         f"{title} keeps {grain} for {length}; asked for {asked_since:%Y-%m-%dT%H:%MZ}"
-        f"{still}. Nothing was asked, and nothing that landed before is touched."
+        f"{still}. What is older was not asked, and nothing that landed before is touched."
     )
 
 
@@ -117,7 +117,9 @@ def due_buckets(
     settles = retention(table, grain).settles
 
     def is_due(start: datetime, asked_at: datetime | None) -> bool:
-        if asked_at is None or (asked_at < daily_tick and start >= daily_since):
+        if asked_at is None:
+            return True
+        if grain == "hourly" and asked_at < daily_tick and start >= daily_since:
             return True
         was_open = asked_at < next_bucket(start, grain) + settles
         return (start >= trailing_since or was_open) and asked_at < tick

@@ -39,6 +39,11 @@ class VendorError(RuntimeError):
         super().__init__(message)
         self.status = status
 
+    def of_account(self, name: str) -> None:
+        """Say whose credentials were used, where a vendor has several accounts."""
+        whose = f" (Account {name}: its settings end in __{name}.)"
+        self.args = (str(self).removesuffix(whose) + whose,)
+
 
 class Budget:
     """So many requests per interval for one credential, shared by every process on this machine.

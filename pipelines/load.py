@@ -145,8 +145,9 @@ class Walk:
             self.result.notes.append(str(retired))
             complete = False  # asked, and known to have no answer: not asked again at every tick
         except pa.ArrowInvalid as error:
-            about = f"{self.endpoint.table} of {asked.scope}, {window}"
-            self.result.failures.append(VendorError(f"{about}: {error}"))
+            about = f"{self.endpoint.table} of {asked.scope}" + (f", {window}" if window else "")
+            advice = "nothing of it counts; please report it with this text"
+            self.result.failures.append(VendorError(f"{about}: {error}: {advice}"))
             return
         except VendorError as error:
             self.result.failures.append(error)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -33,6 +35,12 @@ def text(value: str) -> str:
 
 def url(value: str) -> str:
     """An address, without the slash at its end."""
+    try:
+        address = httpx.URL(value)
+    except httpx.InvalidURL:
+        address = httpx.URL()
+    if address.scheme not in ("http", "https") or not address.host:
+        raise ValueError("an address like https://host/path")
     return value.rstrip("/")
 
 

@@ -144,8 +144,8 @@ class Account(Generic[S]):
 class Asked(Generic[S, C]):
     """What a load asks of one endpoint, for one account.
 
-    `window` spans all that is asked (None: a snapshot); `due` has the starts of the buckets by
-    scope. `known_since`: the oldest bucket that the vendor is known to keep.
+    `window` has the grain and the end of all that is asked (None: a snapshot), `due` the starts of
+    the buckets by scope. `known_since`: the oldest bucket that the vendor is known to keep.
     """
 
     account: Account[S]

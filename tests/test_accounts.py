@@ -46,7 +46,9 @@ def test_a_key_that_is_refused_keeps_no_other_from_loading(world: Open) -> None:
     here.settings = here.settings_with(NEON_API_KEY__OLD="napi_old")
     with Loader(here.settings) as loader:
         result = loader.load_window(USAGE, here.reach("daily"))
-        assert [failure.status for failure in result.failures] == [401]
+        (failure,) = result.failures
+        assert failure.status == 401
+        assert str(failure).endswith(" (Account OLD: its settings end in __OLD.)")
         assert result.landed_scopes == list(here.company.orgs)
         assert loader.load_names(PROJECTS).failures == []
     assert [r.status for r in here.new_requests()].count(401) == 1

@@ -7,13 +7,19 @@ with metered as (
     select
         usage.source, usage.resource, usage.scope, usage.org_id, usage.meter, usage.unit,
         owner.owner_type,
-        case owner.owner_type when 'org' then usage.org_id else usage.project_id end as owner_id,
+        case owner.owner_type
+            when 'org' then usage.org_id when 'project' then usage.project_id
+            when 'site' then usage.site_id when 'user' then usage.user_id
+        end as owner_id,
         date_trunc('day', usage.period_start) as day_start,
         date_trunc('month', usage.period_start) as month_start,
         usage.granularity = 'monthly' as is_month, usage.quantity, usage.observed_at
     from intermediate.int_usage as usage
     inner join (
-        select distinct allowed.source, allowed.meter, allowed.allowed_per as owner_type
+        select distinct
+            allowed.source, allowed.meter,
+            case allowed.allowed_per when 'user, pooled' then 'org' else allowed.allowed_per end
+                as owner_type
         from seeds.allowances as allowed
     ) as owner on usage.source = owner.source and usage.meter = owner.meter
     anti join intermediate.int_platform_allowance_usage as told on usage.source = told.source
@@ -52,7 +58,7 @@ select
     used.org_id, -- the vendor's organization; null where it names none
     used.meter, -- what is metered
     used.unit, -- of all quantities here
-    cast(used.owner_type as varchar) as owner_type, -- org, project, workspace, site, user
+    cast(used.owner_type as varchar) as owner_type, -- org, project, workspace, repository, site, user
     cast(used.owner_id as varchar) as owner_id, -- whose allowance it is
     cast(used.period_start as timestamptz) as period_start, -- first instant, UTC
     cast(used.period_end as timestamptz) as period_end, -- first instant after it, UTC

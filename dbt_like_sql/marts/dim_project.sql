@@ -25,6 +25,16 @@ listed as (
         repository.created_at, repository.first_seen_at, repository.last_seen_at,
         repository.is_deleted
     from staging.stg_bitbucket__repositories as repository
+),
+
+-- one that moved was listed in two workspaces
+repository as (
+    select repository.repository_uuid, repository.full_name
+    from staging.stg_bitbucket__repositories as repository
+    qualify row_number() over (
+        partition by repository.repository_uuid
+        order by repository.last_seen_at desc, repository.workspace_uuid
+    ) = 1
 )
 
 select
@@ -49,5 +59,5 @@ full join used
 left join staging.stg_loads__listings as listing
     on listing.resource in ('neon_projects', 'bitbucket_repositories') and listing.is_latest
     and used.source = listing.source and used.org_id = listing.scope
-left join staging.stg_bitbucket__repositories as repository
+left join repository
     on used.source = 'atlassian_platform' and used.project_id = repository.repository_uuid

@@ -55,7 +55,7 @@ select
     cast(projected.quantity as decimal(38, 9)) as used_quantity, -- so far
     projected.included_quantity,
     cast(cast(projected.quantity as double) / nullif(projected.included, 0) as double)
-        as used_share, -- 1: used up; null where nothing is included
+        as used_share, -- 1: used up, above it: over; null where nothing is included
     cast(greatest(projected.quantity - projected.included_quantity, 0) as decimal(38, 9))
         as overage_quantity, -- beyond it so far
     projected.extra_usage_limit, -- the cap on usage beyond it, where the page showed one

@@ -1,5 +1,5 @@
 -- One row per thing, meter and bucket, and load that told of its usage: all that vendors ever said of
--- usage that they may correct. Facts hold what they said last.
+-- usage that they may correct, but for Forge's environments. Facts hold what they said last.
 -- grain: thing_key, bucket_start, load_id
 -- window: bucket_start
 with paged as (

@@ -220,7 +220,7 @@ def legacy_rows(periods: Iterable[Period]) -> Iterator[tuple[Any, ...]]:
                 if isinstance(value, int | Decimal) and not isinstance(value, bool)
             ]
             bucket.unknown_fields = {}
-        yield from usage_rows(period, [period])
+        yield from usage_rows(Record(), [period])
 
 
 def usage_table(

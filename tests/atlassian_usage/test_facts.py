@@ -1,18 +1,20 @@
 """What exports of platform usage come to: literal lines in, literal facts out; and a whole company.
 
-Not here: broken files and Dagster (test_platform_assets.py).
+Not here: broken files (test_files.py) and Dagster (test_dagster.py).
 """
 
 import os
 import random
 import signal
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from assets import loading
 from assets.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
@@ -263,3 +265,39 @@ def write_in_capital_letters(exports: Exports) -> None:
 def test_an_organization_is_the_same_in_capital_letters(exports: Exports) -> None:
     """A mended file that writes it in another way replaces what it said before."""
     assert exports.facts("orgx") == [("ann", "2026-01", "12")]
+
+
+def test_the_last_30_days_are_30_and_readings_count_once(tmp_path: Path) -> None:
+    """On 1 February: days from 3 January on, the month that most of them are in, one reading."""
+    here = Exports.in_folder(tmp_path)
+    here.write(
+        "a.csv",
+        "org",
+        Line("rovo_credits", "org", "2025-12", "800", "2026-02-01"),
+        Line("rovo_credits", "org", "2026-01", "900", "2026-02-01"),
+        *(
+            Line("rovo_dev_credits", "org", f"2026-01-{day:02}", "1", "2026-02-01")
+            for day in range(1, 32)
+        ),
+        Line("large_file_storage", "org", "2026-01-20T00:00", "30", "2026-02-01"),
+        Line("large_file_storage", "org", "2026-02-01T00:00", "40", "2026-02-01"),
+    )
+    assert not here.land().failures
+    loading.build(replace(here.settings, clock=lambda: datetime(2026, 2, 1, 12, tzinfo=UTC)))
+    found = here.read("select meter, quantity from reports.last_30_days order by meter")
+    assert found == [("large_file_storage", 40), ("rovo_credits", 900), ("rovo_dev_credits", 29)]
+
+
+def test_months_that_begin_together_are_compared_once(tmp_path: Path) -> None:
+    """With the days that are the fact: that which was exported last."""
+    here = Exports.in_folder(tmp_path)
+    here.write("m.csv", "org", Line("rovo_credits", "org", "2026-01", "31", "2026-02-02"))
+    cycle = Line("rovo_credits", "org", "2026-01-01/2026-02-02", "40", "2026-02-03")
+    here.write("n.csv", "org", cycle)
+    days = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day) for day in range(32)]
+    told = [Line("rovo_credits", "org", f"{day:%Y-%m-%d}", "1", "2026-02-04") for day in days]
+    here.write("d.csv", "org", *told)
+    assert not here.land().failures
+    here.build()
+    compared = "select fact_quantity, other_quantity from reports.reconciliation"
+    assert here.read(compared) == [(32, 40)]

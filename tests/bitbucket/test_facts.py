@@ -2,8 +2,10 @@
 
 import shutil
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -368,3 +370,50 @@ def test_runs_split_the_total_of_the_organization_that_is_stated(
         warehouse.publish(connection, here.settings.warehouse)
     assert here.facts("org") == [("", "2026-10", "15"), ("{v} {r}{v}", "2026-10-01", "10")]
     assert here.read(of_runs) == [("{w}", 600)]
+
+
+def test_minutes_of_users_hide_the_runs_of_their_organization(tmp_path: Path) -> None:
+    """They are the same minutes, where it is known whose the workspace is."""
+    here = Exports.in_folder(tmp_path)
+    day = datetime(2026, 10, 5, tzinfo=UTC)
+    run = {"uuid": "{1}", "created_on": day, "build_seconds_used": 600}
+    table = runs_table("{w}", "{r}", msgspec.convert([run], list[records.Run]))
+    land_tables(here.settings, RUNS, ("{w}", Window("daily", day, day + DAY), table))
+    of_before = Line("pipelines_build_minutes", "workspace:{w}", "2026-09", "5", "2026-10-01")
+    of_users = Line("pipelines_build_minutes", "user:ann", "2026-10", "7", "2026-11-01")
+    here.write("a.csv", "org", of_before, of_users)
+    here.land()
+    here.build()
+    assert here.facts("org") == [("ann", "2026-10", "7"), ("{w}", "2026-09", "5")]
+    assert here.read("select count(*) from marts.fct_compute where source = 'bitbucket'") == [(0,)]
+
+
+def _same(instant: datetime) -> datetime:
+    return instant
+
+
+def test_a_repository_that_moved_has_one_name_and_its_minutes_move_with_it(tmp_path: Path) -> None:
+    """Two workspaces listed the same uuid, one after the other."""
+    here = Exports.in_folder(tmp_path)
+    repository = records.Repository(repository_uuid="{r}", slug="x", full_name="team-1/x")
+    moved = records.Repository(repository_uuid="{r}", slug="x", full_name="team-2/x")
+    for at, workspace, listed in (
+        (datetime(2026, 8, 15, tzinfo=UTC), "{v}", repository),
+        (datetime(2026, 9, 15, tzinfo=UTC), "{w}", moved),
+    ):
+        land_tables(
+            replace(here.settings, clock=partial(_same, at)),
+            NAMES[1],
+            (workspace, None, repositories_table(workspace, [listed])),
+        )
+    here.write(
+        "a.csv",
+        "org",
+        Line("pipelines_build_minutes", "repository:team-1/x", "2026-08", "3", "2026-09-01"),
+        Line("pipelines_build_minutes", "repository:team-2/x", "2026-10", "7", "2026-11-01"),
+    )
+    assert not here.land().failures
+    here.build()
+    assert here.facts("org") == [("{v} {r}", "2026-08", "3"), ("{w} {r}", "2026-10", "7")]
+    named = "select project_name from marts.dim_project where source = 'atlassian_platform'"
+    assert here.read(named) == [("team-2/x",)]

@@ -21,7 +21,7 @@ months as (
     where line.granularity = 'month' and line.app is null
         and line.exported_at >= line.period_end
     qualify row_number() over (
-        partition by line.scope_key, line.period_start, line.period_end
+        partition by line.scope_key, line.period_start
         order by line.exported_at desc, line.precedence desc, line.line desc
     ) = 1
 )

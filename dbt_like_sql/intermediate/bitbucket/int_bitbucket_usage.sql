@@ -33,8 +33,8 @@ anti join exported as repository
     and minutes.repository_uuid = repository.project_id
     and minutes.period_start < repository.told_until
     and minutes.period_end > repository.period_start
--- of its organization, where it is known whose it is
+-- of its organization or of users or sites there, where it is known whose it is
 anti join exported as org
-    on org.scope_type = 'org' and owner.org_id = org.org_id
+    on org.scope_type in ('org', 'user', 'site') and owner.org_id = org.org_id
     and minutes.period_start < org.told_until
     and minutes.period_end > org.period_start

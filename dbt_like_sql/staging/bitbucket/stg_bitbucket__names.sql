@@ -31,12 +31,10 @@ named as (
 
 holders as (
     select
-        lower(named.name) as name, named.repository_uuid,
-        min(named.workspace_uuid) as workspace_uuid, min(named.listed_at) as first_listed_at
+        lower(named.name) as name, named.repository_uuid, named.workspace_uuid,
+        min(named.listed_at) as first_listed_at
     from named
-    group by
-        lower(named.name), named.repository_uuid,
-        coalesce(named.repository_uuid, named.workspace_uuid)
+    group by lower(named.name), named.repository_uuid, named.workspace_uuid
 )
 
 select
