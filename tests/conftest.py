@@ -1,5 +1,6 @@
 """A company, the stand-in vendor that serves it, a warehouse of its own: what every proof needs."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -45,6 +46,14 @@ PROJECTS = 11
 
 
 Open = Callable[..., "World"]
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of the garbage collector's sight: it looks at a million objects
+    of other people's again and again, which is a tenth of the time of a run."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @dataclass

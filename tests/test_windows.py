@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from assets.loading import Loader
-from assets.sources import ENDPOINTS
+from assets.sources import ENDPOINTS, endpoint_of
 from assets.terminal.console import Report
 from assets.terminal.runs import reachable
 from pipelines.endpoint import Endpoint
@@ -198,10 +199,20 @@ def test_a_receipt_never_covers_what_was_not_asked(
     assert claimed == {*window.buckets()}
 
 
+@cache
+def load_environments(loader: Loader) -> None:
+    """Once, of all windows: what sites by environment are asked by."""
+    now = loader.settings.clock()
+    days = Window.covering("daily", now - 85 * DAY, now)
+    assert not loader.load_window(endpoint_of("forge_environment_usage"), days).failures
+
+
 def receipts_of(
     here: World, loader: Loader, call: Endpoint, window: Window
 ) -> tuple[list[Receipt], set[datetime]]:
     """The receipts of one scope of a call over a window, and the buckets that it was asked for."""
+    if "forge_environment_usage" in call.needs:
+        load_environments(loader)
     slices = loader.slices(call, window)
     here.sandbox.requests.clear()
     here.sandbox.forge.requests.clear()

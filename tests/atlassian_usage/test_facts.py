@@ -36,10 +36,12 @@ Totals = dict[tuple[str, str, str | None, str | None, datetime], Decimal]
 
 
 @pytest.fixture(scope="module")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
+def exports(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     """Every case in an organization of its own, and others beside them: landed and built step by
     step."""
-    here = Exports.in_folder(tmp_path_factory.mktemp("exports"))
+    folder = tmp_path_factory.mktemp("exports")
+    worlds.begin(folder)
+    here = Exports.in_folder(folder)
     write_months_with_days(here)
     write_in_capital_letters(here)
     for step in range(max(len(case.steps) for case in CASES)):

@@ -198,10 +198,9 @@ def test_status_before_anything_was_built_says_what_to_do() -> None:
     assert isinstance(result.exception, SystemExit)
 
 
-@pytest.mark.parametrize("code", [0, 3])
-def test_sandbox_passes_the_exit_code_on(tmp_path: Path, code: int) -> None:
+def test_sandbox_passes_the_exit_code_on(tmp_path: Path) -> None:
     """The command runs with the stand-in vendor's settings, and its exit code is the answer."""
-    script = f"import os, sys; print(os.environ['NEON_BASE_URL']); sys.exit({code})"
+    script = "import os, sys; print(os.environ['NEON_BASE_URL']); sys.exit(3)"
     command = ["--projects", "2", "--", sys.executable, "-c", script]
     finished = subprocess.run(
         [sys.executable, "-m", "assets.cli", "sandbox", *command],
@@ -211,5 +210,5 @@ def test_sandbox_passes_the_exit_code_on(tmp_path: Path, code: int) -> None:
         text=True,
         check=False,
     )
-    assert finished.returncode == code, finished.stderr
+    assert finished.returncode == 3, finished.stderr
     assert finished.stdout.startswith("http://127.0.0.1:")

@@ -146,8 +146,6 @@ def test_a_build_that_failed_is_done_when_all_is_well(
     landed_hours: World, instance: dg.DagsterInstance
 ) -> None:
     """No new receipt, and no person: the next tick asks again, and then there is nothing to do."""
-    landed_hours.build()
-    land_some_hours(landed_hours)
     landed_hours.raw("update seeds.meters set unit = null")  # a check stops the build
     request = sense(instance)
     assert not build(instance, request)

@@ -157,8 +157,6 @@ def test_the_sensor_builds_what_landed_once(configured: World) -> None:
 
 def test_the_sensor_builds_once_a_day_all_the_same(configured: World) -> None:
     """What is stale, or about to be lost, follows the clock: a check has to look."""
-    land_today(configured)
-    loading.build(configured.settings)
     assert sense().run_requests == []
     configured.raw("update meta.builds set built_at = built_at - interval 1 day")
     (request,) = sense().run_requests

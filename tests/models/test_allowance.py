@@ -1,7 +1,7 @@
 """Allowances of every vendor: literal lines in, and numbers that a reader can check in the head."""
 
 import shutil
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ import pytest
 from dbt_like_sql.engine import runner, warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from tests.atlassian_usage.folder import Exports, Line
-from tests.conftest import World
+from tests.clock import NOW
+from tests.conftest import World, Worlds
 
 COLUMNS = (
     "used_quantity, included_quantity, used_share, overage_quantity, first_day_over,"
@@ -302,9 +303,10 @@ def test_allowances_are_of_users_and_workspaces_too(exports: Exports) -> None:
     assert found == [("user", "ann", 0), ("user", "bob", 500), ("workspace", "w", 20)]
 
 
-def test_plans_give_the_allowance_that_no_export_shows(tmp_path: Path) -> None:
+def test_plans_give_the_allowance_that_no_export_shows(tmp_path: Path, worlds: Worlds) -> None:
     """100 users of Standard and 10 of Premium fill one pool; of a workspace it is that of its plan;
     and what an export shows counts before both."""
+    worlds.begin(tmp_path)
     here = Exports.in_folder(tmp_path)
     minutes = Line("pipelines_build_minutes", "workspace:w", "2026-10", "70", "2026-11-01")
     here.write("a.csv", "org", rovo("2026-10", "320", "2026-11-01", included=None), minutes)
@@ -319,9 +321,8 @@ def test_plans_give_the_allowance_that_no_export_shows(tmp_path: Path) -> None:
         "atlassian_platform,shown,rovo_credits,Standard,100\n"
         "atlassian_platform,org,pipelines_build_minutes,Standard,\n"
     )
-    here.build()
     with warehouse.writer(here.settings.warehouse) as connection:
-        runner.build(connection, folder=models, now=datetime.now(UTC))
+        runner.build(connection, folder=models, now=NOW)
         warehouse.publish(connection, here.settings.warehouse)
     found = here.read("select owner_id, included_quantity from reports.allowance order by all")
     assert found == [("org", 100 * 25 + 10 * 70), ("shown", 900), ("w", 2500)]

@@ -104,7 +104,7 @@ def test_a_window_of_168_hours_is_one_walk(world: Open) -> None:
 
 def test_a_first_run_asks_what_it_needs_and_a_second_nothing(world: Open) -> None:
     """Names once, usage once a grain, the retired endpoint once an org and grain; then silence."""
-    here = world(projects=5)
+    here = world(orgs=1, projects=4)
     sources = ("neon", "neon_legacy")
     orgs = len(here.company.orgs)
     first = runs.load_due(here.settings, Report(True), sources, GRAINS).as_json()
