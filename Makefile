@@ -4,6 +4,9 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# a worker per core; the tests of a file stay together, for worlds that they share, and in order:
+# files of few and long tests would come last, and keep one worker busy while the others wait
+WORKERS := -n logical --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # compiled imports are kept even where the environment says otherwise: seconds for every command
 unexport PYTHONDONTWRITEBYTECODE
@@ -30,13 +33,13 @@ run: setup  ## load what is due, build, print what was used; with no vendor set 
 	@$(BIN)/meterhouse sandbox --unless-configured -- $(BIN)/meterhouse run
 
 test: setup  ## the tests that decide whether a change lands
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -q $(WORKERS) -m "not slow"
 
 test-slow: setup  ## all tests, the long proofs too
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(WORKERS)
 
 coverage: setup  ## the same tests, and how much of the product they run; fails below the floor
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" --cov
+	$(BIN)/python -m pytest -q $(WORKERS) -m "not slow" --cov
 
 check: setup  ## ruff and mypy over the whole tree; changes nothing
 	$(BIN)/ruff check .

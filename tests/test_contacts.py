@@ -21,6 +21,8 @@ BIN = Path(sys.executable).parent
 # what pipelines/ keeps dlt from
 DLT_ALONE = """
 import dlt
+from dlt.common.runtime import run_context
+run_context.global_dir = lambda: "."  # root's is /var/dlt
 pipeline = dlt.pipeline("p", destination=dlt.destinations.duckdb("p.duckdb"), pipelines_dir=".")
 pipeline.run([{"a": 1}], table_name="t")
 """
