@@ -90,3 +90,10 @@ def test_no_two_things_have_one_key(name: str, key: str) -> None:
         with duckdb.connect() as connection:
             (found,) = connection.execute(query.sql("duckdb")).fetchall()
         assert found == (len(ODD) ** 3, len(ODD) ** 3)
+
+
+def test_a_meter_has_one_row_of_each_unit() -> None:
+    """Reports and documented queries join facts to seeds.meters on source, meter and unit."""
+    with (PACKAGE_FOLDER / "seeds" / "meters.csv").open(encoding="utf-8", newline="") as file:
+        keys = [(row["source"], row["meter"], row["unit"]) for row in csv.DictReader(file)]
+    assert len(keys) == len(set(keys)) > 0
