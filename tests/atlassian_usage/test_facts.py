@@ -267,6 +267,29 @@ def test_an_organization_is_the_same_in_capital_letters(exports: Exports) -> Non
     assert exports.facts("orgx") == [("ann", "2026-01", "12")]
 
 
+def test_repositories_without_a_workspace_are_named(tmp_path: Path) -> None:
+    """They are in no fact: what the workspaces have left may hold them, more than it is missing."""
+    here = Exports.in_folder(tmp_path)
+    at, minutes = "2026-02-02", "pipelines_build_minutes"
+    some = "workspace:{11111111-2222-3333-4444-555555555555}"
+    for org, of_repository in (("fits", "7"), ("exceeds", "17")):
+        here.write(
+            f"{org}.csv",
+            org,
+            Line(minutes, some, "2026-01", "10", at),
+            Line(minutes, "repository:team-9/x", "2026-01", of_repository, at),
+        )
+    assert not here.land().failures
+    here.build()
+    assert here.facts("fits") == here.facts("exceeds") == [(some[10:], "2026-01", "10")]
+    found = here.read(
+        "select org_id, fact_quantity, other_quantity, is_within_tolerance"
+        " from reports.reconciliation where comparison = 'repositories without a workspace'"
+        " order by org_id"
+    )
+    assert found == [("exceeds", 10, 17, False), ("fits", 10, 7, True)]
+
+
 def test_the_last_30_days_are_30_and_readings_count_once(tmp_path: Path) -> None:
     """On 1 February: days from 3 January on, the month that most of them are in, one reading."""
     here = Exports.in_folder(tmp_path)

@@ -1,5 +1,6 @@
 -- One row per thing that exports of platform usage say in two ways: a workspace's minutes beside
--- Bitbucket's runs, a scope's month beside its days that are the fact. Settled periods only.
+-- Bitbucket's runs, a scope's month beside its days that are the fact, what workspaces have left beside
+-- the repositories of which nobody knows the workspace. Settled periods only.
 -- grain: comparison, org_id, project_id, meter, unit, period_start
 with runs as (
     select
@@ -24,6 +25,17 @@ months as (
         partition by line.scope_key, line.period_start
         order by line.exported_at desc, line.precedence desc, line.line desc
     ) = 1
+),
+
+-- they are taken for parts of the workspaces that were exported, and are in no fact of their own
+homeless as (
+    select told.org_id, told.meter, told.unit, told.split_start, sum(told.quantity) as quantity
+    from intermediate.int_platform_scopes as told
+    anti join intermediate.int_platform_usage as fact
+        on told.org_id = fact.org_id and told.meter = fact.meter and told.unit = fact.unit
+        and told.split_start = fact.split_start and told.project_id = fact.project_id
+    where told.scope_type = 'repository' and told.exported_at >= told.period_end
+    group by told.org_id, told.meter, told.unit, told.split_start
 )
 
 select
@@ -54,3 +66,17 @@ group by
     day.org_id, day.scope_type, day.holder_id, day.meter, day.unit, months.period_start,
     months.period_end, months.quantity
 having count(*) = date_diff('day', months.period_start, months.period_end)
+union all
+-- more than the workspaces have left is usage that is missing
+select
+    'repositories without a workspace', homeless.org_id, null, homeless.meter, homeless.unit,
+    homeless.split_start, cast(coalesce(sum(fact.quantity), 0) as decimal(38, 9)),
+    cast(homeless.quantity as decimal(38, 9)),
+    greatest(coalesce(sum(fact.quantity), 0) - homeless.quantity, 0)
+from homeless
+left join intermediate.int_platform_usage as fact
+    on homeless.org_id = fact.org_id and homeless.meter = fact.meter
+    and homeless.unit = fact.unit and homeless.split_start = fact.split_start
+    and fact.site_id is not null and fact.project_id is null
+group by
+    homeless.org_id, homeless.meter, homeless.unit, homeless.split_start, homeless.quantity
