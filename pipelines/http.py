@@ -127,9 +127,10 @@ class _Metered(httpx.BaseTransport):
 class Client:
     """Asks one vendor over HTTP. Threads may share it.
 
-    `explain(status, message)` is the vendor module's advice for a 4xx; `secrets` are struck from
-    every error text, should a vendor echo them. `status_of` is for a vendor that says "too many
-    requests" inside a 200: the status that an answer really has. `setting` names the address.
+    `explain(status, message)` is the vendor module's advice where an answer is no 200; `secrets`
+    are struck from every error text, should a vendor echo them. `status_of` is for a vendor that
+    says "too many requests" inside a 200: the status that an answer really has. `setting` names the
+    address.
     """
 
     def __init__(

@@ -34,14 +34,14 @@ def text(value: str) -> str:
 
 
 def url(value: str) -> str:
-    """An address, without the slash at its end."""
+    """An address."""
     try:
         address = httpx.URL(value)
     except httpx.InvalidURL:
         address = httpx.URL()
     if address.scheme not in ("http", "https") or not address.host:
         raise ValueError("an address like https://host/path")
-    return value.rstrip("/")
+    return value
 
 
 def listed(value: str) -> tuple[str, ...]:

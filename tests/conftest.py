@@ -108,6 +108,7 @@ class World:
             "neon",
             neon.Neon(
                 self.sandbox.api_key,
+                org_ids=(),
                 base_url=self.sandbox.base_url,
                 requests_per_minute=3000,
                 state_dir=self.settings.state_dir,

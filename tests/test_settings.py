@@ -74,6 +74,7 @@ def test_a_named_account_that_lacks_something_is_an_error() -> None:
         ("NEON_REQUESTS_PER_MINUTE__ACME", "many", "a whole number above zero"),
         ("FORGE_SITES_BY_ENVIRONMENT", "maybe", "yes or no"),
         ("NEON_BASE_URL", "neon.example/api", "an address like https://host/path"),
+        ("ATLASSIAN_GRAPHQL_URL", "atlassian.example", "an address like https://host/path"),
         ("NEON_BASE_URL", "https://neon.example:one/api", "an address like https://host/path"),
     ],
 )

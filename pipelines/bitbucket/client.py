@@ -22,7 +22,6 @@ import pipelines.bitbucket.records as records
 from pipelines.http import Budget, Client, VendorClient, VendorError
 from pipelines.source import Note, PartialAnswerError
 
-BASE_URL = "https://api.bitbucket.org/2.0"
 PER_PAGE, AT_ONCE = 100, 8
 # repositories that a note names
 NAMED = 5
@@ -38,7 +37,7 @@ PageT = TypeVar("PageT", bound=records.Page)
 
 
 class Bitbucket(VendorClient):
-    """One Bitbucket credential: its endpoints, paged to the end, as tables of TABLES.
+    """One Bitbucket credential: its endpoints, paged to the end, as tables of records.TABLES.
 
     `token` is an access token of a workspace, project or repository, or `email:api_token`.
     `workspaces` are slugs or uuids in braces; none: every workspace that the token sees.
@@ -48,10 +47,10 @@ class Bitbucket(VendorClient):
     def __init__(
         self,
         token: str,
-        workspaces: Sequence[str] = (),
-        base_url: str = BASE_URL,
-        requests_per_hour: int = 900,
-        state_dir: Path = Path(".state"),
+        workspaces: Sequence[str],
+        base_url: str,
+        requests_per_hour: int,
+        state_dir: Path,
         backoff_seconds: float = 1.0,
     ) -> None:
         self.unanswered: dict[str, VendorError] = {}

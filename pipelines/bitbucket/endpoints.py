@@ -5,7 +5,6 @@ https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pipelines/.
 
 from dataclasses import dataclass
 
-from pipelines.bitbucket.client import BASE_URL
 from pipelines.bitbucket.records import TABLES
 from pipelines.endpoint import Endpoint
 from pipelines.settings import listed, positive, setting, url
@@ -29,7 +28,9 @@ class Settings:
         listed,
         of_account=True,
     )
-    base_url: str = setting("BITBUCKET_BASE_URL", BASE_URL, "where Bitbucket's API is", url)
+    base_url: str = setting(
+        "BITBUCKET_BASE_URL", "https://api.bitbucket.org/2.0", "where Bitbucket's API is", url
+    )
     requests_per_hour: int = setting(
         "BITBUCKET_REQUESTS_PER_HOUR", "900", "requests; Bitbucket allows 1,000", positive
     )

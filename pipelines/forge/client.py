@@ -30,8 +30,6 @@ from pipelines.forge.records import (
 from pipelines.http import RETRIED_STATUSES, Budget, Client, VendorClient, VendorError
 from pipelines.windows import Window
 
-GATEWAY_URL = "https://api.atlassian.com/graphql"
-EXPERIMENTAL_API = "ForgeMetricsQuery"
 USER_AGENT = "ForgeMetricsExportServer/1.0.0"  # Atlassian asks for this one
 QUERY = Path(__file__).with_name("usage.graphql").read_text(encoding="utf-8")
 # a minute, and what a request may take from being counted here to being counted there
@@ -62,10 +60,10 @@ class Forge(VendorClient):
         self,
         email: str,
         api_token: str,
-        gateway_url: str = GATEWAY_URL,
-        experimental_api: str = EXPERIMENTAL_API,
-        requests_per_minute: int = 5,
-        state_dir: Path = Path(".state"),
+        gateway_url: str,
+        experimental_api: str,
+        requests_per_minute: int,
+        state_dir: Path,
         backoff_seconds: float = 1.0,
     ) -> None:
         self._gateway_url = gateway_url

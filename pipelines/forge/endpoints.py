@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from pipelines.endpoint import Endpoint
-from pipelines.forge.client import EXPERIMENTAL_API, GATEWAY_URL
 from pipelines.forge.records import TABLES
-from pipelines.settings import listed, positive, setting, text, yes_or_no
+from pipelines.settings import listed, positive, setting, url, yes_or_no
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,10 @@ class Settings:
         of_account=True,
     )
     gateway_url: str = setting(
-        "ATLASSIAN_GRAPHQL_URL", GATEWAY_URL, "where Atlassian's GraphQL gateway is", text
+        "ATLASSIAN_GRAPHQL_URL",
+        "https://api.atlassian.com/graphql",
+        "where Atlassian's GraphQL gateway is",
+        url,
     )
     app_ids: tuple[str, ...] = setting(
         "FORGE_APP_IDS",
@@ -42,7 +44,7 @@ class Settings:
         of_account=True,
     )
     experimental_api: str = setting(
-        "FORGE_EXPERIMENTAL_API", EXPERIMENTAL_API, "the `X-ExperimentalAPI` header"
+        "FORGE_EXPERIMENTAL_API", "ForgeMetricsQuery", "the `X-ExperimentalAPI` header"
     )
     requests_per_minute: int = setting(
         "FORGE_REQUESTS_PER_MINUTE", "5", "requests; Atlassian allows 5", positive

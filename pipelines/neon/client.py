@@ -16,10 +16,10 @@ from pyrate_limiter import Duration, Rate
 
 import pipelines.neon.records as records
 from pipelines.http import Budget, Client, VendorClient, VendorError
+from pipelines.neon.endpoints import ACCOUNT_USAGE
 from pipelines.source import OutOfReachError, PartialAnswerError, RetiredError
 from pipelines.windows import Window
 
-BASE_URL = "https://console.neon.tech/api/v2"
 BRANCH_METRICS = (
     "compute_unit_seconds",
     "root_branch_bytes_month",
@@ -31,7 +31,6 @@ BRANCH_METRICS = (
 PROJECT_METRICS = (*BRANCH_METRICS, "extra_branches_month", "snapshot_storage_bytes_month")
 PROJECTS_PER_PAGE, BRANCHES_PER_PAGE, IDS_PER_REQUEST = 100, 1000, 100
 LISTED_PROJECTS_PER_PAGE, LISTED_BRANCHES_PER_PAGE = 400, 10_000
-RETIRED = "retired by Neon on 2026-06-01; org totals come from v2/projects"
 # 700 a minute and bursts of 40 a second per account, shared with Neon's own console
 MANAGEMENT_RATES = (Rate(15, Duration.SECOND), Rate(500, Duration.MINUTE))
 
@@ -39,15 +38,15 @@ PageT = TypeVar("PageT", bound=records.Page)
 
 
 class Neon(VendorClient):
-    """One Neon credential: its endpoints, paged to the end, as Arrow tables of TABLES."""
+    """One Neon credential: its endpoints, paged to the end, as Arrow tables of records.TABLES."""
 
     def __init__(
         self,
         api_key: str,
-        org_ids: Sequence[str] = (),
-        base_url: str = BASE_URL,
-        requests_per_minute: int = 45,
-        state_dir: Path = Path(".state"),
+        org_ids: Sequence[str],
+        base_url: str,
+        requests_per_minute: int,
+        state_dir: Path,
         backoff_seconds: float = 1.0,
     ) -> None:
         self._asked_org_ids = tuple(org_ids)
@@ -122,7 +121,8 @@ class Neon(VendorClient):
             )
         except VendorError as error:
             if error.status == 404 and "route does not exist" in str(error):
-                raise RetiredError(RETIRED, 404) from None
+                retired = f"retired by Neon on {ACCOUNT_USAGE.retired_on}"
+                raise RetiredError(f"{retired}; org totals come from v2/projects", 404) from None
             raise
         for page in pages:
             yield records.usage_table(

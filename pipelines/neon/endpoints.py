@@ -6,7 +6,6 @@ Limits and plans: https://neon.com/docs/guides/consumption-metrics.
 from dataclasses import dataclass
 
 from pipelines.endpoint import Endpoint
-from pipelines.neon.client import BASE_URL
 from pipelines.neon.records import TABLES
 from pipelines.settings import listed, positive, setting, url
 from pipelines.windows import GRAINS
@@ -26,7 +25,9 @@ class Settings:
         listed,
         of_account=True,
     )
-    base_url: str = setting("NEON_BASE_URL", BASE_URL, "where Neon's API is", url)
+    base_url: str = setting(
+        "NEON_BASE_URL", "https://console.neon.tech/api/v2", "where Neon's API is", url
+    )
     requests_per_minute: int = setting(
         "NEON_REQUESTS_PER_MINUTE", "45", "consumption requests; an account has about 50", positive
     )

@@ -248,6 +248,7 @@ def patient(here: World) -> bitbucket.Bitbucket:
     """A client that backs off for milliseconds."""
     return bitbucket.Bitbucket(
         TOKEN,
+        workspaces=(),
         base_url=here.environment["BITBUCKET_BASE_URL"],
         requests_per_hour=36_000,
         state_dir=here.settings.state_dir,
