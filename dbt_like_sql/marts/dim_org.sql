@@ -2,13 +2,9 @@
 -- stay, marked.
 -- grain: source, org_id
 with used as (
-    select
-        usage.source,
-        usage.org_id,
-        min(usage.period_end) as first_used_at
+    select distinct usage.source, usage.org_id
     from intermediate.int_usage as usage
     where usage.org_id is not null
-    group by usage.source, usage.org_id
 ),
 
 listed as (

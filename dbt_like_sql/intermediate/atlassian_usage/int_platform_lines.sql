@@ -51,10 +51,10 @@ select
     named.scope_type, -- org, site, workspace, user or repository
     cast(coalesce(named.user_id, named.project_id, named.site_id, named.org_id) as varchar)
         as holder_id, -- the scope itself
-    cast(md5(concat_ws(
-        chr(31), named.org_id, named.usage_type, named.unit, named.scope_type,
+    md5(cast(json_array(
+        named.org_id, named.usage_type, named.unit, named.scope_type,
         coalesce(named.user_id, named.project_id, named.site_id, named.org_id)
-    )) as varchar) as scope_key, -- organization, meter, unit and scope
+    ) as varchar)) as scope_key, -- organization, meter, unit and scope
     cast(named.site_id as varchar) as site_id, -- site, or workspace; null for org and user
     cast(named.project_id as varchar) as project_id, -- repository; else null
     cast(named.user_id as varchar) as user_id, -- user; else null

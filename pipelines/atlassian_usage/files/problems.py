@@ -38,10 +38,8 @@ class RejectedFileError(VendorError):
     `unlisted` counts that batch's rest.
     """
 
-    def __init__(
-        self, path: Path, problems: Iterable[Problem], file_sha256: str | None = None
-    ) -> None:
-        self.path, self.file_sha256 = path, file_sha256
+    def __init__(self, path: Path, problems: Iterable[Problem]) -> None:
+        self.path = path
         cells: dict[tuple[int | None, str | None], Problem] = {}
         for problem in problems:
             cells.setdefault((problem.line, problem.column), problem)

@@ -48,12 +48,11 @@ def read(path: Path, now: datetime, file_name: str | None = None) -> pa.Table:
     The columns are those of the contract, then `file_name` (the path as given, unless a name is),
     `file_sha256` and `line`. Instants are UTC: an offset is converted, none means UTC.
     """
-    name, sha256 = file_name or printable(path), None
+    name = file_name or printable(path)
     problems: list[Problem] = []
     tables: list[pa.Table] = []
     try:
         content = content_of(path)
-        sha256 = hashlib.sha256(content).hexdigest()
         for table in _typed_batches(content, path.suffix.casefold(), problems):
             check_lines(table, now, problems)
             tables.append(table)
@@ -62,10 +61,12 @@ def read(path: Path, now: datetime, file_name: str | None = None) -> pa.Table:
     if tables:
         check_file(pa.concat_tables(tables), problems)
     if problems:
-        raise RejectedFileError(Path(name), problems, sha256)
+        raise RejectedFileError(Path(name), problems)
     whole = pa.concat_tables(tables)
     whole = whole.append_column("file_name", pa.repeat(name, len(whole)))
-    whole = whole.append_column("file_sha256", pa.repeat(sha256, len(whole)))
+    whole = whole.append_column(
+        "file_sha256", pa.repeat(hashlib.sha256(content).hexdigest(), len(whole))
+    )
     return whole.select(SCHEMA.names).cast(SCHEMA)
 
 
