@@ -232,7 +232,7 @@ def build_what_landed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg
         return dg.SkipReason("nothing has been loaded yet")
     try:
         with warehouse.writer(settings.warehouse, TICK_WAITS_SECONDS) as connection:
-            create_raw_tables(connection, {})
+            create_raw_tables(connection)
             what, built_at = due(connection), last_built_at(connection)
     except warehouse.WarehouseBusyError as busy:
         return dg.SkipReason(f"looking again at the next tick: {busy}")

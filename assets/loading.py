@@ -14,7 +14,7 @@ from typing import Any
 
 from assets import planning
 from assets.settings import Settings
-from assets.sources import RAW_TABLES, source_of
+from assets.sources import ENDPOINTS, source_of
 from dbt_like_sql.engine import runner, warehouse
 from pipelines import receipts
 from pipelines.endpoint import SNAPSHOT, Endpoint
@@ -308,7 +308,7 @@ def build(
 ) -> runner.BuildReport:
     """Build what is due (and [since, until) besides), in one transaction, and publish it."""
     with warehouse.writer(settings.warehouse) as connection:
-        receipts.create_raw_tables(connection, RAW_TABLES)
+        receipts.create_raw_tables(connection, ENDPOINTS)
         report = runner.build(connection, since, until, now=settings.clock())
         warehouse.publish(connection, settings.warehouse)
     return report

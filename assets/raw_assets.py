@@ -149,7 +149,7 @@ def _load_partitions(
         return
     result = loader.load_window(endpoint, reach, partial(_told, context, endpoint))
     _raise_failures(context, result)
-    rows, metadata = _rows_by_bucket(loader, endpoint, result), _metadata(loader, endpoint, result)
+    rows, metadata = loader.landed.row_counts(endpoint, reach), _metadata(loader, endpoint, result)
     held = set(loader.held_buckets(endpoint, reach, result.scopes))
     asked_for, by_key = reach.buckets(), dict[str, int]()
     for start in window.buckets():
@@ -188,17 +188,6 @@ def _say_out_of_reach(
                 metadata={"out of reach": text},
             )
         )
-
-
-def _rows_by_bucket(loader: Loader, endpoint: Endpoint, result: LoadResult) -> dict[datetime, int]:
-    with loader.open_warehouse() as connection:
-        receipts.create_raw_tables(connection, {endpoint.table: endpoint.schema})
-        counts = connection.execute(
-            f"select bucket_start, count(*) from raw.{endpoint.table} "  # noqa: S608
-            "where load_id in (select unnest($1)) group by bucket_start",
-            [result.load_ids],
-        ).fetchall()
-    return dict(counts)
 
 
 def partition_key(grain: str, start: datetime) -> str:

@@ -13,7 +13,6 @@ SOURCES: tuple[Source[Any, Any], ...] = (
     atlassian_usage.SOURCE,
 )
 ENDPOINTS: tuple[Endpoint, ...] = tuple(e for source in SOURCES for e in source.endpoints)
-RAW_TABLES = {endpoint.table: endpoint.schema for endpoint in ENDPOINTS}
 
 
 def source_of(endpoint: Endpoint) -> Source[Any, Any]:

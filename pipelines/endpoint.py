@@ -12,8 +12,9 @@ SNAPSHOT = "snapshot"
 class Endpoint:
     """One vendor endpoint: where its answers go (raw.<table>), and at which grains it is asked.
 
-    `source`: the family of its facts. `scope_columns`: those of its rows that name the scope,
-    joined by "/". `needs`: tables that its slices are worked out from, loaded first.
+    `source`: the family of its facts. `key`: the columns by which a row of one scope is known again
+    (none named: all of them). `withdraws`: a row that a later answer lacks is no longer so; of what
+    happened once it still is. `needs`: tables that its slices are worked out from, loaded first.
     `only_backfilled`: grains that are partitions to backfill by, of receipts of the first grain.
     `once_a_tick`: what was asked since the last tick is not asked again, whoever asks. `any_time`:
     due at every run. `part_of`: the table that it is loaded with. `retired_on`: since when the
@@ -26,13 +27,27 @@ class Endpoint:
     description: str
     schema: pa.Schema
     grains: tuple[str, ...] = (SNAPSHOT,)
-    scope_columns: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    withdraws: bool = True
     needs: tuple[str, ...] = ()
     only_backfilled: tuple[str, ...] = ()
     once_a_tick: bool = False
     any_time: bool = False
     part_of: str | None = None
     retired_on: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", self.key or tuple(self.schema.names))
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """What a row says of its key: the other columns."""
+        return tuple(name for name in self.schema.names if name not in self.key)
+
+    @property
+    def is_windowed(self) -> bool:
+        """Its rows lie in buckets; what has none is a snapshot."""
+        return self.grains != (SNAPSHOT,)
 
     def receipts_at(self, grain: str) -> str:
         """The grain of the receipts that a load at this one writes."""

@@ -11,7 +11,9 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +21,7 @@ import pyarrow as pa
 from pipelines import receipts
 from pipelines.endpoint import Endpoint
 from pipelines.http import VendorError
-from pipelines.receipts import OpenWarehouse, Receipt
+from pipelines.receipts import Connection, OpenWarehouse, Receipt
 from pipelines.source import (
     Clock,
     LoadResult,
@@ -54,39 +56,51 @@ def load(
     walk = Walk(endpoint, load_id, clock, deque(slices), done)
     walk.result.slice_count = len(walk.waiting)
     while walk.waiting:
-        folder, landed_before = (
-            tempfile.mkdtemp(prefix="meterhouse-dlt-"),
-            len(walk.result.receipts),
-        )
+        folder, landed_before = Path(tempfile.mkdtemp(prefix="meterhouse-dlt-")), len(walk.receipts)
         try:
-            pipeline = _pipeline(folder)
-            source = resources(walk.pages).with_resources(endpoint.table)
-            pipeline.extract(source, loader_file_format="parquet")
-            pipeline.normalize()
-            if landed := walk.result.receipts[landed_before:]:
-                with open_warehouse() as connection:
-                    receipts.create_raw_tables(connection, {endpoint.table: endpoint.schema})
-                    if any(receipt.rows for receipt in landed):
-                        pipeline.load(credentials=connection).raise_on_failed_jobs()
-                    receipts.write(connection, endpoint, load_id, landed, clock())
+            landing = _land(resources(walk.pages).with_resources(endpoint.table), folder)
+            if landed := walk.receipts[landed_before:]:
+                with open_warehouse() as connection, _attached(connection, landing):
+                    receipts.create_raw_tables(connection, [endpoint])
+                    rows = f"landing.answers.{endpoint.table}" if landing else None
+                    receipts.write(connection, endpoint, load_id, landed, rows, clock())
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     return walk.result
 
 
-def _pipeline(folder: str) -> Any:
+def _land(source: Any, folder: Path) -> Path | None:
+    """The answers of a dlt source in a DuckDB file of their own; None where they have no rows."""
     import dlt  # here, because it costs a second
 
     dlt.config["runtime.log_level"] = "ERROR"
+    landing = folder / "landing.duckdb"
     pipeline = dlt.pipeline(
         "meterhouse",
-        destination=dlt.destinations.duckdb(),
-        dataset_name="raw",
-        pipelines_dir=folder,
+        destination=dlt.destinations.duckdb(str(landing)),
+        dataset_name="answers",
+        pipelines_dir=str(folder),
     )
     # state lives in the receipts; two loads at once must not share a working directory
     pipeline.config.restore_from_destination = False
-    return pipeline
+    pipeline.extract(source, loader_file_format="parquet")
+    pipeline.normalize()
+    if not pipeline.list_normalized_load_packages():
+        return None
+    pipeline.load().raise_on_failed_jobs()
+    return landing
+
+
+@contextmanager
+def _attached(connection: Connection, landing: Path | None) -> Iterator[None]:
+    if landing is None:
+        yield
+        return
+    connection.execute(f"attach '{landing}' as landing (read_only)")
+    try:
+        yield
+    finally:
+        connection.execute("detach landing")
 
 
 @dataclass
@@ -99,9 +113,15 @@ class Walk:
     waiting: deque[Slice]
     done: Callable[[Slice], None] = lambda asked: None
     result: LoadResult = field(default_factory=LoadResult)
+    slices_asked: int = 0
 
     def __post_init__(self) -> None:
         self.result.load_ids.append(self.load_id)
+
+    @property
+    def receipts(self) -> list[Receipt]:
+        """Of the slices whose answers were whole, or as whole as they come."""
+        return self.result.receipts
 
     def pages(self, endpoint: Endpoint) -> Iterator[pa.Table]:
         """The pages of the slices, until it is time to land; none of any other endpoint."""
@@ -113,25 +133,26 @@ class Walk:
             if time.monotonic() - started >= LAND_EVERY_SECONDS:
                 return
 
-    def _pages_of(self, asked: Slice, retried_after: int = 0) -> Iterator[pa.Table]:
+    def _pages_of(self, asked: Slice, is_second_try: bool = False) -> Iterator[pa.Table]:
         """The pages of one slice, and its receipt after the last one."""
-        asked_at, rows, number, complete = self.clock(), 0, retried_after, True
+        self.slices_asked += 1
+        number, asked_at, rows, pages, complete = self.slices_asked, self.clock(), 0, 0, True
         window = asked.window
         try:
             for page in asked.ask(window):
                 if isinstance(page, Note):
                     self.result.notes.append(page)
                     continue
-                number, rows = number + 1, rows + len(page)
+                pages, rows = pages + 1, rows + len(page)
                 if len(page):
-                    yield self._stamped(page, number)
+                    yield _numbered(page, number, pages)
         except OutOfReachError as error:
             # the oldest bucket aged out in this very moment: once more without it
             shorter = window.without_first_bucket() if window else None
-            if shorter is None or retried_after:
+            if shorter is None or is_second_try:
                 self.result.failures.append(error)
             else:
-                yield from self._pages_of(replace(asked, window=shorter), number + 1)
+                yield from self._pages_of(replace(asked, window=shorter), is_second_try=True)
             return
         except PartialAnswerError as partial:
             self.result.notes.append(str(partial))
@@ -152,8 +173,12 @@ class Walk:
         except VendorError as error:
             self.result.failures.append(error)
             return
-        self.result.receipts.append(Receipt(asked.scope, window, asked_at, rows, number, complete))
+        self.receipts.append(
+            Receipt(asked.scope, window, asked_at, rows, pages, complete, slice=number)
+        )
 
-    def _stamped(self, page: pa.Table, number: int) -> pa.Table:
-        page = page.append_column("load_id", pa.repeat(self.load_id, len(page)))
-        return page.append_column("page", pa.repeat(pa.scalar(number, pa.int32()), len(page)))
+
+def _numbered(page: pa.Table, slice_number: int, number: int) -> pa.Table:
+    for name, value in (("slice", slice_number), ("page", number)):
+        page = page.append_column(name, pa.repeat(pa.scalar(value, pa.int32()), len(page)))
+    return page

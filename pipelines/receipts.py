@@ -1,27 +1,29 @@
+# ruff: noqa: S608  (names are our own, of endpoints; DuckDB takes no name as a parameter)
 """raw.loads, a receipt per scope of every load: its schema, writing and reading it.
 
-The only SQL on it in Python. A receipt is written last, so rows of raw.* without one (a walk that
-broke, a process that was killed) count for nothing.
+A receipt says what was asked, the log of raw.<table> (log.py) what changed; both are written at
+once, or neither. What broke, or was killed, has left nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
+from pipelines import log, upgrade
 from pipelines.endpoint import SNAPSHOT, Endpoint
+from pipelines.log import Connection as Connection
 from pipelines.windows import Window, whole_buckets
 
-Connection = duckdb.DuckDBPyConnection
 Rows = list[tuple[Any, ...]]
 OpenWarehouse = Callable[[], AbstractContextManager[Connection]]
 # scope -> start of bucket -> when it was last asked
 Held = dict[str, dict[datetime, datetime]]
+MICROSECOND = timedelta(microseconds=1)
 
 SCHEMA = pa.schema(
     [
@@ -30,21 +32,20 @@ SCHEMA = pa.schema(
         ("resource", pa.string()),
         ("granularity", pa.string()),
         ("scope", pa.string()),
-        ("window_start", pa.timestamp("us", "UTC")),
-        ("window_end", pa.timestamp("us", "UTC")),
-        ("asked_at", pa.timestamp("us", "UTC")),
+        ("window_start", log.INSTANT),
+        ("window_end", log.INSTANT),
+        ("asked_at", log.INSTANT),
         ("rows", pa.int64()),
         ("pages", pa.int64()),
         ("complete", pa.bool_()),
-        ("landed_at", pa.timestamp("us", "UTC")),
+        ("landed_at", log.INSTANT),
     ]
 )
-STAMP = [("load_id", pa.string()), ("page", pa.int32())]
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What raw.loads says of one scope of one load."""
+    """What raw.loads says of one scope of one load; `slice` is its number within the load."""
 
     scope: str
     window: Window | None
@@ -52,77 +53,77 @@ class Receipt:
     rows: int
     pages: int
     complete: bool = True
+    slice: int = 0
 
 
-def create_raw_tables(connection: Connection, tables: Mapping[str, pa.Schema]) -> None:
-    """Make raw.<table> and raw.loads, or add the columns that an older version did not have."""
-    connection.execute("create schema if not exists raw")
-    held: dict[str, set[str]] = {}
-    for table, column in connection.execute(
-        "select table_name, column_name from duckdb_columns() where schema_name = 'raw'"
-    ).fetchall():
-        held.setdefault(table, set()).add(column)
-    wanted = {name: pa.schema([*schema, *STAMP]) for name, schema in tables.items()}
-    for name, schema in {**wanted, "loads": SCHEMA}.items():
-        columns = {field.name: f'"{field.name}" {_duckdb_type(field.type)}' for field in schema}
-        if name not in held:
-            connection.execute(f"create table raw.{name} ({', '.join(columns.values())})")
-        else:
-            for column in columns.keys() - held[name]:
-                connection.execute(f"alter table raw.{name} add column {columns[column]}")
-
-
-def _duckdb_type(kind: pa.DataType) -> str:
-    if pa.types.is_decimal(kind):
-        return f"DECIMAL({kind.precision}, {kind.scale})"
-    names = {
-        pa.string(): "VARCHAR",
-        pa.bool_(): "BOOLEAN",
-        pa.int32(): "INTEGER",
-        pa.int64(): "BIGINT",
-        pa.timestamp("us", "UTC"): "TIMESTAMP WITH TIME ZONE",
-    }
-    return names[kind]
+def create_raw_tables(connection: Connection, endpoints: Iterable[Endpoint] = ()) -> None:
+    """Make raw.loads and the tables of endpoints, with the columns that they have today."""
+    log.create_table(connection, "loads", SCHEMA)
+    for endpoint in endpoints:
+        upgrade.make_log(connection, endpoint)
+        log.create_table(connection, endpoint.table, log.schema_of(endpoint))
 
 
 def write(
     connection: Connection,
     endpoint: Endpoint,
     load_id: str,
-    receipts: Iterable[Receipt],
-    landed_at: datetime,
+    receipts: Sequence[Receipt],
+    landing: str | None,
+    now: datetime,
 ) -> None:
-    """Write the receipts of a load, in one transaction, after its rows."""
+    """Write what changed, and the receipts that say so, in one transaction.
+
+    `landing` is the table of all rows of these answers, with the number of their slice and page.
+    """
+    ((latest,),) = connection.execute("select max(landed_at) from raw.loads").fetchall()
+    # strictly increasing whatever the clock does: logs and builds count on it
+    landed_at = max(now, latest + MICROSECOND) if latest else now
+    answered = pa.Table.from_pylist(
+        [
+            vars(receipt)
+            | {
+                "load_id": load_id,
+                "source": endpoint.source,
+                "resource": endpoint.table,
+                "granularity": receipt.window.grain if receipt.window else SNAPSHOT,
+                "window_start": receipt.window.since if receipt.window else None,
+                "window_end": receipt.window.until if receipt.window else None,
+                "landed_at": landed_at + number * MICROSECOND,
+            }
+            for number, receipt in enumerate(receipts)
+        ],
+        pa.schema([*SCHEMA, ("slice", pa.int32())]),
+    )
+    connection.register("answered", answered)
     connection.execute("begin")
-    for receipt in receipts:
-        connection.execute(
-            """
-            insert into raw.loads by name
-            select ? as load_id, ? as source, ? as resource, ? as granularity, ? as scope,
-                ?::timestamptz as window_start, ?::timestamptz as window_end,
-                ?::timestamptz as asked_at, ? as rows, ? as pages, ? as complete,
-                -- strictly increasing whatever the clock does: builds count on it
-                greatest(
-                    ?::timestamptz,
-                    (select max(landed_at) + interval 1 microsecond from raw.loads)
-                ) as landed_at
-            """,
-            [
-                load_id,
-                endpoint.source,
-                endpoint.table,
-                receipt.window.grain if receipt.window else SNAPSHOT,
-                receipt.scope,
-                receipt.window.since if receipt.window else None,
-                receipt.window.until if receipt.window else None,
-                receipt.asked_at,
-                receipt.rows,
-                receipt.pages,
-                receipt.complete,
-                landed_at,
-            ],
-        )
+    log.append_changes(connection, endpoint, landing)
+    connection.execute("insert into raw.loads by name select * exclude (slice) from answered")
+    _forget_repeats(connection, endpoint)
     connection.execute("commit")
+    connection.unregister("answered")
+
+
+def _forget_repeats(connection: Connection, endpoint: Endpoint) -> None:
+    """Drop receipts of which these say the same again: all that they asked, and nothing changed."""
+    connection.execute(
+        f"""
+        delete from raw.loads as earlier
+        using answered
+        where earlier.resource = '{endpoint.table}' and earlier.scope = answered.scope
+            and earlier.granularity = answered.granularity and answered.complete
+            and earlier.landed_at < answered.landed_at and earlier.asked_at <= answered.asked_at
+            and earlier.window_start is not distinct from
+                greatest(earlier.window_start, answered.window_start)
+            and earlier.window_end is not distinct from
+                least(earlier.window_end, answered.window_end)
+            and not exists (
+                select 1 from raw.{endpoint.table} as log
+                where log.scope = earlier.scope
+                    and log.landed_at in (earlier.landed_at, answered.landed_at)
+            )
+        """
+    )
 
 
 def held_since(
@@ -133,7 +134,7 @@ def held_since(
     only_complete: bool = True,
 ) -> Held:
     """The buckets of raw.<table> that (complete) receipts cover, and when each was last asked."""
-    create_raw_tables(connection, {})
+    create_raw_tables(connection)
     found = connection.execute(
         """
         select scope, window_start, window_end, asked_at from raw.loads
@@ -150,7 +151,7 @@ def held_since(
 
 def last_answer(connection: Connection, table: str) -> tuple[bool, datetime] | None:
     """Whether the last receipt of raw.<table> is complete, and when it was asked; None: no one."""
-    create_raw_tables(connection, {})
+    create_raw_tables(connection)
     found: tuple[bool, datetime] | None = connection.execute(
         "select complete, asked_at from raw.loads where resource = ?"
         " order by asked_at desc limit 1",
@@ -173,40 +174,80 @@ class Landed:
 
     def has_listed(self, endpoint: Endpoint, scope: str) -> bool:
         """Whether a scope of an endpoint without windows was ever listed."""
-        return self.listed(endpoint, scope, ("load_id",)) is not None
+        sql = "select exists (from raw.loads where resource = $table and scope = $scope)"
+        return bool(self._rows(endpoint, sql, table=endpoint.table, scope=scope)[0][0])
 
     def scopes(self, endpoint: Endpoint) -> set[str]:
         """Every scope of an endpoint that has a complete receipt."""
         sql = "select distinct scope from raw.loads where resource = $table and complete"
-        return {scope for (scope,) in self._rows(endpoint, sql)}
+        return {scope for (scope,) in self._rows(endpoint, sql, table=endpoint.table)}
 
     def listed(self, endpoint: Endpoint, scope: str, columns: Sequence[str]) -> Rows | None:
-        """Columns of the latest snapshot of a scope; None where it was never listed."""
-        latest = "select max_by(load_id, landed_at) from raw.loads where resource = $table"
-        ((load_id,),) = self._rows(endpoint, f"{latest} and scope = $scope", scope=scope)
-        if load_id is None:
+        """Columns of what a scope lists now; None where it was never listed."""
+        if not self.has_listed(endpoint, scope):
             return None
+        return self.last_rows(endpoint, scope, columns)
+
+    def last_rows(
+        self,
+        endpoint: Endpoint,
+        scope: str,
+        columns: Sequence[str],
+        since: datetime | None = None,
+    ) -> Rows:
+        """Columns of the rows of a scope that stand, of buckets from `since` on."""
+        of_buckets = "and row.bucket_start >= $since" if since else ""
         return self._rows(
             endpoint,
-            f"select distinct {_names(columns)} from {_of_scope(endpoint)}"  # noqa: S608
-            " and answer.load_id = $load_id order by all",
+            f"""
+            select {_names(columns)} from (
+                from raw.{endpoint.table} as row
+                where row.scope = $scope {of_buckets}
+                qualify row_number() over (
+                    partition by {_names(endpoint.key)} order by row.landed_at desc
+                ) = 1
+            ) as row
+            where not row.is_withdrawn
+            order by all
+            """,
             scope=scope,
-            load_id=load_id,
+            **({"since": since} if since else {}),
+        )
+
+    def row_counts(self, endpoint: Endpoint, window: Window) -> dict[datetime, int]:
+        """How many rows stand in each bucket of a window, over all scopes."""
+        grain = "and row.granularity = $grain" if "granularity" in endpoint.schema.names else ""
+        return dict(
+            self._rows(
+                endpoint,
+                f"""
+                select row.bucket_start, count(*) from (
+                    from raw.{endpoint.table} as row
+                    where row.bucket_start >= $since and row.bucket_start < $until {grain}
+                    qualify row_number() over (
+                        partition by row.scope, {_names(endpoint.key)} order by row.landed_at desc
+                    ) = 1
+                ) as row
+                where not row.is_withdrawn
+                group by row.bucket_start
+                """,
+                since=window.since,
+                until=window.until,
+                **({"grain": window.grain} if grain else {}),
+            )
         )
 
     def values(self, endpoint: Endpoint, column: str, scope: str, window: Window) -> list[Any]:
-        """What a column says of a scope and window, in all loads that have a receipt."""
-        grain = "and granularity = $grain" if "granularity" in endpoint.schema.names else ""
+        """What a column ever said of a scope and window."""
+        grain = "and row.granularity = $grain" if "granularity" in endpoint.schema.names else ""
         found = self._rows(
             endpoint,
             f"""
-            select distinct {_names([column])} from {_of_scope(endpoint)} {grain}
-                and bucket_start >= $since and bucket_start < $until
-                and answer.load_id in (
-                    select load_id from raw.loads where resource = $table and scope = $scope
-                )
+            select distinct {_names([column])} from raw.{endpoint.table} as row
+            where row.scope = $scope and row.bucket_start >= $since and row.bucket_start < $until
+                {grain}
             order by all
-            """,  # noqa: S608  # names are our own
+            """,
             scope=scope,
             since=window.since,
             until=window.until,
@@ -215,56 +256,25 @@ class Landed:
         return [value for (value,) in found]
 
     def history(self, endpoint: Endpoint, columns: Sequence[str]) -> Rows:
-        """What columns said in every load that has a receipt, and when it landed; oldest first."""
+        """What columns ever said, and when their scope was last told of; the oldest first."""
         return self._rows(
             endpoint,
             f"""
-            select distinct {_names(columns)}, receipt.landed_at
-            from raw.{endpoint.table} as answer
+            select {_names(columns)}, max(receipt.landed_at) as told_at
+            from raw.{endpoint.table} as row
             inner join raw.loads as receipt
-                on answer.load_id = receipt.load_id and receipt.resource = $table
-            order by receipt.landed_at, {_names(columns)}
-            """,  # noqa: S608  # names are our own
-        )
-
-    def last_words(
-        self, endpoint: Endpoint, key: str, scope: str, since: datetime, columns: Sequence[str]
-    ) -> Rows:
-        """Columns of the latest row of every key of a scope, of buckets from `since` on."""
-        return self._rows(
-            endpoint,
-            f"""
-            select {_names(columns)} from (select * from {_of_scope(endpoint)}) as answer
-            inner join raw.loads as receipt
-                on answer.load_id = receipt.load_id
-                and receipt.scope = $scope and receipt.resource = $table
-                and answer.bucket_start >= receipt.window_start
-                and answer.bucket_start < receipt.window_end
-            where answer.bucket_start >= $since
-            qualify row_number() over (
-                partition by answer.{key} order by receipt.asked_at desc, answer.page desc
-            ) = 1
-            order by all
-            """,  # noqa: S608  # names are our own
-            scope=scope,
-            since=since,
+                on row.scope = receipt.scope and receipt.resource = $table
+            group by {_names(columns)}
+            order by told_at, {_names(columns)}
+            """,
+            table=endpoint.table,
         )
 
     def _rows(self, endpoint: Endpoint, sql: str, **parameters: Any) -> Rows:
-        if "$table" in sql:
-            parameters["table"] = endpoint.table
-        if "$scope" not in sql:
-            parameters.pop("scope", None)
         with self._open() as connection:
-            create_raw_tables(connection, {endpoint.table: endpoint.schema})
+            create_raw_tables(connection, [endpoint])
             return connection.execute(sql, parameters).fetchall()
 
 
 def _names(columns: Iterable[str]) -> str:
-    return ", ".join(f'answer."{column}"' for column in columns)
-
-
-def _of_scope(endpoint: Endpoint) -> str:
-    """The endpoint's table, and the start of a condition: the rows of the scope."""
-    of_scope = f"concat_ws('/', {_names(endpoint.scope_columns)}) = $scope"
-    return f"raw.{endpoint.table} as answer where {of_scope if endpoint.scope_columns else 'true'}"
+    return ", ".join(f'row."{column}"' for column in columns)

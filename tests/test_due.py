@@ -57,7 +57,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     """A warehouse with no receipts."""
     with duckdb.connect() as opened:
         opened.execute("set TimeZone = 'UTC'")
-        create_raw_tables(opened, {})
+        create_raw_tables(opened)
         yield opened
 
 

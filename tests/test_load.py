@@ -25,14 +25,21 @@ from tests.conftest import USAGE_TABLES, Open
 from tests.processes import ended, start
 from tests.sandbox.desk import Fault
 
-SCHEMA = pa.schema([("org_id", pa.string()), ("value", pa.int64())])
-THINGS = Endpoint("neon", "things", "GET /things", "Things.", SCHEMA, ("daily",), ("org_id",))
-WINDOW = Window("daily", datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 8, 4, tzinfo=UTC))
+DAYS = [datetime(2026, 8, day, tzinfo=UTC) for day in (1, 2, 3, 4)]
+SINCE, UNTIL = DAYS[0], DAYS[3]
+WINDOW = Window("daily", SINCE, UNTIL)
+SCHEMA = pa.schema(
+    {"name": pa.string(), "bucket_start": pa.timestamp("us", "UTC"), "value": pa.int64()}
+)
+KEY = ("name", "bucket_start")
+THINGS = Endpoint("neon", "things", "GET /things", "Things.", SCHEMA, ("daily",), KEY)
+NAMES = Endpoint("neon", "things", "GET /things", "Things as they are now.", SCHEMA, key=("name",))
+Row = tuple[str | None, datetime, int]
 
 
-def page(org: str, *values: int) -> pa.Table:
-    """A page of an answer."""
-    return pa.table({"org_id": [org] * len(values), "value": values}, schema=SCHEMA)
+def page(*rows: Row) -> pa.Table:
+    """A page of an answer: what each thing used on a day."""
+    return pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in rows], SCHEMA)
 
 
 def saying(*pages: pa.Table, then: Exception | None = None) -> Ask:
@@ -52,16 +59,17 @@ def things(pages: Pages) -> Iterator[DltResource]:
     yield dlt.resource(pages(THINGS), name=THINGS.table, write_disposition="append")
 
 
-CLOCK = Clock(lambda: NOW)
-
-
 def land(
-    folder: Path, window: Window | None = WINDOW, endpoint: Endpoint = THINGS, **scopes: Ask
+    folder: Path,
+    window: Window | None = WINDOW,
+    endpoint: Endpoint = THINGS,
+    asked_at: datetime = NOW,
+    **scopes: Ask,
 ) -> LoadResult:
     """One load into raw.things."""
     opened = partial(warehouse.writer, folder / "here.duckdb")
     slices = [Slice(scope, window, ask) for scope, ask in scopes.items()]
-    return load(opened, endpoint, things, slices, CLOCK)
+    return load(opened, endpoint, things, slices, Clock(lambda: asked_at))
 
 
 def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
@@ -71,35 +79,42 @@ def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
 
 
 RECEIPTS = "select scope, window_start, window_end, rows, pages, complete from raw.loads order by 1"
-SINCE, UNTIL = WINDOW.since, WINDOW.until
+# a minus: withdrawn
+LOG = """
+    select scope, name, bucket_start, case when is_withdrawn then -value else value end
+    from raw.things order by landed_at, scope, bucket_start, name
+"""
+A, B = ("a", SINCE, 1), ("b", SINCE, 2)
 
 
 def test_rows_and_their_receipt_land(tmp_path: Path) -> None:
-    """Pages are counted, rows are stamped with their load and page, and the receipt says both."""
-    landing = land(tmp_path, one=saying(page("one", 1, 2), page("one", 3)))
+    """Pages are counted, and rows carry scope, load and place of the receipt that told them."""
+    landing = land(tmp_path, one=saying(page(A, B), page(("c", DAYS[1], 3))))
     assert rows(tmp_path, RECEIPTS) == [("one", SINCE, UNTIL, 3, 2, True)]
-    assert rows(tmp_path, "select value, page, load_id from raw.things order by 1") == [
-        (1, 1, landing.load_ids[0]),
-        (2, 1, landing.load_ids[0]),
-        (3, 2, landing.load_ids[0]),
-    ]
+    found = rows(
+        tmp_path,
+        "select name, row.scope, row.load_id, row.landed_at = receipt.landed_at, is_withdrawn"
+        " from raw.things row, raw.loads receipt order by 1",
+    )
+    assert found == [(name, "one", landing.load_ids[0], True, False) for name in "abc"]
 
 
 def test_an_empty_answer_is_a_receipt_with_no_rows(tmp_path: Path) -> None:
     """Asked, and nothing was used: known, and not unknown."""
-    land(tmp_path, one=saying(page("one")))
+    land(tmp_path, one=saying(page()))
     assert rows(tmp_path, RECEIPTS) == [("one", SINCE, UNTIL, 0, 1, True)]
     assert rows(tmp_path, "select count(*) from raw.things") == [(0,)]
 
 
-def test_a_scope_that_breaks_leaves_rows_and_no_receipt(tmp_path: Path) -> None:
-    """What it said before is kept and counts for nothing; the next scope lands."""
-    broken = saying(page("one", 1), then=VendorError("broke on page 2"))
-    landing = land(tmp_path, one=broken, two=saying(page("two", 5)))
+def test_a_scope_that_breaks_leaves_nothing(tmp_path: Path) -> None:
+    """Neither rows nor a receipt, and what it said before stands; the next scope lands."""
+    land(tmp_path, one=saying(page(A)))
+    broken = saying(page(B), then=VendorError("broke on page 2"))
+    landing = land(tmp_path, one=broken, two=saying(page(A)))
     assert [str(failure) for failure in landing.failures] == ["broke on page 2"]
     assert landing.rows == 1
-    assert rows(tmp_path, RECEIPTS) == [("two", SINCE, UNTIL, 1, 1, True)]
-    assert rows(tmp_path, "select value from raw.things order by 1") == [(1,), (5,)]
+    assert rows(tmp_path, LOG) == [("one", *A), ("two", *A)]
+    assert [row[0] for row in rows(tmp_path, RECEIPTS)] == ["one", "two"]
 
 
 def test_when_every_scope_breaks_nothing_lands(tmp_path: Path) -> None:
@@ -109,30 +124,92 @@ def test_when_every_scope_breaks_nothing_lands(tmp_path: Path) -> None:
     assert not (tmp_path / "here.duckdb").exists()
 
 
-def test_a_partial_answer_is_marked(tmp_path: Path) -> None:
+def test_what_is_the_same_again_is_not_stored_again(tmp_path: Path) -> None:
+    """Nor is the receipt of which the next one says the same; a wider one is another."""
+    land(tmp_path, one=saying(page(A)))
+    for _ in range(3):
+        land(tmp_path, Window("daily", SINCE, DAYS[1]), one=saying(page(A)))
+    assert rows(tmp_path, LOG) == [("one", *A)]
+    held = "select window_end, rows, landed_at > (select min(landed_at) from raw.loads)"
+    assert rows(tmp_path, f"{held} from raw.loads order by landed_at") == [
+        (UNTIL, 1, False),
+        (DAYS[1], 1, True),
+    ]
+
+
+def test_what_changed_is_appended(tmp_path: Path) -> None:
+    """A corrected value, a row that is no longer there, a new one, and one that comes back."""
+    for answer in ([A, B], [("a", SINCE, 5), B], [("c", SINCE, 3), B], [A, B, ("c", SINCE, 3)]):
+        land(tmp_path, one=saying(page(*answer)), two=saying(page(A)))
+    assert rows(tmp_path, LOG) == [
+        *[("one", *A), ("one", *B), ("two", *A)],
+        ("one", "a", SINCE, 5),
+        *[("one", "a", SINCE, -5), ("one", "c", SINCE, 3)],
+        ("one", *A),
+    ]
+
+
+def test_of_a_key_told_twice_the_last_word_counts(tmp_path: Path) -> None:
+    """A page may repeat what an earlier one said; a key may have nothing in a column."""
+    said = page(("a", SINCE, 9), (None, SINCE, 9)), page((None, SINCE, 1), A)
+    for _ in range(2):
+        land(tmp_path, one=saying(*said))
+    assert rows(tmp_path, LOG) == [("one", *A), ("one", None, SINCE, 1)]
+
+
+def test_what_was_not_asked_for_is_not_touched(tmp_path: Path) -> None:
+    """A window speaks of its buckets: nothing else is withdrawn, and what is beside it is left."""
+    later = ("a", DAYS[2], 7)
+    land(tmp_path, one=saying(page(A, later)))
+    land(tmp_path, Window("daily", SINCE, DAYS[1]), one=saying(page(("b", DAYS[1], 4))))
+    assert rows(tmp_path, LOG) == [("one", *A), ("one", *later), ("one", "a", SINCE, -1)]
+
+
+def test_a_partial_answer_withdraws_nothing(tmp_path: Path) -> None:
     """What the vendor did say lands, under a receipt that is not complete."""
-    land(tmp_path, None, one=saying(page("one", 1), then=PartialAnswerError("left out 2")))
-    assert rows(tmp_path, RECEIPTS) == [("one", None, None, 1, 1, False)]
+    land(tmp_path, None, NAMES, one=saying(page(A, B)))
+    left_out = PartialAnswerError("left out 2")
+    land(tmp_path, None, NAMES, one=saying(page(("a", SINCE, 3)), then=left_out))
+    assert rows(tmp_path, LOG) == [("one", *A), ("one", *B), ("one", "a", SINCE, 3)]
+    assert rows(tmp_path, "select complete from raw.loads order by landed_at") == [
+        (True,),
+        (False,),
+    ]
 
 
-def test_loads_append(tmp_path: Path) -> None:
-    """A second load takes nothing away, and its receipt is later than the first."""
-    for value in (1, 2):
-        land(tmp_path, one=saying(page("one", value)))
-    assert rows(tmp_path, "select value from raw.things order by 1") == [(1,), (2,)]
-    landed = rows(tmp_path, "select landed_at from raw.loads order by load_id")
-    assert len(landed) == 2
-    assert landed[0] < landed[1]
+def test_what_happened_once_is_not_withdrawn(tmp_path: Path) -> None:
+    """Of an endpoint that forgets: what it told stays told."""
+    forgets = replace(THINGS, withdraws=False)
+    land(tmp_path, endpoint=forgets, one=saying(page(A, B)))
+    land(tmp_path, endpoint=forgets, one=saying(page(("b", SINCE, 5))))
+    assert rows(tmp_path, LOG) == [("one", *A), ("one", *B), ("one", "b", SINCE, 5)]
+
+
+def test_an_answer_that_was_overtaken_says_nothing(tmp_path: Path) -> None:
+    """What was asked later counts, although it landed first; where that did not ask, this does."""
+    later = ("a", DAYS[2], 7)
+    land(tmp_path, Window("daily", SINCE, DAYS[1]), one=saying(page(A)))
+    before = NOW - timedelta(minutes=5)
+    land(tmp_path, asked_at=before, one=saying(page(("a", SINCE, 9), B, later)))
+    assert rows(tmp_path, LOG) == [("one", *A), ("one", *later)]
 
 
 def test_a_new_column_is_added(tmp_path: Path) -> None:
     """A table of an older version gains the column; its rows stay, with null in it."""
-    land(tmp_path, one=saying(page("one", 1)))
+    land(tmp_path, one=saying(page(A)))
     wider = pa.schema([*SCHEMA, ("note", pa.string())])
-    noted = pa.table({"org_id": ["one"], "value": [2], "note": ["new"]}, schema=wider)
-    assert not land(tmp_path, endpoint=replace(THINGS, schema=wider), one=saying(noted)).failures
-    found = rows(tmp_path, "select value, note from raw.things order by 1")
-    assert found == [(1, None), (2, "new")]
+    noted = page(B).append_column("note", pa.array(["new"])).cast(wider)
+    found = land(
+        tmp_path, endpoint=replace(THINGS, schema=wider), one=saying(noted), two=saying(noted)
+    )
+    assert not found.failures
+    told = rows(tmp_path, "select scope, name, note, is_withdrawn from raw.things order by all")
+    assert told == [
+        ("one", "a", None, False),
+        ("one", "a", None, True),
+        ("one", "b", "new", False),
+        ("two", "b", "new", False),
+    ]
 
 
 def test_out_of_reach_at_the_boundary_shortens_the_window(tmp_path: Path) -> None:
@@ -143,13 +220,13 @@ def test_out_of_reach_at_the_boundary_shortens_the_window(tmp_path: Path) -> Non
         asked.append(window)
         if len(asked) == 1:
             raise OutOfReachError("too old", 406)
-        yield page("one", 1)
+        yield page(A)
 
     landing = land(tmp_path, one=ask)
     shorter = Window("daily", SINCE + timedelta(days=1), UNTIL)
     assert asked == [WINDOW, shorter]
     assert landing.failures == []
-    assert rows(tmp_path, RECEIPTS) == [("one", shorter.since, UNTIL, 1, 2, True)]
+    assert rows(tmp_path, RECEIPTS) == [("one", shorter.since, UNTIL, 1, 1, True)]
 
 
 def test_out_of_reach_twice_is_a_failure(tmp_path: Path) -> None:
@@ -174,10 +251,10 @@ def test_406_over_http_shortens_the_window(world: Open) -> None:
 
 def test_what_receipts_cover(tmp_path: Path) -> None:
     """Adjoining windows cover together; a hole, another scope or an incomplete one does not."""
-    days = [SINCE + timedelta(days=n) for n in range(4)]
+    days = DAYS
     for since, until in ((days[0], days[1]), (days[1], days[2])):
-        land(tmp_path, Window("daily", since, until), one=saying(page("one", 1)))
-    partial_answer = saying(page("one", 1), then=PartialAnswerError("left out 2"))
+        land(tmp_path, Window("daily", since, until), one=saying(page(A)))
+    partial_answer = saying(page(A), then=PartialAnswerError("left out 2"))
     land(tmp_path, Window("daily", days[2], days[3]), one=partial_answer)
     landed = Landed(partial(warehouse.writer, tmp_path / "here.duckdb"))
     held = Window("daily", days[0], days[2])

@@ -11,7 +11,7 @@ import pytest
 
 from assets import loading, planning
 from assets.settings import Settings, read_settings
-from assets.sources import RAW_TABLES, endpoint_of
+from assets.sources import ENDPOINTS, endpoint_of
 from assets.terminal import runs
 from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
@@ -110,7 +110,7 @@ def old(tmp_path: Path) -> Settings:
     late, part = {"2026-11-14": 1800, "2026-11-15": 2400}, {"2026-11-20": 1200}
     noon = "2026-11-20T12:00"
     with warehouse.writer(settings.warehouse) as connection:
-        create_raw_tables(connection, RAW_TABLES)
+        create_raw_tables(connection, ENDPOINTS)
         for receipt in (
             ("org", "daily", "2026-11-14", "2026-11-21", "2026-11-22T03:00", week),
             ("org", "daily", "2026-11-14", noon, "2026-11-22T04:00", week | part),

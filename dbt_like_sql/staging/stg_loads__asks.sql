@@ -1,6 +1,6 @@
 -- One row per complete receipt and bucket that lies within its window from start to end: what a vendor
 -- was really asked for. Older receipts may end inside a bucket; what they say of it counts for nothing.
--- grain: load_id, resource, scope, granularity, bucket_start
+-- grain: landed_at, bucket_start
 -- window: bucket_start
 with numbers as (
     -- receipts meet days first: a join of all hours by range alone takes seconds
@@ -11,7 +11,7 @@ with numbers as (
 days as (
     select
         loads.source, loads.resource, loads.scope, loads.granularity, loads.window_start,
-        loads.window_end, loads.load_id, loads.asked_at,
+        loads.window_end, loads.landed_at, loads.asked_at,
         date_trunc('day', loads.window_start) + numbers.days_later * interval '1' day as day_start
     from raw.loads as loads
     inner join numbers
@@ -26,7 +26,7 @@ select
     receipt.granularity, -- hourly, daily or monthly
     calendar.bucket_start, -- first instant of the bucket, UTC
     calendar.bucket_end, -- first instant of the next bucket, UTC
-    receipt.load_id, -- the load that asked
+    receipt.landed_at, -- which rows of raw.* it told; what landed later counts
     receipt.asked_at -- when it asked
 from days as receipt
 inner join staging.stg_calendar__buckets as calendar

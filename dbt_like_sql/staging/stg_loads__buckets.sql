@@ -4,10 +4,9 @@
 -- window: bucket_start
 select
     ask.source, ask.resource, ask.scope, ask.granularity, ask.bucket_start, ask.bucket_end,
-    ask.load_id, -- the load whose rows count for this bucket
     ask.asked_at
 from staging.stg_loads__asks as ask
 qualify row_number() over (
     partition by ask.resource, ask.scope, ask.granularity, ask.bucket_start
-    order by ask.asked_at desc, ask.load_id desc
+    order by ask.asked_at desc, ask.landed_at desc
 ) = 1

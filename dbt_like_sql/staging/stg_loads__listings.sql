@@ -1,21 +1,21 @@
--- One row per list of names that was asked for (organizations, projects, repositories, ...). What the
--- latest complete one has not is gone.
--- grain: load_id, resource, scope
+-- One row per list of names that was asked for (organizations, projects, repositories, ...). What a
+-- complete one has not is gone.
+-- grain: landed_at
 select
     receipt.source, -- vendor API family
     receipt.resource, -- the table in raw.*
     receipt.scope, -- of what it lists the parts: an account, an org, a workspace
-    receipt.load_id, -- the load that asked
+    receipt.landed_at, -- which rows of raw.* it told
     receipt.asked_at as listed_at, -- when it asked
-    cast(receipt.complete and row_number() over same_list = 1 as boolean)
-        as is_latest, -- of its scope the last that left nothing out
-    cast(coalesce(
-        receipt.asked_at < max(case when receipt.complete then receipt.asked_at end)
-            over same_list, false
-    ) as boolean) as is_outdated -- a later one left nothing out
+    lag(receipt.asked_at) over (
+        partition by receipt.resource, receipt.scope order by receipt.landed_at
+    ) as listed_before_at, -- when it was asked the time before; null: never
+    max(case when receipt.complete then receipt.asked_at end) over (
+        partition by receipt.resource, receipt.scope
+    ) as last_listed_at, -- when it was last asked, and nothing was left out
+    cast(receipt.complete and row_number() over (
+        partition by receipt.resource, receipt.scope
+        order by receipt.complete desc, receipt.landed_at desc
+    ) = 1 as boolean) as is_latest -- of its scope the last that left nothing out
 from raw.loads as receipt
 where receipt.granularity = 'snapshot'
-window same_list as (
-    partition by receipt.resource, receipt.scope
-    order by receipt.complete desc, receipt.asked_at desc, receipt.load_id desc
-)

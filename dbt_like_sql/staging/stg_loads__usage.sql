@@ -1,35 +1,23 @@
--- One row per thing, meter and bucket, and load that told of its usage: all that vendors ever said of
--- usage that they may correct, but for Forge's environments. Facts hold what they said last.
--- grain: thing_key, bucket_start, load_id
+-- One row per thing, meter and bucket, part of it, and answer that told otherwise of it than an
+-- earlier one. It is all that vendors ever said of usage that they may correct, but for Forge's
+-- environments. Facts hold what they said last.
+-- grain: thing_key, part_key, bucket_start, landed_at
 -- window: bucket_start
-with paged as (
-    -- a page may repeat what an earlier page said
-    select
-        neon.resource, neon.org_id, neon.project_id, neon.branch_id, neon.meter,
-        neon.granularity, neon.bucket_start, neon.load_id, max(neon.quantity) as quantity
-    from staging.stg_neon__observed_usage as neon
-    where neon.resource in ('neon_project_usage', 'neon_branch_usage')
-    group by
-        neon.resource, neon.org_id, neon.project_id, neon.branch_id, neon.meter,
-        neon.granularity, neon.bucket_start, neon.load_id, neon.period_id, neon.timeframe_start
-),
-
-observed as (
+with told as (
     select
         neon.resource, neon.org_id as scope, neon.org_id, neon.project_id, neon.branch_id,
         cast(null as varchar) as site_id, neon.meter, cast(null as varchar) as unit,
-        neon.granularity, neon.bucket_start, neon.load_id,
-        -- billing periods added up
-        cast(sum(neon.quantity) as decimal(38, 9)) as quantity
-    from paged as neon
-    group by
-        neon.resource, neon.org_id, neon.project_id, neon.branch_id, neon.meter,
-        neon.granularity, neon.bucket_start, neon.load_id
+        neon.granularity, neon.bucket_start,
+        concat_ws(' ', neon.period_id, cast(neon.timeframe_start as varchar)) as part_key,
+        case when not neon.is_withdrawn then neon.quantity end as quantity, neon.landed_at
+    from staging.stg_neon__observed_usage as neon
+    where neon.resource in ('neon_project_usage', 'neon_branch_usage')
     union all
     select
         forge.resource, forge.scope, cast(null as varchar), forge.app_id,
         cast(null as varchar), forge.site_id, forge.meter, forge.unit,
-        cast('daily' as varchar), forge.bucket_start, forge.load_id, forge.quantity
+        cast('daily' as varchar), forge.bucket_start, cast(forge.period as varchar),
+        case when not forge.is_withdrawn then forge.quantity end, forge.landed_at
     from staging.stg_forge__observed_usage as forge
     where forge.resource in ('forge_app_usage', 'forge_site_usage')
 )
@@ -37,19 +25,20 @@ observed as (
 select
     -- as a list, quoted: null is not '', and no two things' parts are one text
     md5(cast(json_array(
-        observed.resource, observed.scope, observed.project_id, observed.branch_id,
-        observed.site_id, observed.meter, observed.unit, observed.granularity
+        told.resource, told.scope, told.project_id, told.branch_id, told.site_id, told.meter,
+        told.unit, told.granularity
     ) as varchar)) as thing_key, -- resource, scope, all ids, meter, unit and granularity
-    observed.resource, -- the table in raw.*
-    observed.scope, -- what was asked about, as receipts have it
-    observed.org_id, -- the vendor's organization; null where it names none
-    observed.project_id, -- the vendor's project
-    observed.branch_id, -- Neon branch; null for project totals
-    observed.site_id, -- Atlassian site; null for app totals
-    observed.meter, -- the vendor's name of what is metered
-    observed.unit, -- the vendor's unit, where it sends one
-    observed.granularity, -- hourly, daily or monthly
-    observed.bucket_start, -- first instant of the bucket, UTC
-    observed.quantity, -- as reported
-    observed.load_id -- the load that told
-from observed
+    told.part_key, -- what of the bucket: a billing period, or an hour of the day
+    told.resource, -- the table in raw.*
+    told.scope, -- what was asked about, as receipts have it
+    told.org_id, -- the vendor's organization; null where it names none
+    told.project_id, -- the vendor's project
+    told.branch_id, -- Neon branch; null for project totals
+    told.site_id, -- Atlassian site; null for app totals
+    told.meter, -- the vendor's name of what is metered
+    told.unit, -- the vendor's unit, where it sends one
+    told.granularity, -- hourly, daily or monthly
+    told.bucket_start, -- first instant of the bucket, UTC
+    told.quantity, -- as reported; null: it was no longer there
+    told.landed_at -- of the receipt that told it; what landed later counts
+from told

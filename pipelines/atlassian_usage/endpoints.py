@@ -28,7 +28,7 @@ FILES = Endpoint(
     "objects, Pipelines minutes, large file storage and whatever the page shows next. A file is "
     "known by its content.",
     SCHEMA,
-    scope_columns=("file_sha256",),
+    key=("line",),
     any_time=True,
 )
 LISTINGS = Endpoint(

@@ -42,6 +42,7 @@ WORKSPACES = Endpoint(
     "GET /workspaces/{workspace}",
     "The workspaces that the token sees, or those of BITBUCKET_WORKSPACES. A snapshot per load.",
     TABLES["bitbucket_workspaces"],
+    key=("workspace_uuid",),
 )
 REPOSITORIES = Endpoint(
     "bitbucket",
@@ -49,7 +50,7 @@ REPOSITORIES = Endpoint(
     "GET /repositories/{workspace}",
     "Names of live repositories. Deleted ones are not listed, and have used. A snapshot per load.",
     TABLES["bitbucket_repositories"],
-    scope_columns=("workspace_uuid",),
+    key=("repository_uuid",),
 )
 RUNS = Endpoint(
     "bitbucket",
@@ -60,7 +61,8 @@ RUNS = Endpoint(
     "exported minutes are the fact of record where there are some.",
     TABLES["bitbucket_pipeline_runs"],
     ("daily",),
-    scope_columns=("workspace_uuid",),
+    key=("repository_uuid", "run_uuid", "bucket_start"),
+    withdraws=False,
     needs=("bitbucket_repositories",),
 )
 ENDPOINTS = (WORKSPACES, REPOSITORIES, RUNS)

@@ -96,8 +96,8 @@ def _seen_since(asked: AskedBitbucket, workspace: str, since: datetime) -> list[
     columns = ("bucket_start", "repository_uuid", "run_uuid", "completed_at", "state")
     return [
         _Run(floor(day, "daily"), repository, run, ended_at is None and state != "COMPLETED")
-        for day, repository, run, ended_at, state in asked.landed.last_words(
-            RUNS, "run_uuid", workspace, since, columns
+        for day, repository, run, ended_at, state in asked.landed.last_rows(
+            RUNS, workspace, columns, since
         )
     ]
 

@@ -57,13 +57,14 @@ class Settings:
     )
 
 
+# hours of one day may be told apart
+OF_A_DAY = ("bucket_start", "period", "token_unit")
 # days are asked for; months are partitions to backfill them by
 _endpoint = partial(
     Endpoint,
     "forge",
     grains=("daily", "monthly"),
     only_backfilled=("monthly",),
-    scope_columns=("app_id", "resource"),
     once_a_tick=True,
 )
 APP_USAGE = _endpoint(
@@ -71,18 +72,21 @@ APP_USAGE = _endpoint(
     "appResourceUsage",
     "What each app used of each resource, day by day: the totals that Atlassian bills.",
     TABLES["forge_app_usage"],
+    key=OF_A_DAY,
 )
 SITE_USAGE = _endpoint(
     "forge_site_usage",
     "appResourceUsage by CONTEXT_ARI",
     "The same by site: attribution, not the total. Usage that belongs to no site is not here.",
     TABLES["forge_site_usage"],
+    key=(*OF_A_DAY, "site_id"),
 )
 ENVIRONMENT_USAGE = _endpoint(
     "forge_environment_usage",
     "appResourceUsage by ENVIRONMENT_ID",
     "The same by environment, for reports.forge_environments.",
     TABLES["forge_environment_usage"],
+    key=(*OF_A_DAY, "environment_id"),
 )
 SITE_ENVIRONMENT_USAGE = _endpoint(
     "forge_site_environment_usage",
@@ -90,6 +94,7 @@ SITE_ENVIRONMENT_USAGE = _endpoint(
     "The same by site within each environment: a request per environment, so it is asked only "
     "where FORGE_SITES_BY_ENVIRONMENT is yes.",
     TABLES["forge_site_environment_usage"],
+    key=(*OF_A_DAY, "site_id", "environment_id"),
     needs=("forge_environment_usage",),
 )
 ENDPOINTS = (APP_USAGE, SITE_USAGE, ENVIRONMENT_USAGE, SITE_ENVIRONMENT_USAGE)

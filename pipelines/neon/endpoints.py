@@ -33,12 +33,16 @@ class Settings:
     )
 
 
+# a plan change puts one timeframe under two billing periods
+OF_A_PERIOD = ("period_id", "granularity", "bucket_start", "timeframe_start", "metric_name")
+
 ORGANIZATIONS = Endpoint(
     "neon",
     "neon_organizations",
     "GET /users/me/organizations",
     "The organizations that the key sees, with their plans. A snapshot per load.",
     TABLES["neon_organizations"],
+    key=("org_id",),
 )
 PROJECTS = Endpoint(
     "neon",
@@ -47,7 +51,7 @@ PROJECTS = Endpoint(
     "Names, regions and ages of live projects. Deleted projects are not listed, and bill all "
     "the same: facts never depend on this table. A snapshot per load.",
     TABLES["neon_projects"],
-    scope_columns=("org_id",),
+    key=("project_id",),
 )
 BRANCHES = Endpoint(
     "neon",
@@ -55,7 +59,7 @@ BRANCHES = Endpoint(
     "GET /projects/{project_id}/branches",
     "Names, parents and sizes of live branches: one request per project. A snapshot per load.",
     TABLES["neon_branches"],
-    scope_columns=("org_id",),
+    key=("project_id", "branch_id"),
     needs=("neon_projects",),
 )
 PROJECT_USAGE = Endpoint(
@@ -66,7 +70,7 @@ PROJECT_USAGE = Endpoint(
     "One walk of 100 projects a request, however many partitions are asked for.",
     TABLES["neon_project_usage"],
     GRAINS,
-    scope_columns=("org_id",),
+    key=("project_id", *OF_A_PERIOD),
 )
 BRANCH_USAGE = Endpoint(
     "neon",
@@ -76,7 +80,7 @@ BRANCH_USAGE = Endpoint(
     "neon_project_usage showed with usage in the same window. Attribution, not the total.",
     TABLES["neon_branch_usage"],
     GRAINS,
-    scope_columns=("org_id",),
+    key=("project_id", "branch_id", *OF_A_PERIOD),
     needs=("neon_project_usage",),
 )
 ACCOUNT_USAGE = Endpoint(
@@ -88,7 +92,7 @@ ACCOUNT_USAGE = Endpoint(
     "reports.reconciliation.",
     TABLES["neon_account_usage"],
     GRAINS,
-    scope_columns=("org_id",),
+    key=OF_A_PERIOD,
     retired_on="2026-06-01",
 )
 ENDPOINTS = (ORGANIZATIONS, PROJECTS, BRANCHES, PROJECT_USAGE, BRANCH_USAGE, ACCOUNT_USAGE)

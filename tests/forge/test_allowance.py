@@ -12,7 +12,7 @@ import pytest
 
 from assets import loading
 from assets.settings import Settings, read_settings
-from assets.sources import RAW_TABLES
+from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
 from pipelines.receipts import create_raw_tables
 
@@ -82,7 +82,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("allowances")
     found = read_settings({"WAREHOUSE": str(folder / "meterhouse.duckdb")})
     with warehouse.writer(found.warehouse) as connection:
-        create_raw_tables(connection, RAW_TABLES)
+        create_raw_tables(connection, ENDPOINTS)
         for number, answer in enumerate(what_was_said()):
             insert(connection, f"load-{number}", *answer)
     loading.build(found)

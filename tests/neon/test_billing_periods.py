@@ -8,7 +8,7 @@ import pytest
 
 from assets import loading
 from assets.settings import Settings, read_settings
-from assets.sources import RAW_TABLES
+from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
 from pipelines.receipts import create_raw_tables
 
@@ -50,7 +50,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     path: Path = tmp_path_factory.mktemp("periods") / "meterhouse.duckdb"
     found = read_settings({"WAREHOUSE": str(path)})
     with warehouse.writer(path) as connection:
-        create_raw_tables(connection, RAW_TABLES)
+        create_raw_tables(connection, ENDPOINTS)
         for project, told in TOLD.items():
             for number, (period, frame, value) in enumerate(told):
                 period_id = "one" if project == "one period" else f"{number}"

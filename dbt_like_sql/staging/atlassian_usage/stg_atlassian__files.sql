@@ -13,13 +13,12 @@ select
         where loaded.resource = 'platform_usage' and loaded.complete
             and loaded.scope = file.file_sha256
     ) as boolean) as is_loaded, -- its content has landed, under whatever name
-    receipt.asked_at as found_at, -- when the folder was found so
+    listing.last_listed_at as found_at, -- when the folder was found so
     file.load_id -- the load that listed it
 from raw.platform_usage_files as file
-inner join raw.loads as receipt
-    on file.load_id = receipt.load_id and receipt.resource = 'platform_usage_files'
-where receipt.landed_at = (
-    select max(latest.landed_at)
-    from raw.loads as latest
-    where latest.resource = 'platform_usage_files'
-)
+inner join staging.stg_loads__listings as listing
+    on listing.resource = 'platform_usage_files' and file.landed_at = listing.landed_at
+qualify not file.is_withdrawn and row_number() over (
+    partition by file.file_name, file.file_sha256, file.line, file."column", file.reason
+    order by file.landed_at desc
+) = 1

@@ -7,11 +7,12 @@ with contents as (
     select usage.*, receipt.asked_at as loaded_at
     from raw.platform_usage as usage
     inner join raw.loads as receipt
-        on usage.load_id = receipt.load_id and usage.file_sha256 = receipt.scope
-    where receipt.resource = 'platform_usage' and receipt.complete
+        on receipt.resource = 'platform_usage' and usage.scope = receipt.scope
+    where receipt.complete
     -- what is put back as it was is loaded again
     qualify row_number() over (
-        partition by usage.file_sha256, usage.line order by receipt.asked_at desc, usage.load_id desc
+        partition by usage.file_sha256, usage.line
+        order by receipt.landed_at desc, usage.landed_at desc
     ) = 1
 ),
 
@@ -19,10 +20,15 @@ with contents as (
 names as (
     select named.file_name, named.file_sha256, max(named.said_at) as said_at
     from (
-        select file.file_name, file.file_sha256, receipt.asked_at as said_at
+        -- it was in the folder at least until the listing before that which lacks it
+        select
+            file.file_name, file.file_sha256,
+            case when file.is_withdrawn then listing.listed_before_at
+                else listing.listed_at end as said_at
         from raw.platform_usage_files as file
-        inner join raw.loads as receipt
-            on file.load_id = receipt.load_id and receipt.resource = 'platform_usage_files'
+        inner join staging.stg_loads__listings as listing
+            on listing.resource = 'platform_usage_files'
+            and file.landed_at = listing.landed_at
         union all
         select contents.file_name, contents.file_sha256, contents.loaded_at
         from contents

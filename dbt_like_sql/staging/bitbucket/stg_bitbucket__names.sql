@@ -9,7 +9,7 @@ with listed as (
     from raw.bitbucket_repositories as repository
     inner join staging.stg_loads__listings as listing
         on listing.resource = 'bitbucket_repositories'
-        and repository.load_id = listing.load_id and repository.workspace_uuid = listing.scope
+        and repository.landed_at = listing.landed_at
 ),
 
 named as (
@@ -18,7 +18,7 @@ named as (
         cast(null as varchar) as repository_uuid, listing.listed_at
     from raw.bitbucket_workspaces as workspace
     inner join staging.stg_loads__listings as listing
-        on listing.resource = 'bitbucket_workspaces' and workspace.load_id = listing.load_id
+        on listing.resource = 'bitbucket_workspaces' and workspace.landed_at = listing.landed_at
     union all
     select
         case names.is_of when 'workspace' then split_part(listed.full_name, '/', 1)

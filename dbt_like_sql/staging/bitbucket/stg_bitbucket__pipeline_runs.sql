@@ -11,17 +11,16 @@ select
     run.completed_at, -- when it ended; null: it had not when last seen
     run.state, -- as Bitbucket says it
     run.build_seconds_used, -- seconds counted as used; null: none said (self-hosted, or not yet)
-    run.load_id, -- the load that landed it
-    receipt.asked_at as observed_at -- when Bitbucket said so
+    run.load_id, -- the load that told it
+    -- a run that was seen was seen, whether or not all of its day was ever asked for
+    greatest(receipt.asked_at, day.asked_at) as observed_at -- when Bitbucket was last asked
 from raw.bitbucket_pipeline_runs as run
 inner join raw.loads as receipt
-    on run.load_id = receipt.load_id and run.workspace_uuid = receipt.scope
-where receipt.resource = 'bitbucket_pipeline_runs'
-    -- a load may have several receipts, and the walk of another window may have broken; a run that
-    -- was seen was seen, whether or not all of its day was asked for
-    and run.bucket_start >= receipt.window_start
-    and run.bucket_start < receipt.window_end
+    on receipt.resource = 'bitbucket_pipeline_runs' and run.landed_at = receipt.landed_at
+left join staging.stg_loads__buckets as day
+    on day.resource = 'bitbucket_pipeline_runs' and day.granularity = 'daily'
+    and run.scope = day.scope and run.bucket_start = day.bucket_start
 qualify row_number() over (
     partition by run.workspace_uuid, run.repository_uuid, run.run_uuid, run.bucket_start
-    order by receipt.asked_at desc, run.load_id desc, run.page desc
+    order by run.landed_at desc
 ) = 1

@@ -7,16 +7,15 @@ select
     repository.full_name, -- workspace/repository, as in its address
     repository.size_bytes, -- size of the git repository, without large files
     repository.created_at, -- when it was made
-    cast(min(listing.listed_at) over (
-        partition by repository.workspace_uuid, repository.repository_uuid
-    ) as timestamptz) as first_seen_at, -- first time it was listed to us
-    listing.listed_at as last_seen_at, -- last time it was listed to us
-    listing.is_outdated as is_deleted -- no longer listed
+    cast(min(listing.listed_at) over (partition by repository.workspace_uuid, repository.repository_uuid) as timestamptz)
+        as first_seen_at, -- first time it was listed to us
+    cast(case when repository.is_withdrawn then listing.listed_before_at
+        else greatest(listing.listed_at, listing.last_listed_at) end as timestamptz)
+        as last_seen_at, -- last time it was listed to us
+    repository.is_withdrawn as is_deleted -- no longer listed
 from raw.bitbucket_repositories as repository
 inner join staging.stg_loads__listings as listing
-    on listing.resource = 'bitbucket_repositories' and repository.load_id = listing.load_id
-    and repository.workspace_uuid = listing.scope
+    on listing.resource = 'bitbucket_repositories' and repository.landed_at = listing.landed_at
 qualify row_number() over (
-    partition by repository.workspace_uuid, repository.repository_uuid
-    order by listing.listed_at desc, repository.page desc
+    partition by repository.workspace_uuid, repository.repository_uuid order by repository.landed_at desc
 ) = 1

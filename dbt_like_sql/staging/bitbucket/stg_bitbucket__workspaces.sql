@@ -1,19 +1,33 @@
 -- One row per Bitbucket workspace ever listed, as last listed.
 -- grain: workspace_uuid
-select
-    listing.source,
-    workspace.workspace_uuid, -- Bitbucket workspace
-    workspace.slug, -- its short name in addresses
-    workspace.name as workspace_name, -- its name
-    workspace.created_at, -- when it was made
-    cast(min(listing.listed_at) over (partition by workspace.workspace_uuid) as timestamptz)
-        as first_seen_at, -- first time it was listed to us
-    listing.listed_at as last_seen_at, -- last time it was listed to us
+with told as (
     -- each account lists those that it sees
-    listing.is_outdated as is_deleted -- no longer listed
-from raw.bitbucket_workspaces as workspace
-inner join staging.stg_loads__listings as listing
-    on listing.resource = 'bitbucket_workspaces' and workspace.load_id = listing.load_id
+    select
+        listing.source,
+        workspace.*,
+        cast(min(listing.listed_at) over (partition by workspace.workspace_uuid) as timestamptz)
+            as first_seen_at,
+        cast(case when workspace.is_withdrawn then listing.listed_before_at
+            else greatest(listing.listed_at, listing.last_listed_at) end as timestamptz)
+            as last_seen_at
+    from raw.bitbucket_workspaces as workspace
+    inner join staging.stg_loads__listings as listing
+        on listing.resource = 'bitbucket_workspaces' and workspace.landed_at = listing.landed_at
+    qualify row_number() over (
+        partition by workspace.scope, workspace.workspace_uuid order by workspace.landed_at desc
+    ) = 1
+)
+
+select
+    told.source,
+    told.workspace_uuid, -- Bitbucket workspace
+    told.slug, -- its short name in addresses
+    told.name as workspace_name, -- its name
+    told.created_at, -- when it was made
+    told.first_seen_at, -- first time it was listed to us
+    told.last_seen_at, -- last time it was listed to us
+    told.is_withdrawn as is_deleted -- no longer listed
+from told
 qualify row_number() over (
-    partition by workspace.workspace_uuid order by listing.listed_at desc, workspace.page desc
+    partition by told.workspace_uuid order by told.is_withdrawn, told.last_seen_at desc, told.scope
 ) = 1

@@ -1,19 +1,33 @@
 -- One row per Neon organization ever seen, as last seen.
 -- grain: org_id
-select
-    listing.source,
-    org.org_id, -- Neon organization
-    org.name as org_name, -- its name
-    org.plan, -- plan, in Neon's organization vocabulary (free_v2, launch, scale, ...)
-    org.created_at, -- when it was made
-    cast(min(listing.listed_at) over (partition by org.org_id) as timestamptz)
-        as first_seen_at, -- first time it was listed to us
-    listing.listed_at as last_seen_at, -- last time it was listed to us
+with told as (
     -- each account lists those that it sees
-    listing.is_outdated as is_deleted -- no longer listed
-from raw.neon_organizations as org
-inner join staging.stg_loads__listings as listing
-    on listing.resource = 'neon_organizations' and org.load_id = listing.load_id
+    select
+        listing.source,
+        org.*,
+        cast(min(listing.listed_at) over (partition by org.org_id) as timestamptz)
+            as first_seen_at,
+        cast(case when org.is_withdrawn then listing.listed_before_at
+            else greatest(listing.listed_at, listing.last_listed_at) end as timestamptz)
+            as last_seen_at
+    from raw.neon_organizations as org
+    inner join staging.stg_loads__listings as listing
+        on listing.resource = 'neon_organizations' and org.landed_at = listing.landed_at
+    qualify row_number() over (
+        partition by org.scope, org.org_id order by org.landed_at desc
+    ) = 1
+)
+
+select
+    told.source,
+    told.org_id, -- Neon organization
+    told.name as org_name, -- its name
+    told.plan, -- plan, in Neon's organization vocabulary (free_v2, launch, scale, ...)
+    told.created_at, -- when it was made
+    told.first_seen_at, -- first time it was listed to us
+    told.last_seen_at, -- last time it was listed to us
+    told.is_withdrawn as is_deleted -- no longer listed
+from told
 qualify row_number() over (
-    partition by org.org_id order by listing.listed_at desc, org.page desc
+    partition by told.org_id order by told.is_withdrawn, told.last_seen_at desc, told.scope
 ) = 1

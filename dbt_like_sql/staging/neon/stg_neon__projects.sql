@@ -10,15 +10,15 @@ select
     project.pg_version, -- Postgres major version
     project.history_retention_seconds, -- instant restore window, seconds
     project.created_at, -- when it was made
-    cast(min(listing.listed_at) over (partition by project.org_id, project.project_id)
-        as timestamptz) as first_seen_at, -- first time it was listed to us
-    listing.listed_at as last_seen_at, -- last time it was listed to us
-    listing.is_outdated as is_deleted -- no longer listed
+    cast(min(listing.listed_at) over (partition by project.org_id, project.project_id) as timestamptz)
+        as first_seen_at, -- first time it was listed to us
+    cast(case when project.is_withdrawn then listing.listed_before_at
+        else greatest(listing.listed_at, listing.last_listed_at) end as timestamptz)
+        as last_seen_at, -- last time it was listed to us
+    project.is_withdrawn as is_deleted -- no longer listed
 from raw.neon_projects as project
 inner join staging.stg_loads__listings as listing
-    on listing.resource = 'neon_projects' and project.load_id = listing.load_id
-    and project.org_id = listing.scope
+    on listing.resource = 'neon_projects' and project.landed_at = listing.landed_at
 qualify row_number() over (
-    partition by project.org_id, project.project_id
-    order by listing.listed_at desc, project.page desc
+    partition by project.org_id, project.project_id order by project.landed_at desc
 ) = 1

@@ -3,6 +3,17 @@
 -- grain: resource, org_id, project_id, branch_id, period_id, granularity, timeframe_start, meter
 -- check: quantity is not null
 -- window: bucket_start
+with observed as (
+    select told.*
+    from staging.stg_neon__observed_usage as told
+    qualify row_number() over (
+        partition by
+            told.resource, told.org_id, told.project_id, told.branch_id, told.period_id,
+            told.granularity, told.bucket_start, told.timeframe_start, told.meter
+        order by told.landed_at desc
+    ) = 1
+)
+
 select
     observed.resource,
     observed.org_id,
@@ -22,18 +33,10 @@ select
     observed.quantity,
     observed.load_id,
     bucket.asked_at as observed_at -- when Neon said so
-from staging.stg_neon__observed_usage as observed
+from observed
 inner join staging.stg_loads__buckets as bucket
     on observed.resource = bucket.resource
     and observed.org_id = bucket.scope
     and observed.granularity = bucket.granularity
     and observed.bucket_start = bucket.bucket_start
-    and observed.load_id = bucket.load_id
--- of what a page repeats the last word counts
-qualify row_number() over (
-    partition by
-        observed.resource, observed.org_id, observed.project_id, observed.branch_id,
-        observed.period_id, observed.granularity, observed.bucket_start,
-        observed.timeframe_start, observed.meter
-    order by observed.page desc
-) = 1
+where not observed.is_withdrawn
