@@ -11,7 +11,6 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import pyarrow as pa
 from pipelines import receipts
 from pipelines.endpoint import Endpoint
 from pipelines.http import VendorError
-from pipelines.receipts import Connection, OpenWarehouse, Receipt
+from pipelines.receipts import OpenWarehouse, Receipt
 from pipelines.source import (
     Clock,
     LoadResult,
@@ -36,6 +35,9 @@ from pipelines.source import (
 
 # an interruption costs at most what was asked for this long; landing costs half a second
 LAND_EVERY_SECONDS = 20.0
+# of DuckDB while it compares answers with what stands; beyond it spills beside the warehouse, so
+# that a load takes the same memory whatever the number of pages
+MEMORY_LIMIT = "200MB"
 
 
 def load(
@@ -58,26 +60,25 @@ def load(
     while walk.waiting:
         folder, landed_before = Path(tempfile.mkdtemp(prefix="meterhouse-dlt-")), len(walk.receipts)
         try:
-            landing = _land(resources(walk.pages).with_resources(endpoint.table), folder)
+            answers = _land(resources(walk.pages).with_resources(endpoint.table), folder)
             if landed := walk.receipts[landed_before:]:
-                with open_warehouse() as connection, _attached(connection, landing):
+                with open_warehouse() as connection:
+                    connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
                     receipts.create_raw_tables(connection, [endpoint])
-                    rows = f"landing.answers.{endpoint.table}" if landing else None
-                    receipts.write(connection, endpoint, load_id, landed, rows, clock())
+                    receipts.write(connection, endpoint, load_id, landed, answers, clock())
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     return walk.result
 
 
-def _land(source: Any, folder: Path) -> Path | None:
-    """The answers of a dlt source in a DuckDB file of their own; None where they have no rows."""
+def _land(source: Any, folder: Path) -> list[str]:
+    """The answers of a dlt source, as Parquet files of a dataset in `folder`."""
     import dlt  # here, because it costs a second
 
     dlt.config["runtime.log_level"] = "ERROR"
-    landing = folder / "landing.duckdb"
     pipeline = dlt.pipeline(
         "meterhouse",
-        destination=dlt.destinations.duckdb(str(landing)),
+        destination=dlt.destinations.filesystem(folder.as_uri()),
         dataset_name="answers",
         pipelines_dir=str(folder),
     )
@@ -85,22 +86,8 @@ def _land(source: Any, folder: Path) -> Path | None:
     pipeline.config.restore_from_destination = False
     pipeline.extract(source, loader_file_format="parquet")
     pipeline.normalize()
-    if not pipeline.list_normalized_load_packages():
-        return None
     pipeline.load().raise_on_failed_jobs()
-    return landing
-
-
-@contextmanager
-def _attached(connection: Connection, landing: Path | None) -> Iterator[None]:
-    if landing is None:
-        yield
-        return
-    connection.execute(f"attach '{landing}' as landing (read_only)")
-    try:
-        yield
-    finally:
-        connection.execute("detach landing")
+    return [str(path) for path in folder.glob("answers/*/*.parquet")]
 
 
 @dataclass

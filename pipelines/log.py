@@ -6,8 +6,7 @@ a whole answer. So what a vendor said at any receipt is the last row of each key
 hour that is asked eight times is stored once. Not here: the receipts themselves (receipts.py).
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import duckdb
 import pyarrow as pa
@@ -65,77 +64,89 @@ def _duckdb_type(kind: pa.DataType) -> str:
     return _TYPES[kind]
 
 
-def append_changes(connection: Connection, endpoint: Endpoint, landing: str | None) -> None:
+def append_changes(connection: Connection, endpoint: Endpoint, answers: Sequence[str]) -> None:
     """Append what the answers say otherwise than what stands, and withdraw what they lack.
 
     `answered` is a table in sight: the receipts of these answers, with the numbers of their slices;
-    `landing` is one of their rows (None: they have none), with slice and page. An answer that
-    leaves something out withdraws nothing, and one that was overtaken by a later one says nothing.
+    `answers` are Parquet files of their rows, with slice and page. An answer that leaves something
+    out withdraws nothing, and one that was overtaken by a later one says nothing.
     """
     table = endpoint.table
     nothing = f"(select *, 0 as slice, 0 as page from raw.{table} limit 0)"
-    same_key = same(endpoint.key, "said", "stands")
+    told = f"read_parquet({list(answers)})" if answers else nothing
+    connection.execute(
+        f"""
+        -- asked later than these answers, and landed before
+        create or replace temp table overtaking as
+        select receipt.scope, receipt.window_start, receipt.window_end
+        from raw.loads as receipt
+        inner join answered on receipt.scope = answered.scope
+            and receipt.granularity = answered.granularity
+        where receipt.resource = '{table}' and receipt.complete
+            and receipt.asked_at > answered.asked_at
+        """
+    )
+    said = _last_rows(
+        connection,
+        endpoint,
+        f"{told} as row inner join answered on row.slice = answered.slice",
+        # of what a page repeats the last word counts
+        "answered.landed_at desc, row.page desc",
+    )
+    stands = _last_rows(
+        connection,
+        endpoint,
+        f"raw.{table} as row inner join answered on row.scope = answered.scope"
+        + _of_grain(endpoint),
+        "row.landed_at desc, answered.landed_at desc",
+        _in_span(connection, endpoint),
+    )
+    same_key = f"said.scope = stands.scope and {same(endpoint.key, 'said', 'stands')}"
     connection.execute(
         f"""
         insert into raw.{table} by name
-        -- asked later than these, and landed before
-        with overtaking as materialized (
-            select receipt.scope, receipt.window_start, receipt.window_end
-            from raw.loads as receipt
-            inner join answered on receipt.scope = answered.scope
-                and receipt.granularity = answered.granularity
-            where receipt.resource = '{table}' and receipt.complete
-                and receipt.asked_at > answered.asked_at
-        ),
-
-        said as (
-            -- of what a page repeats the last word counts
-            select
-                {_names("said", endpoint.schema.names)},
-                answered.scope, answered.load_id, answered.landed_at
-            from {landing or nothing} as said
-            inner join answered on said.slice = answered.slice
-                {_within(endpoint, "said", "answered")}
-            anti join overtaking on answered.scope = overtaking.scope
-                {_within(endpoint, "said", "overtaking")}
-            qualify row_number() over (
-                partition by answered.scope, {_names("said", endpoint.key)}
-                order by answered.landed_at desc, said.page desc
-            ) = 1
+        with said as (
+            select {_names(endpoint.schema.names)},
+                answered.scope, answered.load_id, answered.landed_at, false as is_withdrawn
+            {said}
         ),
 
         stands as (
-            select
-                stands.*, answered.complete and {endpoint.withdraws} as may_be_withdrawn,
-                answered.load_id as told_by, answered.landed_at as told_at
-            from raw.{table} as stands
-            inner join answered on stands.scope = answered.scope
-                {_within(endpoint, "stands", "answered")}
-                {_of_grain(endpoint, "stands", "answered")}
-            anti join overtaking on stands.scope = overtaking.scope
-                {_within(endpoint, "stands", "overtaking")}
-            {"where stands.bucket_start between $since and $until" if endpoint.is_windowed else ""}
-            qualify row_number() over (
-                partition by stands.scope, {_names("stands", endpoint.key)}
-                order by stands.landed_at desc, answered.landed_at desc
-            ) = 1
+            select {_names(endpoint.schema.names)}, row.scope, row.is_withdrawn,
+                answered.complete, answered.load_id, answered.landed_at
+            {stands}
         )
 
-        select said.*, false as is_withdrawn
+        select said.*
         from said
-        left join stands on said.scope = stands.scope and {same_key}
-        where stands.landed_at is null or stands.is_withdrawn
+        left join stands on {same_key}
+        where stands.is_withdrawn is not false
             or not ({same(endpoint.values, "said", "stands")})
         union all by name
-        select
-            stands.* exclude (may_be_withdrawn, told_by, told_at)
-            replace (told_by as load_id, told_at as landed_at, true as is_withdrawn)
+        select stands.* exclude (complete) replace (true as is_withdrawn)
         from stands
-        anti join said on said.scope = stands.scope and {same_key}
-        where stands.may_be_withdrawn and not stands.is_withdrawn
-        """,
-        _span(connection) if endpoint.is_windowed else {},
+        anti join said on {same_key}
+        where {endpoint.withdraws} and stands.complete and not stands.is_withdrawn
+        """
     )
+
+
+def _last_rows(
+    connection: Connection, endpoint: Endpoint, rows: str, order: str, where: str = "true"
+) -> str:
+    """SQL from its `from` on: of rows that these receipts are about, the last of each key."""
+    source = f"""
+        from {rows} {_within(endpoint, "answered")}
+        anti join overtaking on answered.scope = overtaking.scope {_within(endpoint, "overtaking")}
+        where {where}"""
+    key = f"answered.scope, {_names(endpoint.key)}"
+    # mostly each key has one row, and to sort them all costs as much as everything else; of two
+    # keys with one hash none is lost, but sorted in vain
+    ((is_repeated,),) = connection.execute(
+        f"select count(*) > count(distinct hash({key})) {source}"
+    ).fetchall()
+    last = f"qualify row_number() over (partition by {key} order by {order}) = 1"
+    return f"{source} {last}" if is_repeated else source
 
 
 def same(columns: Iterable[str], one: str, other: str) -> str:
@@ -144,23 +155,29 @@ def same(columns: Iterable[str], one: str, other: str) -> str:
     return " and ".join(pairs) or "true"
 
 
-def _span(connection: Connection) -> dict[str, Any]:
-    """From when to when the answers are: what the log has outside of that need not be read."""
-    span = connection.execute("select min(window_start), max(window_end) from answered").fetchone()
-    return dict(zip(("since", "until"), span or (), strict=True))
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(f'row."{column}"' for column in columns)
 
 
-def _names(table: str, columns: Iterable[str]) -> str:
-    return ", ".join(f'{table}."{column}"' for column in columns)
-
-
-def _within(endpoint: Endpoint, rows: str, receipts: str) -> str:
+def _within(endpoint: Endpoint, receipts: str) -> str:
     """SQL, after other conditions: a row is of a bucket that the receipt asked for."""
-    start = f"{rows}.bucket_start"
-    within = f"and {start} >= {receipts}.window_start and {start} < {receipts}.window_end"
+    within = (
+        f"and row.bucket_start >= {receipts}.window_start"
+        f" and row.bucket_start < {receipts}.window_end"
+    )
     return within if endpoint.is_windowed else ""
 
 
-def _of_grain(endpoint: Endpoint, rows: str, receipts: str) -> str:
-    has_grain = "granularity" in endpoint.schema.names and endpoint.is_windowed
-    return f"and {rows}.granularity = {receipts}.granularity" if has_grain else ""
+def _of_grain(endpoint: Endpoint) -> str:
+    has_grain = endpoint.is_windowed and "granularity" in endpoint.schema.names
+    return " and row.granularity = answered.granularity" if has_grain else ""
+
+
+def _in_span(connection: Connection, endpoint: Endpoint) -> str:
+    """SQL by which what the log has of other times is not even read."""
+    if not endpoint.is_windowed:
+        return "true"
+    ((since, until),) = connection.execute(
+        "select min(window_start), max(window_end) from answered"
+    ).fetchall()
+    return f"row.bucket_start between timestamptz '{since}' and timestamptz '{until}'"

@@ -69,12 +69,12 @@ def write(
     endpoint: Endpoint,
     load_id: str,
     receipts: Sequence[Receipt],
-    landing: str | None,
+    answers: Sequence[str],
     now: datetime,
 ) -> None:
     """Write what changed, and the receipts that say so, in one transaction.
 
-    `landing` is the table of all rows of these answers, with the number of their slice and page.
+    `answers` are the Parquet files of all of their rows.
     """
     ((latest,),) = connection.execute("select max(landed_at) from raw.loads").fetchall()
     # strictly increasing whatever the clock does: logs and builds count on it
@@ -97,7 +97,7 @@ def write(
     )
     connection.register("answered", answered)
     connection.execute("begin")
-    log.append_changes(connection, endpoint, landing)
+    log.append_changes(connection, endpoint, answers)
     connection.execute("insert into raw.loads by name select * exclude (slice) from answered")
     _forget_repeats(connection, endpoint)
     connection.execute("commit")

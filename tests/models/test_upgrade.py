@@ -5,9 +5,16 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from assets.loading import build
 from assets.settings import read_settings
+from assets.sources import ENDPOINTS
+from dbt_like_sql.engine import warehouse
+from pipelines.endpoint import Endpoint
+from pipelines.log import columns_of
+from pipelines.receipts import create_raw_tables
+from pipelines.windows import whole_buckets
 
 WRITTEN = Path(__file__).parent / "warehouse_0_1"
 FACTS = """
@@ -82,3 +89,88 @@ def test_receipts_that_end_within_a_bucket_are_healed(tmp_path: Path) -> None:
     write_warehouse(tmp_path / "meterhouse.duckdb", "whole", "until_noon")
     facts = facts_of_build(tmp_path / "meterhouse.duckdb")
     assert facts == expected("facts.csv", "facts_until_noon.csv")
+
+
+@pytest.fixture(scope="module")
+def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse of 0.1 with all that it was loaded with, opened once; its copy is beside it."""
+    path: Path = tmp_path_factory.mktemp("upgraded") / "meterhouse.duckdb"
+    write_warehouse(path, "whole", "until_noon")
+    with warehouse.writer(path) as connection:
+        create_raw_tables(connection, ENDPOINTS)
+    return path
+
+
+Told = dict[tuple[object, ...], tuple[object, ...]]
+
+
+def answers(path: Path, endpoint: Endpoint, is_log: bool) -> dict[tuple[object, ...], Told]:
+    """By complete receipt: what was said of each key, in the buckets that it asked for whole."""
+    names = endpoint.schema.names
+    stamp = "scope, landed_at, is_withdrawn" if is_log else "load_id, page, null"
+    found: dict[tuple[object, ...], Told] = {}
+    with duckdb.connect(path, read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        there = columns_of(connection, endpoint.table)
+        columns = ", ".join(f'"{name}"' if name in there else "null" for name in names)
+        rows = connection.execute(
+            f"select {columns}, {stamp} from raw.{endpoint.table}"  # noqa: S608
+        ).fetchall()
+        receipts = connection.execute(
+            "select scope, load_id, granularity, window_start, window_end, landed_at from raw.loads"
+            " where resource = ? and complete",
+            [endpoint.table],
+        ).fetchall()
+    for scope, load_id, grain, since, until, landed_at in receipts:
+        asked = {*whole_buckets(grain, since, until)} if since else set()
+        told = found[scope, grain, since, until, landed_at] = {}
+        for *values, whose, place, is_withdrawn in sorted(rows, key=lambda row: (row[-2], row[-3])):
+            row = dict(zip(names, values, strict=True))
+            if since and (
+                row["bucket_start"] not in asked or row.get("granularity", grain) != grain
+            ):
+                continue
+            key = tuple(row[name] for name in endpoint.key)
+            if is_log and whose == scope and place <= landed_at:
+                told.pop(key, None)
+                told |= {} if is_withdrawn else {key: tuple(values)}
+            elif not is_log and whose == load_id and scope_of(row) in (scope, "all"):
+                told[key] = tuple(values)
+    return found
+
+
+def scope_of(row: dict[str, object]) -> object:
+    """What 0.1 wrote into the receipt that a row of usage belongs to."""
+    if "file_sha256" in row:
+        return row["file_sha256"] if "usage_type" in row else "all"
+    if "app_id" in row:
+        return f"{row['app_id']}/{row['resource']}"
+    if "plan" in row or ("slug" in row and "full_name" not in row):
+        return "all"
+    return row.get("org_id") or row.get("workspace_uuid")
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.table)
+def test_every_answer_can_be_told_at_every_receipt(upgraded: Path, endpoint: Endpoint) -> None:
+    """The log says of each receipt what the table of 0.1 said of it, and stores nothing twice."""
+    before = answers(upgraded.with_suffix(".0.1.duckdb"), endpoint, is_log=False)
+    after = answers(upgraded, endpoint, is_log=True)
+    if endpoint.withdraws:
+        assert after == before
+    else:  # what an earlier answer told stays told
+        assert after.keys() == before.keys()
+        assert all(before[receipt].items() <= after[receipt].items() for receipt in before)
+
+
+def test_what_was_stored_again_and_again_is_stored_once(upgraded: Path) -> None:
+    """No row of a log says the same as the one before it of its key."""
+    with duckdb.connect(upgraded, read_only=True) as connection:
+        for endpoint in ENDPOINTS:
+            key = ", ".join(f'"{name}"' for name in endpoint.key)
+            values = ", ".join(f'"{name}"' for name in (*endpoint.values, "is_withdrawn"))
+            repeats = connection.execute(
+                f"select count(*) from (select lag(row({values})) over (partition by scope, {key}"  # noqa: S608
+                f" order by landed_at) is not distinct from row({values}) as is_repeat"
+                f" from raw.{endpoint.table}) where is_repeat"
+            ).fetchone()
+            assert repeats == (0,), endpoint.table

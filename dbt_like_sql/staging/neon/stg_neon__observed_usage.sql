@@ -3,7 +3,7 @@
 -- said; stg_neon__usage is what it said last. No fact has the legacy endpoint
 -- (GET /consumption_history/account, removed on 2026-06-01): v2/projects measures the same, and
 -- reports.reconciliation holds the two side by side.
--- grain: resource, org_id, project_id, branch_id, period_id, granularity, timeframe_start, meter, landed_at
+-- grain: resource, org_id, project_id, branch_id, period_id, granularity, bucket_start, timeframe_start, meter, landed_at
 -- window: bucket_start
 with landed as (
     select

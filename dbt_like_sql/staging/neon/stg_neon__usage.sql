@@ -1,6 +1,6 @@
 -- One row per project, branch or organization, billing period, timeframe and metric, as Neon was last
 -- asked (GET /consumption_history/v2/projects, v2/branches and the retired account).
--- grain: resource, org_id, project_id, branch_id, period_id, granularity, timeframe_start, meter
+-- grain: resource, org_id, project_id, branch_id, period_id, granularity, bucket_start, timeframe_start, meter
 -- check: quantity is not null
 -- window: bucket_start
 with observed as (
