@@ -7,14 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from assets import loading, planning
 from assets.settings import Settings, read_settings
-from assets.sources import ENDPOINTS, endpoint_of
+from assets.sources import endpoint_of
 from assets.terminal import runs
 from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
+from pipelines import log
 from pipelines.receipts import Connection, Landed, create_raw_tables, held_since
 from pipelines.windows import GRAINS, Window, floor
 from tests.conftest import Open, World
@@ -110,7 +112,9 @@ def old(tmp_path: Path) -> Settings:
     late, part = {"2026-11-14": 1800, "2026-11-15": 2400}, {"2026-11-20": 1200}
     noon = "2026-11-20T12:00"
     with warehouse.writer(settings.warehouse) as connection:
-        create_raw_tables(connection, ENDPOINTS)
+        create_raw_tables(connection)
+        answers = [*endpoint_of(PROJECTS).schema, ("load_id", pa.string()), ("page", pa.int32())]
+        log.create_table(connection, PROJECTS, pa.schema(answers))
         for receipt in (
             ("org", "daily", "2026-11-14", "2026-11-21", "2026-11-22T03:00", week),
             ("org", "daily", "2026-11-14", noon, "2026-11-22T04:00", week | part),

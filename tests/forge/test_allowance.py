@@ -104,8 +104,9 @@ def insert(
         connection.execute(
             "insert into raw.forge_app_usage by name select ? as app_id, ? as resource,"
             " ? as period, 'ONE_DAY' as resolution, ?::decimal(38, 18) as tokens_consumed,"
-            " ? as token_unit, ?::timestamptz as bucket_start, ? as load_id, 1 as page",
-            [app, resource, f"{day}", amount, unit, midnight(day), load_id],
+            " ? as token_unit, ?::timestamptz as bucket_start, ? as load_id, ? as scope,"
+            " now() as landed_at, false as is_withdrawn",
+            [app, resource, f"{day}", amount, unit, midnight(day), load_id, f"{app}/{resource}"],
         )
     connection.execute(
         "insert into raw.loads by name select ? as load_id, 'forge' as source,"

@@ -60,7 +60,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
                     " ?::timestamptz as period_start, ?::timestamptz as period_end,"
                     " ?::timestamptz as timeframe_start, ?::timestamptz as timeframe_end,"
                     " 'compute_unit_seconds' as metric_name, ? as value, 'daily' as granularity,"
-                    " ?::timestamptz as bucket_start, 'load' as load_id, 1 as page",
+                    " ?::timestamptz as bucket_start, 'org' as scope, 'load' as load_id,"
+                    " now() as landed_at, false as is_withdrawn",
                     [project, period_id, *period, *frame, value, DAY],
                 )
         connection.execute(
