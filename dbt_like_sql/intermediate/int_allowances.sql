@@ -12,37 +12,30 @@ with plans as (
     from seeds.plans as plan
 ),
 
-included as (
-    select
-        allowance.source, allowance.meter, allowance.unit, allowance.plan, allowance.quantity,
-        allowance.allowed_per = 'user, pooled' as is_pooled,
-        case allowance.allowed_per when 'user, pooled' then 'org'
-            else allowance.allowed_per end as owner_type,
-        coalesce(allowance.valid_from_date, date '1970-01-01') as valid_from_date,
-        coalesce(allowance.valid_until_date, date '9999-12-31') as valid_until_date
-    from seeds.allowances as allowance
-),
-
 by_plan as (
     select
         period.allowance_key, period.period_start,
         -- the users of every plan of an organization fill one pool
-        case when included.is_pooled then sum(included.quantity * plans.user_count)
+        case when included.allowed_per = 'user, pooled'
+            then sum(included.quantity * plans.user_count)
             else max(included.quantity) end as quantity
     from intermediate.int_allowance_periods as period
-    inner join included
+    inner join seeds.allowances as included
         on period.source = included.source
         and period.meter = included.meter
         and period.unit = included.unit
-        and period.owner_type = included.owner_type
-        and cast(period.period_start as date) >= included.valid_from_date
-        and cast(period.period_start as date) < included.valid_until_date
+        and period.owner_type
+        = case included.allowed_per when 'user, pooled' then 'org' else included.allowed_per end
+        and cast(period.period_start as date)
+        >= coalesce(included.valid_from_date, date '1970-01-01')
+        and cast(period.period_start as date)
+        < coalesce(included.valid_until_date, date '9999-12-31')
     left join plans
         on period.source = plans.source
         and lower(period.org_id) = lower(plans.org_id)
         and coalesce(plans.meter, period.meter) = period.meter
     where included.plan is null or lower(plans.plan) = lower(included.plan)
-    group by period.allowance_key, period.period_start, included.is_pooled
+    group by period.allowance_key, period.period_start, included.allowed_per
 )
 
 select

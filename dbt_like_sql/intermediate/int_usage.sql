@@ -36,14 +36,10 @@ with usage as (
 -- a meter may be known in several units; its family is the same in all of them
 meters as (
     select
-        meter.source, meter.meter,
-        coalesce(meter.valid_from_date, date '1970-01-01') as valid_from_date,
-        coalesce(meter.valid_until_date, date '9999-12-31') as valid_until_date,
+        meter.source, meter.meter, meter.valid_from_date, meter.valid_until_date,
         min(meter.family) as family, min(meter.unit) as unit
     from seeds.meters as meter
-    group by
-        meter.source, meter.meter, coalesce(meter.valid_from_date, date '1970-01-01'),
-        coalesce(meter.valid_until_date, date '9999-12-31')
+    group by meter.source, meter.meter, meter.valid_from_date, meter.valid_until_date
 )
 
 select
@@ -80,8 +76,8 @@ from usage
 left join meters
     on usage.source = meters.source
     and usage.meter = meters.meter
-    and cast(usage.period_start as date) >= meters.valid_from_date
-    and cast(usage.period_start as date) < meters.valid_until_date
+    and cast(usage.period_start as date) >= coalesce(meters.valid_from_date, date '1970-01-01')
+    and cast(usage.period_start as date) < coalesce(meters.valid_until_date, date '9999-12-31')
 left join seeds.retention as retention
     on usage.source = retention.source
     and usage.resource = retention.resource
