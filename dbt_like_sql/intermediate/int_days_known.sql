@@ -14,8 +14,8 @@ with days as (
     inner join intermediate.int_resolution as resolution
         on held.resource = resolution.resource and held.scope = resolution.scope
         and date_trunc('day', held.bucket_start) = resolution.period_start
-    semi join intermediate.int_allowance_periods as period
-        on held.resource = period.resource and held.scope = period.scope
+    semi join intermediate.int_allowance_usage as usage
+        on held.resource = usage.resource and held.scope = usage.scope
     where held.granularity <> 'monthly' and resolution.served_by <> 'monthly'
     group by held.resource, held.scope, resolution.period_start
     union all
