@@ -17,6 +17,7 @@ with usage as (
         forge.environment_id, null, forge.meter, forge.unit, forge.granularity,
         forge.period_start, forge.period_end, forge.quantity, forge.observed_at
     from intermediate.int_forge_usage as forge
+    where forge.split_by = 'site'
     union all
     select
         'atlassian_platform', 'platform_usage', platform.org_id, platform.org_id,
