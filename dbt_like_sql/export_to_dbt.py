@@ -8,18 +8,10 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 from dbt_like_sql.engine.checks import promises
 from dbt_like_sql.engine.lineage import column_documentation
-from dbt_like_sql.engine.models import (
-    PACKAGE_FOLDER,
-    SCHEMAS,
-    Model,
-    load_models,
-    named_tables,
-    table_name,
-)
+from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model, load_models
 from dbt_like_sql.engine.seeds import seed_columns, seed_files
 
 # dbt would put staging into main_staging
@@ -32,41 +24,29 @@ _SCHEMA_MACRO = """{% macro generate_schema_name(custom_schema_name, node) -%}
 def export(target: Path, folder: Path = PACKAGE_FOLDER) -> None:
     """Write the models of `folder` as a dbt project into `target`; what else is there stays."""
     models, seeds = load_models(folder), seed_files(folder)
-    documented = column_documentation(models)
     for model in models.values():
         kind = "view" if model.is_view else "table"
-        path = target / "models" / model.path.relative_to(folder)
-        _write(path, f"{{{{ config(materialized='{kind}') }}}}\n{_with_refs(model)}")
+        text = f"{{{{ config(materialized='{kind}') }}}}\n{_with_refs(model)}"
+        _write(target / "models" / model.path.relative_to(folder), text)
         for number, promise in enumerate(promises(model), start=1):
             path = target / "tests" / f"{model.table}_{number}.sql"
             _write(path, _rows_that_break(model, *promise))
     for path in seeds.values():
         _write(target / "seeds" / path.name, path.read_text(encoding="utf-8"))
-    raw = {name for model in models.values() for name in model.inputs if name.startswith("raw.")}
-    tables = [{"name": name.removeprefix("raw.")} for name in sorted(raw)]
-    described = [_described(model, documented[model.name]) for model in models.values()]
-    _write_yaml(target / "models/schema.yml", version=2, models=described)
-    _write_yaml(target / "models/sources.yml", sources=[{"name": "raw", "tables": tables}])
-    _write_yaml(target / "dbt_project.yml", **_project(seeds))
-    database = {"type": "duckdb", "path": "meterhouse.duckdb", "settings": {"TimeZone": "UTC"}}
-    outputs = {"target": "warehouse", "outputs": {"warehouse": database}}
-    _write_yaml(target / "profiles.yml", meterhouse=outputs)
-    _write(target / "macros/generate_schema_name.sql", _SCHEMA_MACRO)
+    _write(target / "macros" / "generate_schema_name.sql", _SCHEMA_MACRO)
+    for name, content in _settings(models, seeds).items():
+        _write(target / name, json.dumps(content, indent=2) + "\n")  # JSON is YAML
 
 
 def _with_refs(model: Model) -> str:
     """The text as it stands, comments and all, with dbt's words where a table is named."""
-    tables = {table.args["db"].meta["start"]: table for table in named_tables(model.query)}
-    text, at = "", 0
-    for start, table in sorted(tables.items()):
-        text += _plain(model.sql[at:start]) + _reference(table_name(table))
-        at = table.this.meta["end"] + 1
-    return text + _plain(model.sql[at:])
-
-
-def _plain(sql: str) -> str:
-    """Jinja takes {% for its own, in a string and in a comment too."""
-    return re.sub(r"\{[{%#]", r"{{ '\g<0>' }}", sql)
+    # Jinja takes {% for its own, in a string and in a comment too
+    text = re.sub(r"\{[{%#]", r"{{ '\g<0>' }}", model.sql)
+    return re.sub(
+        r"--.*|'.*?'|\w+\.\w+",
+        lambda found: _reference(found[0]) if found[0] in model.inputs else found[0],
+        text,
+    )
 
 
 def _reference(name: str) -> str:
@@ -79,29 +59,38 @@ def _rows_that_break(model: Model, kind: str, expression: str) -> str:
     if kind == "grain":
         return f"{rows} qualify count(*) over (partition by {expression}) > 1\n"
     severity = "{{ config(severity='warn') }}\n" if model.schema == "reports" else ""
-    return severity + (
-        f"{rows}\n" if kind == "expect" else f"{rows} where ({expression}) is not true\n"
-    )
+    condition = "" if kind == "expect" else f" where ({expression}) is not true"
+    return f"{severity}{rows}{condition}\n"
 
 
-def _described(model: Model, columns: dict[str, str]) -> dict[str, Any]:
-    named = [{"name": name, "description": text} for name, text in columns.items()]
-    return {"name": model.table, "description": model.description, "columns": named}
-
-
-def _project(seeds: dict[str, Path]) -> dict[str, Any]:
+def _settings(models: dict[str, Model], seeds: dict[str, Path]) -> dict[str, object]:
+    """What stands beside the SQL: names, types, documentation, and where the warehouse is."""
+    raw = {name for model in models.values() for name in model.inputs if name.startswith("raw.")}
+    tables = [{"name": name.removeprefix("raw.")} for name in sorted(raw)]
+    described = [
+        {
+            "name": models[name].table,
+            "description": models[name].description,
+            "columns": [{"name": column, "description": text} for column, text in columns.items()],
+        }
+        for name, columns in column_documentation(models).items()
+    ]
     types = {path.stem: {"+column_types": seed_columns(path)} for path in seeds.values()}
-    return {
+    project = {
         "name": "meterhouse",
         "version": "1.0",
         "profile": "meterhouse",
         "models": {"meterhouse": {schema: {"+schema": schema} for schema in SCHEMAS}},
         "seeds": {"meterhouse": {"+schema": "seeds", **types}},
     }
-
-
-def _write_yaml(path: Path, **content: Any) -> None:
-    _write(path, json.dumps(content, indent=2) + "\n")  # JSON is YAML
+    database = {"type": "duckdb", "path": "meterhouse.duckdb", "settings": {"TimeZone": "UTC"}}
+    outputs = {"target": "warehouse", "outputs": {"warehouse": database}}
+    return {
+        "models/schema.yml": {"version": 2, "models": described},
+        "models/sources.yml": {"sources": [{"name": "raw", "tables": tables}]},
+        "dbt_project.yml": project,
+        "profiles.yml": {"meterhouse": outputs},
+    }
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,21 +1,29 @@
 -- One row per allowance and period that is told by the day: when it was used up, how many of its days
--- are known, and what was used on those that cannot change any more.
+-- are known, and what was used on those that cannot change any more. A day that is known and on which
+-- only others used something is 0.
 -- grain: allowance_key, period_start
 with running as (
     select
-        day.*,
-        allowance.included_quantity,
-        sum(day.quantity) over (
-            partition by day.allowance_key, day.period_start
+        allowance.allowance_key, allowance.period_start, allowance.included_quantity,
+        day.day_start, coalesce(used.quantity, 0) as quantity,
+        coalesce(used.is_settled, day.is_settled) as is_settled,
+        sum(coalesce(used.quantity, 0)) over (
+            partition by allowance.allowance_key, allowance.period_start
             order by day.day_start
         ) as used_so_far,
-        max(case when day.is_settled then day.day_start end) over (
-            partition by day.allowance_key, day.period_start
+        max(case when coalesce(used.is_settled, day.is_settled) then day.day_start end) over (
+            partition by allowance.allowance_key, allowance.period_start
         ) - interval '7' day as week_before
-    from intermediate.int_allowance_days as day
-    inner join intermediate.int_allowances as allowance
-        on day.allowance_key = allowance.allowance_key
-        and day.period_start = allowance.period_start
+    from intermediate.int_allowances as allowance
+    inner join intermediate.int_days_known as day
+        on allowance.resource = day.resource and allowance.scope = day.scope
+        and day.day_start >= allowance.period_start and day.day_start < allowance.resets_at
+    left join intermediate.int_allowance_usage as used
+        on not used.is_month and allowance.allowance_key = used.allowance_key
+        and day.day_start = used.period_start
+    -- days beside months are not all of it; and a day counts against one allowance only
+    where not allowance.has_months
+        and (used.period_start is null or used.allowed_from = allowance.period_start)
 )
 
 select
@@ -30,12 +38,10 @@ select
         as settled_day_count, -- over, and not to change any more
     cast(sum(running.quantity) filter (running.is_settled) as decimal(38, 9))
         as settled_quantity, -- used on these
-    cast(count(*) filter (running.is_settled and running.day_start > running.week_before)
-        as bigint) as week_day_count, -- how many of the last 7 up to the last of these
-    cast(
-        sum(running.quantity)
-        filter (running.is_settled and running.day_start > running.week_before)
-        as decimal(38, 9)
-    ) as week_quantity -- used on those
+    cast(case
+        when count(*) filter (running.is_settled and running.day_start > running.week_before) = 7
+            then sum(running.quantity)
+                filter (running.is_settled and running.day_start > running.week_before)
+    end as decimal(38, 9)) as week_quantity -- used on the last 7 of these; null: not all are known
 from running
 group by running.allowance_key, running.period_start

@@ -22,7 +22,7 @@ with metered as (
                 as owner_type
         from seeds.allowances as allowed
     ) as owner on usage.source = owner.source and usage.meter = owner.meter
-    anti join intermediate.int_platform_allowance_usage as told on usage.source = told.source
+    where usage.source <> 'atlassian_platform'
 ),
 
 used as (

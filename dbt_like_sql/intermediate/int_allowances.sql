@@ -1,71 +1,92 @@
--- One row per allowance and period in which its owner used something: how much is included. What the
--- vendor showed counts, else the dated rows of seeds/allowances.csv for the plan of the organization, as
--- the vendor lists it or as seeds/plans.csv says.
+-- One row per allowance and period from one renewal to the next in which its owner used something: how
+-- much that is, and how much is included. What the vendor showed counts, else the dated rows of
+-- seeds/allowances.csv for the plan of the organization, as the vendor lists it or as seeds/plans.csv
+-- says.
 -- grain: allowance_key, period_start
-with plans as (
+with periods as (
+    select
+        usage.allowance_key, usage.source, usage.resource, usage.scope, usage.org_id, usage.meter,
+        usage.unit, usage.owner_type, usage.owner_id, usage.allowed_from as period_start,
+        max(usage.resets_at) as resets_at, sum(usage.quantity) as quantity,
+        bool_or(usage.is_month) as has_months, max(usage.observed_at) as observed_at
+    from intermediate.int_allowance_usage as usage
+    group by
+        usage.allowance_key, usage.source, usage.resource, usage.scope, usage.org_id,
+        usage.meter, usage.unit, usage.owner_type, usage.owner_id, usage.allowed_from
+),
+
+-- the last export that showed one counts, whether or not its usage does; apps share it
+shown as (
+    select
+        period.allowance_key, period.period_start,
+        max(line.included_quantity) as included_quantity,
+        max(line.extra_usage_limit) as extra_usage_limit,
+        sum(case when line.granularity = 'month' then line.forecast_quantity end)
+            as forecast_quantity
+    from periods as period
+    inner join intermediate.int_platform_lines as line
+        on period.org_id = line.org_id and period.meter = line.meter and period.unit = line.unit
+        and period.owner_type = line.scope_type and period.owner_id = line.holder_id
+        and line.period_start >= period.period_start and line.period_start < period.resets_at
+    where period.source = 'atlassian_platform' and line.included_quantity is not null
+    group by
+        period.allowance_key, period.period_start, line.granularity, line.period_start,
+        line.period_end, line.exported_at
+    qualify row_number() over (
+        partition by period.allowance_key, period.period_start
+        order by
+            line.exported_at desc, line.granularity desc, line.period_start desc,
+            line.period_end desc
+    ) = 1
+),
+
+plans as (
     select org.source, org.org_id, cast(null as varchar) as meter, org.plan, 1 as user_count
     from marts.dim_org as org
     where org.plan is not null
     union all
-    select
-        plan.source, plan.org_id, plan.meter, plan.plan, coalesce(plan.user_count, 1)
+    select plan.source, plan.org_id, plan.meter, plan.plan, coalesce(plan.user_count, 1)
     from seeds.plans as plan
-),
-
-included as (
-    select
-        allowance.source, allowance.meter, allowance.unit, allowance.plan, allowance.quantity,
-        allowance.allowed_per = 'user, pooled' as is_pooled,
-        case allowance.allowed_per when 'user, pooled' then 'org'
-            else allowance.allowed_per end as owner_type,
-        coalesce(allowance.valid_from_date, date '1970-01-01') as valid_from_date,
-        coalesce(allowance.valid_until_date, date '9999-12-31') as valid_until_date
-    from seeds.allowances as allowance
 ),
 
 by_plan as (
     select
         period.allowance_key, period.period_start,
         -- the users of every plan of an organization fill one pool
-        case when included.is_pooled then sum(included.quantity * plans.user_count)
+        case when included.allowed_per = 'user, pooled'
+            then sum(included.quantity * plans.user_count)
             else max(included.quantity) end as quantity
-    from intermediate.int_allowance_periods as period
-    inner join included
-        on period.source = included.source
-        and period.meter = included.meter
+    from periods as period
+    inner join seeds.allowances as included
+        on period.source = included.source and period.meter = included.meter
         and period.unit = included.unit
-        and period.owner_type = included.owner_type
-        and cast(period.period_start as date) >= included.valid_from_date
-        and cast(period.period_start as date) < included.valid_until_date
+        and period.owner_type
+        = case included.allowed_per when 'user, pooled' then 'org' else included.allowed_per end
+        and cast(period.period_start as date)
+        >= coalesce(included.valid_from_date, date '1970-01-01')
+        and cast(period.period_start as date)
+        < coalesce(included.valid_until_date, date '9999-12-31')
     left join plans
-        on period.source = plans.source
-        and lower(period.org_id) = lower(plans.org_id)
+        on period.source = plans.source and lower(period.org_id) = lower(plans.org_id)
         and coalesce(plans.meter, period.meter) = period.meter
     where included.plan is null or lower(plans.plan) = lower(included.plan)
-    group by period.allowance_key, period.period_start, included.is_pooled
+    group by period.allowance_key, period.period_start, included.allowed_per
 )
 
 select
-    period.allowance_key,
-    period.source,
-    period.resource,
-    period.scope,
-    period.org_id,
-    period.meter,
-    period.unit,
-    period.owner_type,
-    period.owner_id,
-    period.period_start,
-    period.resets_at,
-    period.quantity,
-    period.has_months,
-    period.observed_at,
+    period.allowance_key, period.source, period.resource, period.scope, period.org_id,
+    period.meter, period.unit, period.owner_type, period.owner_id,
+    period.period_start, -- when the allowance last renewed, UTC
+    period.resets_at, -- when it renews next, UTC
+    cast(period.quantity as decimal(38, 9)) as quantity, -- used so far
+    cast(period.has_months as boolean) as has_months, -- not all of it is told by the day
+    period.observed_at, -- when the vendor said so
     cast(coalesce(shown.included_quantity, by_plan.quantity) as decimal(38, 9))
         as included_quantity, -- the allowance
-    shown.extra_usage_limit,
-    shown.forecast_quantity
-from intermediate.int_allowance_periods as period
-left join intermediate.int_platform_allowances as shown
+    shown.extra_usage_limit, -- the cap beyond it, where one was shown
+    cast(shown.forecast_quantity as decimal(38, 9)) as forecast_quantity -- as the vendor forecast
+from periods as period
+left join shown
     on period.allowance_key = shown.allowance_key and period.period_start = shown.period_start
 left join by_plan
     on period.allowance_key = by_plan.allowance_key

@@ -1,42 +1,34 @@
 -- One row per scope of allowances and UTC day of which it is known what was used: it was asked by the
 -- hour or by the day, or exported by the day. A day that is not here is unknown, or told by the month.
 -- grain: resource, scope, day_start
-with asked as (
+with days as (
     select
-        held.resource, held.scope, held.granularity,
-        date_trunc('day', held.bucket_start) as day_start,
-        held.asked_at >= held.bucket_end + retention.settles_minutes * interval '1' minute
-            as is_settled
+        held.resource, held.scope, resolution.period_start as day_start,
+        -- its one row, or all of its hours
+        sum(case held.granularity when 'daily' then 24 else 1 end) filter (
+            held.asked_at >= held.bucket_end + retention.settles_minutes * interval '1' minute
+        ) >= 24 as is_settled
     from staging.stg_loads__buckets as held
     inner join seeds.retention as retention
         on held.resource = retention.resource and held.granularity = retention.granularity
-    semi join intermediate.int_allowance_periods as period
-        on held.resource = period.resource and held.scope = period.scope
-    where held.granularity <> 'monthly'
-),
-
-days as (
-    select
-        asked.resource, asked.scope, asked.day_start,
-        count(*) filter (asked.granularity = 'daily' and asked.is_settled) = 1
-        or count(*) filter (asked.granularity = 'hourly' and asked.is_settled) = 24
-            as is_settled
-    from asked
-    anti join intermediate.int_resolution as resolution
-        on asked.resource = resolution.resource and asked.scope = resolution.scope
-        and asked.day_start = resolution.period_start and resolution.served_by = 'monthly'
-    group by asked.resource, asked.scope, asked.day_start
+    inner join intermediate.int_resolution as resolution
+        on held.resource = resolution.resource and held.scope = resolution.scope
+        and date_trunc('day', held.bucket_start) = resolution.period_start
+    semi join intermediate.int_allowance_usage as usage
+        on held.resource = usage.resource and held.scope = usage.scope
+    where held.granularity <> 'monthly' and resolution.served_by <> 'monthly'
+    group by held.resource, held.scope, resolution.period_start
     union all
-    select
-        usage.resource, usage.scope, usage.period_start, coalesce(usage.is_settled, false)
+    select usage.resource, usage.scope, usage.period_start, bool_or(usage.is_settled)
     from intermediate.int_allowance_usage as usage
-    where not usage.is_month
+    where not usage.is_month and usage.is_settled is not null
+    group by usage.resource, usage.scope, usage.period_start
 )
 
 select
     days.resource, -- the table in raw.*
     days.scope, -- what was asked about, or exported together
     cast(days.day_start as timestamptz) as day_start, -- UTC day
-    cast(bool_or(days.is_settled) as boolean) as is_settled -- false: what it used can still change
+    cast(coalesce(days.is_settled, false) as boolean)
+        as is_settled -- false: what it used can still change
 from days
-group by days.resource, days.scope, days.day_start

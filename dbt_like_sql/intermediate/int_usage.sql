@@ -17,6 +17,7 @@ with usage as (
         forge.environment_id, null, forge.meter, forge.unit, forge.granularity,
         forge.period_start, forge.period_end, forge.quantity, forge.observed_at
     from intermediate.int_forge_usage as forge
+    where forge.split_by = 'site'
     union all
     select
         'atlassian_platform', 'platform_usage', platform.org_id, platform.org_id,
@@ -36,14 +37,10 @@ with usage as (
 -- a meter may be known in several units; its family is the same in all of them
 meters as (
     select
-        meter.source, meter.meter,
-        coalesce(meter.valid_from_date, date '1970-01-01') as valid_from_date,
-        coalesce(meter.valid_until_date, date '9999-12-31') as valid_until_date,
+        meter.source, meter.meter, meter.valid_from_date, meter.valid_until_date,
         min(meter.family) as family, min(meter.unit) as unit
     from seeds.meters as meter
-    group by
-        meter.source, meter.meter, coalesce(meter.valid_from_date, date '1970-01-01'),
-        coalesce(meter.valid_until_date, date '9999-12-31')
+    group by meter.source, meter.meter, meter.valid_from_date, meter.valid_until_date
 )
 
 select
@@ -80,8 +77,8 @@ from usage
 left join meters
     on usage.source = meters.source
     and usage.meter = meters.meter
-    and cast(usage.period_start as date) >= meters.valid_from_date
-    and cast(usage.period_start as date) < meters.valid_until_date
+    and cast(usage.period_start as date) >= coalesce(meters.valid_from_date, date '1970-01-01')
+    and cast(usage.period_start as date) < coalesce(meters.valid_until_date, date '9999-12-31')
 left join seeds.retention as retention
     on usage.source = retention.source
     and usage.resource = retention.resource

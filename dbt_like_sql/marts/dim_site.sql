@@ -4,37 +4,28 @@
 -- grain: source, site_id
 with used as (
     select
-        usage.source,
-        usage.site_id,
-        min(usage.period_start) as first_used_at,
-        max(usage.period_end) as last_used_at
+        usage.source, usage.site_id,
+        case when usage.site_id like 'ari:cloud:%::site/%'
+            then split_part(usage.site_id, '::site/', 2) else usage.site_id end as cloud_id,
+        case when usage.site_id like 'ari:cloud:%::site/%'
+            then split_part(split_part(usage.site_id, '::site/', 1), ':', 3) end as product,
+        min(usage.period_start) as first_used_at, max(usage.period_end) as last_used_at
     from intermediate.int_usage as usage
     where usage.site_id is not null
     group by usage.source, usage.site_id
-),
-
-parsed as (
-    select
-        used.*,
-        case when used.site_id like 'ari:cloud:%::site/%'
-            then split_part(used.site_id, '::site/', 2) else used.site_id end as cloud_id,
-        case when used.site_id like 'ari:cloud:%::site/%'
-            then split_part(split_part(used.site_id, '::site/', 1), ':', 3) end as product
-    from used
 )
 
 select
-    parsed.source, -- vendor API family
-    parsed.site_id, -- as the vendor gives it
-    cast(parsed.cloud_id as varchar) as cloud_id, -- the site's cloud id
-    -- jira, confluence, bitbucket, ...
-    cast(case when workspace.workspace_uuid is null then parsed.product else 'bitbucket' end
+    used.source, -- vendor API family
+    used.site_id, -- as the vendor gives it
+    cast(used.cloud_id as varchar) as cloud_id, -- the site's cloud id
+    cast(case when workspace.workspace_uuid is null then used.product else 'bitbucket' end
         as varchar) as product, -- jira, confluence, bitbucket; null where the id does not say
     workspace.slug as workspace_slug, -- of a Bitbucket workspace that was listed
     name.host_name, -- from seeds/site_names.csv; null where it is not there
-    parsed.first_used_at, -- start of the first period with usage, UTC
-    parsed.last_used_at -- end of the last period with usage, UTC
-from parsed
-left join seeds.site_names as name on parsed.cloud_id = name.cloud_id
+    used.first_used_at, -- start of the first period with usage, UTC
+    used.last_used_at -- end of the last period with usage, UTC
+from used
+left join seeds.site_names as name on used.cloud_id = name.cloud_id
 left join staging.stg_bitbucket__workspaces as workspace
-    on parsed.site_id = workspace.workspace_uuid
+    on used.site_id = workspace.workspace_uuid

@@ -10,8 +10,7 @@ with measured as (
         cast(allowance.included_quantity as double) as included,
         pace.first_day_over, pace.missing_day_count, pace.settled_day_count,
         cast(pace.settled_quantity as double) as settled_quantity,
-        case when pace.week_day_count = 7 then cast(pace.week_quantity as double) / 7 end
-            as recent_daily_quantity
+        cast(pace.week_quantity as double) / 7 as recent_daily_quantity
     from intermediate.int_allowances as allowance
     left join intermediate.int_allowance_pace as pace
         on allowance.allowance_key = pace.allowance_key

@@ -5,19 +5,23 @@
 with totals as (
     select
         part.org_id, part.meter, part.unit, part.split_start, max(part.period_end) as split_end,
-        date_trunc('month', part.split_start) as month_start, sum(part.quantity) as quantity,
-        min(part.observed_at) as first_observed_at, max(part.observed_at) as observed_at
+        date_trunc('month', part.split_start) as month_start,
+        max(part.period_end) > part.split_start + interval '1' day as is_month,
+        sum(part.quantity) as quantity, min(part.observed_at) as first_observed_at,
+        max(part.observed_at) as observed_at
     from intermediate.int_platform_usage as part
     group by part.org_id, part.meter, part.unit, part.split_start
 ),
 
 own as (
-    select
-        scope.*,
-        sum(scope.quantity) over (
-            partition by scope.scope_key, scope.split_start
-        ) as split_quantity
+    select scope.*
     from intermediate.int_platform_scopes as scope
+    left join totals
+        on scope.scope_type = 'org' and scope.org_id = totals.org_id
+        and scope.meter = totals.meter and scope.unit = totals.unit
+        and scope.split_start = totals.split_start
+    qualify totals.org_id is null or totals.quantity
+        <= sum(scope.quantity) over (partition by scope.scope_key, scope.split_start)
 ),
 
 used as (
@@ -27,24 +31,18 @@ used as (
         own.is_final or own.exported_at >= own.period_end as is_settled,
         own.allowed_from, own.resets_at, own.exported_at as observed_at
     from own
-    left join totals
-        on own.scope_type = 'org' and own.org_id = totals.org_id and own.meter = totals.meter
-        and own.unit = totals.unit and own.split_start = totals.split_start
-    where totals.org_id is null or own.split_quantity >= totals.quantity
     union all
     select
         totals.org_id, totals.meter, totals.unit, 'org', totals.org_id, totals.split_start,
         totals.split_end, totals.quantity, totals.first_observed_at >= totals.split_end,
-        case when totals.split_end > totals.split_start + interval '1' day
-            then totals.split_start else totals.month_start end,
-        case when totals.split_end > totals.split_start + interval '1' day
-            then totals.split_end else totals.month_start + interval '1' month end,
+        case when totals.is_month then totals.split_start else totals.month_start end,
+        case when totals.is_month then totals.split_end
+            else totals.month_start + interval '1' month end,
         totals.observed_at
     from totals
     anti join own
         on own.scope_type = 'org' and own.org_id = totals.org_id and own.meter = totals.meter
         and own.unit = totals.unit and own.split_start = totals.split_start
-        and own.split_quantity >= totals.quantity
 )
 
 select

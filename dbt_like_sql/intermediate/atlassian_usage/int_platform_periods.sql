@@ -3,25 +3,17 @@
 -- of the calendar (the day of the month on which they begin) that was exported last. A day that is
 -- in none of them is a period of its own.
 -- grain: org_id, meter, unit, period_start
-with candidates as (
+with calendars as (
     select
         line.org_id, line.meter, line.unit, line.period_start, line.period_end,
         max(case when line.scope_type = 'org' then 1 else 0 end) as is_whole,
-        max(line.exported_at) as exported_at
+        max(line.exported_at) as exported_at,
+        max(max(line.exported_at)) over (
+            partition by line.org_id, line.meter, line.unit, extract(day from line.period_start)
+        ) as calendar_exported_at
     from intermediate.int_platform_lines as line
     where line.granularity = 'month'
     group by line.org_id, line.meter, line.unit, line.period_start, line.period_end
-),
-
-calendars as (
-    select
-        candidates.*,
-        max(candidates.exported_at) over (
-            partition by
-                candidates.org_id, candidates.meter, candidates.unit,
-                extract(day from candidates.period_start)
-        ) as calendar_exported_at
-    from candidates
 ),
 
 ranked as (
@@ -40,8 +32,7 @@ ranked as (
 select
     ranked.org_id, ranked.meter, ranked.unit,
     cast(ranked.period_start as timestamptz) as period_start, -- first instant, UTC
-    cast(ranked.period_end as timestamptz) as period_end, -- first instant after the period, UTC
-    cast(ranked.exported_at as timestamptz) as exported_at -- when it was last read off the page
+    cast(ranked.period_end as timestamptz) as period_end -- first instant after the period, UTC
 from ranked
 anti join ranked as better
     on ranked.org_id = better.org_id and ranked.meter = better.meter

@@ -60,14 +60,7 @@ kept as (
     select
         judged.*,
         bool_and(judged.is_by_days) over of_scope as is_told_by_days,
-        case when bool_and(judged.is_by_days) over of_scope
-            then judged.period_start else judged.whole_start end as since,
-        case when bool_and(judged.is_by_days) over of_scope
-            then judged.period_end else judged.whole_end end as until,
-        case when bool_and(judged.is_by_days) over of_organization
-            then judged.period_start else judged.whole_start end as split_since,
-        case when bool_and(judged.is_by_days) over of_organization
-            then judged.period_end else judged.whole_end end as split_until
+        bool_and(judged.is_by_days) over of_organization as is_split_by_days
     from judged
     anti join judged as total
         on judged.app is not null and judged.granularity = 'month'
@@ -85,21 +78,24 @@ select
     kept.scope_key, kept.org_id, kept.meter, kept.unit, kept.scope_type, kept.holder_id,
     kept.project_id, kept.user_id,
     min(kept.site_id) as site_id, -- site, or workspace; null for org and user
-    cast(kept.since as timestamptz) as period_start, -- first instant, UTC
-    cast(kept.until as timestamptz) as period_end, -- first instant after the period, UTC
-    cast(kept.split_since as timestamptz)
-        as split_start, -- of the period in which its organization's usage is split
-    cast(kept.split_until as timestamptz) as split_end, -- first instant after that
+    cast(case when kept.is_told_by_days then kept.period_start else kept.whole_start end
+        as timestamptz) as period_start, -- first instant, UTC
+    cast(max(case when kept.is_told_by_days then kept.period_end else kept.whole_end end)
+        as timestamptz) as period_end, -- first instant after the period, UTC
+    cast(min(case when kept.is_split_by_days then kept.period_start else kept.whole_start end)
+        as timestamptz) as split_start, -- of the period in which its organization's usage is split
+    cast(max(case when kept.is_split_by_days then kept.period_end else kept.whole_end end)
+        as timestamptz) as split_end, -- first instant after that
     kept.is_told_by_days, -- a day, as all that is told of it
     cast(sum(kept.quantity) as decimal(38, 9)) as quantity, -- as exported
-    cast(case when kept.is_told_by_days then max(kept.renewed_at) else kept.since end
+    cast(max(case when kept.is_told_by_days then kept.renewed_at else kept.whole_start end)
         as timestamptz) as allowed_from, -- when its allowance renewed
-    cast(case when kept.is_told_by_days then max(kept.renews_at) else kept.until end
+    cast(max(case when kept.is_told_by_days then kept.renews_at else kept.whole_end end)
         as timestamptz) as resets_at, -- when it does again
     cast(bool_and(kept.is_final) as boolean) as is_final, -- cannot change
     max(kept.exported_at) as exported_at -- when it was read off the page
 from kept
 group by
-    kept.scope_key, kept.org_id, kept.meter, kept.unit, kept.scope_type,
-    kept.holder_id, kept.project_id, kept.user_id, kept.since,
-    kept.until, kept.split_since, kept.split_until, kept.is_told_by_days
+    kept.scope_key, kept.org_id, kept.meter, kept.unit, kept.scope_type, kept.holder_id,
+    kept.project_id, kept.user_id, kept.is_told_by_days,
+    case when kept.is_told_by_days then kept.period_start else kept.whole_start end

@@ -5,7 +5,14 @@
 -- grain: workspace_uuid, repository_uuid, period_start
 with exported as (
     select
-        scope.org_id, scope.scope_type, scope.site_id, scope.project_id, scope.period_start,
+        case
+            -- or of a repository there that cannot be told
+            when scope.scope_type = 'workspace' or scope.project_id not like '{%'
+                then scope.site_id
+            when scope.scope_type = 'repository' then scope.project_id
+            else scope.org_id
+        end as told_of,
+        scope.period_start,
         -- a month that was exported on its tenth day says nothing of the days after that
         least(scope.period_end, scope.exported_at) as told_until
     from intermediate.int_platform_scopes as scope
@@ -19,22 +26,16 @@ select
 from intermediate.int_bitbucket_minutes as minutes
 left join intermediate.int_bitbucket_owners as owner
     on minutes.workspace_uuid = owner.workspace_uuid
--- of its workspace, or of a repository there that cannot be told
 anti join exported as workspace
-    on (
-        workspace.scope_type = 'workspace'
-        or (workspace.scope_type = 'repository' and workspace.project_id not like '{%')
-    )
-    and minutes.workspace_uuid = workspace.site_id
+    on minutes.workspace_uuid = workspace.told_of
     and minutes.period_start < workspace.told_until
     and minutes.period_end > workspace.period_start
 anti join exported as repository
-    on repository.scope_type = 'repository'
-    and minutes.repository_uuid = repository.project_id
+    on minutes.repository_uuid = repository.told_of
     and minutes.period_start < repository.told_until
     and minutes.period_end > repository.period_start
--- of its organization or of users or sites there, where it is known whose it is
+-- or of users or sites there, where it is known whose it is
 anti join exported as org
-    on org.scope_type in ('org', 'user', 'site') and owner.org_id = org.org_id
+    on owner.org_id = org.told_of
     and minutes.period_start < org.told_until
     and minutes.period_end > org.period_start

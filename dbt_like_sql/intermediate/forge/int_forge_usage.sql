@@ -1,42 +1,51 @@
--- One row per Forge app, site, environment, resource, unit and UTC day. Sites stand for their app, and
--- where they were asked environments for their site; what a total has over its parts is one row
--- without that part, which may be negative. The sum over any app is therefore the app's flat total,
--- which is what Atlassian bills. A day whose total was not asked is not here.
--- grain: app_id, site_id, environment_id, meter, unit, period_start
+-- One row per way to split a Forge app, site, environment, resource, unit and UTC day. By site: sites
+-- stand for their app, and where they were asked environments for their site. By environment:
+-- environments for their app. What a total has over its parts is one row without that part, which may
+-- be negative. The sum over any app and one way is therefore the app's flat total, which is what
+-- Atlassian bills. A day whose total was not asked is not here.
+-- grain: split_by, app_id, site_id, environment_id, meter, unit, period_start
 -- window: period_start
-with reported as (
-    select usage.*
+with ways (split_by, resource, has_site, has_environment) as (
+    -- what names no site or environment there is in the total alone
+    values ('site', 'forge_app_usage', false, false), ('site', 'forge_site_usage', true, false),
+    ('site', 'forge_site_environment_usage', true, true),
+    ('environment', 'forge_app_usage', false, false),
+    ('environment', 'forge_environment_usage', false, true)
+),
+
+reported as (
+    select ways.split_by, usage.*
     from staging.stg_forge__usage as usage
-    where usage.resource = 'forge_app_usage'
-        or (usage.resource = 'forge_site_usage' and usage.site_id is not null)
-        or (
-            usage.resource = 'forge_site_environment_usage'
-            and usage.site_id is not null and usage.environment_id is not null
-        )
+    inner join ways
+        on usage.resource = ways.resource
+        and (usage.site_id is not null) = ways.has_site
+        and (usage.environment_id is not null) = ways.has_environment
 ),
 
 -- each row counts for what it names, and is taken off the total that it is a part of
 entries as (
     select
-        reported.scope, reported.app_id, reported.site_id, reported.environment_id,
-        reported.meter, reported.unit, reported.bucket_start, reported.quantity
+        reported.split_by, reported.scope, reported.app_id, reported.site_id,
+        reported.environment_id, reported.meter, reported.unit, reported.bucket_start,
+        reported.quantity
     from reported
     union all
     select
-        reported.scope, reported.app_id,
+        reported.split_by, reported.scope, reported.app_id,
         case when reported.environment_id is not null then reported.site_id end,
         cast(null as varchar), reported.meter, reported.unit, reported.bucket_start,
         -reported.quantity
     from reported
-    where reported.site_id is not null
+    where reported.site_id is not null or reported.environment_id is not null
 )
 
 select
+    cast(entries.split_by as varchar) as split_by, -- site or environment
     totals.resource, -- the table in raw.* that tells which days are known
     totals.scope, -- what was asked about: app/resource
     entries.app_id, -- Forge app
     entries.site_id, -- the site's ARI; null: what no site accounts for
-    entries.environment_id, -- Forge environment, where sites were asked by environment; else null
+    entries.environment_id, -- Forge environment, where asked by environment; else null
     entries.meter, -- Atlassian's name of the resource
     entries.unit, -- Atlassian's unit
     totals.granularity, -- Atlassian answers by the day
@@ -50,8 +59,8 @@ inner join staging.stg_loads__buckets as totals
     and entries.bucket_start = totals.bucket_start
 where totals.resource = 'forge_app_usage' and totals.granularity = 'daily'
 group by
-    totals.resource, totals.scope, entries.app_id, entries.site_id, entries.environment_id,
-    entries.meter, entries.unit, totals.granularity, totals.bucket_start, totals.bucket_end,
-    totals.asked_at
+    entries.split_by, totals.resource, totals.scope, entries.app_id, entries.site_id,
+    entries.environment_id, entries.meter, entries.unit, totals.granularity,
+    totals.bucket_start, totals.bucket_end, totals.asked_at
 -- a total that its parts add up to has nothing left
 having sum(entries.quantity) <> 0 or count(*) = 1

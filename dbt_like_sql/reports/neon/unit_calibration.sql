@@ -22,15 +22,14 @@ projects as (
         usage.project_id,
         usage.unit,
         date_trunc('month', usage.period_start) as month_start,
-        cast(sum(usage.quantity) as double) as quantity,
-        cast(sum(
+        cast(sum(usage.quantity) as double) / cast(sum(
             case usage.granularity
                 when 'hourly' then 1
                 when 'daily' then 24
                 else 24 * date_diff('day', usage.period_start, usage.period_end)
             end
-        ) as double) as hour_count,
-        cast(max(sizes.logical_size_bytes) as double) as logical_size_bytes
+        ) as double) / cast(max(sizes.logical_size_bytes) as double)
+            as bytes_per_stored_byte_hour
     from marts.fct_storage as usage
     inner join sizes
         on usage.org_id = sizes.org_id and usage.project_id = sizes.project_id
@@ -47,15 +46,10 @@ select
     projects.unit, -- unit by seeds/meters.csv
     cast(count(*) as bigint) as project_count, -- projects with root branches only
     -- reported bytes per hour over bytes stored: about 1 for byte-hours, 1/744 for byte-months
-    cast(median(projects.quantity / projects.hour_count / projects.logical_size_bytes) as double)
+    cast(median(projects.bytes_per_stored_byte_hour) as double)
         as bytes_per_stored_byte_hour, -- about 1: byte-hours; about 1/744: byte-months
     -- half way between the two on a logarithmic scale: 1 / sqrt(744)
-    cast(
-        case
-            when median(projects.quantity / projects.hour_count / projects.logical_size_bytes)
-                > 0.0367 then 'byte-hours'
-            else 'byte-months'
-        end as varchar
-    ) as looks_like -- the unit that the numbers suggest
+    cast(case when median(projects.bytes_per_stored_byte_hour) > 0.0367 then 'byte-hours'
+        else 'byte-months' end as varchar) as looks_like -- the unit that the numbers suggest
 from projects
 group by projects.org_id, projects.month_start, projects.unit

@@ -37,65 +37,59 @@ names as (
 ),
 
 said as (
-    select
-        names.file_name as said_in, names.said_at, contents.file_sha256, contents.line,
-        lower(contents.org_id) as org_id, contents.usage_type, contents.period_start,
-        contents.period_end
+    select contents.*, names.file_name as said_in, names.said_at
     from contents
     inner join names on contents.file_sha256 = names.file_sha256
 ),
 
 spans as (
     select
-        said.said_in, said.said_at, said.org_id, said.usage_type,
+        said.said_in, said.said_at, lower(said.org_id) as org_id, said.usage_type,
         min(said.period_start) as since, max(said.period_end) as until
     from said
-    group by said.said_in, said.said_at, said.org_id, said.usage_type
-),
-
-standing as (
-    select said.file_sha256, said.line
-    from said
-    anti join spans
-        on said.said_in = spans.said_in and said.said_at < spans.said_at
-        and said.org_id = spans.org_id and said.usage_type = spans.usage_type
-        and said.period_start >= spans.since and said.period_end <= spans.until
+    group by said.said_in, said.said_at, lower(said.org_id), said.usage_type
 )
 
 select
-    lower(contents.org_id) as org_id, -- Atlassian organization, in small letters
-    contents.usage_type, -- what was used, in our contract's words: rovo_credits, ...
-    cast(lower(contents.app) as varchar) as app, -- the app that used it; null: all of them
-    contents.scope_type, -- org, site, workspace, user or repository
-    contents.scope_id, -- whose usage, as exported
+    lower(said.org_id) as org_id, -- Atlassian organization, in small letters
+    said.usage_type, -- what was used, in our contract's words: rovo_credits, ...
+    cast(lower(said.app) as varchar) as app, -- the app that used it; null: all of them
+    said.scope_type, -- org, site, workspace, user or repository
+    said.scope_id, -- whose usage, as exported
     -- the same in small letters; Bitbucket's uuids are in braces, and people leave them out
     cast(case
-        when contents.scope_type in ('workspace', 'repository')
-            and contents.scope_id like '________-____-____-____-____________'
-            then concat('{', lower(contents.scope_id), '}')
-        else lower(contents.scope_id)
+        when said.scope_type in ('workspace', 'repository')
+            and said.scope_id like '________-____-____-____-____________'
+            then concat('{', lower(said.scope_id), '}')
+        else lower(said.scope_id)
     end as varchar) as name, -- whose usage, for comparing
-    contents.granularity, -- day, month or snapshot
-    contents.period_start, -- first instant, UTC; of a snapshot, when it was read
-    contents.period_end, -- first instant after the period, UTC
+    said.granularity, -- day, month or snapshot
+    said.period_start, -- first instant, UTC; of a snapshot, when it was read
+    said.period_end, -- first instant after the period, UTC
     -- a month that was exported before its end was read when it was exported
-    cast(case contents.granularity when 'snapshot'
-        then least(contents.period_start, contents.exported_at)
-        else least(contents.period_end - interval '1' microsecond, contents.exported_at)
+    cast(case said.granularity when 'snapshot'
+        then least(said.period_start, said.exported_at)
+        else least(said.period_end - interval '1' microsecond, said.exported_at)
     end as timestamptz) as read_at, -- up to when it tells
-    contents.quantity, -- as exported
-    contents.unit, -- of the quantity
-    contents.included_quantity, -- the allowance, where the page showed it
-    contents.extra_usage_limit, -- the cap beyond it, where it showed one
-    contents.forecast_quantity, -- what the page forecast
-    contents.allowance_reset_at, -- when the allowance renews
-    contents.is_final, -- true: it cannot change any more
-    contents.exported_at, -- when it was read off the page
-    contents.loaded_at, -- when the file was loaded
-    contents.file_name, -- where it was in the folder
-    contents.file_sha256, -- its content
-    contents.line, -- the line of the file
-    contents.load_id -- the load that landed it
-from contents
-semi join standing
-    on contents.file_sha256 = standing.file_sha256 and contents.line = standing.line
+    said.quantity, -- as exported
+    said.unit, -- of the quantity
+    said.included_quantity, -- the allowance, where the page showed it
+    said.extra_usage_limit, -- the cap beyond it, where it showed one
+    said.forecast_quantity, -- what the page forecast
+    said.allowance_reset_at, -- when the allowance renews
+    said.is_final, -- true: it cannot change any more
+    said.exported_at, -- when it was read off the page
+    said.loaded_at, -- when the file was loaded
+    said.file_name, -- where it was in the folder
+    said.file_sha256, -- its content
+    said.line, -- the line of the file
+    said.load_id -- the load that landed it
+from said
+anti join spans
+    on said.said_in = spans.said_in and said.said_at < spans.said_at
+    and lower(said.org_id) = spans.org_id and said.usage_type = spans.usage_type
+    and said.period_start >= spans.since and said.period_end <= spans.until
+-- under whichever of its names it stands
+qualify row_number() over (
+    partition by said.file_sha256, said.line order by said.said_at desc, said.said_in
+) = 1
