@@ -18,6 +18,8 @@ REACH_MARGIN = timedelta(minutes=1)
 TICK_MINUTE = 20
 # stands for the scopes of a vendor that was never asked which there are
 NOBODY = "nothing asked yet"
+# whether the last answer of an endpoint was complete, and when it was asked
+Answer = tuple[bool, datetime]
 
 
 # -- reach ------------------------------------------------------------------------------------
@@ -147,20 +149,17 @@ def buckets_to_ask(
     return found
 
 
-def snapshot_is_due(
-    endpoint: Endpoint, last_answer: tuple[bool, datetime] | None, now: datetime
-) -> bool:
+def snapshot_is_due(endpoint: Endpoint, last: Answer | None, now: datetime) -> bool:
     """Whether names were last listed before the last tick of their schedule."""
-    if endpoint.any_time or last_answer is None:
+    if endpoint.any_time or last is None:
         return True
-    return last_answer[1] < last_tick(endpoint.table, SNAPSHOT, now)
+    _, asked_at = last
+    return asked_at < last_tick(endpoint.table, SNAPSHOT, now)
 
 
-def is_retired(
-    endpoint: Endpoint, last_answer: tuple[bool, datetime] | None, now: datetime
-) -> bool:
+def is_retired(endpoint: Endpoint, last: Answer | None, now: datetime) -> bool:
     """Whether the vendor's last word, since the last daily tick, was that there is no answer."""
-    if endpoint.retired_on is None or last_answer is None:
+    if endpoint.retired_on is None or last is None:
         return False
-    complete, asked_at = last_answer
+    complete, asked_at = last
     return not complete and asked_at >= last_tick(endpoint.table, "daily", now)
