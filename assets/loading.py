@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 
 from assets import planning
+from assets.planning import Due
 from assets.settings import Settings
 from assets.sources import RAW_TABLES, source_of
 from dbt_like_sql.engine import runner, warehouse
@@ -27,8 +28,6 @@ from pipelines.source import Account, Asked, Client, LoadResult, Slice, Source
 from pipelines.windows import Window
 
 Row = dict[str, Any]
-# by scope the starts of the buckets to ask for; of names, just the scopes
-Due = dict[str, list[datetime]]
 # given which scopes there are, what to ask for
 Choose = Callable[[list[str]], Due]
 # told how many slices there are and how many minutes they take at the least; gives what is to be
@@ -75,9 +74,8 @@ class _Job(Wanted):
 class Loader:
     """Loads endpoints for the length of a run: a client per account, every scope asked by one."""
 
-    def __init__(self, settings: Settings, wait_seconds: float = 600) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._wait_seconds = wait_seconds
         self.landed = Landed(self.open_warehouse)
         # accounts whose credentials are not valid: asked no further
         self.refused: set[tuple[str, str]] = set()
@@ -93,7 +91,7 @@ class Loader:
 
     def open_warehouse(self) -> AbstractContextManager[Connection]:
         """The warehouse, for writing, when it is this process's turn."""
-        return warehouse.writer(self.settings.warehouse, self._wait_seconds)
+        return warehouse.writer(self.settings.warehouse)
 
     def use(self, source: str, client: Client, account: str = "") -> None:
         """Use this client for an account instead of making one."""

@@ -18,6 +18,8 @@ REACH_MARGIN = timedelta(minutes=1)
 TICK_MINUTE = 20
 # stands for the scopes of a vendor that was never asked which there are
 NOBODY = "nothing asked yet"
+# by scope the starts of the buckets to ask for; of names, just the scopes
+Due = dict[str, list[datetime]]
 # whether the last answer of an endpoint was complete, and when it was asked
 Answer = tuple[bool, datetime]
 
@@ -105,7 +107,7 @@ def last_tick(table: str, grain: str, now: datetime) -> datetime:
 
 def due_buckets(
     endpoint: Endpoint, grain: str, held: Held, scopes: Iterable[str], now: datetime
-) -> dict[str, list[datetime]]:
+) -> Due:
     """The buckets to ask for now, by scope; a scope of which none is due is left out.
 
     Due are, of the buckets within the vendor's reach: those never asked; those that were still
@@ -126,27 +128,27 @@ def due_buckets(
         was_open = asked_at < next_bucket(start, grain) + settles
         return (start >= trailing_since or was_open) and asked_at < tick
 
-    asked = {scope: held.get(scope, {}) for scope in scopes}
-    due = {
-        scope: [start for start in wanted if is_due(start, held_of.get(start))]
-        for scope, held_of in asked.items()
-    }
-    return {scope: starts for scope, starts in due.items() if starts}
+    due: Due = {}
+    for scope in scopes:
+        asked = held.get(scope, {})
+        if starts := [start for start in wanted if is_due(start, asked.get(start))]:
+            due[scope] = starts
+    return due
 
 
 def buckets_to_ask(
     endpoint: Endpoint, window: Window, held: Held, scopes: Iterable[str], now: datetime
-) -> dict[str, list[datetime]]:
+) -> Due:
     """The buckets of an explicit window, by scope; less those of this tick where once is enough."""
     if not endpoint.once_a_tick:
         return dict.fromkeys(scopes, window.buckets())
     tick = last_tick(endpoint.table, window.grain, now)
-    found: dict[str, list[datetime]] = {}
+    left: Due = {}
     for scope in scopes:
         asked = held.get(scope, {})
-        starts = [s for s in window.buckets() if s not in asked or asked[s] < tick]
-        found |= {scope: starts} if starts else {}
-    return found
+        if starts := [s for s in window.buckets() if s not in asked or asked[s] < tick]:
+            left[scope] = starts
+    return left
 
 
 def snapshot_is_due(endpoint: Endpoint, last: Answer | None, now: datetime) -> bool:

@@ -20,7 +20,7 @@ from rich.progress import Progress as Bar
 from rich.table import Column, Table
 
 from assets.loading import Progress, Row, forecast, rows_of
-from assets.settings import Settings
+from assets.settings import WAREHOUSE, Settings
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.checks import evaluate
 from dbt_like_sql.engine.models import load_models
@@ -190,8 +190,8 @@ class Report:
 
     def next_commands(self, settings: Settings) -> None:
         """Three commands that a person would want now."""
-        copy = warehouse.read_copy(settings.warehouse)
-        where = f"WAREHOUSE={settings.warehouse} " if settings.is_sandbox else ""
+        path, copy = str(settings.warehouse), warehouse.read_copy(settings.warehouse)
+        where = "" if path == WAREHOUSE.default else f"WAREHOUSE={path} "
         self.say(
             f"\nQuery marts.* with any DuckDB client:  duckdb -readonly {copy}\n"
             f"What is held, and at risk:  {where}.venv/bin/meterhouse status\n"
