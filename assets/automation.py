@@ -25,7 +25,7 @@ from dbt_like_sql.engine.build_state import due, last_built_at
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.receipts import create_raw_tables
 from pipelines.source import Source
-from pipelines.windows import GRAINS, floor
+from pipelines.windows import GRAINS, bucket_unit, floor
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -38,9 +38,6 @@ LONGEST_PAUSE = timedelta(hours=1)
 SLACK_SECONDS = 60.0
 
 
-_UNITS = {"hourly": "hour", "daily": "day", "monthly": "month"}
-
-
 def _partitions(grain: str, first: datetime, last: datetime) -> dict[str, str]:
     """The tags of one run over these partitions: one walk however many they are."""
     return {RANGE_START: partition_key(grain, first), RANGE_END: partition_key(grain, last)}
@@ -51,7 +48,7 @@ def _description(grain: str, endpoints: Sequence[Endpoint]) -> str:
     table = endpoints[0].table
     if grain == SNAPSHOT:
         return f"List what has a name again: {', '.join(e.table for e in endpoints)}."
-    rules, unit = retention(table, grain), _UNITS[grain]
+    rules, unit = retention(table, grain), bucket_unit(grain)
     text = f"Read the open {unit} and the {rules.reread_count} before it again"
     if rules.reread_month_until_day:
         text += (

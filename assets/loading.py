@@ -71,7 +71,7 @@ class _Job(Wanted):
         return self.source.name, self.account.name
 
 
-class Loader:
+class Loader(AbstractContextManager["Loader"]):
     """Loads endpoints for the length of a run: a client per account, every scope asked by one."""
 
     def __init__(self, settings: Settings) -> None:
@@ -81,9 +81,6 @@ class Loader:
         self.refused: set[tuple[str, str]] = set()
         self._clients: dict[tuple[str, str], Client] = {}
         self._asked_by: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def __enter__(self) -> "Loader":
-        return self
 
     def __exit__(self, *error: object) -> None:
         for client in self._clients.values():

@@ -20,7 +20,6 @@ from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.checks import CheckFailedError, CheckResult, promises
 from dbt_like_sql.engine.lineage import column_documentation, column_lineage
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model, load_models, output_columns
-from dbt_like_sql.engine.runner import BuildReport
 from dbt_like_sql.engine.seeds import seed_columns, seed_files
 from dbt_like_sql.engine.windows import ALL_TIME, Windows
 from pipelines.windows import next_bucket
@@ -50,7 +49,6 @@ def _input_keys(name: str) -> list[dg.AssetKey]:
 
 def _spec(model: Model) -> dg.AssetSpec:
     return table_spec(
-        model_key(model.name),
         model.name,
         _column_schema(model),
         {"dagster/column_lineage": _column_lineage(model)},
@@ -143,47 +141,35 @@ def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
         types = warehouse.describe(connection)
         # staging is raw, looked at again: counting it takes as long as reading all of raw
         counts = {
-            model.name: warehouse.count(connection, model.name)
+            model.name: {"dagster/row_count": warehouse.count(connection, model.name)}
             for model in selected
             if model.schema != "staging"
         }
+    builds = {done.name: done for done in report.models}
     for model in selected:
-        count = counts.get(model.name)
-        yield from _events(context, model, report, types[model.name], count, settings.clock())
+        done = builds[model.name]
+        # an export that corrects a day of last month is news of that day, not of the run's
+        windows = report.ranges if ALL_TIME in done.windows else done.windows
+        for day in _beyond_the_run(context, model, windows, settings.clock()):
+            context.log_event(dg.AssetMaterialization(model_key(model.name), partition=day))
+        yield dg.MaterializeResult(
+            asset_key=model_key(model.name),
+            metadata={
+                **counts.get(model.name, {}),
+                "dagster/column_schema": _column_schema(model, types[model.name]),
+                "rows written": done.rows_written,
+                "built": done.action,
+                "seconds": round(done.seconds, 3),
+            },
+        )
     yield from _check_events(context, report.checks)
 
 
-def _events(
-    context: dg.AssetExecutionContext,
-    model: Model,
-    report: BuildReport,
-    types: Mapping[str, str],
-    row_count: int | None,
-    now: datetime,
-) -> Iterator[Any]:
-    (done,) = (build for build in report.models if build.name == model.name)
-    if _has_days(model):
-        # an export that corrects a day of last month is news of that day, not of the run's
-        windows = report.ranges if ALL_TIME in done.windows else done.windows
-        for day in _beyond_the_run(context, windows, now):
-            context.log_event(dg.AssetMaterialization(model_key(model.name), partition=day))
-    yield dg.MaterializeResult(
-        asset_key=model_key(model.name),
-        metadata={
-            **({} if row_count is None else {"dagster/row_count": row_count}),
-            "dagster/column_schema": _column_schema(model, types),
-            "rows written": done.rows_written,
-            "built": done.action,
-            "seconds": round(done.seconds, 3),
-        },
-    )
-
-
 def _beyond_the_run(
-    context: dg.AssetExecutionContext, windows: Windows, now: datetime
+    context: dg.AssetExecutionContext, model: Model, windows: Windows, now: datetime
 ) -> list[str]:
     """The partitions of days that a build covered, and that the run was not asked for."""
-    if not context.has_partition_key_range:
+    if not (_has_days(model) and context.has_partition_key_range):
         return []
     first, last = DAYS.start, next_bucket(now, "daily")
     clipped = [
@@ -216,10 +202,8 @@ def _check_events(
 
 SEEDS = [
     table_spec(
-        model_key(name),
         name,
         dg.TableSchema([dg.TableColumn(*column) for column in seed_columns(path).items()]),
-        {},
         description=f"Rows kept by hand in `dbt_like_sql/seeds/{path.name}`.",
         group_name="seeds",
         kinds={"csv"},

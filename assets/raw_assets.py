@@ -55,10 +55,11 @@ def partition_key(grain: str, start: datetime) -> str:
 
 
 def table_spec(
-    key: dg.AssetKey, table: str, columns: dg.TableSchema, metadata: Row, **shown: Any
+    table: str, columns: dg.TableSchema, metadata: Row | None = None, **shown: Any
 ) -> dg.AssetSpec:
-    """What Dagster shows of a table of the warehouse."""
-    about = {"dagster/table_name": table, "dagster/column_schema": columns, **metadata}
+    """What Dagster shows of a table of the warehouse: schema.table is schema/table."""
+    about = {"dagster/table_name": table, "dagster/column_schema": columns, **(metadata or {})}
+    key = shown.pop("key", table.split("."))
     return dg.AssetSpec(key, owners=["team:usage-data"], metadata=about, **shown)
 
 
@@ -82,10 +83,10 @@ def _spec(endpoint: Endpoint, grain: str) -> dg.AssetSpec:
     """
     inputs = map(endpoint_of, [endpoint.part_of] if endpoint.part_of else endpoint.needs)
     return table_spec(
-        raw_key(endpoint.table, grain),
         f"raw.{endpoint.table}",
         _columns(endpoint.schema),
         {"vendor call": endpoint.request},
+        key=raw_key(endpoint.table, grain),
         description=f"{endpoint.description}\n\n`{endpoint.request}`, appended to "
         f"`raw.{endpoint.table}`.",
         group_name=endpoint.source,
@@ -244,10 +245,8 @@ RAW_ASSETS = [
 # tables that another asset fills
 PARTS = [_spec(endpoint, SNAPSHOT) for endpoint in ENDPOINTS if endpoint.part_of]
 RECEIPTS = table_spec(
-    dg.AssetKey(["raw", "loads"]),
     "raw.loads",
     _columns(receipts.SCHEMA),
-    {},
     description=(
         "One receipt per scope of every load, written after its last row: what was asked, for "
         "which window, when. Rows without a receipt count for nothing; facts follow receipts."

@@ -109,7 +109,7 @@ class Report:
             )
         for source in sorted({row["source"] for row in used}):
             rows = [row for row in used if row["source"] == source]
-            units = sorted({_unit(row) for row in rows}, key=_family_first)
+            units = sorted({_unit(row) for row in rows}, key=_in_order)
             title = f"\n{source.replace('_', ' ').capitalize()}, last 30 days"
             if len(units) <= MOST_UNIT_COLUMNS:
                 self._by_unit(title, rows, units)
@@ -255,7 +255,7 @@ def _unit(row: Row) -> Unit:
     return row["family"], row["billed_unit"] or row["unit"]
 
 
-def _family_first(unit: Unit) -> tuple[int, str]:
+def _in_order(unit: Unit) -> tuple[int, str]:
     return FAMILIES.index(unit[0]), unit[1]
 
 
