@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from assets.retention import retention
+from assets.sources import source_of
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.receipts import Held
 from pipelines.windows import Window, ceiling, floor, next_bucket
@@ -73,14 +74,15 @@ def widened(grain: str, since: datetime, until: datetime, now: datetime) -> Wind
     return Window.covering(grain, since, until) if since < until else None
 
 
-def out_of_reach(title: str, endpoint: Endpoint, grain: str, asked_since: datetime) -> str:
+def out_of_reach(endpoint: Endpoint, grain: str, asked_since: datetime) -> str:
     """What to say of a bucket older than what the vendor keeps."""
     kept = retention(endpoint.table, endpoint.receipts_at(grain)).kept
     length = f"{kept // timedelta(hours=1)} hours" if grain == "hourly" else f"{kept.days} days"
     coarser = {"hourly": "daily", "daily": "monthly"}.get(grain)
     still = f"; {coarser} reaches further back" if coarser in endpoint.grains else ""
+    keeps = f"{source_of(endpoint).title} keeps {grain} for {length}"
     return (
-        f"{title} keeps {grain} for {length}; asked for {asked_since:%Y-%m-%dT%H:%MZ}"
+        f"{keeps}; asked for {asked_since:%Y-%m-%dT%H:%MZ}"
         f"{still}. What is older was not asked, and nothing that landed before is touched."
     )
 

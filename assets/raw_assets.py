@@ -195,13 +195,15 @@ def _load_partitions(
 def _say_out_of_reach(
     context: dg.AssetExecutionContext, endpoint: Endpoint, window: Window, reach: Window | None
 ) -> None:
-    title = source_of(endpoint).title
-    old = [start for start in window.buckets() if reach is None or start < reach.since]
-    if old:
-        text = planning.out_of_reach(title, endpoint, window.grain, old[0])
-        context.log.warning(f"{len(old)} partitions stay empty. {text}")
-    for start in old:
-        text = planning.out_of_reach(title, endpoint, window.grain, start)
+    texts = {
+        start: planning.out_of_reach(endpoint, window.grain, start)
+        for start in window.buckets()
+        if reach is None or start < reach.since
+    }
+    if texts:
+        oldest = next(iter(texts.values()))
+        context.log.warning(f"{len(texts)} partitions stay empty. {oldest}")
+    for start, text in texts.items():
         context.log_event(
             dg.AssetObservation(
                 context.asset_key,

@@ -8,7 +8,7 @@ from typing import Any
 from assets import loading, planning
 from assets.loading import Loader, Progress
 from assets.settings import Settings
-from assets.sources import SOURCES, source_of
+from assets.sources import SOURCES
 from assets.terminal.console import Report, short
 from dbt_like_sql.engine.checks import CheckFailedError
 from pipelines.endpoint import SNAPSHOT, Endpoint
@@ -62,8 +62,7 @@ def reachable(
         return None
     reach = planning.within_reach(endpoint, window, now)
     if reach is None or reach.since > window.since:
-        title = source_of(endpoint).title
-        show.say(planning.out_of_reach(title, endpoint, grain, window.since))
+        show.say(planning.out_of_reach(endpoint, grain, window.since))
     return reach
 
 
