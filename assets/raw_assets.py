@@ -219,9 +219,8 @@ def _rows_by_bucket(
 ) -> dict[datetime, int]:
     counts = connection.execute(
         f"select bucket_start, count(*) from raw.{endpoint.table} "  # noqa: S608
-        # for a list as a parameter DuckDB's client imports pandas, which takes a second
-        "where load_id in (select unnest(string_split($1, ' '))) group by bucket_start",
-        [" ".join(result.load_ids)],
+        "where load_id in (select unnest($1)) group by bucket_start",
+        [result.load_ids],
     )
     return dict(counts.fetchall())
 
