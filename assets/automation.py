@@ -4,7 +4,7 @@ Start and stop each of them in the UI. Freshness is a policy on every raw asset 
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from os import sysconf
@@ -14,17 +14,18 @@ from typing import Any
 import dagster as dg
 
 from assets import planning
+from assets.loading import rows_of
 from assets.model_assets import DAYS, models
 from assets.raw_assets import partition_key, raw_key
 from assets.retention import retention
-from assets.settings import read_settings
+from assets.settings import Settings, read_settings
 from assets.sources import SOURCES
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.build_state import due, last_built_at
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.receipts import create_raw_tables
 from pipelines.source import Source
-from pipelines.windows import floor
+from pipelines.windows import GRAINS, bucket_unit, floor
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -37,72 +38,73 @@ LONGEST_PAUSE = timedelta(hours=1)
 SLACK_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """What a vendor is asked for at one grain, and what a run of it reads again."""
-
-    source: Source[Any, Any]
-    grain: str
-    endpoints: tuple[Endpoint, ...]
-
-    @property
-    def name(self) -> str:
-        """neon_hourly, neon_names, forge_daily."""
-        return f"{self.source.name}_{'names' if self.grain == SNAPSHOT else self.grain}"
-
-    @property
-    def table(self) -> str:
-        """The table whose retention says when it runs, and what it reads again."""
-        return self.endpoints[0].table
-
-    @property
-    def description(self) -> str:
-        """What a run of it does."""
-        if self.grain == SNAPSHOT:
-            tables = ", ".join(endpoint.table for endpoint in self.endpoints)
-            return f"List what has a name again: {tables}."
-        rules, unit = retention(self.table, self.grain), _UNITS[self.grain]
-        text = f"Read the open {unit} and the {rules.reread_count} before it again"
-        if rules.reread_month_until_day:
-            text += (
-                f", and the whole month; until day {rules.reread_month_until_day} the month before "
-                "it too"
-            )
-        if self.grain == "hourly":
-            daily = retention(self.table, "daily")
-            text += f"; at {daily.tick_hour:02}:20 the hours of {daily.reread_count} days"
-        return f"{text}."
+def _partitions(grain: str, first: datetime, last: datetime) -> dict[str, str]:
+    """The tags of one run over these partitions: one walk however many they are."""
+    return {RANGE_START: partition_key(grain, first), RANGE_END: partition_key(grain, last)}
 
 
-_UNITS = {"hourly": "hour", "daily": "day", "monthly": "month"}
+def _description(grain: str, endpoints: Sequence[Endpoint]) -> str:
+    """What a run of a schedule does."""
+    table = endpoints[0].table
+    if grain == SNAPSHOT:
+        return f"List what has a name again: {', '.join(e.table for e in endpoints)}."
+    rules, unit = retention(table, grain), bucket_unit(grain)
+    text = f"Read the open {unit} and the {rules.reread_count} before it again"
+    if rules.reread_month_until_day:
+        text += (
+            f", and the whole month; until day {rules.reread_month_until_day} the month before "
+            "it too"
+        )
+    if grain == "hourly":
+        daily = retention(table, "daily")
+        text += f"; at {daily.tick_hour:02}:20 the hours of {daily.reread_count} days"
+    return f"{text}."
 
 
-def _schedules_of(source: Source[Any, Any]) -> list[Schedule]:
-    """One per grain at which something of the source falls due by the clock."""
-    found: dict[str, list[Endpoint]] = {}
-    for endpoint in source.endpoints:
-        if not (endpoint.part_of or endpoint.any_time):
-            for grain in endpoint.grains:
-                if grain not in endpoint.only_backfilled:
-                    found.setdefault(grain, []).append(endpoint)
-    in_order = sorted(found, key=lambda grain: grain == SNAPSHOT)
-    return [Schedule(source, grain, tuple(found[grain])) for grain in in_order]
+def _schedule(
+    source: Source[Any, Any], grain: str, endpoints: Sequence[Endpoint]
+) -> dg.ScheduleDefinition:
+    """A load of these endpoints, and when: the retention of the first says it, and what is read
+    again. Backfill from an asset's page instead: job backfills ignore the backfill policy (dagster
+    #17404) and would make a run per partition."""
+    name = f"{source.name}_{'names' if grain == SNAPSHOT else grain}"
+    table, description = endpoints[0].table, _description(grain, endpoints)
+    keys = [raw_key(endpoint.table, grain) for endpoint in endpoints]
 
-
-def _load_job(schedule: Schedule) -> Any:
-    """The raw assets of a schedule. Backfill from an asset's page instead: job backfills ignore the
-    backfill policy (dagster #17404) and would make a run per partition."""
-    return dg.define_asset_job(
-        f"load_{schedule.name}",
-        selection=dg.AssetSelection.assets(
-            *(raw_key(endpoint.table, schedule.grain) for endpoint in schedule.endpoints)
-        ),
-        description=schedule.description,
+    @dg.schedule(
+        name=name,
+        job=dg.define_asset_job(f"load_{name}", selection=keys, description=description),
+        cron_schedule=planning.cron(table, grain),
+        execution_timezone="UTC",
+        description=description,
     )
+    def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if missing := read_settings().missing.get(source.name):
+            return dg.SkipReason(missing)
+        now = context.scheduled_execution_time.astimezone(UTC)
+        if grain == SNAPSHOT:
+            return dg.RunRequest(run_key=f"{name} {now:%Y-%m-%d}")
+        starts = planning.trailing(table, grain, now).buckets()
+        tags = _partitions(grain, starts[0], starts[-1])
+        return dg.RunRequest(run_key=f"{name} {now:%Y-%m-%dT%H:%M}", tags=tags)
+
+    return evaluate
 
 
-_ALL = [schedule for source in SOURCES for schedule in _schedules_of(source)]
-JOBS = {schedule.name: _load_job(schedule) for schedule in _ALL}
+def _schedules_of(source: Source[Any, Any]) -> Iterator[dg.ScheduleDefinition]:
+    """One per grain at which something of the source falls due by the clock; names are the last."""
+    for grain in (*GRAINS, SNAPSHOT):
+        endpoints = [
+            endpoint
+            for endpoint in source.endpoints
+            if grain in {*endpoint.grains} - {*endpoint.only_backfilled}
+            and not (endpoint.part_of or endpoint.any_time)
+        ]
+        if endpoints:
+            yield _schedule(source, grain, endpoints)
+
+
+SCHEDULES = [schedule for source in SOURCES for schedule in _schedules_of(source)]
 BUILD_JOB = dg.define_asset_job(
     "build",
     selection=dg.AssetSelection.assets(models),
@@ -110,63 +112,19 @@ BUILD_JOB = dg.define_asset_job(
 )
 
 
-def trailing_request(schedule: Schedule, now: datetime) -> dg.RunRequest:
-    """One run over the trailing partitions: one walk however many they are."""
-    starts = planning.trailing(schedule.table, schedule.grain, now).buckets()
-    return dg.RunRequest(
-        run_key=f"{schedule.name} {now:%Y-%m-%dT%H:%M}",
-        tags={
-            RANGE_START: partition_key(schedule.grain, starts[0]),
-            RANGE_END: partition_key(schedule.grain, starts[-1]),
-        },
-    )
-
-
-def _dagster_schedule(schedule: Schedule) -> dg.ScheduleDefinition:
-    @dg.schedule(
-        name=schedule.name,
-        job=JOBS[schedule.name],
-        cron_schedule=planning.cron(schedule.table, schedule.grain),
-        execution_timezone="UTC",
-        description=schedule.description,
-    )
-    def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        missing = read_settings().missing.get(schedule.source.name)
-        if missing:
-            return dg.SkipReason(missing)
-        now = context.scheduled_execution_time.astimezone(UTC)
-        if schedule.grain == SNAPSHOT:
-            return dg.RunRequest(run_key=f"{schedule.name} {now:%Y-%m-%d}")
-        return trailing_request(schedule, now)
-
-    return evaluate
-
-
-SCHEDULES = [_dagster_schedule(schedule) for schedule in _ALL]
-
-
-def _watched(source: Source[Any, Any]) -> list[Endpoint]:
-    """The endpoints of a source that have something new at any time."""
-    return [endpoint for endpoint in source.endpoints if endpoint.any_time]
-
-
-def _load_and_build_job(endpoint: Endpoint) -> Any:
-    return dg.define_asset_job(
-        f"load_{endpoint.table}_files",
-        selection=dg.AssetSelection.assets(raw_key(endpoint.table, SNAPSHOT))
-        | dg.AssetSelection.assets(models),
-        description=f"Load what is new of {endpoint.request}, say what is wrong with the rest, and "
-        "build. Where something is rejected, build_what_landed builds what the rest said.",
-    )
-
-
-def _sensor_of(source: Source[Any, Any], endpoint: Endpoint, job: Any) -> dg.SensorDefinition:
+def _files_sensor(source: Source[Any, Any], endpoint: Endpoint) -> dg.SensorDefinition:
     """One run whenever the fingerprint of a source is another than before, and one a day; again
     where it failed.
 
     The daily one looks again at what was rejected for a date that was yet to come. A run that
     failed for a rejected file is followed by one that has nothing to load, and succeeds.
     """
+    job = dg.define_asset_job(
+        f"load_{endpoint.table}_files",
+        selection=dg.AssetSelection.assets(raw_key(endpoint.table, SNAPSHOT), *models.keys),
+        description=f"Load what is new of {endpoint.request}, say what is wrong with the rest, and "
+        "build. Where something is rejected, build_what_landed builds what the rest said.",
+    )
 
     @dg.sensor(
         name=f"{endpoint.table}_files",
@@ -180,39 +138,41 @@ def _sensor_of(source: Source[Any, Any], endpoint: Endpoint, job: Any) -> dg.Sen
         if why := settings.missing.get(source.name):
             return dg.SkipReason(why)
         now = settings.clock()
-        today = partition_key("daily", floor(now, "daily"))
+        tags = _partitions("daily", now, now)
         prints = [source.fingerprint(a.settings) for a in settings.accounts[source.name]]
-        found = " ".join([*prints, today])
+        found = " ".join([*prints, tags[RANGE_END]])
         # a folder may come to be as it was before, and that is news again
         asked = context.cursor or ""
         what = asked if asked.startswith(found) else f"{found} {now.isoformat()}"
-        tags = {RANGE_START: today, RANGE_END: today}
         request = run_request(context.instance, what, tags, now)
         if isinstance(request, dg.RunRequest):
             return dg.SensorResult(run_requests=[request], cursor=what)
-        return _nothing_new(source, request.skip_message)
+        rejected = _rejected(settings, source)
+        return dg.SkipReason("\n".join([f"no new file; {request.skip_message}", *rejected]))
 
     return sensor
 
 
-def _nothing_new(source: Source[Any, Any], why: str | None) -> dg.SkipReason:
-    """Why nothing is asked for, and what could not be loaded, as of the last build."""
+def _rejected(settings: Settings, source: Source[Any, Any]) -> list[str]:
+    """What could not be loaded, as of the last build."""
+    sql = f"select * exclude found_at from {source.problems} order by all"  # noqa: S608
     try:
-        with warehouse.reader(read_settings().warehouse) as connection:
-            sql = f"select * exclude found_at from {source.problems} order by all"  # noqa: S608
-            found = connection.execute(sql)
-            names = [name.removesuffix("_name") for name, *_ in found.description or []]
-            rows = [zip(names, row, strict=True) for row in found.fetchall()]
+        with warehouse.reader(settings.warehouse) as connection:
+            rows = rows_of(connection, sql)
     except FileNotFoundError:
-        rows = []
-    wrong = (", ".join(f"{name} {value}" for name, value in row if value) for row in rows)
-    return dg.SkipReason("\n".join([f"no new file; {why}", *(f"rejected: {w}" for w in wrong)]))
+        return []
+    return [
+        "rejected: "
+        + ", ".join(f"{name.removesuffix('_name')} {value}" for name, value in row.items() if value)
+        for row in rows
+    ]
 
 
-_WATCHED = [(source, endpoint) for source in SOURCES for endpoint in _watched(source)]
-FILES_JOBS = {endpoint.table: _load_and_build_job(endpoint) for _, endpoint in _WATCHED}
 FILES_SENSORS = [
-    _sensor_of(source, endpoint, FILES_JOBS[endpoint.table]) for source, endpoint in _WATCHED
+    _files_sensor(source, endpoint)
+    for source in SOURCES
+    for endpoint in source.endpoints
+    if endpoint.any_time
 ]
 
 
@@ -239,12 +199,12 @@ def build_what_landed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg
     today = floor(settings.clock(), "daily")
     if what is None and (built_at is None or built_at >= today):
         return dg.SkipReason("every receipt is built")
-    windows = what.windows if what else ()
-    first = max(windows[0].since, DAYS.start) if windows else today
-    last = min(windows[-1].until - timedelta(days=1), today) if windows else today
-    range_end = partition_key("daily", max(first, last))
-    tags = {RANGE_START: partition_key("daily", first), RANGE_END: range_end}
+    first = last = today
+    if what and what.windows:
+        first = max(what.windows[0].since, DAYS.start)
+        last = max(first, min(what.windows[-1].until - timedelta(days=1), today))
     token = what.token if what else f"{today:%Y-%m-%d}"
+    tags = _partitions("daily", first, last)
     return run_request(context.instance, token, tags, settings.clock())
 
 
@@ -289,13 +249,11 @@ def end_dead_runs(instance: dg.DagsterInstance) -> None:
     """
     if not isinstance(instance.run_launcher, dg.DefaultRunLauncher):
         return
-    for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-        run_id = record.dagster_run.run_id
-        if _is_alive(instance, run_id):
-            continue
-        run = instance.get_run_by_id(run_id)  # it may have ended by itself in this very moment
-        if run and not run.is_finished:
-            instance.report_run_failed(run, "The process of this run is gone: it was killed.")
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        if not _is_alive(instance, run.run_id):
+            now = instance.get_run_by_id(run.run_id)  # it may have ended in this very moment
+            if now and not now.is_finished:
+                instance.report_run_failed(now, "The process of this run is gone: it was killed.")
 
 
 def _is_alive(instance: dg.DagsterInstance, run_id: str) -> bool:

@@ -2,21 +2,13 @@
 
 import dagster as dg
 
-from assets.automation import (
-    BUILD_JOB,
-    FILES_JOBS,
-    FILES_SENSORS,
-    JOBS,
-    SCHEDULES,
-    build_what_landed,
-)
+from assets.automation import FILES_SENSORS, SCHEDULES, build_what_landed
 from assets.model_assets import SEEDS, models
 from assets.raw_assets import PARTS, RAW_ASSETS, RECEIPTS, loader_resource
 
 # in process: steps of a run share one DuckDB file, and a process per step costs seconds each
 defs = dg.Definitions(
     assets=[*RAW_ASSETS, *PARTS, RECEIPTS, *SEEDS, models],
-    jobs=[*JOBS.values(), *FILES_JOBS.values(), BUILD_JOB],
     schedules=SCHEDULES,
     sensors=[*FILES_SENSORS, build_what_landed],
     resources={"loader": loader_resource},

@@ -4,15 +4,18 @@ It decides which accounts and scopes are asked, loads what an endpoint needs fir
 LoadResult what happened. Not here: what is due (planning.py), how a vendor is asked (pipelines/).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from types import TracebackType
+from itertools import chain
 from typing import Any
 
+import duckdb
+
 from assets import planning
+from assets.planning import Due
 from assets.settings import Settings
 from assets.sources import ENDPOINTS, source_of
 from dbt_like_sql.engine import runner, warehouse
@@ -22,10 +25,9 @@ from pipelines.http import VendorError
 from pipelines.load import load
 from pipelines.receipts import Connection, Held, Landed
 from pipelines.source import Account, Asked, Client, LoadResult, Slice, Source
-from pipelines.windows import Window, next_bucket
+from pipelines.windows import Window
 
-# by scope the starts of the buckets to ask for; of names, just the scopes
-Due = dict[str, list[datetime]]
+Row = dict[str, Any]
 # given which scopes there are, what to ask for
 Choose = Callable[[list[str]], Due]
 # told how many slices there are and how many minutes they take at the least; gives what is to be
@@ -48,44 +50,45 @@ def forecast(endpoint: Endpoint, slice_count: int, minutes: float) -> str:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """One account asked for one endpoint."""
+class Wanted:
+    """What is wanted of an endpoint: `choose` within `window` (None: what it lists, as it is)."""
 
-    source: Source[Any, Any]
-    account: Account[Any]
     endpoint: Endpoint
     window: Window | None
     choose: Choose
 
 
-class Loader:
+@dataclass(frozen=True)
+class _Job(Wanted):
+    """The same of one account."""
+
+    source: Source[Any, Any]
+    account: Account[Any]
+
+    @property
+    def whose(self) -> tuple[str, str]:
+        """The account, by a name that no other source's has."""
+        return self.source.name, self.account.name
+
+
+class Loader(AbstractContextManager["Loader"]):
     """Loads endpoints for the length of a run: a client per account, every scope asked by one."""
 
-    def __init__(self, settings: Settings, wait_seconds: float = 600) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._wait_seconds = wait_seconds
         self.landed = Landed(self.open_warehouse)
         # accounts whose credentials are not valid: asked no further
         self.refused: set[tuple[str, str]] = set()
         self._clients: dict[tuple[str, str], Client] = {}
         self._asked_by: dict[tuple[str, str], tuple[str, str]] = {}
 
-    def __enter__(self) -> "Loader":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for client in self._clients.values():
             client.close()
-        self._clients.clear()
 
     def open_warehouse(self) -> AbstractContextManager[Connection]:
         """The warehouse, for writing, when it is this process's turn."""
-        return warehouse.writer(self.settings.warehouse, self._wait_seconds)
+        return warehouse.writer(self.settings.warehouse)
 
     def use(self, source: str, client: Client, account: str = "") -> None:
         """Use this client for an account instead of making one."""
@@ -103,62 +106,65 @@ class Loader:
 
     # -- what to load -------------------------------------------------------------------------
 
-    def due_window(self, endpoint: Endpoint, grain: str) -> Window | None:
-        """What is due of an endpoint, as far as can be told without asking; None: nothing."""
-        if self._is_retired(endpoint):
+    def due(self, endpoint: Endpoint, grain: str) -> Wanted | None:
+        """What is due of an endpoint, as far as can be told without asking; None: nothing.
+
+        What was answered in part is not due again, until somebody gives the token more, and
+        backfills; an endpoint that had no answer at all may have all of it tomorrow.
+        """
+        now, only_complete = self.settings.clock(), endpoint.retired_on is not None
+        if grain == SNAPSHOT:
+            last, _ = self._receipts(endpoint)
+            return _names(endpoint) if planning.snapshot_is_due(endpoint, last, now) else None
+        reach = planning.everything_in_reach(endpoint.table, grain, now)
+        last, held = self._receipts(endpoint, reach, only_complete)
+        if planning.is_retired(endpoint, last, now):
             return None
-        held, now = self._asked(endpoint, grain), self.settings.clock()
-        scopes = self._known_scopes(endpoint, held)
-        due = planning.due_buckets(endpoint, grain, held, scopes, now)
-        starts = [start for of_scope in due.values() for start in of_scope]
-        return Window(grain, min(starts), next_bucket(now, grain)) if starts else None
+        choose = partial(planning.due_buckets, endpoint, grain, held, now=now)
+        starts = chain.from_iterable(choose(self._known_scopes(endpoint, held)).values())
+        since = min(starts, default=None)
+        return Wanted(endpoint, Window(grain, since, reach.until), choose) if since else None
 
-    def names_are_due(self, endpoint: Endpoint) -> bool:
-        """Whether what an endpoint lists is to be listed again."""
-        return planning.snapshot_is_due(
-            endpoint, self._last_answer(endpoint), self.settings.clock()
-        )
-
-    def load_due(
-        self, endpoint: Endpoint, window: Window, progress: Progress = silent
-    ) -> LoadResult:
-        """Load what is due of an endpoint, until the end of the window that `due_window` gave."""
-        held, now = self._asked(endpoint, window.grain), self.settings.clock()
-        choose = partial(planning.due_buckets, endpoint, window.grain, held, now=now)
-        return self._load(endpoint, window, choose, progress)
+    def load(self, wanted: Wanted, progress: Progress = silent) -> LoadResult:
+        """Ask every account that is there for an endpoint, and load what is part of it."""
+        before, result = self.requests_sent, LoadResult()
+        for job in self._jobs(wanted):
+            result.add(self._do(job, progress))
+        for part in source_of(wanted.endpoint).endpoints:
+            if part.part_of == wanted.endpoint.table:
+                found = self.load_names(part)
+                result.failures += found.failures
+                result.notes += found.notes
+        result.requests = self.requests_sent - before
+        return result
 
     def load_window(
         self, endpoint: Endpoint, window: Window, progress: Progress = silent
     ) -> LoadResult:
         """Load a window of an endpoint, due or not."""
-        if self._is_retired(endpoint):
+        last, held = self._receipts(endpoint, window)
+        if planning.is_retired(endpoint, last, self.settings.clock()):
             note = f"{endpoint.request} was answered as retired today; it is not asked again"
             return LoadResult(notes=[note])
-        held, now = self._held(endpoint, window), self.settings.clock()
-        choose = partial(planning.buckets_to_ask, endpoint, window, held, now=now)
-        result = self._load(endpoint, window, choose, progress)
+        result = self.load(self._window(endpoint, window, held), progress)
         if result.scopes and not (result.slice_count or result.failures):
             result.notes.append("nothing to ask: all of it was asked since the last tick")
         return result
 
     def load_names(self, endpoint: Endpoint, progress: Progress = silent) -> LoadResult:
         """Load what an endpoint lists, as it is now."""
-        return self._load(endpoint, None, _every, progress)
+        return self.load(_names(endpoint), progress)
 
     def slices(self, endpoint: Endpoint, window: Window) -> list[Slice]:
         """What a load of this window would ask for, of every account; what it needs is loaded."""
-        held, now = self._held(endpoint, window), self.settings.clock()
-        choose = partial(planning.buckets_to_ask, endpoint, window, held, now=now)
-        jobs = self._jobs(endpoint, window, choose)
+        _, held = self._receipts(endpoint, window)
+        jobs = self._jobs(self._window(endpoint, window, held))
         return [a_slice for job in jobs for a_slice in self._slices(job, LoadResult())]
 
-    def held_buckets(
-        self, endpoint: Endpoint, window: Window, scopes: Iterable[str]
-    ) -> list[datetime]:
-        """The buckets of a window that are held for every one of these scopes."""
-        held = self._held(endpoint, window)
-        asked = [held.get(scope, {}) for scope in scopes]
-        return [s for s in window.buckets() if asked and all(s in of_scope for of_scope in asked)]
+    def _window(self, endpoint: Endpoint, window: Window, held: Held) -> Wanted:
+        now = self.settings.clock()
+        choose = partial(planning.buckets_to_ask, endpoint, window, held, now=now)
+        return Wanted(endpoint, window, choose)
 
     def _known_scopes(self, endpoint: Endpoint, held: Held) -> list[str]:
         """The scopes that the settings name, or else those that were asked before."""
@@ -169,55 +175,26 @@ class Loader:
             for scope in source.named_scopes(account) or held or [planning.NOBODY]
         ]
 
-    def _asked(self, endpoint: Endpoint, grain: str) -> Held:
-        """The buckets within reach that were asked for.
-
-        What was answered in part stays so until somebody gives the token more, and backfills; an
-        endpoint that had no answer at all may have all of it tomorrow.
-        """
-        since = planning.earliest(endpoint.table, grain, self.settings.clock())
+    def _receipts(
+        self, endpoint: Endpoint, window: Window | None = None, only_complete: bool = True
+    ) -> tuple[planning.Answer | None, Held]:
+        """The last answer of an endpoint, and the buckets from a window on that are held."""
         with self.open_warehouse() as connection:
-            only_complete = endpoint.retired_on is not None
-            return receipts.held_since(connection, endpoint.table, grain, since, only_complete)
-
-    def _held(self, endpoint: Endpoint, window: Window) -> Held:
-        """The buckets from the window on that are held."""
-        with self.open_warehouse() as connection:
-            return receipts.held_since(connection, endpoint.table, window.grain, window.since)
-
-    def _last_answer(self, endpoint: Endpoint) -> tuple[bool, datetime] | None:
-        with self.open_warehouse() as connection:
-            return receipts.last_answer(connection, endpoint.table)
-
-    def _is_retired(self, endpoint: Endpoint) -> bool:
-        if endpoint.retired_on is None:
-            return False
-        return planning.is_retired(endpoint, self._last_answer(endpoint), self.settings.clock())
+            last, held = receipts.last_answer(connection, endpoint.table), Held()
+            if window:
+                of_window = (endpoint.table, window.grain, window.since, only_complete)
+                held = receipts.held_since(connection, *of_window)
+        return last, held
 
     # -- how it is loaded ---------------------------------------------------------------------
 
-    def _load(
-        self, endpoint: Endpoint, window: Window | None, choose: Choose, progress: Progress
-    ) -> LoadResult:
-        """Ask every account that is there for an endpoint, and load what is part of it."""
-        before, result = self.requests_sent, LoadResult()
-        for job in self._jobs(endpoint, window, choose):
-            result.add(self._do(job, progress))
-        for part in source_of(endpoint).endpoints:
-            if part.part_of == endpoint.table:
-                found = self.load_names(part)
-                result.failures += found.failures
-                result.notes += found.notes
-        result.requests = self.requests_sent - before
-        return result
-
-    def _jobs(self, endpoint: Endpoint, window: Window | None, choose: Choose) -> Iterator[_Job]:
+    def _jobs(self, wanted: Wanted) -> Iterator[_Job]:
         """One per account that wants the endpoint and was not refused."""
-        source = source_of(endpoint)
+        source = source_of(wanted.endpoint)
         for account in self.settings.accounts[source.name]:
-            is_refused = (source.name, account.name) in self.refused
-            if not is_refused and source.is_wanted(account.settings, endpoint):
-                yield _Job(source, account, endpoint, window, choose)
+            job = _Job(**vars(wanted), source=source, account=account)
+            if job.whose not in self.refused and source.is_wanted(account.settings, job.endpoint):
+                yield job
 
     def _do(self, job: _Job, progress: Progress) -> LoadResult:
         source, account, result = job.source, job.account, LoadResult()
@@ -235,23 +212,30 @@ class Loader:
         for failure in result.failures if account.name else []:
             failure.of_account(account.name)
         if any(failure.status == 401 for failure in result.failures):
-            self.refused.add((source.name, account.name))
+            self.refused.add(job.whose)
             # another account may see what this one was to be asked about
-            refused, claims = (source.name, account.name), self._asked_by.items()
-            self._asked_by = {key: whose for key, whose in claims if whose != refused}
+            claims = self._asked_by.items()
+            self._asked_by = {key: whose for key, whose in claims if whose != job.whose}
         return result
 
     def _slices(self, job: _Job, result: LoadResult) -> list[Slice]:
         """What is left to ask, once what it follows from is there."""
-        client = self._client(job.source, job.account)
-        result.scopes = self._scopes_of(job, client)
+        source, endpoint = job.source, job.endpoint
+        client = self._clients.get(job.whose) or source.client(job.account)
+        self._clients[job.whose] = client
+        # those of an earlier account are asked by that one
+        result.scopes = [
+            scope
+            for scope in source.scopes(job.account, client, endpoint)
+            if self._asked_by.setdefault((endpoint.table, scope), job.whose) == job.whose
+        ]
         due = job.choose(result.scopes)
         self._load_needs(job, due, result)
-        grain, known_since = job.endpoint.grains[0], None
+        grain, known_since = endpoint.grains[0], None
         if grain != SNAPSHOT:
-            known_since = planning.earliest(job.endpoint.table, grain, self.settings.clock())
-        asked = Asked(job.account, client, job.endpoint, job.window, due, self.landed, known_since)
-        return list(job.source.slices(asked)) if due else []
+            known_since = planning.earliest(endpoint.table, grain, self.settings.clock())
+        asked = Asked(job.account, client, endpoint, job.window, due, self.landed, known_since)
+        return list(source.slices(asked)) if due else []
 
     def _load_needs(self, job: _Job, due: Due, result: LoadResult) -> None:
         """Load what the slices of an endpoint are worked out from, where that is not held.
@@ -283,24 +267,10 @@ class Loader:
             if not self.landed.covers(needed, scope, Window(grain, min(starts), until))
         }
 
-    def _client(self, source: Source[Any, Any], account: Account[Any]) -> Client:
-        key = source.name, account.name
-        if key not in self._clients:
-            self._clients[key] = source.client(account)
-        return self._clients[key]
 
-    def _scopes_of(self, job: _Job, client: Client) -> list[str]:
-        """The scopes that this account asks about: not those that an earlier one sees too."""
-        table, whose = job.endpoint.table, (job.source.name, job.account.name)
-        return [
-            scope
-            for scope in job.source.scopes(job.account, client, job.endpoint)
-            if self._asked_by.setdefault((table, scope), whose) == whose
-        ]
-
-
-def _every(scopes: list[str]) -> Due:
-    return {scope: [] for scope in scopes}
+def _names(endpoint: Endpoint) -> Wanted:
+    """What an endpoint lists, of every scope."""
+    return Wanted(endpoint, None, lambda scopes: {scope: [] for scope in scopes})
 
 
 def build(
@@ -312,3 +282,14 @@ def build(
         report = runner.build(connection, since, until, now=settings.clock())
         warehouse.publish(connection, settings.warehouse)
     return report
+
+
+def rows_of(connection: Connection, sql: str) -> list[Row]:
+    """What a report of the read copy holds, by the names of its columns."""
+    try:
+        result = connection.execute(sql)
+    except duckdb.CatalogException as error:  # a copy of before this report was thought of
+        message = "the read copy is of another version: run `meterhouse build`"
+        raise FileNotFoundError(message) from error
+    names = [column for column, *_ in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

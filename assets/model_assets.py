@@ -5,28 +5,28 @@ and staging none; one run is one transaction over all of them, so that tables ne
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from functools import cache
+from itertools import dropwhile
 from typing import Any
 
 import dagster as dg
 
 from assets.loading import build
-from assets.raw_assets import OWNERS, raw_key
+from assets.raw_assets import raw_key, table_spec
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.checks import CheckFailedError, CheckResult, promises
 from dbt_like_sql.engine.lineage import column_documentation, column_lineage
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model, load_models, output_columns
-from dbt_like_sql.engine.runner import BuildReport
 from dbt_like_sql.engine.seeds import seed_columns, seed_files
 from dbt_like_sql.engine.windows import ALL_TIME, Windows
 from pipelines.windows import next_bucket
 
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_offset=1)
 MODELS = load_models()
+LINEAGE, DOCUMENTATION = column_lineage(MODELS), column_documentation(MODELS)
 SIGNS = {"<=": " at most ", ">=": " at least ", "<>": " is not ", "!=": " is not "} | {
     "<": " below ",
     ">": " above ",
@@ -48,20 +48,16 @@ def _input_keys(name: str) -> list[dg.AssetKey]:
 
 
 def _spec(model: Model) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        model_key(model.name),
+    return table_spec(
+        model.name,
+        _column_schema(model),
+        {"dagster/column_lineage": _column_lineage(model)},
         deps=[key for name in model.inputs for key in _input_keys(name)],
         description=f"{model.description}\n\n```sql\n{_without_header(model.sql)}\n```",
         group_name=model.schema,
-        owners=OWNERS,
         kinds={"sql", "view" if model.is_view else "duckdb"},
         partitions_def=DAYS if _has_days(model) else None,
         code_version=model.fingerprint,
-        metadata={
-            "dagster/table_name": model.name,
-            "dagster/column_schema": _column_schema(model),
-            "dagster/column_lineage": _column_lineage(model),
-        },
     )
 
 
@@ -70,25 +66,12 @@ def _has_days(model: Model) -> bool:
 
 
 def _without_header(sql: str) -> str:
-    lines = sql.strip().splitlines()
-    while lines and lines[0].startswith("--"):
-        lines.pop(0)
-    return "\n".join(lines)
-
-
-@cache
-def _lineage() -> dict[str, dict[str, list[tuple[str, str]]]]:
-    return column_lineage(MODELS)
-
-
-@cache
-def _documentation() -> dict[str, dict[str, str]]:
-    return column_documentation(MODELS)
+    return "\n".join(dropwhile(lambda line: line.startswith("--"), sql.strip().splitlines()))
 
 
 def _column_schema(model: Model, types: Mapping[str, str] | None = None) -> dg.TableSchema:
     """Types are the warehouse's, so they are known once the model has been built."""
-    documented = _documentation()[model.name]
+    documented = DOCUMENTATION[model.name]
     return dg.TableSchema(
         columns=[
             dg.TableColumn(name, (types or {}).get(name, "not built"), documented.get(name))
@@ -105,7 +88,7 @@ def _column_lineage(model: Model) -> dg.TableColumnLineage:
                 for table, source_column in sources
                 for key in _input_keys(table)
             ]
-            for column, sources in _lineage()[model.name].items()
+            for column, sources in LINEAGE[model.name].items()
         }
     )
 
@@ -158,47 +141,35 @@ def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
         types = warehouse.describe(connection)
         # staging is raw, looked at again: counting it takes as long as reading all of raw
         counts = {
-            model.name: warehouse.count(connection, model.name)
+            model.name: {"dagster/row_count": warehouse.count(connection, model.name)}
             for model in selected
             if model.schema != "staging"
         }
+    builds = {done.name: done for done in report.models}
     for model in selected:
-        count = counts.get(model.name)
-        yield from _events(context, model, report, types[model.name], count, settings.clock())
+        done = builds[model.name]
+        # an export that corrects a day of last month is news of that day, not of the run's
+        windows = report.ranges if ALL_TIME in done.windows else done.windows
+        for day in _beyond_the_run(context, model, windows, settings.clock()):
+            context.log_event(dg.AssetMaterialization(model_key(model.name), partition=day))
+        yield dg.MaterializeResult(
+            asset_key=model_key(model.name),
+            metadata={
+                **counts.get(model.name, {}),
+                "dagster/column_schema": _column_schema(model, types[model.name]),
+                "rows written": done.rows_written,
+                "built": done.action,
+                "seconds": round(done.seconds, 3),
+            },
+        )
     yield from _check_events(context, report.checks)
 
 
-def _events(
-    context: dg.AssetExecutionContext,
-    model: Model,
-    report: BuildReport,
-    types: Mapping[str, str],
-    row_count: int | None,
-    now: datetime,
-) -> Iterator[Any]:
-    (done,) = (build for build in report.models if build.name == model.name)
-    if _has_days(model):
-        # an export that corrects a day of last month is news of that day, not of the run's
-        windows = report.ranges if ALL_TIME in done.windows else done.windows
-        for day in _beyond_the_run(context, windows, now):
-            context.log_event(dg.AssetMaterialization(model_key(model.name), partition=day))
-    yield dg.MaterializeResult(
-        asset_key=model_key(model.name),
-        metadata={
-            **({} if row_count is None else {"dagster/row_count": row_count}),
-            "dagster/column_schema": _column_schema(model, types),
-            "rows written": done.rows_written,
-            "built": done.action,
-            "seconds": round(done.seconds, 3),
-        },
-    )
-
-
 def _beyond_the_run(
-    context: dg.AssetExecutionContext, windows: Windows, now: datetime
+    context: dg.AssetExecutionContext, model: Model, windows: Windows, now: datetime
 ) -> list[str]:
     """The partitions of days that a build covered, and that the run was not asked for."""
-    if not context.has_partition_key_range:
+    if not (_has_days(model) and context.has_partition_key_range):
         return []
     first, last = DAYS.start, next_bucket(now, "daily")
     clipped = [
@@ -212,7 +183,7 @@ def _beyond_the_run(
 
 
 def _check_events(
-    context: dg.AssetExecutionContext, results: list[CheckResult] | tuple[CheckResult, ...]
+    context: dg.AssetExecutionContext, results: Iterable[CheckResult]
 ) -> Iterator[dg.AssetCheckResult]:
     for result in results:
         name = check_name(result.kind, result.expression)
@@ -229,23 +200,13 @@ def _check_events(
             )
 
 
-def _seed_specs() -> list[dg.AssetSpec]:
-    return [
-        dg.AssetSpec(
-            model_key(name),
-            description=f"Rows kept by hand in `dbt_like_sql/seeds/{path.name}`.",
-            group_name="seeds",
-            owners=OWNERS,
-            kinds={"csv"},
-            metadata={
-                "dagster/table_name": name,
-                "dagster/column_schema": dg.TableSchema(
-                    [dg.TableColumn(column, kind) for column, kind in seed_columns(path).items()]
-                ),
-            },
-        )
-        for name, path in seed_files(PACKAGE_FOLDER).items()
-    ]
-
-
-SEEDS = _seed_specs()
+SEEDS = [
+    table_spec(
+        name,
+        dg.TableSchema([dg.TableColumn(*column) for column in seed_columns(path).items()]),
+        description=f"Rows kept by hand in `dbt_like_sql/seeds/{path.name}`.",
+        group_name="seeds",
+        kinds={"csv"},
+    )
+    for name, path in seed_files(PACKAGE_FOLDER).items()
+]

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from assets.retention import retention
+from assets.sources import source_of
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.receipts import Held
 from pipelines.windows import Window, ceiling, floor, next_bucket
@@ -18,6 +19,10 @@ REACH_MARGIN = timedelta(minutes=1)
 TICK_MINUTE = 20
 # stands for the scopes of a vendor that was never asked which there are
 NOBODY = "nothing asked yet"
+# by scope the starts of the buckets to ask for; of names, just the scopes
+Due = dict[str, list[datetime]]
+# whether the last answer of an endpoint was complete, and when it was asked
+Answer = tuple[bool, datetime]
 
 
 # -- reach ------------------------------------------------------------------------------------
@@ -69,14 +74,15 @@ def widened(grain: str, since: datetime, until: datetime, now: datetime) -> Wind
     return Window.covering(grain, since, until) if since < until else None
 
 
-def out_of_reach(title: str, endpoint: Endpoint, grain: str, asked_since: datetime) -> str:
+def out_of_reach(endpoint: Endpoint, grain: str, asked_since: datetime) -> str:
     """What to say of a bucket older than what the vendor keeps."""
     kept = retention(endpoint.table, endpoint.receipts_at(grain)).kept
     length = f"{kept // timedelta(hours=1)} hours" if grain == "hourly" else f"{kept.days} days"
     coarser = {"hourly": "daily", "daily": "monthly"}.get(grain)
     still = f"; {coarser} reaches further back" if coarser in endpoint.grains else ""
+    keeps = f"{source_of(endpoint).title} keeps {grain} for {length}"
     return (
-        f"{title} keeps {grain} for {length}; asked for {asked_since:%Y-%m-%dT%H:%MZ}"
+        f"{keeps}; asked for {asked_since:%Y-%m-%dT%H:%MZ}"
         f"{still}. What is older was not asked, and nothing that landed before is touched."
     )
 
@@ -103,7 +109,7 @@ def last_tick(table: str, grain: str, now: datetime) -> datetime:
 
 def due_buckets(
     endpoint: Endpoint, grain: str, held: Held, scopes: Iterable[str], now: datetime
-) -> dict[str, list[datetime]]:
+) -> Due:
     """The buckets to ask for now, by scope; a scope of which none is due is left out.
 
     Due are, of the buckets within the vendor's reach: those never asked; those that were still
@@ -124,43 +130,40 @@ def due_buckets(
         was_open = asked_at < next_bucket(start, grain) + settles
         return (start >= trailing_since or was_open) and asked_at < tick
 
-    asked = {scope: held.get(scope, {}) for scope in scopes}
-    due = {
-        scope: [start for start in wanted if is_due(start, held_of.get(start))]
-        for scope, held_of in asked.items()
-    }
-    return {scope: starts for scope, starts in due.items() if starts}
+    due: Due = {}
+    for scope in scopes:
+        asked = held.get(scope, {})
+        if starts := [start for start in wanted if is_due(start, asked.get(start))]:
+            due[scope] = starts
+    return due
 
 
 def buckets_to_ask(
     endpoint: Endpoint, window: Window, held: Held, scopes: Iterable[str], now: datetime
-) -> dict[str, list[datetime]]:
+) -> Due:
     """The buckets of an explicit window, by scope; less those of this tick where once is enough."""
     if not endpoint.once_a_tick:
         return dict.fromkeys(scopes, window.buckets())
     tick = last_tick(endpoint.table, window.grain, now)
-    found: dict[str, list[datetime]] = {}
+    left: Due = {}
     for scope in scopes:
         asked = held.get(scope, {})
-        starts = [s for s in window.buckets() if s not in asked or asked[s] < tick]
-        found |= {scope: starts} if starts else {}
-    return found
+        if starts := [s for s in window.buckets() if s not in asked or asked[s] < tick]:
+            left[scope] = starts
+    return left
 
 
-def snapshot_is_due(
-    endpoint: Endpoint, last_answer: tuple[bool, datetime] | None, now: datetime
-) -> bool:
+def snapshot_is_due(endpoint: Endpoint, last: Answer | None, now: datetime) -> bool:
     """Whether names were last listed before the last tick of their schedule."""
-    if endpoint.any_time or last_answer is None:
+    if endpoint.any_time or last is None:
         return True
-    return last_answer[1] < last_tick(endpoint.table, SNAPSHOT, now)
+    _, asked_at = last
+    return asked_at < last_tick(endpoint.table, SNAPSHOT, now)
 
 
-def is_retired(
-    endpoint: Endpoint, last_answer: tuple[bool, datetime] | None, now: datetime
-) -> bool:
+def is_retired(endpoint: Endpoint, last: Answer | None, now: datetime) -> bool:
     """Whether the vendor's last word, since the last daily tick, was that there is no answer."""
-    if endpoint.retired_on is None or last_answer is None:
+    if endpoint.retired_on is None or last is None:
         return False
-    complete, asked_at = last_answer
+    complete, asked_at = last
     return not complete and asked_at >= last_tick(endpoint.table, "daily", now)

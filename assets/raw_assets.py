@@ -7,22 +7,24 @@ import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
 from assets import planning
-from assets.loading import Loader, forecast
+from assets.loading import Loader, Row, forecast
 from assets.retention import retention
 from assets.settings import read_settings
 from assets.sources import ENDPOINTS, endpoint_of, source_of
+from dbt_like_sql.engine import warehouse
 from pipelines import receipts
 from pipelines.endpoint import SNAPSHOT, Endpoint
+from pipelines.receipts import Connection
 from pipelines.source import LoadResult, Slice
-from pipelines.windows import Window, next_bucket
+from pipelines.windows import Window, floor
 
-OWNERS = ["team:usage-data"]
 # a line per asset and process on everybody's terminal; the version of dagster is pinned
 warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
 
@@ -47,14 +49,23 @@ def raw_key(table: str, grain: str) -> dg.AssetKey:
     return dg.AssetKey(["raw", table if grain == SNAPSHOT else f"{table}_{grain}"])
 
 
-def _needed(endpoint: Endpoint, grain: str) -> dg.AssetKey:
-    """An endpoint's asset at this grain, or that of its names."""
-    return raw_key(endpoint.table, grain if grain in endpoint.grains else SNAPSHOT)
+def partition_key(grain: str, start: datetime) -> str:
+    """How Dagster names the partition of the bucket that starts here."""
+    return start.strftime("%Y-%m-%d-%H:%M" if grain == "hourly" else "%Y-%m-%d")
 
 
-def _column_schema(schema: pa.Schema) -> dg.TableSchema:
+def table_spec(
+    table: str, columns: dg.TableSchema, metadata: Row | None = None, **shown: Any
+) -> dg.AssetSpec:
+    """What Dagster shows of a table of the warehouse: schema.table is schema/table."""
+    about = {"dagster/table_name": table, "dagster/column_schema": columns, **(metadata or {})}
+    key = shown.pop("key", table.split("."))
+    return dg.AssetSpec(key, owners=["team:usage-data"], metadata=about, **shown)
+
+
+def _columns(schema: pa.Schema) -> dg.TableSchema:
     return dg.TableSchema(
-        columns=[
+        [
             dg.TableColumn(
                 field.name,
                 str(field.type),
@@ -65,30 +76,37 @@ def _column_schema(schema: pa.Schema) -> dg.TableSchema:
     )
 
 
-def raw_asset(endpoint: Endpoint, grain: str) -> dg.AssetsDefinition:
-    """The asset of one endpoint at one grain."""
-    source, partitioned = source_of(endpoint), grain != SNAPSHOT
+def _spec(endpoint: Endpoint, grain: str) -> dg.AssetSpec:
+    """The asset of one endpoint at one grain; it follows from its inputs' of that grain, or names.
 
-    @dg.asset(
+    Nothing is sure to land: a source may lack its settings, a window may be out of reach.
+    """
+    inputs = map(endpoint_of, [endpoint.part_of] if endpoint.part_of else endpoint.needs)
+    return table_spec(
+        f"raw.{endpoint.table}",
+        _columns(endpoint.schema),
+        {"vendor call": endpoint.request},
         key=raw_key(endpoint.table, grain),
         description=f"{endpoint.description}\n\n`{endpoint.request}`, appended to "
         f"`raw.{endpoint.table}`.",
         group_name=endpoint.source,
-        owners=OWNERS,
         kinds={"dlt", "duckdb"},
         tags={"grain": grain},
-        deps=[_needed(endpoint_of(table), grain) for table in endpoint.needs],
-        partitions_def=PARTITIONS[grain] if partitioned else None,
-        # what is out of the vendor's reach is not asked for, so no run is longer than one walk
-        backfill_policy=dg.BackfillPolicy.single_run() if partitioned else None,
+        deps=[raw_key(e.table, grain if grain in e.grains else SNAPSHOT) for e in inputs],
+        partitions_def=PARTITIONS.get(grain),
         freshness_policy=_freshness(endpoint, grain),
-        output_required=False,
-        metadata={
-            "dagster/table_name": f"raw.{endpoint.table}",
-            "dagster/column_schema": _column_schema(endpoint.schema),
-            "vendor call": endpoint.request,
-        },
+        skippable=True,
     )
+
+
+def raw_asset(endpoint: Endpoint, grain: str) -> dg.AssetsDefinition:
+    """Loads one endpoint at one grain."""
+    spec, source = _spec(endpoint, grain), source_of(endpoint)
+
+    # what is out of the vendor's reach is not asked for, so no run is longer than one walk
+    policy = dg.BackfillPolicy.single_run() if spec.partitions_def else None
+
+    @dg.multi_asset(specs=[spec], name="__".join(spec.key.path), backfill_policy=policy)
     def asset(
         context: dg.AssetExecutionContext, loader: dg.ResourceParam[Loader]
     ) -> Iterator[dg.MaterializeResult[Any]]:
@@ -96,23 +114,25 @@ def raw_asset(endpoint: Endpoint, grain: str) -> dg.AssetsDefinition:
             context.log.warning(f"{endpoint.source} is skipped: {missing}")
         elif not loader.settings.is_wanted(source, endpoint):
             context.log.info("The settings do not ask for this one.")
-        elif partitioned:
+        elif spec.partitions_def:
             yield from _load_partitions(context, loader, endpoint, grain)
         else:
             result = loader.load_names(endpoint, partial(_told, context, endpoint))
             _raise_failures(context, result)
             if result.receipts:
-                yield dg.MaterializeResult(metadata=_metadata(loader, endpoint, result))
+                with loader.open_warehouse() as connection:
+                    metadata = _metadata(connection, endpoint, result)
+                yield dg.MaterializeResult(metadata=metadata)
 
     return asset
 
 
 def _freshness(endpoint: Endpoint, grain: str) -> dg.FreshnessPolicy | None:
-    """When the asset is stale; never, where nothing but a backfill fills it.
+    """When the asset is stale; never, where a backfill or another asset fills it.
 
     What people export is late before it is missing: of which, reports.export_freshness says.
     """
-    if grain in endpoint.only_backfilled:
+    if grain in endpoint.only_backfilled or endpoint.part_of:
         return None
     stale_after = retention(endpoint.table, grain).stale_after
     if endpoint.any_time:
@@ -149,21 +169,23 @@ def _load_partitions(
         return
     result = loader.load_window(endpoint, reach, partial(_told, context, endpoint))
     _raise_failures(context, result)
-    rows, metadata = loader.landed.row_counts(endpoint, reach), _metadata(loader, endpoint, result)
-    held = set(loader.held_buckets(endpoint, reach, result.scopes))
-    asked_for, by_key = reach.buckets(), dict[str, int]()
-    for start in window.buckets():
-        end = next_bucket(start, grain)
-        within = [bucket for bucket in asked_for if start <= bucket < end]
-        if within and held.issuperset(within):
-            by_key[partition_key(grain, start)] = sum(rows.get(s, 0) for s in within)
-    if len(by_key) == len(window.buckets()):
-        for key, count in by_key.items():
+    with loader.open_warehouse() as connection:
+        metadata = _metadata(connection, endpoint, result)
+        rows = receipts.row_counts(connection, endpoint, reach)
+        held = receipts.held_since(connection, endpoint.table, reach.grain, reach.since)
+    of_scopes = [held.get(scope, {}).keys() for scope in result.scopes]
+    landed: dict[str, int] = {}
+    for start, group in groupby(reach.buckets(), partial(floor, grain=grain)):
+        buckets = {*group}
+        if of_scopes and all(buckets <= of_scope for of_scope in of_scopes):
+            landed[partition_key(grain, start)] = sum(rows.get(bucket, 0) for bucket in buckets)
+    if len(landed) == len(window.buckets()):
+        for key, count in landed.items():
             context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=key)
         yield dg.MaterializeResult(metadata=metadata)
         return
     # only what landed turns green: without an output, Dagster marks just what is logged here
-    for key, count in by_key.items():
+    for key, count in landed.items():
         counted = metadata | {"dagster/partition_row_count": count}
         context.log_event(
             dg.AssetMaterialization(context.asset_key, partition=key, metadata=counted)
@@ -173,13 +195,15 @@ def _load_partitions(
 def _say_out_of_reach(
     context: dg.AssetExecutionContext, endpoint: Endpoint, window: Window, reach: Window | None
 ) -> None:
-    title = source_of(endpoint).title
-    old = [start for start in window.buckets() if reach is None or start < reach.since]
-    if old:
-        text = planning.out_of_reach(title, endpoint, window.grain, old[0])
-        context.log.warning(f"{len(old)} partitions stay empty. {text}")
-    for start in old:
-        text = planning.out_of_reach(title, endpoint, window.grain, start)
+    texts = {
+        start: planning.out_of_reach(endpoint, window.grain, start)
+        for start in window.buckets()
+        if reach is None or start < reach.since
+    }
+    if texts:
+        oldest = next(iter(texts.values()))
+        context.log.warning(f"{len(texts)} partitions stay empty. {oldest}")
+    for start, text in texts.items():
         context.log_event(
             dg.AssetObservation(
                 context.asset_key,
@@ -190,18 +214,10 @@ def _say_out_of_reach(
         )
 
 
-def partition_key(grain: str, start: datetime) -> str:
-    """How Dagster names the partition of the bucket that starts here."""
-    return start.strftime("%Y-%m-%d-%H:%M" if grain == "hourly" else "%Y-%m-%d")
-
-
-def _metadata(loader: Loader, endpoint: Endpoint, result: LoadResult) -> dict[str, Any]:
-    with loader.open_warehouse() as connection:
-        (total,) = connection.execute(
-            f"select count(*) from raw.{endpoint.table}"  # noqa: S608
-        ).fetchone() or (0,)
+def _metadata(connection: Connection, endpoint: Endpoint, result: LoadResult) -> Row:
+    receipts.create_raw_tables(connection, [endpoint])
     return {
-        "dagster/row_count": total,
+        "dagster/row_count": warehouse.count(connection, f"raw.{endpoint.table}"),
         "rows landed": result.rows,
         "requests sent": result.requests,
         "pages": sum(receipt.pages for receipt in result.receipts),
@@ -217,34 +233,15 @@ RAW_ASSETS = [
     for grain in endpoint.grains
 ]
 # tables that another asset fills
-PARTS = [
-    dg.AssetSpec(
-        raw_key(endpoint.table, SNAPSHOT),
-        description=endpoint.description,
-        group_name=endpoint.source,
-        owners=OWNERS,
-        kinds={"dlt", "duckdb"},
-        metadata={
-            "dagster/table_name": f"raw.{endpoint.table}",
-            "dagster/column_schema": _column_schema(endpoint.schema),
-        },
-        deps=[raw_key(endpoint.part_of, SNAPSHOT)],
-    )
-    for endpoint in ENDPOINTS
-    if endpoint.part_of
-]
-RECEIPTS = dg.AssetSpec(
-    dg.AssetKey(["raw", "loads"]),
+PARTS = [_spec(endpoint, SNAPSHOT) for endpoint in ENDPOINTS if endpoint.part_of]
+RECEIPTS = table_spec(
+    "raw.loads",
+    _columns(receipts.SCHEMA),
     description=(
         "One receipt per scope of every load, written after its last row: what was asked, for "
         "which window, when. Rows without a receipt count for nothing; facts follow receipts."
     ),
     group_name="receipts",
-    owners=OWNERS,
     kinds={"duckdb"},
-    metadata={
-        "dagster/table_name": "raw.loads",
-        "dagster/column_schema": _column_schema(receipts.SCHEMA),
-    },
     deps=[asset.key for asset in RAW_ASSETS],
 )

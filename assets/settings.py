@@ -50,16 +50,6 @@ class Settings:
     missing: Mapping[str, str]
     clock: Clock
 
-    @property
-    def is_sandbox(self) -> bool:
-        """Whether a vendor is a stand-in on this machine (tests/sandbox)."""
-        return any(
-            isinstance(value, str) and value.startswith("http://127.0.0.1:")
-            for accounts in self.accounts.values()
-            for account in accounts
-            for value in vars(account.settings).values()
-        )
-
     def is_wanted(self, source: Source[Any, Any], endpoint: Endpoint) -> bool:
         """Whether some account asks for this endpoint at all."""
         return any(source.is_wanted(a.settings, endpoint) for a in self.accounts[source.name])
@@ -76,12 +66,9 @@ def read_settings(
     # request budgets are the machine's, not the warehouse's: XDG base directory specification
     state_home = Path(environment.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
     state_dir = state_home / "meterhouse"
-    accounts: dict[str, tuple[Account[Any], ...]] = {}
-    missing: dict[str, str] = {}
-    for source in SOURCES:
-        accounts[source.name], why = _accounts_of(source, environment, state_dir, clock)
-        if not accounts[source.name]:
-            missing[source.name] = why
+    found = {s.name: _accounts_of(s, environment, state_dir, clock) for s in SOURCES}
+    accounts = {name: of_source for name, (of_source, _) in found.items()}
+    missing = {name: why for name, (of_source, why) in found.items() if not of_source}
     warehouse = _read(WAREHOUSE, WAREHOUSE.name, environment)
     return Settings(warehouse, state_dir, accounts, missing, clock)
 
@@ -92,37 +79,36 @@ def _accounts_of(
     """The accounts of a source, and why there is none without a name."""
     found, why = [], ""
     for name in _account_names(source, environment):
-        settings = _settings_of_account(source, name, environment)
-        lacking = _lacking(source, name, settings)
-        if name and lacking:
+        suffix = f"__{name}" if name else ""
+        settings = _settings_of_account(source, suffix, environment)
+        lacking = _lacking(source, suffix, settings)
+        if not lacking:
+            found.append(Account(name, settings, state_dir, clock, meters_of(source.name)))
+        elif name:
             them = "them" if " are " in lacking else "it"
             raise SettingsError(f"{lacking}: the account {name} of {source.title} needs {them}")
-        if lacking:
-            why = lacking
         else:
-            meters = meters_of(source.name)
-            found.append(Account(name, settings, state_dir, clock, meters))
+            why = lacking
     return tuple(found), why
 
 
 def _account_names(source: Source[Any, Any], environment: Mapping[str, str]) -> list[str]:
     """The unnamed one, and every NAME of a variable like NEON_API_KEY__NAME that is not empty."""
     own = {about.name for about in settings_of(source.settings).values() if about.is_of_account}
-    found = {
-        account
-        for variable, value in environment.items()
-        for setting, separator, account in [variable.partition("__")]
-        if separator and setting in own and value.strip()
-    }
+    found = set()
+    for variable, value in environment.items():
+        setting, _, account = variable.partition("__")
+        if account and setting in own and value.strip():
+            found.add(account)
     return ["", *sorted(found)]
 
 
 def _settings_of_account(
-    source: Source[Any, Any], account: str, environment: Mapping[str, str]
+    source: Source[Any, Any], suffix: str, environment: Mapping[str, str]
 ) -> Any:
     values = {}
     for field, about in settings_of(source.settings).items():
-        variable = f"{about.name}__{account}" if account else about.name
+        variable = f"{about.name}{suffix}"
         if not about.is_of_account and not environment.get(variable, "").strip():
             variable = about.name
         values[field] = _read(about, variable, environment)
@@ -137,9 +123,8 @@ def _read(about: Setting, variable: str, environment: Mapping[str, str]) -> Any:
         raise SettingsError(f"{variable} is {text!r}: it has to be {error}") from None
 
 
-def _lacking(source: Source[Any, Any], account: str, settings: Any) -> str:
-    """Why an account cannot be asked, or an empty text."""
-    suffix = f"__{account}" if account else ""
+def _lacking(source: Source[Any, Any], suffix: str, settings: Any) -> str | None:
+    """Why an account cannot be asked, if it cannot."""
     unset = [
         f"{about.name}{suffix}"
         for field, about in settings_of(source.settings).items()
@@ -147,4 +132,4 @@ def _lacking(source: Source[Any, Any], account: str, settings: Any) -> str:
     ]
     if unset:
         return f"{', '.join(unset)} {'is' if len(unset) == 1 else 'are'} not set"
-    return source.missing(settings) or ""
+    return source.missing(settings)

@@ -160,6 +160,26 @@ def last_answer(connection: Connection, table: str) -> tuple[bool, datetime] | N
     return found
 
 
+def row_counts(connection: Connection, endpoint: Endpoint, window: Window) -> dict[datetime, int]:
+    """How many rows of raw.<table> stand in each bucket of a window, over all scopes."""
+    grain = "and row.granularity = $grain" if "granularity" in endpoint.schema.names else ""
+    found = connection.execute(
+        f"""
+        select row.bucket_start, count(*) from (
+            from raw.{endpoint.table} as row
+            where row.bucket_start >= $since and row.bucket_start < $until {grain}
+            qualify row_number() over (
+                partition by row.scope, {_names(endpoint.key)} order by row.landed_at desc
+            ) = 1
+        ) as row
+        where not row.is_withdrawn
+        group by row.bucket_start
+        """,
+        {"since": window.since, "until": window.until} | ({"grain": window.grain} if grain else {}),
+    )
+    return dict(found.fetchall())
+
+
 class Landed:
     """What landed before, for slices that follow from it; holds the warehouse shortly."""
 
@@ -212,29 +232,6 @@ class Landed:
             """,
             scope=scope,
             **({"since": since} if since else {}),
-        )
-
-    def row_counts(self, endpoint: Endpoint, window: Window) -> dict[datetime, int]:
-        """How many rows stand in each bucket of a window, over all scopes."""
-        grain = "and row.granularity = $grain" if "granularity" in endpoint.schema.names else ""
-        return dict(
-            self._rows(
-                endpoint,
-                f"""
-                select row.bucket_start, count(*) from (
-                    from raw.{endpoint.table} as row
-                    where row.bucket_start >= $since and row.bucket_start < $until {grain}
-                    qualify row_number() over (
-                        partition by row.scope, {_names(endpoint.key)} order by row.landed_at desc
-                    ) = 1
-                ) as row
-                where not row.is_withdrawn
-                group by row.bucket_start
-                """,
-                since=window.since,
-                until=window.until,
-                **({"grain": window.grain} if grain else {}),
-            )
         )
 
     def values(self, endpoint: Endpoint, column: str, scope: str, window: Window) -> list[Any]:

@@ -10,7 +10,7 @@ import pytest
 from assets.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
-from pipelines.endpoint import Endpoint
+from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.receipts import Connection, create_raw_tables
 from pipelines.windows import Window
 
@@ -44,12 +44,13 @@ def due_window(
     orgs: Iterable[str] = (),
 ) -> Window | None:
     """What is due at an instant."""
-    return Planner(connection, now, orgs).due_window(endpoint, grain)
+    due = Planner(connection, now, orgs).due(endpoint, grain)
+    return due.window if due else None
 
 
 def names_are_due(connection: Connection, endpoint: Endpoint, now: datetime) -> bool:
     """Whether names are to be listed at an instant."""
-    return Planner(connection, now).names_are_due(endpoint)
+    return Planner(connection, now).due(endpoint, SNAPSHOT) is not None
 
 
 @pytest.fixture

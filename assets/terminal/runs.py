@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from assets import loading, planning
 from assets.loading import Loader, Progress
 from assets.settings import Settings
-from assets.sources import SOURCES, source_of
-from assets.terminal.console import EndpointLoad, LoadReport, Report
+from assets.sources import SOURCES
+from assets.terminal.console import Report, short
 from dbt_like_sql.engine.checks import CheckFailedError
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.source import LoadResult
@@ -17,18 +18,15 @@ from pipelines.windows import Window
 
 def load_due(
     settings: Settings, show: Report, families: Iterable[str], grains: Iterable[str]
-) -> LoadReport:
+) -> "Loads":
     """Load everything that is due now; names of things too."""
     with Loader(settings) as loader:
-        run = _Run(loader, show)
-        for endpoint, grain in run.askable(families, {*grains, SNAPSHOT}):
-            if grain in endpoint.only_backfilled:
-                continue
-            if grain != SNAPSHOT:
-                run.load(endpoint, grain, loader.due_window(endpoint, grain), loader.load_due)
-            elif loader.names_are_due(endpoint):
-                run.load_names(endpoint)
-        return run.report()
+        loads = Loads(loader, show)
+        for endpoint, grain in loads.askable(families, {*grains, SNAPSHOT}):
+            if grain not in endpoint.only_backfilled and (due := loader.due(endpoint, grain)):
+                loads.load(endpoint, grain, due.window, partial(loader.load, due))
+        loads.show_outcome()
+        return loads
 
 
 def load_window(
@@ -38,18 +36,20 @@ def load_window(
     grains: Iterable[str],
     since: datetime,
     until: datetime,
-) -> LoadReport:
+) -> "Loads":
     """Load every bucket that [since, until) touches, as far as the vendor still answers."""
     wanted = set(grains)
     with Loader(settings) as loader:
-        run = _Run(loader, show)
-        for endpoint, grain in run.askable(families, wanted):
+        loads = Loads(loader, show)
+        for endpoint, grain in loads.askable(families, wanted):
             # the same receipts are not asked for twice
-            if not (grain in endpoint.only_backfilled and endpoint.grains[0] in wanted):
-                now = settings.clock()
-                window = reachable(show, endpoint, grain, since, until, now)
-                run.load(endpoint, grain, window, loader.load_window)
-        return run.report()
+            if grain in endpoint.only_backfilled and endpoint.grains[0] in wanted:
+                continue
+            if window := reachable(show, endpoint, grain, since, until, settings.clock()):
+                load = partial(loader.load_window, endpoint, window)
+                loads.load(endpoint, grain, window, load)
+        loads.show_outcome()
+        return loads
 
 
 def reachable(
@@ -62,66 +62,100 @@ def reachable(
         return None
     reach = planning.within_reach(endpoint, window, now)
     if reach is None or reach.since > window.since:
-        title = source_of(endpoint).title
-        show.say(planning.out_of_reach(title, endpoint, grain, window.since))
+        show.say(planning.out_of_reach(endpoint, grain, window.since))
     return reach
 
 
-class _Run:
-    """Endpoints loaded one after the other, each shown when it is done."""
+class Loads:
+    """Endpoints loaded one after the other, each shown when it is done; what was skipped and why.
+
+    `asked` has a line per endpoint and grain, as `--json` prints it.
+    """
 
     def __init__(self, loader: Loader, show: Report) -> None:
         self._loader, self._show = loader, show
-        self._loads: list[EndpointLoad] = []
-        self._skipped: dict[str, str] = {}
+        self.asked: list[dict[str, Any]] = []
+        self.skipped: dict[str, str] = {}
+
+    @property
+    def failures(self) -> list[str]:
+        """What went wrong, every sentence once."""
+        return list(dict.fromkeys(text for line in self.asked for text in line["failed"]))
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "asked": self.asked,
+            "skipped": [{"source": name, "why": why} for name, why in self.skipped.items()],
+            "failures": self.failures,
+            "refused": sorted({source for source, _ in self._loader.refused}),
+            "requests": self._loader.requests_sent,
+            "rate_limited": self._loader.rate_limited,
+        }
 
     def askable(
         self, families: Iterable[str], grains: Iterable[str]
     ) -> Iterator[tuple[Endpoint, str]]:
         """The endpoints of these families at these grains whose source has its settings."""
-        named, wanted, settings = set(families), set(grains), self._loader.settings
+        settings, named, of = self._loader.settings, set(families), set(grains)
         for source in SOURCES:
             for endpoint in source.endpoints:
-                if endpoint.source not in named or endpoint.part_of:
+                wanted = [grain for grain in endpoint.grains if grain in of]
+                if endpoint.source not in named or endpoint.part_of or not wanted:
                     continue
-                for grain in endpoint.grains:
-                    if grain in wanted and source.name in settings.missing:
-                        self._skipped[endpoint.source] = settings.missing[source.name]
-                    elif grain in wanted and settings.is_wanted(source, endpoint):
-                        yield endpoint, grain
+                if source.name in settings.missing:
+                    self.skipped[endpoint.source] = settings.missing[source.name]
+                elif settings.is_wanted(source, endpoint):
+                    yield from ((endpoint, grain) for grain in wanted)
 
     def load(
         self,
         endpoint: Endpoint,
         grain: str,
         window: Window | None,
-        load: Callable[[Endpoint, Window, Progress], LoadResult],
+        load: Callable[[Progress], LoadResult],
     ) -> None:
-        """Load a window of an endpoint, if there is one."""
-        if window is not None:
-            with self._show.loading(endpoint, window) as progress:
-                result = load(endpoint, window, progress)
-            self._note(EndpointLoad(endpoint, grain, window, result))
+        """Load a window of an endpoint, or what it lists, and show what was asked and landed."""
+        with self._show.loading(endpoint, window) as progress:
+            result = load(progress)
+        if endpoint.any_time and not (result.receipts or result.failures):
+            return  # nothing is said of what had nothing new
+        failed = list(dict.fromkeys(map(str, result.failures)))
+        span = f"{short(window.since, grain)} to {short(window.until, grain)}" if window else "now"
+        self._show.say(
+            # the table says which endpoint it was; its vendor's words are in the JSON and Dagster
+            f"  {endpoint.table:<30}{span:<27}{result.requests:>5} req{result.rows:>8,} rows"
+        )
+        for text in dict.fromkeys([*result.notes, *failed]):
+            self._show.say(f"    {text}")
+        self.asked.append(
+            {
+                "call": endpoint.request,
+                "table": f"raw.{endpoint.table}",
+                "grain": grain,
+                **({"since": window.since, "until": window.until} if window else {}),
+                "requests": result.requests,
+                "rows": result.rows,
+                "scopes": result.landed_scopes,
+                "notes": result.notes,
+                "failed": failed,
+            }
+        )
 
-    def load_names(self, endpoint: Endpoint) -> None:
-        """Load what an endpoint lists; nothing is said of one that had nothing new."""
-        with self._show.loading(endpoint, None) as progress:
-            result = self._loader.load_names(endpoint, progress)
-        if result.receipts or result.failures or not endpoint.any_time:
-            self._note(EndpointLoad(endpoint, SNAPSHOT, None, result))
-
-    def _note(self, load: EndpointLoad) -> None:
-        self._loads.append(load)
-        self._show.loaded(load)
-
-    def report(self) -> LoadReport:
-        """What was done, and said so."""
-        loader = self._loader
-        refused = tuple(sorted({source for source, _ in loader.refused}))
-        asked = (loader.requests_sent, loader.rate_limited)
-        report = LoadReport(self._loads, self._skipped, refused, *asked)
-        self._show.outcome(report)
-        return report
+    def show_outcome(self) -> None:
+        """Say what was skipped and why, and what was asked in all."""
+        say, loader = self._show.say, self._loader
+        for why in dict.fromkeys(self.skipped.values()):
+            sources = " and ".join(name for name, its in self.skipped.items() if its == why)
+            say(f"{sources} skipped: {why}.")
+        if self.asked:
+            limited = f", {loader.rate_limited} answered 429" if loader.rate_limited else ""
+            rows = sum(line["rows"] for line in self.asked)
+            say(f"{loader.requests_sent} requests sent{limited}, {rows:,} rows landed.")
+        elif self.skipped:
+            say("To look around without an account: meterhouse sandbox -- meterhouse run")
+        else:
+            say(f"Nothing is due before the next :{planning.TICK_MINUTE}; no request was sent.")
 
 
 def build(

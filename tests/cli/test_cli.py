@@ -142,6 +142,10 @@ def test_a_source_without_settings_is_skipped_and_says_so() -> None:
         (("load", "--source", "nobody"), "'nobody' is not one of"),
         (("load", "--grain", "weekly"), "'weekly' is not one of"),
         (("build", "--until", "2026-11-01"), "--until needs --since"),
+        (
+            ("build", "--since", "2026-11-02", "--until", "2026-11-02"),
+            "--since has to be before --until",
+        ),
         (("paint",), "No such command"),
     ],
 )

@@ -96,12 +96,12 @@ def test_any_instants_become_whole_buckets(grain: str, since: str, until: str) -
 
 def test_out_of_reach_says_what_still_reaches() -> None:
     """How long Neon keeps it, what was asked for, and which grain to ask instead."""
-    assert planning.out_of_reach("Neon", USAGE_ENDPOINT, "hourly", at("2026-11-01T05:00")) == (
+    assert planning.out_of_reach(USAGE_ENDPOINT, "hourly", at("2026-11-01T05:00")) == (
         "Neon keeps hourly for 168 hours; asked for 2026-11-01T05:00Z; daily reaches further "
         "back. What is older was not asked, and nothing that landed before is touched."
     )
     days, months = (
-        planning.out_of_reach("Neon", USAGE_ENDPOINT, grain, at("2020-01-01"))
+        planning.out_of_reach(USAGE_ENDPOINT, grain, at("2020-01-01"))
         for grain in ("daily", "monthly")
     )
     assert "; monthly reaches" in days

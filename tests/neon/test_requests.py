@@ -76,7 +76,9 @@ def test_an_hour_more_is_one_walk(landed_world: World) -> None:
     for table in USAGE_TABLES:
         later = here.company.now.replace(minute=50)
         with Loader(replace(here.settings, clock=later.replace)) as loader:
-            window = loader.due_window(endpoint_of(table), "hourly")
+            due = loader.due(endpoint_of(table), "hourly")
+        assert due is not None
+        window = due.window
         assert window is not None
         assert window.until == here.reach("hourly").until
         here.new_requests()

@@ -14,7 +14,7 @@ from tests.sandbox.company import Company
 from tests.sandbox.server import serve
 
 
-@click.command()
+@click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--seed", default=7, show_default=True, help="Another seed, another company.")
 @click.option("--orgs", default=2, show_default=True, help="Organizations.")
 @click.option("--projects", default=40, show_default=True, help="Projects over all orgs.")
