@@ -8,7 +8,7 @@ import stat
 import unicodedata
 from pathlib import Path
 
-from pipelines.atlassian_usage.files.problems import BrokenError
+from pipelines.atlassian_usage.files.problems import Problem
 
 MAX_BYTES = 200_000_000
 ENDINGS = (".csv", ".xlsx")
@@ -45,43 +45,41 @@ def leads_out(path: Path, folder: Path) -> bool:
 
 
 def content_of(path: Path, folder: Path | None = None) -> bytes:
-    """All bytes of a regular .csv or .xlsx file of at most 200 MB; BrokenError otherwise.
+    """All bytes of a regular .csv or .xlsx file of at most 200 MB; otherwise a Problem is raised.
 
     With `folder`, a link that leads out of it is refused.
     """
     if _escaped(path) != path.as_posix():
-        raise BrokenError("has a name that is not UTF-8: rename it")
+        raise Problem("has a name that is not UTF-8: rename it")
     if folder and leads_out(path, folder):
-        raise BrokenError("is a link that leads out of the folder: put a copy here")
+        raise Problem("is a link that leads out of the folder: put a copy here")
     ending = path.suffix.casefold()
     if ending not in ENDINGS:
-        raise BrokenError(
+        raise Problem(
             f"ends in {ending or 'nothing'}: save it as .csv (UTF-8, with commas) or .xlsx, or "
             "take it out of the folder"
         )
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise BrokenError(
-                "is a folder, or no regular file: name a file, or put a copy of it here"
-            )
+            raise Problem("is a folder, or no regular file: name a file, or put a copy of it here")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         advice = "put it back, or let the account that runs meterhouse read it"
-        raise BrokenError(f"cannot be read ({error.strerror}): {advice}") from None
+        raise Problem(f"cannot be read ({error.strerror}): {advice}") from None
     if len(content) > MAX_BYTES:
-        raise BrokenError(f"is larger than {MAX_BYTES // 10**6} MB: split it")
+        raise Problem(f"is larger than {MAX_BYTES // 10**6} MB: split it")
     if not content:
-        raise BrokenError("is empty (0 bytes): export it once more")
+        raise Problem("is empty (0 bytes): export it once more")
     return content
 
 
 def refuse_other_kinds(content: bytes, ending: str) -> None:
-    """BrokenError that names what the content is, should it be something that never loads."""
+    """Raise a Problem that names what the content is, should it be something that never loads."""
     if ending == ".xlsx" and content.startswith(_WORKBOOK):
         return
     for pattern, reason in _KINDS:
         if re.match(pattern, content, re.IGNORECASE):
-            raise BrokenError(reason)
+            raise Problem(reason)
     if ending == ".xlsx":
-        raise BrokenError("is no workbook, whatever its name says: is it a CSV? Name it .csv")
+        raise Problem("is no workbook, whatever its name says: is it a CSV? Name it .csv")

@@ -1,9 +1,9 @@
 """What a platform usage file has to say: the columns of contract 1, and what people may call them.
 
-The rows are in columns.csv, usage_types.csv and units.csv. Their aliases are what an admin may call
-things; none is Atlassian's own format, and there is no "end date": what people write there is
-mostly the last day, not the one after it. Their help has no comma, semicolon or quote: it stands in
-the comments of the CSV template.
+The rows are in columns.csv, usage_types.csv and units.csv, and what is said of a value that means
+nothing in refusals.csv. Aliases are what an admin may call things; none is Atlassian's own format,
+and there is no "end date": what people write there is mostly the last day, not the one after it.
+The help has no comma, semicolon or quote: it stands in the comments of the CSV template.
 """
 
 import csv
@@ -52,12 +52,16 @@ BY_NAME = {column.name: column for column in COLUMNS}
 KEY = ("org_id", "usage_type", "app", "scope_type", "scope_id", "granularity")
 # the unit of each usage type that is known; the set of types is open, an unknown one lands as it is
 UNITS = {name: unit for name, unit, _ in _USAGE_TYPES}
-_CALLED = {"column": _names(_COLUMNS), "type": _names(_USAGE_TYPES), "unit": _names(_UNITS)}
+_CALLED = {"column": _names(_COLUMNS), "usage_type": _names(_USAGE_TYPES), "unit": _names(_UNITS)}
 _ARROW = {
     "instant": pa.timestamp("us", "UTC"),
     "number": pa.decimal128(38, 9),
     "flag": pa.bool_(),
 }
+# kind of column ("" is any), what its text is, and why it means nothing; tried from the top
+REFUSALS = tuple(
+    (kind, re.compile(pattern, re.DOTALL), why) for kind, pattern, why in _rows("refusals.csv")
+)
 # of raw.platform_usage
 SCHEMA = pa.schema(
     [
@@ -72,16 +76,6 @@ SCHEMA = pa.schema(
 )
 
 
-def column_called(header: str) -> str | None:
-    """The contract's name for a column that an admin calls `header`."""
-    return _CALLED["column"].get(fold(header))
-
-
-def usage_type_called(text: str) -> str:
-    """The contract's name for a usage type; an unknown one is only folded."""
-    return _CALLED["type"].get(fold(text), fold(text))
-
-
-def unit_called(text: str) -> str:
-    """The contract's name for a unit; an unknown one stays as it is."""
-    return _CALLED["unit"].get(fold(text), text)
+def called(what: str, text: str) -> str | None:
+    """The contract's name for a "column", a "usage_type" or a "unit" that an admin calls `text`."""
+    return _CALLED[what].get(fold(text))

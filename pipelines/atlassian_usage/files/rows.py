@@ -1,35 +1,22 @@
-"""From a CSV file to rows of text: in UTF-8, every row whole and with its physical line."""
+"""From the content of a file to its rows of text, each with its line, whatever the format."""
 
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from pipelines.atlassian_usage.files.contract import column_called
-from pipelines.atlassian_usage.files.problems import BrokenError, Problem
-
-# (line, cells); the first row of a reader is the header
-Row = tuple[int, list[str]]
+from pipelines.atlassian_usage.files.contract import called
+from pipelines.atlassian_usage.files.problems import Problem
+from pipelines.atlassian_usage.files.xlsx import Row, xlsx_rows
 
 
-def filled(rows: Iterable[Row]) -> Iterator[Row]:
-    """The rows without blank ones and without the comments before the header."""
-    is_headed = False
-    for line, cells in rows:
-        if any(map(str.strip, cells)) and (is_headed or not cells[0].lstrip().startswith("#")):
-            is_headed = True
-            yield line, cells
-
-
-def csv_rows(content: bytes, problems: list[Problem]) -> Iterator[Row]:
-    """The rows of a CSV, up to where it cannot be read any further.
-
-    Not pandas.read_csv: it fills up rows that are too short, lets an open quote run to the end
-    of the file, and does not tell the physical line.
-    """
-    _refuse_other_encodings(content)
+def read_rows(content: bytes, ending: str, problems: list[Problem]) -> Iterator[Row]:
+    """The header and the rows below it, as wide as it is; without blank ones, and without the
+    comments before the header."""
     width = 0
-    for line, cells in filled(_lines(content, problems)):
+    for line, cells in xlsx_rows(content) if ending == ".xlsx" else _csv_rows(content, problems):
+        if not any(map(str.strip, cells)) or (not width and cells[0].lstrip().startswith("#")):
+            continue
         if not width:
             _refuse_other_separators(line, cells)
             width = len(cells)
@@ -43,7 +30,13 @@ def csv_rows(content: bytes, problems: list[Problem]) -> Iterator[Row]:
             problems.append(Problem(reason, line))
 
 
-def _lines(content: bytes, problems: list[Problem]) -> Iterator[Row]:
+def _csv_rows(content: bytes, problems: list[Problem]) -> Iterator[Row]:
+    """The rows of a CSV with their physical lines, up to where it cannot be read any further.
+
+    Not pandas.read_csv: it fills up rows that are too short, lets an open quote run to the end
+    of the file, and does not tell the physical line.
+    """
+    _refuse_other_encodings(content)
     text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
     reader = csv.reader(text, strict=True)
     line = 1
@@ -60,7 +53,7 @@ def _lines(content: bytes, problems: list[Problem]) -> Iterator[Row]:
 
 
 def _refuse_other_encodings(content: bytes) -> None:
-    """BrokenError with the line and the advice for text that is not UTF-8."""
+    """Raise a Problem with the line and the advice for text that is not UTF-8."""
     at = content.find(b"\0")
     try:
         content.decode("utf-8")
@@ -68,7 +61,7 @@ def _refuse_other_encodings(content: bytes) -> None:
         at = error.start if at < 0 else min(at, error.start)
     if at >= 0:
         line = len(re.findall(rb"\r\n?|\n", content[:at])) + 1
-        raise BrokenError(
+        raise Problem(
             f"has the byte 0x{content[at]:02X}, which is no text in UTF-8 (but in UTF-16, Latin-1 "
             "or Windows-1252, perhaps): save it as UTF-8 (in Excel: Save as, CSV UTF-8)",
             line,
@@ -76,9 +69,12 @@ def _refuse_other_encodings(content: bytes) -> None:
 
 
 def _refuse_other_separators(line: int, header: list[str]) -> None:
-    """BrokenError where the header's names are parted by something other than a comma."""
+    """Raise a Problem where the header's names are parted by something other than a comma."""
     text = ",".join(header)
     for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")):
-        if sum(column_called(part) is not None for part in text.split(separator)) > 1:
-            reason = f"the fields are parted by {name}: save it with commas between the fields"
-            raise BrokenError(reason, line)
+        if sum(called("column", part) is not None for part in text.split(separator)) > 1:
+            reason = (
+                f"the fields are parted by {name}: save it with commas between the fields (in a "
+                "workbook, each field in a cell of its own)"
+            )
+            raise Problem(reason, line)
