@@ -112,7 +112,7 @@ class Folder:
                     yield FILES, sha256, read(path, now, name)
                     loaded.add(sha256)
             except Problem as found:
-                error = RejectedFileError(Path(name), [Problem(*found.args)])
+                error = RejectedFileError(Path(name), [found.alone()])
             except RejectedFileError as rejected:
                 error = rejected.with_traceback(None)  # it holds all that was read
             names.add(name)

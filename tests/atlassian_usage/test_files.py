@@ -306,6 +306,7 @@ GOOD_VALUES: list[tuple[Line, str, Any]] = [
     ({"usage_type": "Git LFS", "unit": "gigabytes"}, "unit", "GB"),
     ({"usage_type": "Teapots served", "unit": "runners"}, "usage_type", "teapots_served"),
     ({"usage_type": "Teapots served", "unit": "runners"}, "unit", "runners"),
+    ({"usage_type": "Teapots served", "unit": "cups"}, "unit", "cups"),
     ({"scope_type": "Site"}, "scope_type", "site"),
     ({"source": "UI export"}, "source", "ui_export"),
     ({"is_final": ""}, "is_final", False),

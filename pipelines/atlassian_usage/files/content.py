@@ -8,25 +8,14 @@ import stat
 import unicodedata
 from pathlib import Path
 
+from pipelines.atlassian_usage.files.contract import rows_of
 from pipelines.atlassian_usage.files.problems import Problem
 
 MAX_BYTES = 200_000_000
 ENDINGS = (".csv", ".xlsx")
 _WORKBOOK = b"PK\x03\x04"
-# how files begin that never load
-_KINDS = (
-    (
-        rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|!--)",
-        "is a web page, perhaps a login page: sign in, then export it once more",
-    ),
-    (_WORKBOOK, "is an Excel workbook or another zip archive: give it its own ending, .xlsx"),
-    (
-        rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        "is an old .xls workbook or one with a password: save it as .xlsx, without a password",
-    ),
-    (rb"\x1f\x8b", "is compressed with gzip: unpack it first"),
-    (rb"%PDF", "is a PDF: type its numbers into the template instead"),
-)
+# how files begin that never load, and what they are
+_KINDS = [(re.compile(begins.encode(), re.I), why) for begins, why in rows_of("kinds.csv")]
 
 
 def printable(path: Path) -> str:
@@ -78,8 +67,8 @@ def refuse_other_kinds(content: bytes, ending: str) -> None:
     """Raise a Problem that names what the content is, should it be something that never loads."""
     if ending == ".xlsx" and content.startswith(_WORKBOOK):
         return
-    for pattern, reason in _KINDS:
-        if re.match(pattern, content, re.IGNORECASE):
-            raise Problem(reason)
+    for begins, why in _KINDS:
+        if begins.match(content):
+            raise Problem(why)
     if ending == ".xlsx":
         raise Problem("is no workbook, whatever its name says: is it a CSV? Name it .csv")

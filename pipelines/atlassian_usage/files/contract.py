@@ -9,6 +9,7 @@ The help has no comma, semicolon or quote: it stands in the comments of the CSV 
 import csv
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,7 +31,8 @@ def fold(text: str) -> str:
     return re.sub(r"[\s_-]+", "_", text.strip().casefold()).strip("_")
 
 
-def _rows(name: str) -> list[list[str]]:
+def rows_of(name: str) -> list[list[str]]:
+    """The rows of a table beside this file, without its header."""
     text = Path(__file__).with_name(name).read_text(encoding="utf-8")
     return list(csv.reader(text.splitlines()))[1:]
 
@@ -42,12 +44,11 @@ def _names(rows: list[list[str]]) -> dict[str, str]:
     }
 
 
-_COLUMNS, _USAGE_TYPES, _UNITS = map(_rows, ("columns.csv", "usage_types.csv", "units.csv"))
+_COLUMNS, _USAGE_TYPES, _UNITS = map(rows_of, ("columns.csv", "usage_types.csv", "units.csv"))
 COLUMNS = tuple(
     Column(name, kind, required == "yes", tuple(choices.split()), about)
     for name, kind, required, choices, about, _ in _COLUMNS
 )
-BY_NAME = {column.name: column for column in COLUMNS}
 # two lines with the same values of these say the same thing twice
 KEY = ("org_id", "usage_type", "app", "scope_type", "scope_id", "granularity")
 # the unit of each usage type that is known; the set of types is open, an unknown one lands as it is
@@ -60,7 +61,7 @@ _ARROW = {
 }
 # kind of column ("" is any), what its text is, and why it means nothing; tried from the top
 REFUSALS = tuple(
-    (kind, re.compile(pattern, re.DOTALL), why) for kind, pattern, why in _rows("refusals.csv")
+    (kind, re.compile(pattern, re.DOTALL), why) for kind, pattern, why in rows_of("refusals.csv")
 )
 # of raw.platform_usage
 SCHEMA = pa.schema(
@@ -79,3 +80,10 @@ SCHEMA = pa.schema(
 def called(what: str, text: str) -> str | None:
     """The contract's name for a "column", a "usage_type" or a "unit" that an admin calls `text`."""
     return _CALLED[what].get(fold(text))
+
+
+@lru_cache(1000)
+def unit_of(usage_type: str | None, unit: str | None) -> str | None:
+    """A unit by the contract's name, where a known usage type has it; any other as it is."""
+    name = called("unit", unit or "")
+    return name if name and name == UNITS.get(usage_type or "") else unit

@@ -26,6 +26,10 @@ class Problem(Exception):  # noqa: N818 - mostly listed, and raised where nothin
         where += [f"column {self.column}"] if self.column else []
         return f"{', '.join(where)}: {self.reason}" if where else self.reason
 
+    def alone(self) -> "Problem":
+        """The same without its traceback, which holds all that was read."""
+        return Problem(self.reason, self.line, self.column)
+
 
 class RejectedFileError(VendorError):
     """A platform usage file that breaks the contract, of which therefore nothing is loaded.

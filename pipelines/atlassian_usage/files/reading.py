@@ -6,7 +6,7 @@ file. A file loads whole or not at all. Not here: which of two exports counts (S
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from difflib import get_close_matches
 from itertools import islice
@@ -17,15 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.atlassian_usage.files import rules
-from pipelines.atlassian_usage.files.content import content_of, printable, refuse_other_kinds
+from pipelines.atlassian_usage.files.content import content_of, printable
 from pipelines.atlassian_usage.files.contract import (
-    BY_NAME,
     COLUMNS,
     SCHEMA,
     UNITS,
     Column,
     called,
     fold,
+    unit_of,
 )
 from pipelines.atlassian_usage.files.problems import LISTED, Problem, RejectedFileError
 from pipelines.atlassian_usage.files.rows import read_rows
@@ -51,22 +51,18 @@ def read(path: Path, now: datetime, file_name: str | None = None) -> pa.Table:
     tables: list[pa.Table] = []
     try:
         content = content_of(path)
-        refuse_other_kinds(content, path.suffix.casefold())
         rows = read_rows(content, path.suffix.casefold(), problems)
-        tables.extend(_typed_batches(rows, problems))
+        for table in _typed_batches(rows, problems):
+            tables.append(table)
     except Problem as found:
-        problems.append(
-            Problem(*found.args)
-        )  # without its traceback, which holds all that was read
+        problems.append(found.alone())
     if tables:
         rules.check(pa.concat_tables(tables), now, problems)
     if problems:
         raise RejectedFileError(Path(name), problems)
     whole = pa.concat_tables(tables)
-    for column, value in (
-        ("file_name", name),
-        ("file_sha256", hashlib.sha256(content).hexdigest()),
-    ):
+    sha256 = hashlib.sha256(content).hexdigest()
+    for column, value in (("file_name", name), ("file_sha256", sha256)):
         whole = whole.append_column(column, pa.repeat(value, len(whole)))
     return whole.select(SCHEMA.names).cast(SCHEMA)
 
@@ -98,7 +94,7 @@ def _header(line: int, names: list[str], problems: list[Problem]) -> dict[str, i
     for at, given in enumerate(map(str.strip, names)):
         name = called("column", given) if given else f"#{at + 1}"
         if name is None:
-            close = get_close_matches(fold(given), BY_NAME, n=1)
+            close = get_close_matches(fold(given), [column.name for column in COLUMNS], n=1)
             advice = f"did you mean {close[0]}?" if close else "take it away, or rename it"
             problems.append(Problem(f"is no column of the contract: {advice}", line, given))
         elif name in places:
@@ -124,27 +120,24 @@ def _typed(places: dict[str, int], rows: list[Row], problems: list[Problem]) -> 
         if column.name in places:
             found = _column(column, texts[places[column.name]], lines, problems)
         else:
-            blank = False if column.kind == "flag" else None
+            blank, _ = value_of(column, "")
             found = pa.repeat(pa.scalar(blank, SCHEMA.field(column.name).type), len(rows))
         columns[column.name] = found
-    # units of known usage types by the contract's name; those of others stay as they are
-    known = columns["known"] = _mapped(columns["usage_type"], UNITS.get)
-    unit = _mapped(columns["unit"], lambda text: called("unit", text))
-    columns["unit"] = pc.if_else(pc.fill_null(pc.equal(unit, known), False), unit, columns["unit"])
+    types, units = (columns[name].to_pylist() for name in ("usage_type", "unit"))
+    columns["known"] = pa.array(map(UNITS.get, types), pa.string())
+    columns["unit"] = pa.array(map(unit_of, types, units), pa.string())
     for name in (name for name in places if name.startswith("#")):
         reason = f"field {name[1:]} has a value under no header: give it one, or clear it"
-        cells_below = zip(lines, texts[places[name]], strict=True)
-        filled = (Problem(reason, line) for line, text in cells_below if text.strip())
-        problems += islice(filled, LISTED + 1)
+        below = zip(lines, texts[places[name]], strict=True)
+        problems += [Problem(reason, line) for line, text in below if text.strip()]
     return pa.table(columns)
 
 
 def _column(column: Column, texts: Any, lines: Any, problems: list[Problem]) -> pa.Array:
     """A column's values; most have few distinct texts, and each is read once."""
     if column.kind == "id":
-        cells = zip(lines, texts, strict=True)
-        lost = (Problem(_LOST, at, column.name) for at, text in cells if isinstance(text, NoText))
-        problems += islice(lost, LISTED + 1)
+        lost = (at for at, text in zip(lines, texts, strict=True) if isinstance(text, NoText))
+        problems += [Problem(_LOST, line, column.name) for line in lost]
     coded = pa.array(texts, pa.string()).dictionary_encode()
     read = [value_of(column, tidy(text)) for text in coded.dictionary.to_pylist()]
     wrong = {number: why for number, (_, why) in enumerate(read) if why}
@@ -153,9 +146,3 @@ def _column(column: Column, texts: Any, lines: Any, problems: list[Problem]) -> 
         problems.append(Problem(wrong[coded.indices[at].as_py()], lines[at], column.name))
     values = pa.array([value for value, _ in read], SCHEMA.field(column.name).type)
     return values.take(coded.indices)
-
-
-def _mapped(texts: pa.Array, name_of: Callable[[str], str | None]) -> pa.Array:
-    coded = texts.dictionary_encode()
-    named = pa.array([name_of(text) for text in coded.dictionary.to_pylist()], pa.string())
-    return named.take(coded.indices)

@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterator
 
+from pipelines.atlassian_usage.files.content import refuse_other_kinds
 from pipelines.atlassian_usage.files.contract import called
 from pipelines.atlassian_usage.files.problems import Problem
 from pipelines.atlassian_usage.files.xlsx import Row, xlsx_rows
@@ -13,6 +14,7 @@ from pipelines.atlassian_usage.files.xlsx import Row, xlsx_rows
 def read_rows(content: bytes, ending: str, problems: list[Problem]) -> Iterator[Row]:
     """The header and the rows below it, as wide as it is; without blank ones, and without the
     comments before the header."""
+    refuse_other_kinds(content, ending)
     width = 0
     for line, cells in xlsx_rows(content) if ending == ".xlsx" else _csv_rows(content, problems):
         if not any(map(str.strip, cells)) or (not width and cells[0].lstrip().startswith("#")):
