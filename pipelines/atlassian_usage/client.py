@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pipelines.atlassian_usage.endpoints import FILES, LISTINGS
 from pipelines.atlassian_usage.files.content import ENDINGS, content_of, leads_out, printable
-from pipelines.atlassian_usage.files.problems import BrokenError, Problem, RejectedFileError
+from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
 from pipelines.atlassian_usage.files.reading import read
 from pipelines.endpoint import Endpoint
 from pipelines.http import VendorError
@@ -98,20 +98,24 @@ class Folder:
         loaded, history = landed.scopes(FILES), landed.history(FILES, ("file_name", "file_sha256"))
         said = {name: sha256 for name, sha256, _ in history}  # last under that name
         listing: Listing = set()
-        for path, name, is_second in self._named():
-            sha256, error = "", None
+        names: set[str] = set()
+        for path in find(self._folder):
+            relative = path.relative_to(self._folder)
+            name, sha256, error = printable(relative), "", None
             try:
-                if is_second:
-                    raise BrokenError(_SAME_NAME)
+                if name in names:
+                    name = relative.as_posix().encode("ascii", "backslashreplace").decode()
+                    raise Problem(_SAME_NAME)
                 sha256 = hashlib.sha256(content_of(path, self._folder)).hexdigest()
                 # a file that is put back as it was replaces what it said in the meantime
                 if sha256 not in loaded or said.get(name, sha256) != sha256:
                     yield FILES, sha256, read(path, now, name)
                     loaded.add(sha256)
-            except BrokenError as broken:
-                error = RejectedFileError(Path(name), [Problem(*broken.args)])
+            except Problem as found:
+                error = RejectedFileError(Path(name), [found.alone()])
             except RejectedFileError as rejected:
                 error = rejected.with_traceback(None)  # it holds all that was read
+            names.add(name)
             listed = _listed(name, sha256, error)
             if error and not before >= listed:
                 yield FILES, sha256 or name, error
@@ -119,18 +123,6 @@ class Folder:
         if listing != before:
             rows = [dict(zip(LISTINGS.schema.names, row, strict=True)) for row in listing]
             yield LISTINGS, "all", pa.Table.from_pylist(rows, LISTINGS.schema)
-
-    def _named(self) -> Iterator[tuple[Path, str, bool]]:
-        """Every file, its name, and whether an earlier one has that name in other characters."""
-        names: set[str] = set()
-        for path in find(self._folder):
-            relative = path.relative_to(self._folder)
-            name = printable(relative)
-            is_second = name in names
-            names.add(name)
-            if is_second:
-                name = relative.as_posix().encode("ascii", "backslashreplace").decode()
-            yield path, name, is_second
 
 
 def _listed(name: str, sha256: str, error: RejectedFileError | None) -> Listing:

@@ -47,8 +47,8 @@ def check(clock: Clock, paths: tuple[Path, ...]) -> None:
             table = files.read(path, clock())
         except RejectedFileError as error:
             is_wrong = True
-            more = " or more" if error.unlisted else ""
-            _show(f"{path}: {_counted(len(error.problems) + error.unlisted, 'problem', more)}")
+            what = "or more problem" if error.unlisted else "problem"
+            _show(f"{path}: {_counted(len(error.problems) + error.unlisted, what)}")
             for problem in error.problems:
                 _show(str(problem), indent="  ")
             if error.unlisted:
@@ -59,13 +59,13 @@ def check(clock: Clock, paths: tuple[Path, ...]) -> None:
     sys.exit(is_wrong)
 
 
-def _counted(number: int, what: str, more: str = "") -> str:
-    return f"{number:,}{more} {what}{'' if number == 1 else 's'}"
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _show(text: str, indent: str = "") -> None:
     """Print within 80 columns, values and paths never cut or broken."""
-    lines = textwrap.wrap(
+    shown = textwrap.fill(
         text,
         80,
         initial_indent=indent,
@@ -73,4 +73,4 @@ def _show(text: str, indent: str = "") -> None:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    click.echo("\n".join(lines))
+    click.echo(shown)

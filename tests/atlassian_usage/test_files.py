@@ -15,7 +15,7 @@ import pytest
 from pipelines.atlassian_usage.client import find
 from pipelines.atlassian_usage.files import reading as platform_usage
 from pipelines.atlassian_usage.files.content import content_of
-from pipelines.atlassian_usage.files.problems import BrokenError, Problem, RejectedFileError
+from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
 
 NOW = datetime(2026, 12, 31, tzinfo=UTC)
 Line = dict[str, Any]
@@ -306,6 +306,7 @@ GOOD_VALUES: list[tuple[Line, str, Any]] = [
     ({"usage_type": "Git LFS", "unit": "gigabytes"}, "unit", "GB"),
     ({"usage_type": "Teapots served", "unit": "runners"}, "usage_type", "teapots_served"),
     ({"usage_type": "Teapots served", "unit": "runners"}, "unit", "runners"),
+    ({"usage_type": "Teapots served", "unit": "cups"}, "unit", "cups"),
     ({"scope_type": "Site"}, "scope_type", "site"),
     ({"source": "UI export"}, "source", "ui_export"),
     ({"is_final": ""}, "is_final", False),
@@ -758,7 +759,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.csv")
     assert "is a folder, or no regular file" in only(tmp_path / "x.csv").reason
     assert find(tmp_path) == [tmp_path / "x.csv"]
-    with pytest.raises(BrokenError, match="is a folder, or no regular file"):
+    with pytest.raises(Problem, match="is a folder, or no regular file"):
         content_of(tmp_path / "x.csv")
 
 
@@ -794,7 +795,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, ending: str) -> None:
     reason = only(path).reason
     assert reason.startswith(f"ends in .{ending}: save it as .csv (UTF-8, with commas) or .xlsx")
     assert find(tmp_path) == [path]
-    with pytest.raises(BrokenError, match=f"ends in .{ending}"):
+    with pytest.raises(Problem, match=f"ends in .{ending}"):
         content_of(path)
 
 

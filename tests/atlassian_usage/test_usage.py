@@ -19,7 +19,7 @@ from pipelines.atlassian_usage.commands import platform_usage as command
 from pipelines.atlassian_usage.files import reading as platform_usage
 from pipelines.atlassian_usage.files.content import content_of
 from pipelines.atlassian_usage.files.contract import COLUMNS, SCHEMA, UNITS
-from pipelines.atlassian_usage.files.problems import BrokenError, Problem, RejectedFileError
+from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
 from pipelines.atlassian_usage.files.template import template
 from pipelines.http import VendorError
 
@@ -95,7 +95,7 @@ def test_links_that_lead_out_of_the_folder_are_refused_by_name(tmp_path: Path) -
         if path.name in ("a.csv", "d.csv"):
             assert content_of(path, folder) == inside.read_bytes()
         else:
-            with pytest.raises(BrokenError, match="is a link that leads out of the folder"):
+            with pytest.raises(Problem, match="is a link that leads out of the folder"):
                 content_of(path, folder)
 
 

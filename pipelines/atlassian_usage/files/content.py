@@ -8,25 +8,14 @@ import stat
 import unicodedata
 from pathlib import Path
 
-from pipelines.atlassian_usage.files.problems import BrokenError
+from pipelines.atlassian_usage.files.contract import rows_of
+from pipelines.atlassian_usage.files.problems import Problem
 
 MAX_BYTES = 200_000_000
 ENDINGS = (".csv", ".xlsx")
 _WORKBOOK = b"PK\x03\x04"
-# how files begin that never load
-_KINDS = (
-    (
-        rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|!--)",
-        "is a web page, perhaps a login page: sign in, then export it once more",
-    ),
-    (_WORKBOOK, "is an Excel workbook or another zip archive: give it its own ending, .xlsx"),
-    (
-        rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        "is an old .xls workbook or one with a password: save it as .xlsx, without a password",
-    ),
-    (rb"\x1f\x8b", "is compressed with gzip: unpack it first"),
-    (rb"%PDF", "is a PDF: type its numbers into the template instead"),
-)
+# how files begin that never load, and what they are
+_KINDS = [(re.compile(begins.encode(), re.I), why) for begins, why in rows_of("kinds.csv")]
 
 
 def printable(path: Path) -> str:
@@ -45,43 +34,41 @@ def leads_out(path: Path, folder: Path) -> bool:
 
 
 def content_of(path: Path, folder: Path | None = None) -> bytes:
-    """All bytes of a regular .csv or .xlsx file of at most 200 MB; BrokenError otherwise.
+    """All bytes of a regular .csv or .xlsx file of at most 200 MB; otherwise a Problem is raised.
 
     With `folder`, a link that leads out of it is refused.
     """
     if _escaped(path) != path.as_posix():
-        raise BrokenError("has a name that is not UTF-8: rename it")
+        raise Problem("has a name that is not UTF-8: rename it")
     if folder and leads_out(path, folder):
-        raise BrokenError("is a link that leads out of the folder: put a copy here")
+        raise Problem("is a link that leads out of the folder: put a copy here")
     ending = path.suffix.casefold()
     if ending not in ENDINGS:
-        raise BrokenError(
+        raise Problem(
             f"ends in {ending or 'nothing'}: save it as .csv (UTF-8, with commas) or .xlsx, or "
             "take it out of the folder"
         )
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise BrokenError(
-                "is a folder, or no regular file: name a file, or put a copy of it here"
-            )
+            raise Problem("is a folder, or no regular file: name a file, or put a copy of it here")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         advice = "put it back, or let the account that runs meterhouse read it"
-        raise BrokenError(f"cannot be read ({error.strerror}): {advice}") from None
+        raise Problem(f"cannot be read ({error.strerror}): {advice}") from None
     if len(content) > MAX_BYTES:
-        raise BrokenError(f"is larger than {MAX_BYTES // 10**6} MB: split it")
+        raise Problem(f"is larger than {MAX_BYTES // 10**6} MB: split it")
     if not content:
-        raise BrokenError("is empty (0 bytes): export it once more")
+        raise Problem("is empty (0 bytes): export it once more")
     return content
 
 
 def refuse_other_kinds(content: bytes, ending: str) -> None:
-    """BrokenError that names what the content is, should it be something that never loads."""
+    """Raise a Problem that names what the content is, should it be something that never loads."""
     if ending == ".xlsx" and content.startswith(_WORKBOOK):
         return
-    for pattern, reason in _KINDS:
-        if re.match(pattern, content, re.IGNORECASE):
-            raise BrokenError(reason)
+    for begins, why in _KINDS:
+        if begins.match(content):
+            raise Problem(why)
     if ending == ".xlsx":
-        raise BrokenError("is no workbook, whatever its name says: is it a CSV? Name it .csv")
+        raise Problem("is no workbook, whatever its name says: is it a CSV? Name it .csv")

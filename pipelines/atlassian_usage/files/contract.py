@@ -1,14 +1,15 @@
 """What a platform usage file has to say: the columns of contract 1, and what people may call them.
 
-The rows are in columns.csv, usage_types.csv and units.csv. Their aliases are what an admin may call
-things; none is Atlassian's own format, and there is no "end date": what people write there is
-mostly the last day, not the one after it. Their help has no comma, semicolon or quote: it stands in
-the comments of the CSV template.
+The rows are in columns.csv, usage_types.csv and units.csv, and what is said of a value that means
+nothing in refusals.csv. Aliases are what an admin may call things; none is Atlassian's own format,
+and there is no "end date": what people write there is mostly the last day, not the one after it.
+The help has no comma, semicolon or quote: it stands in the comments of the CSV template.
 """
 
 import csv
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,7 +31,8 @@ def fold(text: str) -> str:
     return re.sub(r"[\s_-]+", "_", text.strip().casefold()).strip("_")
 
 
-def _rows(name: str) -> list[list[str]]:
+def rows_of(name: str) -> list[list[str]]:
+    """The rows of a table beside this file, without its header."""
     text = Path(__file__).with_name(name).read_text(encoding="utf-8")
     return list(csv.reader(text.splitlines()))[1:]
 
@@ -42,22 +44,25 @@ def _names(rows: list[list[str]]) -> dict[str, str]:
     }
 
 
-_COLUMNS, _USAGE_TYPES, _UNITS = map(_rows, ("columns.csv", "usage_types.csv", "units.csv"))
+_COLUMNS, _USAGE_TYPES, _UNITS = map(rows_of, ("columns.csv", "usage_types.csv", "units.csv"))
 COLUMNS = tuple(
     Column(name, kind, required == "yes", tuple(choices.split()), about)
     for name, kind, required, choices, about, _ in _COLUMNS
 )
-BY_NAME = {column.name: column for column in COLUMNS}
 # two lines with the same values of these say the same thing twice
 KEY = ("org_id", "usage_type", "app", "scope_type", "scope_id", "granularity")
 # the unit of each usage type that is known; the set of types is open, an unknown one lands as it is
 UNITS = {name: unit for name, unit, _ in _USAGE_TYPES}
-_CALLED = {"column": _names(_COLUMNS), "type": _names(_USAGE_TYPES), "unit": _names(_UNITS)}
+_CALLED = {"column": _names(_COLUMNS), "usage_type": _names(_USAGE_TYPES), "unit": _names(_UNITS)}
 _ARROW = {
     "instant": pa.timestamp("us", "UTC"),
     "number": pa.decimal128(38, 9),
     "flag": pa.bool_(),
 }
+# kind of column ("" is any), what its text is, and why it means nothing; tried from the top
+REFUSALS = tuple(
+    (kind, re.compile(pattern, re.DOTALL), why) for kind, pattern, why in rows_of("refusals.csv")
+)
 # of raw.platform_usage
 SCHEMA = pa.schema(
     [
@@ -72,16 +77,13 @@ SCHEMA = pa.schema(
 )
 
 
-def column_called(header: str) -> str | None:
-    """The contract's name for a column that an admin calls `header`."""
-    return _CALLED["column"].get(fold(header))
+def called(what: str, text: str) -> str | None:
+    """The contract's name for a "column", a "usage_type" or a "unit" that an admin calls `text`."""
+    return _CALLED[what].get(fold(text))
 
 
-def usage_type_called(text: str) -> str:
-    """The contract's name for a usage type; an unknown one is only folded."""
-    return _CALLED["type"].get(fold(text), fold(text))
-
-
-def unit_called(text: str) -> str:
-    """The contract's name for a unit; an unknown one stays as it is."""
-    return _CALLED["unit"].get(fold(text), text)
+@lru_cache(1000)
+def unit_of(usage_type: str | None, unit: str | None) -> str | None:
+    """A unit by the contract's name, where a known usage type has it; any other as it is."""
+    name = called("unit", unit or "")
+    return name if name and name == UNITS.get(usage_type or "") else unit

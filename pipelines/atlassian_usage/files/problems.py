@@ -1,15 +1,16 @@
 """What is wrong with a platform usage file, and how that is said."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from pipelines.http import VendorError
 
 LISTED = 100
 
 
-class Problem(NamedTuple):
+@dataclass(eq=False)
+class Problem(Exception):  # noqa: N818 - mostly listed, and raised where nothing can be read on
     """One thing wrong, and what to do about it.
 
     `line` is the line of a CSV or the row of a worksheet, counted from 1; None where the whole
@@ -25,17 +26,17 @@ class Problem(NamedTuple):
         where += [f"column {self.column}"] if self.column else []
         return f"{', '.join(where)}: {self.reason}" if where else self.reason
 
-
-class BrokenError(Exception):
-    """A text or a file that cannot be read; the arguments are those of a Problem."""
+    def alone(self) -> "Problem":
+        """The same without its traceback, which holds all that was read."""
+        return Problem(self.reason, self.line, self.column)
 
 
 class RejectedFileError(VendorError):
     """A platform usage file that breaks the contract, of which therefore nothing is loaded.
 
     `problems` are at most a hundred, one of a cell and in the order of the file; where there are
-    that many, the file was read no further than to the end of the batch that has the hundredth, and
-    `unlisted` counts that batch's rest.
+    that many values or lines that mean nothing, the file was read no further than to the end of the
+    batch that has the hundredth. `unlisted` counts the rest of what was found.
     """
 
     def __init__(self, path: Path, problems: Iterable[Problem]) -> None:

@@ -6,7 +6,7 @@ file. A file loads whole or not at all. Not here: which of two exports counts (S
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from difflib import get_close_matches
 from itertools import islice
@@ -16,30 +16,28 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.atlassian_usage.files.content import content_of, printable, refuse_other_kinds
+from pipelines.atlassian_usage.files import rules
+from pipelines.atlassian_usage.files.content import content_of, printable
 from pipelines.atlassian_usage.files.contract import (
-    BY_NAME,
     COLUMNS,
     SCHEMA,
     UNITS,
     Column,
-    column_called,
+    called,
     fold,
-    unit_called,
+    unit_of,
 )
-from pipelines.atlassian_usage.files.csv_text import Row, csv_rows
-from pipelines.atlassian_usage.files.problems import (
-    LISTED,
-    BrokenError,
-    Problem,
-    RejectedFileError,
-)
-from pipelines.atlassian_usage.files.rules import check_file, check_lines
+from pipelines.atlassian_usage.files.problems import LISTED, Problem, RejectedFileError
+from pipelines.atlassian_usage.files.rows import read_rows
 from pipelines.atlassian_usage.files.values import tidy, value_of
-from pipelines.atlassian_usage.files.xlsx import xlsx_rows
+from pipelines.atlassian_usage.files.xlsx import NoText, Row
 
 MAX_ROWS = 2_000_000
 _BATCH_ROWS = 50_000
+_LOST = (
+    "is a number or a date for the spreadsheet, and digits of the id may be gone: format the "
+    "column as text, and write the id again"
+)
 
 
 def read(path: Path, now: datetime, file_name: str | None = None) -> pa.Table:
@@ -53,53 +51,50 @@ def read(path: Path, now: datetime, file_name: str | None = None) -> pa.Table:
     tables: list[pa.Table] = []
     try:
         content = content_of(path)
-        for table in _typed_batches(content, path.suffix.casefold(), problems):
-            check_lines(table, now, problems)
+        rows = read_rows(content, path.suffix.casefold(), problems)
+        for table in _typed_batches(rows, problems):
             tables.append(table)
-    except BrokenError as error:
-        problems.append(Problem(*error.args))
+    except Problem as found:
+        problems.append(found.alone())
     if tables:
-        check_file(pa.concat_tables(tables), problems)
+        rules.check(pa.concat_tables(tables), now, problems)
     if problems:
         raise RejectedFileError(Path(name), problems)
     whole = pa.concat_tables(tables)
-    whole = whole.append_column("file_name", pa.repeat(name, len(whole)))
-    whole = whole.append_column(
-        "file_sha256", pa.repeat(hashlib.sha256(content).hexdigest(), len(whole))
-    )
+    sha256 = hashlib.sha256(content).hexdigest()
+    for column, value in (("file_name", name), ("file_sha256", sha256)):
+        whole = whole.append_column(column, pa.repeat(value, len(whole)))
     return whole.select(SCHEMA.names).cast(SCHEMA)
 
 
-def _typed_batches(content: bytes, ending: str, problems: list[Problem]) -> Iterator[pa.Table]:
+def _typed_batches(rows: Iterator[Row], problems: list[Problem]) -> Iterator[pa.Table]:
     """The lines by the batch; one that fills the list of problems is the last."""
-    refuse_other_kinds(content, ending)
-    rows = (xlsx_rows if ending == ".xlsx" else csv_rows)(content, problems)
     header = next(rows, None)
     places = _header(*header, problems) if header else {}
     count = 0
     while len(problems) < LISTED and (batch := list(islice(rows, _BATCH_ROWS))):
         count += len(batch)
         if count > MAX_ROWS:
-            raise BrokenError(f"has more than {MAX_ROWS:,} lines: split it")
+            raise Problem(f"has more than {MAX_ROWS:,} lines: split it")
         yield _typed(places, batch, problems)
     if not count and not problems:
-        raise BrokenError("has no usage lines: put them below the header, or take it away")
+        raise Problem("has no usage lines: put them below the header, or take it away")
 
 
 def _header(line: int, names: list[str], problems: list[Problem]) -> dict[str, int]:
-    """Where each column of the contract is, and those without a name ("#1"); BrokenError where none
-    of the contract's is there."""
-    if not any(map(column_called, names)):
-        raise BrokenError(
+    """Where each column of the contract is, and those without a name ("#1"); a Problem is raised
+    where none of the contract's is there."""
+    if not any(called("column", name) for name in names):
+        raise Problem(
             "has no header with columns of the contract: start from the file that `meterhouse "
             "platform-usage template` writes",
             line,
         )
     places: dict[str, int] = {}
     for at, given in enumerate(map(str.strip, names)):
-        name = column_called(given) if given else f"#{at + 1}"
+        name = called("column", given) if given else f"#{at + 1}"
         if name is None:
-            close = get_close_matches(fold(given), BY_NAME, n=1)
+            close = get_close_matches(fold(given), [column.name for column in COLUMNS], n=1)
             advice = f"did you mean {close[0]}?" if close else "take it away, or rename it"
             problems.append(Problem(f"is no column of the contract: {advice}", line, given))
         elif name in places:
@@ -116,53 +111,38 @@ def _header(line: int, names: list[str], problems: list[Problem]) -> dict[str, i
 
 def _typed(places: dict[str, int], rows: list[Row], problems: list[Problem]) -> pa.Table:
     """The lines as the contract's types, with every value noted that is not what its column has to
-    be; those, and a column that is not there, are null."""
+    be; those, and a column that is not there, are null. Beside them is the `known` unit of a line's
+    usage type."""
     lines, cells = zip(*rows, strict=True)
     texts = list(zip(*cells, strict=True))
     columns: dict[str, Any] = {"line": pa.array(lines, pa.int32())}
     for column in COLUMNS:
         if column.name in places:
-            read = _column(column, texts[places[column.name]], lines, problems)
+            found = _column(column, texts[places[column.name]], lines, problems)
         else:
-            blank = False if column.kind == "flag" else None
-            read = pa.repeat(pa.scalar(blank, SCHEMA.field(column.name).type), len(rows))
-        columns[column.name] = read
-    columns["unit"] = _units(columns["usage_type"], columns["unit"])
+            blank, _ = value_of(column, "")
+            found = pa.repeat(pa.scalar(blank, SCHEMA.field(column.name).type), len(rows))
+        columns[column.name] = found
+    types, units = (columns[name].to_pylist() for name in ("usage_type", "unit"))
+    columns["known"] = pa.array(map(UNITS.get, types), pa.string())
+    columns["unit"] = pa.array(map(unit_of, types, units), pa.string())
     for name in (name for name in places if name.startswith("#")):
         reason = f"field {name[1:]} has a value under no header: give it one, or clear it"
-        filled = (
-            line for line, text in zip(lines, texts[places[name]], strict=True) if text.strip()
-        )
-        problems += [Problem(reason, line) for line in islice(filled, LISTED + 1)]
+        below = zip(lines, texts[places[name]], strict=True)
+        problems += [Problem(reason, line) for line, text in below if text.strip()]
     return pa.table(columns)
 
 
 def _column(column: Column, texts: Any, lines: Any, problems: list[Problem]) -> pa.Array:
     """A column's values; most have few distinct texts, and each is read once."""
+    if column.kind == "id":
+        lost = (at for at, text in zip(lines, texts, strict=True) if isinstance(text, NoText))
+        problems += [Problem(_LOST, line, column.name) for line in lost]
     coded = pa.array(texts, pa.string()).dictionary_encode()
-    values: list[Any] = []
-    wrong: dict[int, str] = {}
-    for number, text in enumerate(coded.dictionary.to_pylist()):
-        try:
-            values.append(value_of(column, tidy(text)))
-        except BrokenError as error:
-            values.append(None)
-            wrong[number] = str(error)
-    if wrong:
-        found = pc.is_in(coded.indices, value_set=pa.array(wrong, pa.int32()))
-        for at in pc.indices_nonzero(found)[: LISTED + 1].to_pylist():
-            reason = wrong[coded.indices[at].as_py()]
-            problems.append(Problem(reason, lines[at], column.name))
-    return pa.array(values, SCHEMA.field(column.name).type).take(coded.indices)
-
-
-def _units(usage_types: pa.Array, units: pa.Array) -> pa.Array:
-    """Units of known usage types by the contract's name; those of others stay as they are."""
-    named, expected = _mapped(units, unit_called), _mapped(usage_types, UNITS.get)
-    return pc.if_else(pc.fill_null(pc.equal(named, expected), False), named, units)
-
-
-def _mapped(texts: pa.Array, name_of: Callable[[str], str | None]) -> pa.Array:
-    coded = texts.dictionary_encode()
-    named = pa.array([name_of(text) for text in coded.dictionary.to_pylist()], pa.string())
-    return named.take(coded.indices)
+    read = [value_of(column, tidy(text)) for text in coded.dictionary.to_pylist()]
+    wrong = {number: why for number, (_, why) in enumerate(read) if why}
+    found = pc.is_in(coded.indices, value_set=pa.array(wrong, pa.int32()))
+    for at in pc.indices_nonzero(found)[: LISTED + 1].to_pylist():
+        problems.append(Problem(wrong[coded.indices[at].as_py()], lines[at], column.name))
+    values = pa.array([value for value, _ in read], SCHEMA.field(column.name).type)
+    return values.take(coded.indices)

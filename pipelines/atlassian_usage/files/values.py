@@ -8,10 +8,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from pipelines.atlassian_usage.files.contract import Column, fold, usage_type_called
-from pipelines.atlassian_usage.files.problems import BrokenError
+from pipelines.atlassian_usage.files.contract import REFUSALS, Column, called, fold
 
-_TEXT = re.compile(r"[^=+\-@\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,499}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 # so many of them add up to what 38 digits hold
 _NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,9})?")
@@ -20,9 +18,6 @@ _INSTANT = re.compile(
     r"(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?: ?(?:[Zz]|UTC|[+-]\d\d:?\d\d))?)?",
     re.ASCII,
 )
-# a spreadsheet keeps 15 digits of a number; the rest of an id is gone
-_LOST_DIGITS = re.compile(r"[0-9](\.[0-9]+)?[eE]\+?[0-9]+|[0-9]{15}0{5,}")
-ERROR_VALUE = re.compile(r"#(N/A|GETTING_DATA|[A-Z]+(/0)?[!?])")
 _FLAGS = {"true": True, "yes": True, "false": False, "no": False, "": False}
 
 
@@ -42,69 +37,27 @@ def _instant(text: str) -> datetime | None:
 
 
 def _name(text: str) -> str | None:
-    name = usage_type_called(text)
+    name = called("usage_type", text) or fold(text)
     return name if _NAME.fullmatch(name) else None
 
 
-def _text(text: str) -> str | None:
-    return text if _TEXT.fullmatch(text) and not ERROR_VALUE.fullmatch(text) else None
-
-
-def _id(text: str) -> str | None:
-    return None if _LOST_DIGITS.fullmatch(text) else _text(text)
-
-
-# by kind of column; None where the text means nothing
+# by kind of column; None where the text means nothing. A text or an id means what it is, but for
+# what is refused
 _READERS: dict[str, Callable[[str], Any]] = {
     "choice": fold,
     "flag": lambda text: _FLAGS.get(fold(text)),
-    "id": _id,
+    "id": lambda text: None if refusal("id", text) else text,
     "instant": _instant,
     "name": _name,
     "number": _number,
-    "text": _text,
+    "text": lambda text: None if refusal("text", text) else text,
 }
-# why that is, and what to write: the first one of that kind that fits
-_WHY = (
-    ("", r"=.*", "is a formula: paste its value instead"),
-    ("", ERROR_VALUE.pattern, "is an error of a spreadsheet: type the value itself"),
-    ("choice", r".*", "is not what this column may have: write {}"),
-    ("flag", r".*", "is neither true nor false: write one of these, or leave it blank"),
-    ("instant", r"[0-9]{5}(\.[0-9]+)?", "is a spreadsheet's day number: format the cells as dates"),
-    (
-        "instant",
-        r".*",
-        "is no date of the years 2000 to 2199 that can be read in one way only: write 2026-12-31 "
-        "or 2026-12-31T13:00:00Z",
-    ),
-    (
-        "number",
-        r"-.*",
-        "is negative: usage is never below zero, and a correction is a new export",
-    ),
-    ("number", r"\+?[0-9.]+[eE][+-]?[0-9]+", "has an exponent: write all its digits"),
-    (
-        "number",
-        r"(?i)nan|[+]?inf(inity)?|n/?a|null|none",
-        "is no number: leave the line out, or give it",
-    ),
-    ("number", r"[0-9]+\.[0-9]{10,}", "has more than 9 decimals: round it to 9"),
-    ("number", r"[0-9]{21,}(\.[0-9]*)?", "has more than 20 digits before the point"),
-    ("number", r"[0-9][0-9.,_ '’]*|,[0-9]+", "has a comma or groups of digits: write 1234.56"),
-    ("number", r".*[$€£¥₹%].*", "has a currency or percent sign: quantities are plain numbers"),
-    ("number", r"[0-9][0-9.,]*\s*[A-Za-z]+", "has letters: the unit has a column of its own"),
-    ("number", r".*", "is no plain number: write one like 1234.56"),
-    (
-        "id",
-        _LOST_DIGITS.pattern,
-        "was made a number by a spreadsheet, and its last digits are gone: format the column as "
-        "text, and write the id again",
-    ),
-    ("", r".*[\x00-\x1f\x7f].*", "has a line break or another control character: take it away"),
-    ("", r"[+\-@].*", "starts like a formula: paste the value itself"),
-    ("name", r".*", "is no name of a usage type: write it like rovo_credits"),
-    ("", r".*", "is longer than 500 characters: shorten it"),
-)
+
+
+def refusal(kind: str, text: str) -> str | None:
+    """Why a text means nothing in a column of this kind, and what to write: the first that fits."""
+    found = (why for of, pattern, why in REFUSALS if of in ("", kind) and pattern.fullmatch(text))
+    return next(found, None)
 
 
 def tidy(text: str) -> str:
@@ -116,16 +69,14 @@ def tidy(text: str) -> str:
     return re.sub(r"[^\S\r\n\t]+", " ", text).strip()
 
 
-def value_of(column: Column, text: str) -> Any:
-    """What a tidy text means in this column: None where it is blank and may be; BrokenError."""
+def value_of(column: Column, text: str) -> tuple[Any, str | None]:
+    """What a tidy text means in this column, None where it is blank and may be; or why it means
+    nothing."""
     if not text and column.kind != "flag":
-        if column.required:
-            raise BrokenError("is blank and may not be: give a value")
-        return None
+        return None, "is blank and may not be: give a value" if column.required else None
     value = _READERS[column.kind](text)
     if value is None or (column.choices and value not in column.choices):
-        whys = ((pattern, why) for kind, pattern, why in _WHY if kind in ("", column.kind))
-        why = next(why for pattern, why in whys if re.fullmatch(pattern, text, re.DOTALL))
         shown = repr(text if len(text) <= 60 else text[:57] + "...")
-        raise BrokenError(f"{shown} {why.format(' or '.join(column.choices))}")
-    return value
+        why = refusal(column.kind, text) or ""
+        return None, f"{shown} {why.format(' or '.join(column.choices))}"
+    return value, None

@@ -14,10 +14,8 @@ from string import ascii_uppercase
 from typing import Any
 
 from pipelines.atlassian_usage.files.content import MAX_BYTES
-from pipelines.atlassian_usage.files.contract import BY_NAME, column_called
-from pipelines.atlassian_usage.files.csv_text import Row, filled
-from pipelines.atlassian_usage.files.problems import BrokenError, Problem
-from pipelines.atlassian_usage.files.values import ERROR_VALUE
+from pipelines.atlassian_usage.files.problems import Problem
+from pipelines.atlassian_usage.files.values import refusal
 
 MAX_PARTS = 10_000
 # deflate gives 1:1032 at most, which only bombs reach; lines that are much alike give 1:60
@@ -25,10 +23,6 @@ MAX_RATIO = 200
 _WORKBOOK = "xl/workbook.xml"
 # sheets that may stand beside the one with usage
 _FREE = ("help", "notes")
-_NO_TEXT = (
-    "is a number or a date for the spreadsheet, and digits of the id may be gone: format the "
-    "column as text, and write the id again"
-)
 # the columns that a sheet may have, from 0
 _LETTERS = [first + last for first in ("", *ascii_uppercase) for last in ascii_uppercase]
 _PLACES = {letters: place for place, letters in enumerate(_LETTERS[:200])}
@@ -39,9 +33,15 @@ _ERROR = re.compile(rb"""\bt=["']e["']""")
 _MERGED = re.compile(rb"""<(?:\w+:)?mergeCell\s[^>]*?\bref=["']([A-Z]+([0-9]+)[^"']*)""")
 # by row and place, from 0: the formula, or the error value, that a cell has in place of a value
 _Faults = dict[tuple[int, int], str]
+# line, or row, and its cells
+Row = tuple[int, list[str]]
 
 
-def xlsx_rows(content: bytes, problems: list[Problem]) -> Iterator[Row]:
+class NoText(str):
+    """What a spreadsheet shows of a number or a date: of an id, it may be too little."""
+
+
+def xlsx_rows(content: bytes) -> Iterator[Row]:
     """The rows of the one sheet that is filled, as text.
 
     Dates come as ISO text, numbers with the 15 digits that a spreadsheet shows, formulas and error
@@ -51,21 +51,14 @@ def xlsx_rows(content: bytes, problems: list[Problem]) -> Iterator[Row]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             _check_archive(archive, len(content))
             cells = _read(content, archive)
-    except BrokenError:
+    except Problem:
         raise
     except Exception as error:  # a malformed part leads to whatever the reader raises
         what = f"{type(error).__name__}: {error}"[:200]
         advice = "open it in Excel and save it as .xlsx, or export it once more"
-        raise BrokenError(f"cannot be read as a workbook ({what}): {advice}") from None
-    rows = filled((row, list(map(_text, found))) for row, found in enumerate(cells, start=1))
-    ids: dict[int, str] | None = None
-    for row, texts in rows:
-        if ids is None:
-            called = {place: column_called(text) for place, text in enumerate(texts)}
-            ids = {p: name for p, name in called.items() if name and BY_NAME[name].kind == "id"}
-        lost = [name for p, name in ids.items() if not isinstance(cells[row - 1][p], str)]
-        problems += [Problem(_NO_TEXT, row, name) for name in lost]
-        yield row, texts
+        raise Problem(f"cannot be read as a workbook ({what}): {advice}") from None
+    for row, found in enumerate(cells, start=1):
+        yield row, list(map(_text, found))
 
 
 def _check_archive(archive: zipfile.ZipFile, size: int) -> None:
@@ -77,19 +70,19 @@ def _check_archive(archive: zipfile.ZipFile, size: int) -> None:
     parts, names = archive.infolist(), archive.namelist()
     unpacked = sum(part.file_size for part in parts)
     if unpacked > min(MAX_BYTES, 1_000_000 + MAX_RATIO * size) or len(parts) > MAX_PARTS:
-        raise BrokenError(
+        raise Problem(
             f"unpacks to {unpacked / 1e6:,.0f} MB in {len(parts)} parts, over {MAX_PARTS} parts, "
             f"{MAX_BYTES // 10**6} MB or {MAX_RATIO} times its size: split it, or save it as CSV"
         )
     if any(part.flag_bits & 1 for part in parts):
-        raise BrokenError("has a password: save it without one")
+        raise Problem("has a password: save it without one")
     if len({*names}) < len(parts):
-        raise BrokenError("has two parts of one name: save it anew in Excel")
+        raise Problem("has two parts of one name: save it anew in Excel")
     if _WORKBOOK not in names:
-        raise BrokenError("is a zip archive, but no workbook: save it as .xlsx in Excel")
+        raise Problem("is a zip archive, but no workbook: save it as .xlsx in Excel")
     for name in names:
         if b"<!DOCTYPE" in archive.read(name):
-            raise BrokenError(f"{name} declares XML entities: save it anew")
+            raise Problem(f"{name} declares XML entities: save it anew")
 
 
 def _read(content: bytes, archive: zipfile.ZipFile) -> list[list[Any]]:
@@ -107,11 +100,9 @@ def _read(content: bytes, archive: zipfile.ZipFile) -> list[list[Any]]:
         faults = _faults(shown[name])
         frame = pd.read_excel(book, sheet_name=name, header=None, dtype=object, na_filter=False)
     # blank formulas may stand beyond what is filled
-    height, width = (
-        max([n, *(at[axis] + 1 for at in faults)]) for axis, n in enumerate(frame.shape)
-    )
-    if (height, width) != frame.shape:
-        frame = frame.reindex(index=range(height), columns=range(width), fill_value="")
+    height = max([len(frame), *(row + 1 for row, _ in faults)])
+    width = max([len(frame.columns), *(place + 1 for _, place in faults)])
+    frame = frame.reindex(index=range(height), columns=range(width), fill_value="")
     cells: list[list[Any]] = frame.to_numpy().tolist()
     for (row, place), text in faults.items():
         cells[row][place] = text
@@ -135,10 +126,10 @@ def _attribute(name: str, tag: bytes) -> str:
 def _the_one(filled: list[str]) -> str:
     """The sheet with usage; that there is another one is an error, for it would not be loaded."""
     if not filled:
-        raise BrokenError("has no usage lines on a sheet that is not hidden: put them there")
+        raise Problem("has no usage lines on a sheet that is not hidden: put them there")
     usage = [name for name in filled if name.casefold() not in _FREE] or filled[:1]
     if len(usage) > 1:
-        raise BrokenError(
+        raise Problem(
             f"has something on the sheets {', '.join(map(repr, usage))}, and one is loaded: put "
             "all usage on one sheet or into files of their own, and hide what is none"
         )
@@ -146,42 +137,42 @@ def _the_one(filled: list[str]) -> str:
 
 
 def _faults(xml: bytes) -> _Faults:
-    """Formulas and error values; BrokenError where cells would be lost."""
+    """Formulas and error values; a Problem where cells would be lost."""
     faults: _Faults = {}
     last, count = (0, -1), 0
     for match in _CELL.finditer(xml):
         attributes, formula = match.groups()
         found = _REFERENCE.search(attributes or b"")
         if not found:
-            raise BrokenError("has cells that do not say where they are: save it in Excel")
+            raise Problem("has cells that do not say where they are: save it in Excel")
         letters, row = found.group(1).decode(), int(found.group(2))
         place = _PLACES.get(letters)
         count += row > last[0]
         if place is None or row > 10 * count + 1000:
             reason = f"cell {letters}{row} is far off the others: delete its row or column"
-            raise BrokenError(reason, row)
+            raise Problem(reason, row)
         if (row, place) <= last:
-            raise BrokenError("rows or cells are not in order: save it anew in Excel", row)
+            raise Problem("rows or cells are not in order: save it anew in Excel", row)
         last = row, place
         if formula is not None:
             faults[row - 1, place] = f"={formula.decode()}"
         elif _ERROR.search(attributes):
             value = re.search(rb">([^<]+)<", xml[match.end() - 1 : match.end() + 60])
             shown = value.group(1).decode() if value else ""
-            faults[row - 1, place] = shown if ERROR_VALUE.fullmatch(shown) else "#N/A"
+            faults[row - 1, place] = shown if refusal("text", shown) else "#N/A"
     merged = _MERGED.search(xml)
     if merged:
         cells = merged.group(1).decode()
         reason = f"the cells {cells} are merged: unmerge them, each line has its own values"
-        raise BrokenError(reason, int(merged.group(2)))
+        raise Problem(reason, int(merged.group(2)))
     return faults
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return NoText("true" if value else "false")
     if isinstance(value, int | float):
-        return f"{Decimal(f'{value:.15g}'):f}"
-    if isinstance(value, date | time):
-        return value.isoformat()
-    return str(value)
+        return NoText(f"{Decimal(f'{value:.15g}'):f}")
+    return NoText(value.isoformat() if isinstance(value, date | time) else value)

@@ -1,0 +1,82 @@
+"""From the content of a file to its rows of text, each with its line, whatever the format."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+
+from pipelines.atlassian_usage.files.content import refuse_other_kinds
+from pipelines.atlassian_usage.files.contract import called
+from pipelines.atlassian_usage.files.problems import Problem
+from pipelines.atlassian_usage.files.xlsx import Row, xlsx_rows
+
+
+def read_rows(content: bytes, ending: str, problems: list[Problem]) -> Iterator[Row]:
+    """The header and the rows below it, as wide as it is; without blank ones, and without the
+    comments before the header."""
+    refuse_other_kinds(content, ending)
+    width = 0
+    for line, cells in xlsx_rows(content) if ending == ".xlsx" else _csv_rows(content, problems):
+        if not any(map(str.strip, cells)) or (not width and cells[0].lstrip().startswith("#")):
+            continue
+        if not width:
+            _refuse_other_separators(line, cells)
+            width = len(cells)
+        if len(cells) == width:
+            yield line, cells
+        else:
+            reason = (
+                f"has {len(cells)} fields where the header has {width}: write a comma for every "
+                'empty field, too, and a value with a comma inside in "quotes"'
+            )
+            problems.append(Problem(reason, line))
+
+
+def _csv_rows(content: bytes, problems: list[Problem]) -> Iterator[Row]:
+    """The rows of a CSV with their physical lines, up to where it cannot be read any further.
+
+    Not pandas.read_csv: it fills up rows that are too short, lets an open quote run to the end
+    of the file, and does not tell the physical line.
+    """
+    _refuse_other_encodings(content)
+    text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
+    reader = csv.reader(text, strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        reason = (
+            f'has a quote (") that is never closed, or one inside a quoted field ({error}): close '
+            'it, double it (""), or take it away'
+        )
+        problems.append(Problem(reason, line))
+
+
+def _refuse_other_encodings(content: bytes) -> None:
+    """Raise a Problem with the line and the advice for text that is not UTF-8."""
+    at = content.find(b"\0")
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        at = error.start if at < 0 else min(at, error.start)
+    if at >= 0:
+        line = len(re.findall(rb"\r\n?|\n", content[:at])) + 1
+        raise Problem(
+            f"has the byte 0x{content[at]:02X}, which is no text in UTF-8 (but in UTF-16, Latin-1 "
+            "or Windows-1252, perhaps): save it as UTF-8 (in Excel: Save as, CSV UTF-8)",
+            line,
+        )
+
+
+def _refuse_other_separators(line: int, header: list[str]) -> None:
+    """Raise a Problem where the header's names are parted by something other than a comma."""
+    text = ",".join(header)
+    for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")):
+        if sum(called("column", part) is not None for part in text.split(separator)) > 1:
+            reason = (
+                f"the fields are parted by {name}: save it with commas between the fields (in a "
+                "workbook, each field in a cell of its own)"
+            )
+            raise Problem(reason, line)
