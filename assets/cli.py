@@ -141,7 +141,7 @@ def build(
     from assets.settings import read_settings
     from assets.terminal import runs
     from dbt_like_sql.engine.models import load_models
-    from dbt_like_sql.engine.statements import show_sql as models_sql
+    from dbt_like_sql.engine.runner import show_sql as models_sql
 
     if until and not since:
         raise click.UsageError("--until needs --since")

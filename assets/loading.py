@@ -15,7 +15,7 @@ from typing import Any
 from assets import planning
 from assets.settings import Settings
 from assets.sources import RAW_TABLES, source_of
-from dbt_like_sql.engine import runner, warehouse
+from dbt_like_sql.engine import publishing, runner, warehouse
 from pipelines import receipts
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.http import VendorError
@@ -310,5 +310,5 @@ def build(
     with warehouse.writer(settings.warehouse) as connection:
         receipts.create_raw_tables(connection, RAW_TABLES)
         report = runner.build(connection, since, until, now=settings.clock())
-        warehouse.publish(connection, settings.warehouse)
+        publishing.publish(connection, settings.warehouse)
     return report

@@ -17,9 +17,8 @@ from dbt_like_sql.engine.models import (
     SCHEMAS,
     Model,
     load_models,
-    named_tables,
-    table_name,
 )
+from dbt_like_sql.engine.models.parsing import named_tables, query_of, table_name
 from dbt_like_sql.engine.seeds import seed_columns, seed_files
 
 # dbt would put staging into main_staging
@@ -56,7 +55,7 @@ def export(target: Path, folder: Path = PACKAGE_FOLDER) -> None:
 
 def _with_refs(model: Model) -> str:
     """The text as it stands, comments and all, with dbt's words where a table is named."""
-    tables = {table.args["db"].meta["start"]: table for table in named_tables(model.query)}
+    tables = {table.args["db"].meta["start"]: table for table in named_tables(query_of(model))}
     text, at = "", 0
     for start, table in sorted(tables.items()):
         text += _plain(model.sql[at:start]) + _reference(table_name(table))

@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from dbt_like_sql.engine.publishing import publish
 from dbt_like_sql.engine.warehouse import (
     WarehouseBusyError,
-    publish,
     read_copy,
     reader,
     writer,
