@@ -22,7 +22,17 @@ _TABLES = {
     " through_landed_at timestamptz",
     "failed_checks": "model varchar, expression varchar, kind varchar, failing_rows bigint,"
     " samples varchar[]",
+    # what builds changed and no publish has taken over; what the read copy was when it was ours
+    "unpublished": "name varchar, rows_where varchar",
+    "published": "bytes bigint, modified_ns bigint",
 }
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make meta.* where it is not there yet."""
+    connection.execute("create schema if not exists meta")
+    for table, columns in _TABLES.items():
+        connection.execute(f"create table if not exists meta.{table} ({columns})")
 
 
 @dataclass(frozen=True)
@@ -69,9 +79,7 @@ class Ledger:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
-        connection.execute("create schema if not exists meta")
-        for table, columns in _TABLES.items():
-            connection.execute(f"create table if not exists meta.{table} ({columns})")
+        create_tables(connection)
         rows = connection.execute(
             "select model, fingerprint, through_landed_at from meta.builds"
         ).fetchall()
@@ -118,6 +126,11 @@ class Ledger:
         self.connection.execute(f"delete from meta.builds where model in ({names})")
         self.connection.execute(f"insert into meta.builds values {', '.join(rows)}")
 
+    def publish(self, name: str, rows_where: str = "true") -> None:
+        """The next publish takes over these rows of it, `true` stands for all that it is."""
+        values = f"{literal(name)}, {literal(rows_where)}"
+        self.connection.execute(f"insert into meta.unpublished values ({values})")
+
     def remember(self, name: str, failed: list[CheckResult]) -> None:
         """These checks of a report found something, and no others; told until it is built again."""
         if name in self.failed:
@@ -131,6 +144,7 @@ class Ledger:
         """Remove what earlier builds made and no file makes any more."""
         for name in self.fingerprints.keys() - set(names):
             self.drop(name)
+            self.publish(name)
             self._forget("builds", name)
             self._forget("failed_checks", name)
 
@@ -172,6 +186,6 @@ def due(connection: duckdb.DuckDBPyConnection, folder: Path = PACKAGE_FOLDER) ->
 
 def last_built_at(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     """When a build last made or checked a model; None before the first one."""
-    Ledger(connection)  # makes meta.builds where it is not there
+    create_tables(connection)
     row = connection.execute("select max(built_at) from meta.builds").fetchone()
     return row[0] if row else None

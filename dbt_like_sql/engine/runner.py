@@ -98,6 +98,7 @@ class _Build:
             fingerprint = content_hash(path)
             if self.ledger.is_stale(name, fingerprint):
                 load_seed(self.connection, name, path)
+                self.ledger.publish(name)
                 self.ledger.note(name, fingerprint)
         built = tuple(map(self._one, self.models.values()))
         self.ledger.save(self.landed_at, self.now)
@@ -114,6 +115,9 @@ class _Build:
             error.add_note(f"while building {model.name} ({model.path})")
             raise
         self._check(model, windows)
+        where = condition(model.window, windows) if model.window else "true"
+        if where and model.name in self.changed:
+            self.ledger.publish(model.name, where)
         if stale or self.news or action != "unchanged":
             self.ledger.note(model.name, model.fingerprint)
         total = None if model.is_view else count(self.connection, model.name)

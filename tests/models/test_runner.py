@@ -118,6 +118,13 @@ def warehouse(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB file with empty raw tables."""
     connection = duckdb.connect(tmp_path / "warehouse.duckdb")
     connection.execute("set TimeZone = 'UTC'")
+    create_raw(connection)
+    yield connection
+    connection.close()
+
+
+def create_raw(connection: duckdb.DuckDBPyConnection) -> None:
+    """Raw tables of which nothing has landed."""
     connection.execute("create schema raw")
     connection.execute(
         "create table raw.loads (load_id varchar, source varchar, resource varchar,"
@@ -128,8 +135,6 @@ def warehouse(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         "create table raw.usage (load_id varchar, scope varchar, granularity varchar,"
         " bucket_start timestamptz, quantity bigint)"
     )
-    yield connection
-    connection.close()
 
 
 def write(folder: Path, name: str, text: str) -> None:

@@ -6,7 +6,6 @@ from: in the process, and in a file beside the warehouse.
 
 import contextlib
 import hashlib
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +27,9 @@ class _Files(NamedTuple):
     seeds: tuple[tuple[str, str], ...]
 
 
+_known: dict[_Files, tuple[Model, ...]] = {}
+
+
 class _Kept(NamedTuple):
     """What stands in the file: models in order, and what they were made from."""
 
@@ -46,13 +48,14 @@ def load_models(folder: Path = PACKAGE_FOLDER, keep_in: Path | None = None) -> d
         for path in sorted((folder / schema).rglob("*.sql"))
     )
     seeds = tuple((name, content_hash(path)) for name, path in seed_files(folder).items())
-    return {model.name: model for model in _models(_Files(texts, seeds), keep_in)}
+    files = _Files(texts, seeds)
+    if files not in _known:
+        _known[files] = _kept(files, keep_in) if keep_in else _read(files)
+    return {model.name: model for model in _known[files]}
 
 
-@lru_cache(maxsize=16)
-def _models(files: _Files, keep_in: Path | None) -> tuple[Model, ...]:
-    if keep_in is None:
-        return _read(files)
+def _kept(files: _Files, keep_in: Path) -> tuple[Model, ...]:
+    """What is in the file, or else read and put there."""
     key = _key(files)
     with contextlib.suppress(OSError, msgspec.DecodeError):
         kept = msgspec.json.decode(keep_in.read_bytes(), type=_Kept, dec_hook=_path)
