@@ -21,8 +21,8 @@ PUBLISHED_SCHEMAS = ("marts", "reports", "seeds")
 _SCHEMAS = ", ".join(map(literal, PUBLISHED_SCHEMAS))
 # what DuckDB keeps beside a file, found by name alone: a file replaced without them is another one
 _SIDE_FILES = (".wal", ".wal.checkpoint", ".wal.recovery")
-# of what is used: beyond this a copy is written whole again
-_MOST_FREE = 1 / 3
+# blocks of 256 KB: where more are free, and a third of those in use, a copy is written whole again
+_FREE_BLOCKS = 32
 
 
 class _Relation(NamedTuple):
@@ -47,9 +47,8 @@ def publish(connection: duckdb.DuckDBPyConnection, path: Path) -> Path:
     if is_ours and not changes:
         return copy
     if not (is_ours and _write(connection, draft, changes, copy)):
-        _write(
-            connection, draft, dict.fromkeys(_relations(connection, "current_database()"), "true")
-        )
+        everything = dict.fromkeys(_relations(connection, "current_database()"), "true")
+        _write(connection, draft, everything)
     draft.chmod(draft.stat().st_mode & ~0o222)
     _sync(draft)
     # killed from here on, the copy is not what is noted, and will be written whole
@@ -119,7 +118,7 @@ def _write(
         ).fetchone() or (0, 0)
     finally:
         connection.execute("detach published")
-    return bool(free <= used * _MOST_FREE)
+    return bool(free <= max(_FREE_BLOCKS, used / 3))
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, changes: Mapping[str, str]) -> None:
@@ -173,10 +172,12 @@ def _relations(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str
 
 
 def _tables_in(query: str) -> set[str]:
-    # not above: see models/__init__.py
-    from dbt_like_sql.engine.models.parsing import tables_in
+    # not above: to import the parser takes as long as a build of nothing
+    from sqlglot import parse_one
 
-    return tables_in(query)
+    from dbt_like_sql.engine.models.parsing import named_tables, table_name
+
+    return {table_name(table) for table in named_tables(parse_one(query, read="duckdb"))}
 
 
 def _remove_side_files(path: Path) -> None:

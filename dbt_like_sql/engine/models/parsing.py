@@ -233,11 +233,6 @@ def table_name(table: exp.Table) -> str:
     return f"{table.db}.{table.name}"
 
 
-def tables_in(sql: str) -> set[str]:
-    """Every `schema.table` that a query of our own names."""
-    return {table_name(table) for table in named_tables(_DUCKDB.parse(sql)[0])}
-
-
 def rendered(query: exp.Query, windows: Mapping[str, str] | None = None) -> str:
     """A query as text, with `$now` and `$today` where it asks for the time.
 
