@@ -154,8 +154,8 @@ class _Build:
         windows = EVERYTHING if stale else coalesce((*self.due, *self._days_of_inputs(model)))
         if not windows:
             return "unchanged", 0, ()
-        if stale:
-            rows = self._create(model, model.select())
+        if stale:  # in order, or else a day that is replaced later is in every part of the file
+            rows = self._create(model, f'from ({model.select()}) order by "{model.window}"')
         else:
             rows = sum(self._replace(model, window) for window in windows)
         self._changed(model, windows)
