@@ -124,7 +124,7 @@ def build(
     """Build the SQL models from what has landed."""
     from assets.terminal import runs
     from dbt_like_sql.engine.models import load_models
-    from dbt_like_sql.engine.statements import show_sql as models_sql
+    from dbt_like_sql.engine.runner import show_sql as models_sql
 
     _check_span(since, until)
     if show_sql:

@@ -18,7 +18,7 @@ from assets import planning
 from assets.planning import Due
 from assets.settings import Settings
 from assets.sources import ENDPOINTS, source_of
-from dbt_like_sql.engine import runner, warehouse
+from dbt_like_sql.engine import publishing, runner, warehouse
 from pipelines import receipts
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.http import VendorError
@@ -280,7 +280,7 @@ def build(
     with warehouse.writer(settings.warehouse) as connection:
         receipts.create_raw_tables(connection, ENDPOINTS)
         report = runner.build(connection, since, until, now=settings.clock())
-        warehouse.publish(connection, settings.warehouse)
+        publishing.publish(connection, settings.warehouse)
     return report
 
 

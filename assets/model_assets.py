@@ -19,7 +19,7 @@ from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.checks import CheckFailedError, CheckResult, promises
 from dbt_like_sql.engine.lineage import column_documentation, column_lineage
-from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model, load_models, output_columns
+from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model, load_models
 from dbt_like_sql.engine.seeds import seed_columns, seed_files
 from dbt_like_sql.engine.windows import ALL_TIME, Windows
 from pipelines.windows import next_bucket
@@ -75,7 +75,7 @@ def _column_schema(model: Model, types: Mapping[str, str] | None = None) -> dg.T
     return dg.TableSchema(
         columns=[
             dg.TableColumn(name, (types or {}).get(name, "not built"), documented.get(name))
-            for name in output_columns(model)
+            for name in model.columns
         ]
     )
 

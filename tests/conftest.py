@@ -207,7 +207,7 @@ class Worlds:
     ) -> Iterator[World]:
         """The world `name` of these options in `folder`, a minute after `load` loaded it."""
         for file in self._made(name, load, options).glob("*.duckdb"):
-            shutil.copy(file, folder)
+            shutil.copy2(file, folder)  # the read copy is known by its time
         with open_world(folder, later_by=MINUTE, **options) as here:
             yield here
 

@@ -1,3 +1,4 @@
+# ruff: noqa: S608  (names come from our own model files; DuckDB takes no name as a parameter)
 """meta.builds: what was built of which SELECT, up to which receipt; what is due; what a build did.
 
 Written in the build's own transaction. Not here: the building (runner.py).
@@ -13,7 +14,25 @@ import duckdb
 
 from dbt_like_sql.engine.checks import CheckResult
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
+from dbt_like_sql.engine.warehouse import literal, models_file
 from dbt_like_sql.engine.windows import Windows, due_windows
+
+_TABLES = {
+    "builds": "model varchar, fingerprint varchar, built_at timestamptz,"
+    " through_landed_at timestamptz",
+    "failed_checks": "model varchar, expression varchar, kind varchar, failing_rows bigint,"
+    " samples varchar[]",
+    # what builds changed and no publish has taken over; what the read copy was when it was ours
+    "unpublished": "name varchar, rows_where varchar",
+    "published": "bytes bigint, modified_ns bigint",
+}
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make meta.* where it is not there yet."""
+    connection.execute("create schema if not exists meta")
+    for table, columns in _TABLES.items():
+        connection.execute(f"create table if not exists meta.{table} ({columns})")
 
 
 @dataclass(frozen=True)
@@ -53,20 +72,24 @@ class BuildReport:
 
 
 class Ledger:
-    """The last build, one row per model and seed; read once, written as the build goes on."""
+    """The last build, one row per model and seed; read once, written as the build goes on.
+
+    `failed`: the checks of each report that found something when they were last tried.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
-        connection.execute("create schema if not exists meta")
-        connection.execute(
-            "create table if not exists meta.builds (model varchar,"
-            " fingerprint varchar, built_at timestamptz, through_landed_at timestamptz)"
-        )
+        create_tables(connection)
         rows = connection.execute(
             "select model, fingerprint, through_landed_at from meta.builds"
         ).fetchall()
         self.fingerprints: dict[str, str] = {name: fingerprint for name, fingerprint, _ in rows}
         self.through: dict[str, datetime | None] = {name: through for name, _, through in rows}
+        self.failed: dict[str, list[CheckResult]] = {}
+        failed = connection.execute("from meta.failed_checks").fetchall()
+        for name, expression, kind, count, samples in failed:
+            found = CheckResult(name, expression, kind, False, count, tuple(samples))
+            self.failed.setdefault(name, []).append(found)
         self.noted: dict[str, str] = {}
         self.standing: dict[str, str] = {
             f"{schema}.{table}": kind
@@ -95,26 +118,38 @@ class Ledger:
 
         One statement for all: a keyed upsert for each model cost 10 ms.
         """
-        if self.noted:
-            names = list(self.noted)
-            self.connection.execute(
-                "delete from meta.builds where model in (from unnest($1))", [names]
-            )
-            self.connection.execute(
-                "insert into meta.builds select unnest($1), unnest($2), $3, $4",
-                [names, list(self.noted.values()), now, landed_at],
-            )
+        if not self.noted:
+            return
+        instants = f"{literal(now)}, {literal(landed_at)}"
+        rows = [f"({literal(n)}, {literal(f)}, {instants})" for n, f in self.noted.items()]
+        names = ", ".join(map(literal, self.noted))
+        self.connection.execute(f"delete from meta.builds where model in ({names})")
+        self.connection.execute(f"insert into meta.builds values {', '.join(rows)}")
+
+    def publish(self, name: str, rows_where: str = "true") -> None:
+        """The next publish takes over these rows of it, `true` stands for all that it is."""
+        values = f"{literal(name)}, {literal(rows_where)}"
+        self.connection.execute(f"insert into meta.unpublished values ({values})")
+
+    def remember(self, name: str, failed: list[CheckResult]) -> None:
+        """These checks of a report found something, and no others; told until it is built again."""
+        if name in self.failed:
+            self._forget("failed_checks", name)
+        for check in failed:
+            texts = ", ".join(map(literal, (name, check.expression, check.kind)))
+            found = f"{check.failing_rows}, [{', '.join(map(literal, check.samples))}]"
+            self.connection.execute(f"insert into meta.failed_checks values ({texts}, {found})")
 
     def drop_others(self, names: Collection[str]) -> None:
         """Remove what earlier builds made and no file makes any more."""
         for name in self.fingerprints.keys() - set(names):
             self.drop(name)
-            self.connection.execute("delete from meta.builds where model = $1", [name])
+            self.publish(name)
+            self._forget("builds", name)
+            self._forget("failed_checks", name)
 
-    def drop_unless(self, name: str, kind: str) -> None:
-        """Remove a table where a view will stand."""
-        if self.standing.get(name) not in (None, kind):
-            self.drop(name)
+    def _forget(self, table: str, name: str) -> None:
+        self.connection.execute(f"delete from meta.{table} where model = {literal(name)}")
 
     def drop(self, name: str) -> None:
         """Remove a table or view, whichever stands."""
@@ -136,7 +171,7 @@ def due(connection: duckdb.DuckDBPyConnection, folder: Path = PACKAGE_FOLDER) ->
 
     `connection` is the open writer (warehouse.writer) with raw.loads in it.
     """
-    models = load_models(folder)
+    models = load_models(folder, models_file(connection))
     ledger = Ledger(connection)
     through = ledger.built_through(models)
     (landed_at,) = connection.execute("select max(landed_at) from raw.loads").fetchone() or (None,)
@@ -151,6 +186,6 @@ def due(connection: duckdb.DuckDBPyConnection, folder: Path = PACKAGE_FOLDER) ->
 
 def last_built_at(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     """When a build last made or checked a model; None before the first one."""
-    Ledger(connection)  # makes meta.builds where it is not there
+    create_tables(connection)
     row = connection.execute("select max(built_at) from meta.builds").fetchone()
     return row[0] if row else None

@@ -13,7 +13,8 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import build_scope
 from sqlglot.schema import MappingSchema
 
-from dbt_like_sql.engine.models import Model, output_columns, table_name
+from dbt_like_sql.engine.models import Model
+from dbt_like_sql.engine.models.parsing import query_of, table_name
 from dbt_like_sql.engine.seeds import seed_columns, seed_files
 
 Source: TypeAlias = tuple[str, str]
@@ -44,7 +45,7 @@ def column_documentation(models: Mapping[str, Model]) -> dict[str, dict[str, str
     documented: dict[str, dict[str, str]] = {}
     for name, model in models.items():
         docs = documented[name] = dict(model.column_docs)
-        missing = [column for column in output_columns(model) if column not in docs]
+        missing = [column for column in model.columns if column not in docs]
         nodes = _nodes(model, names) if missing else {}
         for column in missing:
             if (node := nodes.get(column)) and (text := _inherited(node, documented)):
@@ -54,10 +55,10 @@ def column_documentation(models: Mapping[str, Model]) -> dict[str, dict[str, str
 
 def _nodes(model: Model, names: MappingSchema) -> dict[str, Node | None]:
     """Per output column the top of its lineage: the query is qualified once for all of them."""
-    unknown: dict[str, Node | None] = dict.fromkeys(output_columns(model))
+    unknown: dict[str, Node | None] = dict.fromkeys(model.columns)
     try:
         query = qualify(
-            model.query.copy(),
+            query_of(model).copy(),
             schema=names,
             dialect="duckdb",
             validate_qualify_columns=False,
@@ -123,7 +124,7 @@ def _nested(models: Mapping[str, Model], schema: Schema) -> MappingSchema:
     columns: dict[str, list[str]] = {table: list(named) for table, named in schema.items()}
     for folder in {model.folder for model in models.values()}:
         columns |= {name: list(seed_columns(path)) for name, path in seed_files(folder).items()}
-    columns |= {name: output_columns(model) for name, model in models.items()}
+    columns |= {name: list(model.columns) for name, model in models.items()}
     nested: dict[str, dict[str, dict[str, str]]] = {}
     for name, named in columns.items():
         of_schema, table = name.split(".", 1)

@@ -7,20 +7,18 @@ whose SELECT changed; there is no look-back and no option to build a part.
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
-from dbt_like_sql.engine import statements
 from dbt_like_sql.engine.build_state import BuildReport, Ledger, ModelBuild
 from dbt_like_sql.engine.checks import CheckFailedError, CheckResult, evaluate
 from dbt_like_sql.engine.lineage import column_documentation
-from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model, load_models, output_columns
+from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model, load_models
 from dbt_like_sql.engine.seeds import content_hash, load_seed, seed_files
-from dbt_like_sql.engine.statements import show_sql
-from dbt_like_sql.engine.warehouse import comment_on, count
+from dbt_like_sql.engine.warehouse import comment_on, count, models_file
 from dbt_like_sql.engine.windows import (
     ALL_TIME,
     EVERYTHING,
@@ -28,7 +26,8 @@ from dbt_like_sql.engine.windows import (
     Windows,
     asked_window,
     coalesce,
-    days_that_differ,
+    condition,
+    days_of,
     due_windows,
 )
 
@@ -40,25 +39,22 @@ def build(
     since: datetime | None = None,
     until: datetime | None = None,
     folder: Path = PACKAGE_FOLDER,
-    on_built: Callable[[ModelBuild], None] | None = None,
     *,
     now: datetime,
 ) -> BuildReport:
     """Build what is due, and the days of `[since, until)` where given, or nothing at all.
 
     `connection` is the open writer (warehouse.writer) with raw.loads in it. `now` is the time for
-    every model that asks for it: the machine's clock is not looked at. `on_built` hears of each
-    model as it is done, before the commit. Raises ModelError for a file that is wrong and
-    CheckFailedError for a promise that does not hold; then, and after any other error, the
-    warehouse is as it was.
+    every model that asks for it: the machine's clock is not looked at. Raises ModelError for a file
+    that is wrong and CheckFailedError for a promise that does not hold; then, and after any other
+    error, the warehouse is as it was.
     """
-    models = load_models(folder)
+    models = load_models(folder, models_file(connection))
     asked = asked_window(since, until)
     connection.execute("set TimeZone = 'UTC'")
     connection.execute("begin")
     try:
-        told = on_built or (lambda _: None)
-        report = _Build(connection, models, folder, asked, told, now).run()
+        report = _Build(connection, models, folder, asked, now).run()
         connection.execute("commit")
     except BaseException:
         # a commit that failed has already ended the transaction
@@ -77,13 +73,11 @@ class _Build:
         models: dict[str, Model],
         folder: Path,
         asked: Windows,
-        on_built: Callable[[ModelBuild], None],
         now: datetime,
     ) -> None:
         for schema in (*SCHEMAS, "seeds"):
             connection.execute(f"create schema if not exists {schema}")
-        self.connection, self.models, self.on_built = connection, models, on_built
-        self.now = now
+        self.connection, self.models, self.now = connection, models, now
         self.ledger = Ledger(connection)
         through = self.ledger.built_through(models)
         self.seeds = seed_files(folder)
@@ -104,10 +98,12 @@ class _Build:
             fingerprint = content_hash(path)
             if self.ledger.is_stale(name, fingerprint):
                 load_seed(self.connection, name, path)
+                self.ledger.publish(name)
                 self.ledger.note(name, fingerprint)
         built = tuple(map(self._one, self.models.values()))
         self.ledger.save(self.landed_at, self.now)
-        self.connection.execute("drop table if exists temp.computed")
+        for table in ("computed", "difference"):
+            self.connection.execute(f"drop table if exists temp.{table}")
         return BuildReport(self.due, built, tuple(self.checks))
 
     def _one(self, model: Model) -> ModelBuild:
@@ -118,13 +114,14 @@ class _Build:
         except duckdb.Error as error:
             error.add_note(f"while building {model.name} ({model.path})")
             raise
-        self._check(model, action, windows)
+        self._check(model, windows)
+        where = condition(model.window, windows) if model.window else "true"
+        if where and model.name in self.changed:
+            self.ledger.publish(model.name, where)
         if stale or self.news or action != "unchanged":
             self.ledger.note(model.name, model.fingerprint)
         total = None if model.is_view else count(self.connection, model.name)
-        built = ModelBuild(model.name, action, rows, total, time.monotonic() - started, windows)
-        self.on_built(built)
-        return built
+        return ModelBuild(model.name, action, rows, total, time.monotonic() - started, windows)
 
     def _make(self, model: Model, stale: bool) -> tuple[str, int, Windows]:
         if model.is_view:
@@ -134,18 +131,17 @@ class _Build:
         return self._make_whole(model, stale)
 
     def _make_view(self, model: Model, stale: bool) -> tuple[str, int, Windows]:
-        if self._has_news(model) or stale:
-            self.changed.add(model.name)
-        self.differing[model.name] = EVERYTHING if stale else self._view_differs(model)
-        if not stale:
-            # its rows are others than before, though nothing was made
-            changed = model.name in self.changed
-            windows = coalesce((*self.due, *self.differing[model.name]))
-            return "unchanged", 0, windows if changed and model.window else ()
-        self.ledger.drop_unless(model.name, "VIEW")
-        self.connection.execute(statements.create_view(model))
-        self._comment(model, "view")
-        return "view", 0, EVERYTHING
+        if stale:
+            self._create(model, model.select())
+            self._changed(model, EVERYTHING)
+            return "view", 0, EVERYTHING
+        self.differing[model.name] = self._view_differs(model)
+        if not self._has_news(model):
+            return "unchanged", 0, ()
+        # its rows are others than before, though nothing was made
+        self.changed.add(model.name)
+        windows = coalesce((*self.due, *self.differing[model.name]))
+        return "unchanged", 0, windows if model.window else ()
 
     def _view_differs(self, model: Model) -> Windows:
         inputs = self._days_of_inputs(model)
@@ -155,40 +151,39 @@ class _Build:
         return EVERYTHING if undated else inputs
 
     def _make_windows(self, model: Model, stale: bool) -> tuple[str, int, Windows]:
-        windows = coalesce((*self.due, *self._days_of_inputs(model)))
-        if not stale and not windows:
+        windows = EVERYTHING if stale else coalesce((*self.due, *self._days_of_inputs(model)))
+        if not windows:
             return "unchanged", 0, ()
-        ddl, recreated = self._table(model, stale)
-        if recreated:
-            windows = EVERYTHING
-            self._create(model, ddl)
-        rows = 0
-        for window in windows:
-            if not recreated:
-                self.connection.execute(statements.delete(model, window))
-            rows += self._inserted(statements.insert(self.models, model, window))
-        self.changed.add(model.name)
-        self.differing[model.name] = windows
+        if stale:  # in order, or else a day that is replaced later is in every part of the file
+            rows = self._create(model, f'from ({model.select()}) order by "{model.window}"')
+        else:
+            rows = sum(self._replace(model, window) for window in windows)
+        self._changed(model, windows)
         return ("all" if ALL_TIME in windows else "windows"), rows, windows
+
+    def _replace(self, model: Model, window: Window) -> int:
+        self.connection.execute(_delete(model, window))
+        return self._written(_insert(model, window))
 
     def _make_whole(self, model: Model, stale: bool) -> tuple[str, int, Windows]:
         if not (stale or model.reads_clock or self._has_news(model)):
             return "unchanged", 0, ()
-        ddl, recreated = self._table(model, stale)
-        self.connection.execute(f"create or replace temp table computed ({ddl})")
-        query = statements.select(self.models, model, now=self.now)
-        rows = self._inserted(f"insert into temp.computed {query}")
-        if recreated:
-            self._create(model, ddl)
-            self.differing[model.name] = EVERYTHING
-        elif not self._differs(model):
+        query = model.select(now=self.now)
+        if stale:
+            rows = self._create(model, query)
+            self._changed(model, EVERYTHING)
+            return "whole", rows, EVERYTHING
+        rows = self._written(f"create or replace temp table computed as {query}")
+        if not self._differs(model):
             return "unchanged", 0, ()
-        else:
-            self.differing[model.name] = self._differing_days(model)
-            self.connection.execute(f"delete from {model.name}")
+        self.connection.execute(f"delete from {model.name}")
         self.connection.execute(f"insert into {model.name} from temp.computed")
-        self.changed.add(model.name)
+        self._changed(model, self._differing_days(model))
         return "whole", rows, EVERYTHING
+
+    def _changed(self, model: Model, differing: dict[str, Windows] | Windows) -> None:
+        self.changed.add(model.name)
+        self.differing[model.name] = differing
 
     def _has_news(self, model: Model) -> bool:
         """An input holds other rows than at the last build."""
@@ -207,60 +202,50 @@ class _Build:
         return coalesce(found)
 
     def _differs(self, model: Model) -> bool:
-        row = self.connection.execute(
-            f"select exists (from {model.name} except all from temp.computed)"
-            f" or exists (from temp.computed except all from {model.name})"
-        ).fetchone()
-        return bool(row and row[0])
+        before, after = model.name, "temp.computed"
+        difference = (
+            f"(from {before} except all from {after}) union all"
+            f" (from {after} except all from {before})"
+        )
+        return self._written(f"create or replace temp table difference as {difference}") > 0
 
     def _differing_days(self, model: Model) -> dict[str, Windows]:
+        """Per column by which a reader is built, the days of the rows that differ."""
         readers = [m for m in self.models.values() if model.name in m.inputs and m.window]
-        columns = {m.window for m in readers if m.window} & set(output_columns(model))
-        table = (model.name, "temp.computed")
-        return {c: days_that_differ(self.connection, *table, c) for c in columns}
+        columns = {m.window for m in readers if m.window} & set(model.columns)
+        return {column: days_of(self.connection, "temp.difference", column) for column in columns}
 
-    def _table(self, model: Model, stale: bool) -> tuple[str, bool]:
-        """DDL of the columns, and whether the table has to be made anew."""
-        query = statements.select(self.models, model)
-        columns = [(name, kind) for name, kind, *_ in self._rows(f"describe {query}")]
-        if not stale:
-            stale = columns != [
-                (name, kind) for name, kind, *_ in self._rows(f"describe {model.name}")
-            ]
-        return ", ".join(f'"{name}" {kind}' for name, kind in columns), stale
-
-    def _create(self, model: Model, ddl: str) -> None:
-        """Explicit columns: after an empty CTAS, DuckDB 2.0.0 loses sight of inserted rows."""
+    def _create(self, model: Model, query: str) -> int:
+        """Make it in place of what stands under its name; the number of its rows."""
+        kind = "view" if model.is_view else "table"
         self.ledger.drop(model.name)
-        self.connection.execute(f"create table {model.name} ({ddl})")
-        self._comment(model, "table")
-
-    def _comment(self, model: Model, kind: str) -> None:
+        # nothing is inserted in this transaction: after an empty CTAS, DuckDB 2.0.0 loses such rows
+        rows = self._written(f"create {kind} {model.name} as {query}")
         self.docs = self.docs or column_documentation(self.models)
         comment_on(self.connection, kind, model.name, model.description)
         for column, text in self.docs[model.name].items():
             comment_on(self.connection, "column", f'{model.name}."{column}"', text)
+        return rows
 
-    def _check(self, model: Model, action: str, windows: Windows) -> None:
-        # a report shows its trouble at every build, also where nothing about it changed
+    def _check(self, model: Model, windows: Windows) -> None:
+        """Try its promises where its rows may be others than at the last build.
+
+        A report shows its trouble at every build: what was found last is told again.
+        """
         is_report = model.schema == "reports"
-        if model.is_view:
-            windows = windows if model.window else EVERYTHING
-            idle = model.name not in self.changed or not windows
-        else:
-            idle = action == "unchanged" and not is_report
-        if idle:
+        if model.name not in self.changed:
+            self.checks += self.ledger.failed.get(model.name, [])
             return
-        everything = is_report or not windows
-        results = evaluate(self.connection, model, EVERYTHING if everything else windows)
+        if is_report or model.window is None:
+            windows = EVERYTHING
+        results = evaluate(self.connection, model, windows) if windows else []
+        failed = [result for result in results if not result.passed]
         self.checks += results
-        if any(not r.passed and (r.kind == "grain" or not is_report) for r in results):
+        self.ledger.remember(model.name, failed)
+        if any(result.kind == "grain" or not is_report for result in failed):
             raise CheckFailedError(results)
 
-    def _rows(self, sql: str) -> list[tuple[str, ...]]:
-        return self.connection.execute(sql).fetchall()
-
-    def _inserted(self, sql: str) -> int:
+    def _written(self, sql: str) -> int:
         row = self.connection.execute(sql).fetchone()
         return int(row[0]) if row else 0
 
@@ -268,3 +253,33 @@ class _Build:
 def _newest_receipt(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     row = connection.execute("select max(landed_at) from raw.loads").fetchone()
     return row[0] if row else None
+
+
+def _delete(model: Model, window: Window) -> str:
+    """By the window, never by new rows' keys: what is gone has none."""
+    return f"delete from {model.name} where {condition(model.window or '', (window,))}"
+
+
+def _insert(model: Model, window: Window = ALL_TIME) -> str:
+    return f"insert into {model.name} {model.select(window)}"
+
+
+def show_sql(
+    models: Mapping[str, Model],
+    name: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> str:
+    """What a build runs for one model over `[since, until)` (neither: all of time), formatted."""
+    from sqlglot import parse_one
+
+    model = models[name]
+    (window,) = asked_window(since, until) or EVERYTHING
+    if model.is_view:
+        statements = [f"create or replace view {name} as {model.select()}"]
+    elif model.is_windowed_table:
+        statements = [_delete(model, window), _insert(model, window)]
+    else:
+        statements = [f"delete from {name}", _insert(model)]
+    pretty = [parse_one(sql, read="duckdb").sql("duckdb", pretty=True) for sql in statements]
+    return ";\n\n".join(pretty) + ";\n"

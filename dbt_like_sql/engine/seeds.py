@@ -1,4 +1,3 @@
-# ruff: noqa: S608  (names come from our own seed files; DuckDB takes no name as a parameter)
 """Rows that ship with the code: every seeds/<name>.csv becomes the table seeds.<name>.
 
 A column's type follows from its name, so a seed needs no second file: see `column_type`.
@@ -9,6 +8,8 @@ import hashlib
 from pathlib import Path
 
 import duckdb
+
+from dbt_like_sql.engine.warehouse import literal
 
 
 def seed_files(folder: Path) -> dict[str, Path]:
@@ -46,17 +47,13 @@ def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> i
     Raises duckdb.Error naming the file where a row has other columns or a value is not of its type.
     """
     columns = seed_columns(path)
-    as_text = ", ".join(f"'{column}': 'VARCHAR'" for column in columns)
-    casts = ", ".join(
-        f'cast("{column}" as {kind}) as "{column}"' for column, kind in columns.items()
-    )
     ddl = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+    typed = ", ".join(f"{literal(column)}: {literal(kind)}" for column, kind in columns.items())
     connection.execute(f"create or replace table {name} ({ddl})")
     try:
         inserted = connection.execute(
-            f"insert into {name} select {casts} from read_csv($1, auto_detect=false, header=true,"
-            f" delim=',', quote='\"', escape='\"', columns={{{as_text}}})",
-            [str(path)],
+            f"insert into {name} from read_csv({literal(str(path))}, auto_detect=false,"
+            f" header=true, delim=',', quote='\"', escape='\"', columns={{{typed}}})"
         ).fetchone()
     except duckdb.Error as error:
         error.add_note(f"while loading the seed {path}")

@@ -1,7 +1,7 @@
 """Opening the warehouse: one writer that waits its turn, readers on a copy that no writer touches.
 
 A DuckDB file has one writing process, and a reader of that file keeps the writer out. So analysts
-open the read copy, which `publish` replaces in one step; open readers keep the one they opened.
+open the read copy, which publishing.py replaces in one step; open readers keep the one they opened.
 A client that opens the copy for writing all the same changes it until the next publish at most.
 """
 
@@ -10,21 +10,15 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from graphlib import TopologicalSorter
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
-import sqlglot
 from filelock import FileLock, Timeout
 
-from dbt_like_sql.engine.models import named_tables, table_name
-
-PUBLISHED_SCHEMAS = ("marts", "reports", "seeds")
 _RETRY_SECONDS = 0.1
 # what is no DuckDB file makes DuckDB fetch an extension that could read it, unless told not to
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
-# what DuckDB keeps beside a file, found by name alone: a file replaced without them is another one
-_SIDE_FILES = (".wal", ".wal.checkpoint", ".wal.recovery")
 
 
 class WarehouseBusyError(RuntimeError):
@@ -88,29 +82,12 @@ def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def publish(connection: duckdb.DuckDBPyConnection, path: Path) -> Path:
-    """Replace the read copy by the marts, reports and seeds of `connection`; the copy's path.
-
-    Call it inside `writer`, after the build's commit. Killed half-way, the old copy stands.
-    """
-    copy = read_copy(path)
-    draft = Path(f"{copy}.draft")
-    draft.unlink(missing_ok=True)
-    _remove_side_files(draft)
-    connection.execute(f"attach {_literal(str(draft))} as published")
-    try:
-        _copy_all(connection)
-        connection.execute("checkpoint published")
-    finally:
-        connection.execute("detach published")
-    draft.chmod(draft.stat().st_mode & ~0o222)
-    _sync(draft)
-    # before the rename and on disk by then: the old copy is itself without them, the new one is not
-    _remove_side_files(copy)
-    _sync(copy.parent)
-    draft.replace(copy)
-    _sync(copy.parent)
-    return copy
+def models_file(connection: duckdb.DuckDBPyConnection) -> Path | None:
+    """Where what was read of the models is kept: meterhouse.duckdb -> meterhouse.models.json."""
+    row = connection.execute(
+        "select path from duckdb_databases() where database_name = current_database()"
+    ).fetchone()
+    return Path(row[0]).with_suffix(".models.json") if row and row[0] else None
 
 
 def describe(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
@@ -135,47 +112,16 @@ def comment_on(
 ) -> None:
     """Document a table, view or column in the catalogue, where analysts' tools show it."""
     if comment:
-        connection.execute(f"comment on {kind} {name} is {_literal(comment)}")
+        connection.execute(f"comment on {kind} {name} is {literal(comment)}")
 
 
-def _remove_side_files(path: Path) -> None:
-    """Remove what a client wrote beside a file: DuckDB would replay it onto the file after that."""
-    for suffix in _SIDE_FILES:
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
-
-
-def _copy_all(connection: duckdb.DuckDBPyConnection) -> None:
-    """A table of the warehouse is a table; a view is one where all that it reads is published."""
-    # spelled out: for a list as a parameter DuckDB's client imports pandas, which takes a second
-    schemas = ", ".join(map(_literal, PUBLISHED_SCHEMAS))
-    of_published = f"database_name = current_database() and schema_name in ({schemas})"
-    found = connection.execute(
-        "select schema_name || '.' || table_name, comment, null from duckdb_tables()"  # noqa: S608
-        f" where {of_published} union all "
-        "select schema_name || '.' || view_name, comment, sql from duckdb_views()"
-        f" where {of_published}"
-    ).fetchall()
-    columns = connection.execute(
-        "select schema_name || '.' || table_name, column_name, comment from duckdb_columns()"  # noqa: S608
-        f" where {of_published} and comment is not null"
-    ).fetchall()
-    for schema in PUBLISHED_SCHEMAS:
-        connection.execute(f"create schema published.{schema}")
-    comments = {name: comment for name, comment, _ in found}
-    queries = {name: sql.partition(" AS ")[2] for name, _, sql in found if sql}
-    read = {name: _tables_in(query) for name, query in queries.items()}
-    views = {name: inputs for name, inputs in read.items() if inputs <= comments.keys()}
-    # a view can be made once all that it reads is there
-    for name in TopologicalSorter({name: views.get(name, ()) for name in comments}).static_order():
-        kind, query = ("view", queries[name]) if name in views else ("table", f"from {name}")
-        connection.execute(f"create {kind} published.{name} as {query}")
-        comment_on(connection, kind, f"published.{name}", comments[name])
-    for name, column, comment in columns:
-        comment_on(connection, "column", f'published.{name}."{column}"', comment)
-
-
-def _tables_in(query: str) -> set[str]:
-    return {table_name(table) for table in named_tables(sqlglot.parse_one(query, read="duckdb"))}
+def literal(value: str | datetime | None) -> str:
+    """A value as SQL writes it: with any parameter DuckDB's client imports pandas, for a second."""
+    if value is None:
+        return "null"
+    if isinstance(value, datetime):
+        return f"timestamptz '{value.isoformat(sep=' ')}'"
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _connect(path: Path, deadline: float, timeout_seconds: float) -> duckdb.DuckDBPyConnection:
@@ -208,15 +154,3 @@ def _holder(lock: Path) -> str:
         if pid := lock.read_text().strip():
             return f"another meterhouse process (PID {pid})"
     return "another meterhouse process"
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -11,6 +11,8 @@ from typing import NamedTuple, TypeAlias
 
 import duckdb
 
+from dbt_like_sql.engine.warehouse import literal
+
 DAY = timedelta(days=1)
 # A window costs every model a delete and an insert: beyond this many, scattered days are bridged.
 MOST_WINDOWS = 32
@@ -73,8 +75,7 @@ def due_windows(connection: duckdb.DuckDBPyConnection, through: datetime | None)
     receipts = connection.execute(
         "select distinct granularity, window_start, window_end from raw.loads"
         " where window_end is not null and granularity <> 'snapshot'"
-        " and (landed_at > $1 or $1 is null)",
-        [through],
+        f" and coalesce(landed_at > {literal(through)}, true)"
     ).fetchall()
     return coalesce(
         window
@@ -83,15 +84,10 @@ def due_windows(connection: duckdb.DuckDBPyConnection, through: datetime | None)
     )
 
 
-def days_that_differ(
-    connection: duckdb.DuckDBPyConnection, before: str, after: str, column: str
-) -> Windows:
-    """UTC days of `column` on which two tables of the same columns hold different rows."""
+def days_of(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> Windows:
+    """UTC days of `column` on which a table holds rows."""
     day = f"strftime(cast(\"{column}\" as timestamptz) at time zone 'UTC', '%Y-%m-%d')"
-    rows = connection.execute(
-        f"select distinct {day} from ((from {before} except all from {after})"
-        f" union all (from {after} except all from {before}))"
-    ).fetchall()
+    rows = connection.execute(f"select distinct {day} from {table}").fetchall()
     if (None,) in rows:  # a row that belongs to no day may be read by any
         return EVERYTHING
     return coalesce(_day(date.fromisoformat(text)) for (text,) in rows)

@@ -17,7 +17,7 @@ from assets.settings import read_settings
 from assets.sources import endpoint_of
 from assets.terminal import runs as runs_of
 from assets.terminal.console import Report
-from dbt_like_sql.engine import runner, warehouse
+from dbt_like_sql.engine import publishing, runner, warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from pipelines.bitbucket import client as bitbucket
 from pipelines.bitbucket import records
@@ -368,7 +368,7 @@ def test_runs_split_the_total_of_the_organization_that_is_stated(
     (models / "seeds" / "workspace_orgs.csv").write_text("workspace_uuid,org_id\n{V},org\n")
     with warehouse.writer(here.settings.warehouse) as connection:
         runner.build(connection, folder=models, now=here.settings.clock())
-        warehouse.publish(connection, here.settings.warehouse)
+        publishing.publish(connection, here.settings.warehouse)
     assert here.facts("org") == [("", "2026-10", "15"), ("{v} {r}{v}", "2026-10-01", "10")]
     assert here.read(of_runs) == [("{w}", 600)]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dbt_like_sql.engine import runner, warehouse
+from dbt_like_sql.engine import publishing, runner, warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from tests.atlassian_usage.folder import Exports, Line
 from tests.clock import NOW
@@ -323,7 +323,7 @@ def test_plans_give_the_allowance_that_no_export_shows(tmp_path: Path, worlds: W
     )
     with warehouse.writer(here.settings.warehouse) as connection:
         runner.build(connection, folder=models, now=NOW)
-        warehouse.publish(connection, here.settings.warehouse)
+        publishing.publish(connection, here.settings.warehouse)
     found = here.read("select owner_id, included_quantity from reports.allowance order by all")
     assert found == [("org", 100 * 25 + 10 * 70), ("shown", 900), ("w", 2500)]
 

@@ -11,9 +11,8 @@ from dbt_like_sql.engine.models import (
     Model,
     ModelError,
     load_models,
-    output_columns,
 )
-from dbt_like_sql.engine.parsing import HEADER_WORDS
+from dbt_like_sql.engine.models.parsing import HEADER_WORDS
 from dbt_like_sql.engine.seeds import column_type
 
 STAGING = """-- What the vendor said.
@@ -50,7 +49,7 @@ def test_a_model_is_its_file(tmp_path: Path) -> None:
     assert model.grain == ("org_id", "used_at")
     assert model.window == "used_at"
     assert model.inputs == ("raw.usage",)
-    assert output_columns(model) == ["org_id", "used_at", "quantity"]
+    assert model.columns == ("org_id", "used_at", "quantity")
 
 
 def test_models_come_after_what_they_read(tmp_path: Path) -> None:
@@ -257,7 +256,7 @@ def test_every_column_that_is_published_is_documented() -> None:
     assert [
         (model.name, column)
         for model in published
-        for column in output_columns(model)
+        for column in model.columns
         if column not in documented[model.name]
     ] == []
 

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from dbt_like_sql.engine import runner, statements
+from dbt_like_sql.engine import runner
 from dbt_like_sql.engine.checks import CheckFailedError
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
 from dbt_like_sql.engine.runner import BuildReport
@@ -118,6 +118,13 @@ def warehouse(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB file with empty raw tables."""
     connection = duckdb.connect(tmp_path / "warehouse.duckdb")
     connection.execute("set TimeZone = 'UTC'")
+    create_raw(connection)
+    yield connection
+    connection.close()
+
+
+def create_raw(connection: duckdb.DuckDBPyConnection) -> None:
+    """Raw tables of which nothing has landed."""
     connection.execute("create schema raw")
     connection.execute(
         "create table raw.loads (load_id varchar, source varchar, resource varchar,"
@@ -128,8 +135,6 @@ def warehouse(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         "create table raw.usage (load_id varchar, scope varchar, granularity varchar,"
         " bucket_start timestamptz, quantity bigint)"
     )
-    yield connection
-    connection.close()
 
 
 def write(folder: Path, name: str, text: str) -> None:
@@ -575,8 +580,7 @@ def test_the_window_reaches_the_scan(warehouse: duckdb.DuckDBPyConnection, folde
     """The rows of other days are not read: the filter stands in the scan of the raw table."""
     land(warehouse, "daily", (day(1), day(5)), {day(n): n for n in range(1, 5)})
     build(warehouse, folder=folder)
-    models = load_models(folder)
-    sql = statements.select(models, models["intermediate.int_usage"], Window(day(2), day(3)))
+    sql = load_models(folder)["intermediate.int_usage"].select(Window(day(2), day(3)))
     (_, plan) = rows(warehouse, f"explain (format json) {sql}")[0]
     scans = [
         node["extra_info"]
@@ -607,10 +611,10 @@ inner join intermediate.int_resolution on true
 where exists (select 1 as x from early where early.scope in (select scope from staging.stg_usage))
 """,
     )
-    models = load_models(folder)
-    sql = statements.select(models, models["marts.fct_usage"], Window(day(2), day(3)))
-    assert sql.count('FROM staging.stg_usage WHERE ("bucket_start" >= CAST(\'2026-01-02') == 3
-    assert sql.count('FROM intermediate.int_usage WHERE ("period_start" >= CAST(') == 1
+    sql = load_models(folder)["marts.fct_usage"].select(Window(day(2), day(3)))
+    since = "timestamptz '2026-01-02"
+    assert sql.count(f'FROM staging.stg_usage WHERE "bucket_start" >= {since}') == 3
+    assert sql.count(f'FROM intermediate.int_usage WHERE "period_start" >= {since}') == 1
     assert sql.count("2026-01-03 00:00:00+00") == 5  # four inputs and the output
     assert "JOIN intermediate.int_resolution ON" in sql
 
@@ -637,7 +641,7 @@ def test_a_view_of_undated_rows_rebuilds_its_readers_over_all_time(
 
 def test_the_sql_can_be_read_before_it_runs(folder: Path) -> None:
     """A window is shown as the delete and the insert that a build runs."""
-    sql = statements.show_sql(load_models(folder), "marts.fct_usage", day(2), day(3))
+    sql = runner.show_sql(load_models(folder), "marts.fct_usage", day(2), day(3))
     delete, insert, rest = sql.split(";")
     assert delete.startswith("DELETE FROM marts.fct_usage")
     assert insert.strip().startswith("INSERT INTO marts.fct_usage")

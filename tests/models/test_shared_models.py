@@ -8,6 +8,7 @@ import pytest
 from sqlglot import exp
 
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model, load_models
+from dbt_like_sql.engine.models.parsing import query_of
 
 MODELS = load_models()
 # where the vendors' rows are put together, or one vendor's are shown
@@ -54,7 +55,7 @@ def test_shared_models_name_no_vendor() -> None:
     named = {
         model.name: texts
         for model in shared()
-        if (texts := {t.this for t in model.query.find_all(exp.Literal)} & vendors())
+        if (texts := {t.this for t in query_of(model).find_all(exp.Literal)} & vendors())
     }
     assert named == {}
 
@@ -64,7 +65,7 @@ def test_shared_models_read_no_vendors_model() -> None:
     read = {
         model.name: tables & MODELS.keys() - {model.name for model in in_no_folder()}
         for model in shared()
-        for tables in [{f"{t.db}.{t.name}" for t in model.query.find_all(exp.Table)}]
+        for tables in [{f"{t.db}.{t.name}" for t in query_of(model).find_all(exp.Table)}]
     }
     assert {name: models for name, models in read.items() if models} == {}
 
@@ -72,7 +73,7 @@ def test_shared_models_read_no_vendors_model() -> None:
 @pytest.mark.parametrize(("name", "key"), KEYS.items())
 def test_no_two_things_have_one_key(name: str, key: str) -> None:
     """Whatever an id is made of, null is not '', and no part runs into the next."""
-    made = next(part for part in MODELS[name].query.selects if part.alias == key).this.copy()
+    made = next(part for part in query_of(MODELS[name]).selects if part.alias == key).this.copy()
     # the seed's unit is there only for a vendor that sends none
     used = [column for column in made.find_all(exp.Column) if column.table != "meters"]
     parts = list(dict.fromkeys(column.name for column in used))

@@ -10,7 +10,7 @@ from assets import loading, planning
 from assets.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
-from dbt_like_sql.engine import build_state, warehouse
+from dbt_like_sql.engine import build_state, publishing
 from pipelines import load, receipts
 from tests.clock import clock_from
 
@@ -38,8 +38,8 @@ OF_A_LOAD: dict[str, Point] = {
 }
 OF_A_BUILD: dict[str, Point] = {
     "before the build commits": (build_state.Ledger, "save", die),
-    "before publishing": (warehouse, "publish", die),
-    "before the new copy replaces the old": (warehouse, "_sync", die),
+    "before publishing": (publishing, "publish", die),
+    "before the new copy replaces the old": (publishing, "_sync", die),
 }
 POINTS = OF_A_LOAD | OF_A_BUILD
 

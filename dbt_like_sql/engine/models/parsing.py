@@ -1,15 +1,18 @@
-"""What one model file says: its header, its SELECT and what its columns mean.
+"""What one model file says: its header, its SELECT, what its columns mean, what it asks the clock.
 
-Nothing here knows other files: whether inputs exist is decided in models.py.
+Nothing here knows other files: whether inputs exist is decided in project.py.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from sqlglot import Dialect, Token, TokenType, exp
 from sqlglot.errors import ParseError, TokenError
+
+from dbt_like_sql.engine.models.model import Model, ModelError
 
 _DUCKDB = Dialect.get_or_raise("duckdb")
 _HEADER_WORD = re.compile(r"([a-z]+):(?:\s+(.*))?$")
@@ -21,6 +24,18 @@ HEADER_WORDS = {
     "expect": "no rows",
     "window": None,
     "materialized": "view",
+}
+_NOW = {"current_timestamp", "now", "get_current_timestamp", "transaction_timestamp"}
+_TODAY = {"current_date", "today"}
+# these follow the time zone of the session, as a build must not
+_LOCAL = {"current_time", "get_current_time", "localtime", "localtimestamp"}
+_LOCAL |= {"current_localtime", "current_localtimestamp"}
+_CLOCK_NODES: dict[type[exp.Expr], str] = {
+    exp.CurrentTimestamp: "current_timestamp",
+    exp.CurrentDate: "current_date",
+    exp.CurrentTime: "current_time",
+    exp.Localtime: "localtime",
+    exp.Localtimestamp: "localtimestamp",
 }
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE}
@@ -37,14 +52,6 @@ _AFTER_COLUMNS = {
     TokenType.INTERSECT,
     TokenType.SEMICOLON,
 }
-
-
-class ModelError(ValueError):
-    """A model file that cannot be used, as `file:line: why`."""
-
-    def __init__(self, path: Path, line: int, message: str) -> None:
-        super().__init__(f"{path}:{line}: {message}")
-        self.path, self.line = path, line
 
 
 @dataclass
@@ -105,8 +112,12 @@ class Statement:
     tokens: Sequence[Token]
 
 
+@lru_cache(maxsize=512)
 def parse_statement(path: Path, sql: str) -> Statement:
-    """The one SELECT of a model; ModelError where it is none, or does not name its columns."""
+    """The one SELECT of a model; ModelError where it is none, or does not name its columns.
+
+    Kept for as long as the text is the same: a file takes 10 ms of CPU to parse.
+    """
     tokens, parsed = _parse(path, sql)
     statements = [statement for statement in parsed if statement is not None]
     if len(statements) != 1:
@@ -118,6 +129,11 @@ def parse_statement(path: Path, sql: str) -> Statement:
         raise ModelError(path, tokens[0].line, "a model is a SELECT, nothing else")
     _check_columns(path, tokens, query)
     return Statement(query, tokens)
+
+
+def query_of(model: Model) -> exp.Query:
+    """A model's syntax tree."""
+    return parse_statement(model.path, model.sql).query
 
 
 def normalised(sql: str, tokens: Sequence[Token]) -> str:
@@ -203,3 +219,61 @@ def _comment_at(sql: str, end: int) -> str:
             break
         texts.append(line[indent + 2 :].strip())
     return " ".join(texts)
+
+
+def named_tables(query: exp.Expr) -> Iterator[exp.Table]:
+    """Every `schema.table` a query names; bare names and table functions are left out."""
+    for table in query.find_all(exp.Table):
+        if isinstance(table.this, exp.Identifier) and table.db:
+            yield table
+
+
+def table_name(table: exp.Table) -> str:
+    """`schema.table` as models are named."""
+    return f"{table.db}.{table.name}"
+
+
+def rendered(query: exp.Query, windows: Mapping[str, str] | None = None) -> str:
+    """A query as text, with `$now` and `$today` where it asks for the time.
+
+    `windows`: the column by which each of these inputs is filtered, from `$since` to `$until`.
+    """
+    query = query.copy()
+    for node in list(query.walk()):
+        asked = _asked_of_clock(node)
+        if asked in _NOW | _TODAY:
+            node.replace(exp.Placeholder(this="now" if asked in _NOW else "today"))
+    for table in list(named_tables(query)):
+        if column := (windows or {}).get(table_name(table)):
+            table.replace(_filtered(table, f'"{column}" >= $since and "{column}" < $until'))
+    return query.sql(dialect="duckdb", comments=False)
+
+
+def _filtered(table: exp.Table, where: str) -> exp.Subquery:
+    bare = exp.table_(table.name, db=table.db)
+    subquery = exp.select("*").from_(bare).where(where, dialect="duckdb").subquery()
+    subquery.set(
+        "alias", table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name))
+    )
+    for part in ("joins", "laterals", "pivots", "sample"):
+        subquery.set(part, table.args.get(part))
+    return subquery
+
+
+def check_clock(path: Path, statement: Statement, *, may_ask: bool) -> None:
+    """A build has one clock; what is not built anew by every build cannot follow it."""
+    words = _NOW | _TODAY | _LOCAL
+    asked = {_asked_of_clock(node) for node in statement.query.walk()} & words
+    line = next((t.line for t in statement.tokens if t.text.lower() in words), 1)
+    if asked & _LOCAL:
+        message = f"{min(asked & _LOCAL)} follows a time zone: write current_timestamp"
+        raise ModelError(path, line, message)
+    if asked and not may_ask:
+        message = "views and models with a `window:` may not ask for the time; filter their readers"
+        raise ModelError(path, line, message)
+
+
+def _asked_of_clock(node: exp.Expr) -> str:
+    if isinstance(node, exp.Anonymous):
+        return node.name.lower()
+    return _CLOCK_NODES.get(type(node), "")

@@ -1,0 +1,82 @@
+"""One model, as the rest of the engine knows it: nothing here needs the parser."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dbt_like_sql.engine.warehouse import literal
+from dbt_like_sql.engine.windows import ALL_TIME, Window, condition
+
+SCHEMAS = ("staging", "intermediate", "marts", "reports")
+
+
+class ModelError(ValueError):
+    """A model file that cannot be used, as `file:line: why`."""
+
+    def __init__(self, path: Path, line: int, message: str) -> None:
+        super().__init__(f"{path}:{line}: {message}")
+        self.path, self.line = path, line
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model: what its file says, what it reads and a fingerprint of what it computes.
+
+    `window` is the column by which a table is built a window at a time and a view is filtered.
+    `expects_no_rows`: each row that it holds is trouble.
+    `fingerprint` covers the SELECT, the header words, the input models and seeds; not comments.
+    `whole` and `windowed` are its SELECT as a build runs it, over all of time and over a window;
+    `$since`, `$until`, `$now` and `$today` stand for what a build puts there.
+    """
+
+    name: str
+    schema: str
+    table: str
+    path: Path
+    sql: str
+    description: str
+    grain: tuple[str, ...]
+    checks: tuple[str, ...]
+    window: str | None
+    is_view: bool
+    expects_no_rows: bool
+    inputs: tuple[str, ...]
+    columns: tuple[str, ...]
+    column_docs: Mapping[str, str]
+    fingerprint: str
+    whole: str
+    windowed: str
+
+    @property
+    def folder(self) -> Path:
+        """The folder that its schema's folder is in, however deep below that the file is."""
+        return next(path.parent for path in self.path.parents if path.name == self.schema)
+
+    @property
+    def is_windowed_table(self) -> bool:
+        """Built a window at a time; every other table is built whole."""
+        return self.window is not None and not self.is_view
+
+    @property
+    def reads_clock(self) -> bool:
+        """The SELECT asks what time it is, so its rows change though no input does."""
+        return "$now" in self.whole or "$today" in self.whole
+
+    def select(self, window: Window = ALL_TIME, now: datetime | None = None) -> str:
+        """The SELECT over one window; over all of time it is the SELECT as written.
+
+        `now` is the answer wherever it asks for the time; without it the question stays. The window
+        is a filter on each windowed input and again round the output: DuckDB does not push the
+        outer one through casts (a day took 280 ms with it alone, 10 ms with the inner one).
+        """
+        if window == ALL_TIME or self.window is None:
+            utc = now.astimezone(UTC) if now else None
+            today = f"date '{utc:%Y-%m-%d}'" if utc else "current_date"
+            asked = self.whole.replace("$now", literal(utc) if utc else "current_timestamp")
+            return asked.replace("$today", today)
+        ends = {"$since": literal(window.since), "$until": literal(window.until)}
+        filtered = self.windowed
+        for word, instant in ends.items():
+            filtered = filtered.replace(word, instant)
+        return f"select * from ({filtered}) as built where {condition(self.window, (window,))}"  # noqa: S608

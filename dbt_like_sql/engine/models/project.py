@@ -1,0 +1,139 @@
+"""Every model file of a folder, read, checked against the others and put in order.
+
+`staging/neon/stg_x.sql` is the view staging.stg_x: the first folder is the schema, those below it
+are for people. Files in the other folders are tables, unless they say `materialized: view`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from sqlglot import exp
+
+from dbt_like_sql.engine.models.model import Model, ModelError
+from dbt_like_sql.engine.models.parsing import (
+    Header,
+    check_clock,
+    column_docs,
+    named_tables,
+    normalised,
+    parse_header,
+    parse_statement,
+    query_of,
+    rendered,
+    table_name,
+)
+
+
+def read_models(
+    texts: Iterable[tuple[str, Path, str]], seeds: Mapping[str, str]
+) -> Iterator[Model]:
+    """The models in files of (schema, path, text), inputs before readers; `seeds` by their hash.
+
+    Raises ModelError, which names file and line.
+    """
+    found = {f"{schema}.{path.stem}": _read(path, schema, sql) for schema, path, sql in texts}
+    for model in found.values():
+        _check_inputs(model, known=found.keys() | seeds.keys())
+    prints = dict(seeds)
+    windows = {name: model.window for name, model in found.items() if model.window}
+    for name in _in_order(found):
+        model = found[name]
+        prints[name] = _fingerprint(model, prints)
+        windowed = rendered(query_of(model), windows) if model.is_windowed_table else ""
+        yield replace(model, fingerprint=prints[name], windowed=windowed)
+
+
+def _read(path: Path, schema: str, sql: str) -> Model:
+    header, statement = parse_header(path, sql), parse_statement(path, sql)
+    query = statement.query
+    model = Model(
+        name=f"{schema}.{path.stem}",
+        schema=schema,
+        table=path.stem,
+        path=path,
+        sql=sql,
+        description=header.description,
+        grain=header.grain,
+        checks=header.checks,
+        window=header.window,
+        is_view=schema == "staging" or header.materialized == "view",
+        expects_no_rows=header.expect is not None,
+        inputs=tuple(sorted({table_name(table) for table in named_tables(query)})),
+        columns=tuple(query.named_selects),
+        column_docs=column_docs(sql, statement),
+        fingerprint=normalised(sql, statement.tokens),
+        whole=rendered(query),
+        windowed="",
+    )
+    _check_header(model, header)
+    check_clock(path, statement, may_ask=not (model.is_view or model.window))
+    return model
+
+
+def _check_header(model: Model, header: Header) -> None:
+    for word, names in (("grain", model.grain), ("window", (model.window,))):
+        for name in names:
+            if name is not None and name not in model.columns:
+                message = f"`{word}:` names {name}, which is no output column"
+                raise ModelError(model.path, header.lines[word], message)
+
+
+def _check_inputs(model: Model, known: set[str]) -> None:
+    ctes = {cte.alias for cte in query_of(model).find_all(exp.CTE)}
+    for table in query_of(model).find_all(exp.Table):
+        if not isinstance(table.this, exp.Identifier):
+            continue
+        if problem := _input_problem(model, table, known, ctes):
+            raise ModelError(model.path, _line(table.this), problem)
+    for column in query_of(model).find_all(exp.Column):
+        if f"{column.args.get('db') or ''}.{column.table}" in known:
+            # the windowed input becomes a subquery, which has an alias and no schema
+            message = f"write {column.table}.{column.name}, without the schema"
+            raise ModelError(model.path, _line(column.this), message)
+
+
+def _input_problem(model: Model, table: exp.Table, known: set[str], ctes: set[str]) -> str | None:
+    name = table_name(table)
+    if not table.db:
+        bare = f"{table.name} is no CTE; tables are written schema.table"
+        return None if table.name in ctes else bare
+    if table.db == "raw":
+        wrong = f"only staging may read raw.*, not {model.name}"
+        return None if model.schema == "staging" else wrong
+    return None if name in known and not table.catalog else f"there is no table {name}"
+
+
+def _line(identifier: exp.Expr) -> int:
+    return int(identifier.meta.get("line", 1))
+
+
+def _in_order(models: Mapping[str, Model]) -> list[str]:
+    graph = {name: [i for i in model.inputs if i in models] for name, model in models.items()}
+    try:
+        return list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        names: list[str] = error.args[1]
+        model, circle = models[names[-1]], " reads ".join(reversed(names))
+        line = next(
+            _line(table.this)
+            for table in named_tables(query_of(model))
+            if table_name(table) in names
+        )
+        raise ModelError(
+            model.path, line, f"models read each other in a circle: {circle}"
+        ) from None
+
+
+def _fingerprint(model: Model, prints: Mapping[str, str]) -> str:
+    parts = [
+        model.fingerprint,  # as yet the text of its SELECT
+        *(f"grain {column}" for column in model.grain),
+        *(f"check {check}" for check in model.checks),
+        f"window {model.window}",
+        f"view {model.is_view}, no rows {model.expects_no_rows}",
+        *(f"{name} {prints.get(name, '')}" for name in model.inputs),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
