@@ -29,6 +29,8 @@ from dbt_like_sql.engine.windows import (
     condition,
     days_of,
     due_windows,
+    parts,
+    whole_months,
 )
 
 __all__ = ["BuildReport", "CheckFailedError", "ModelBuild", "build", "show_sql"]
@@ -154,8 +156,14 @@ class _Build:
         windows = EVERYTHING if stale else coalesce((*self.due, *self._days_of_inputs(model)))
         if not windows:
             return "unchanged", 0, ()
-        if stale:  # in order, or else a day that is replaced later is in every part of the file
-            rows = self._create(model, f'from ({model.select()}) order by "{model.window}"')
+        if model.by_month and not stale:
+            return self._make_anew(model, whole_months(windows))
+        if stale:
+            # in parts, for the memory that it takes; and so a day that is replaced later is in one
+            # part of the file, and not in all of them
+            first, *others = self._parts()
+            rows = self._create(model, model.select(first))
+            rows += sum(self._written(_insert(model, part)) for part in others)
         else:
             rows = sum(self._replace(model, window) for window in windows)
         self._changed(model, windows)
@@ -168,18 +176,30 @@ class _Build:
     def _make_whole(self, model: Model, stale: bool) -> tuple[str, int, Windows]:
         if not (stale or model.reads_clock or self._has_news(model)):
             return "unchanged", 0, ()
-        query = model.select(now=self.now)
         if stale:
-            rows = self._create(model, query)
+            rows = self._create(model, model.select(now=self.now))
             self._changed(model, EVERYTHING)
             return "whole", rows, EVERYTHING
+        return self._make_anew(model, EVERYTHING)
+
+    def _make_anew(self, model: Model, windows: Windows) -> tuple[str, int, Windows]:
+        """Work out all of these windows, and write them where they differ."""
+        where = condition(model.window or "", windows)
+        query = " union all ".join(f"({model.select(window, self.now)})" for window in windows)
         rows = self._written(f"create or replace temp table computed as {query}")
-        if not self._differs(model):
+        if not self._differs(f"(from {model.name} where {where})"):
             return "unchanged", 0, ()
-        self.connection.execute(f"delete from {model.name}")
+        self.connection.execute(f"delete from {model.name} where {where}")
         self.connection.execute(f"insert into {model.name} from temp.computed")
         self._changed(model, self._differing_days(model))
-        return "whole", rows, EVERYTHING
+        return ("whole" if ALL_TIME in windows else "windows"), rows, windows
+
+    def _parts(self) -> Windows:
+        """All of time, in parts with a month of what was ever asked for in each."""
+        ((since, until),) = self.connection.execute(
+            "select min(window_start), max(window_end) from raw.loads"
+        ).fetchall()
+        return parts(since, until) if since else EVERYTHING
 
     def _changed(self, model: Model, differing: dict[str, Windows] | Windows) -> None:
         self.changed.add(model.name)
@@ -201,16 +221,18 @@ class _Build:
             found += days
         return coalesce(found)
 
-    def _differs(self, model: Model) -> bool:
-        before, after = model.name, "temp.computed"
+    def _differs(self, before: str) -> bool:
+        after = "temp.computed"
         difference = (
             f"(from {before} except all from {after}) union all"
             f" (from {after} except all from {before})"
         )
         return self._written(f"create or replace temp table difference as {difference}") > 0
 
-    def _differing_days(self, model: Model) -> dict[str, Windows]:
-        """Per column by which a reader is built, the days of the rows that differ."""
+    def _differing_days(self, model: Model) -> dict[str, Windows] | Windows:
+        """The days of the rows that differ; of a table without any, per column of its readers."""
+        if model.window:
+            return days_of(self.connection, "temp.difference", model.window)
         readers = [m for m in self.models.values() if model.name in m.inputs and m.window]
         columns = {m.window for m in readers if m.window} & set(model.columns)
         return {column: days_of(self.connection, "temp.difference", column) for column in columns}

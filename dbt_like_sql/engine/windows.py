@@ -66,6 +66,25 @@ def coalesce(windows: Iterable[Window], at_most: int = MOST_WINDOWS) -> Windows:
     return tuple(merged)
 
 
+def whole_months(windows: Iterable[Window]) -> Windows:
+    """The UTC months that these windows touch."""
+    return coalesce(
+        window
+        if window == ALL_TIME
+        else Window(_first(window.since), _next_month(window.until - DAY))
+        for window in windows
+    )
+
+
+def parts(since: datetime, until: datetime) -> Windows:
+    """All of time, cut at the turn of each month in [since, until)."""
+    cuts, cut = [BEGINNING], _next_month(since)
+    while cut < until:
+        cuts.append(cut)
+        cut = _next_month(cut)
+    return tuple(Window(*ends) for ends in pairwise([*cuts, END]))
+
+
 def due_windows(connection: duckdb.DuckDBPyConnection, through: datetime | None) -> Windows:
     """Days whose receipts landed after `through` (None: all receipts).
 
@@ -108,17 +127,25 @@ def _bucket_days(granularity: str, window: Window) -> list[Window]:
     if granularity != "monthly":
         return [window]
     firsts = []
-    first = window.since.replace(day=1)
+    first = _first(window.since)
     while first < window.until:
         if first >= window.since:
             firsts.append(_day(first.date()))
-        first = (first + timedelta(days=31)).replace(day=1)
+        first = _next_month(first)
     return firsts
 
 
 def _day(day: date) -> Window:
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
     return Window(midnight, midnight + DAY)
+
+
+def _first(instant: datetime) -> datetime:
+    return _midnight(instant).replace(day=1)
+
+
+def _next_month(instant: datetime) -> datetime:
+    return END if instant.year == END.year else _first(_first(instant) + timedelta(days=31))
 
 
 def _midnight(instant: datetime) -> datetime:

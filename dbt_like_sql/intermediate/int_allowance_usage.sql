@@ -2,6 +2,7 @@
 -- this counts against. Where a source tells what each owner used, it is that; else what the facts of a
 -- calendar month add up to, for owners that seeds/allowances.csv names.
 -- grain: allowance_key, period_start, period_end
+-- window: period_start, by month
 with metered as (
     -- most usage has no allowance
     select
@@ -11,10 +12,10 @@ with metered as (
             when 'org' then usage.org_id when 'project' then usage.project_id
             when 'site' then usage.site_id when 'user' then usage.user_id
         end as owner_id,
-        date_trunc('day', usage.period_start) as day_start,
-        date_trunc('month', usage.period_start) as month_start,
+        usage.day_start,
+        date_trunc('month', usage.day_start) as month_start,
         usage.granularity = 'monthly' as is_month, usage.quantity, usage.observed_at
-    from intermediate.int_usage as usage
+    from intermediate.int_usage_by_day as usage
     inner join (
         select distinct
             allowed.source, allowed.meter,

@@ -1,6 +1,7 @@
 -- One row per scope of allowances and UTC day of which it is known what was used: it was asked by the
 -- hour or by the day, or exported by the day. A day that is not here is unknown, or told by the month.
 -- grain: resource, scope, day_start
+-- window: day_start, by month
 with days as (
     select
         held.resource, held.scope, resolution.period_start as day_start,

@@ -3,6 +3,7 @@
 -- its days when they cover it, else by its monthly row; where nothing coarser was asked, by what is
 -- held. Derived from the receipts alone.
 -- grain: resource, scope, period_start
+-- window: period_start, by month
 -- check: served_by in ('hourly', 'daily', 'monthly')
 with held as (
     -- a bucket covers its time as of any instant if it was asked after its end, else as of those

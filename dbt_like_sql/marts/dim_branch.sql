@@ -4,8 +4,8 @@
 with used as (
     select
         usage.source, usage.org_id, usage.project_id, usage.branch_id,
-        min(usage.period_end) as first_used_at
-    from intermediate.int_usage as usage
+        min(usage.first_period_end) as first_used_at
+    from intermediate.int_usage_by_day as usage
     where usage.branch_id is not null
     group by usage.source, usage.org_id, usage.project_id, usage.branch_id
 )

@@ -3,7 +3,7 @@
 -- grain: source, org_id
 with used as (
     select distinct usage.source, usage.org_id
-    from intermediate.int_usage as usage
+    from intermediate.int_usage_by_day as usage
     where usage.org_id is not null
 ),
 

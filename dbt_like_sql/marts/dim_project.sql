@@ -6,8 +6,8 @@ with used as (
         usage.source,
         usage.org_id,
         usage.project_id,
-        min(usage.period_end) as first_used_at
-    from intermediate.int_usage as usage
+        min(usage.first_period_end) as first_used_at
+    from intermediate.int_usage_by_day as usage
     where usage.project_id is not null
     group by usage.source, usage.org_id, usage.project_id
 ),

@@ -10,7 +10,7 @@ with used as (
         case when usage.site_id like 'ari:cloud:%::site/%'
             then split_part(split_part(usage.site_id, '::site/', 1), ':', 3) end as product,
         min(usage.period_start) as first_used_at, max(usage.period_end) as last_used_at
-    from intermediate.int_usage as usage
+    from intermediate.int_usage_by_day as usage
     where usage.site_id is not null
     group by usage.source, usage.site_id
 )

@@ -6,11 +6,12 @@ with used as (
     select
         usage.source, usage.org_id, usage.project_id, usage.family, usage.meter, usage.unit,
         usage.quantity, meter.billed_unit, meter.quantity_per_billed_unit
-    from marts.fct_usage as usage
+    from intermediate.int_usage_by_day as usage
     left join seeds.meters as meter
         on usage.source = meter.source and usage.meter = meter.meter and usage.unit = meter.unit
     where usage.period_start + (usage.period_end - usage.period_start) / 2
         >= date_trunc('day', current_timestamp) - interval '29' day
+        and usage.family is not null
     qualify meter.aggregation is distinct from 'last' or row_number() over (
         partition by
             usage.source, usage.org_id, usage.project_id, usage.branch_id, usage.site_id,

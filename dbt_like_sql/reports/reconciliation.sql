@@ -4,6 +4,7 @@
 -- against repositories that no workspace is known of; and wholes that are smaller than the sum of their
 -- parts. Settled periods only, but for buckets of which two of Neon's billing periods tell the same.
 -- grain: comparison, source, org_id, project_id, meter, unit, granularity, period_start
+-- window: period_start
 -- check: is_within_tolerance
 with compared as (
     select

@@ -23,7 +23,8 @@ class ModelError(ValueError):
 class Model:
     """One model: what its file says, what it reads and a fingerprint of what it computes.
 
-    `window` is the column by which a table is built a window at a time and a view is filtered.
+    `window` is the column by which a table is built a window at a time and a view is filtered, with
+    `by_month` by whole months, for what looks across the days of one.
     `expects_no_rows`: each row that it holds is trouble.
     `fingerprint` covers the SELECT, the header words, the input models and seeds; not comments.
     `whole` and `windowed` are its SELECT as a build runs it, over all of time and over a window;
@@ -39,6 +40,7 @@ class Model:
     grain: tuple[str, ...]
     checks: tuple[str, ...]
     window: str | None
+    by_month: bool
     is_view: bool
     expects_no_rows: bool
     inputs: tuple[str, ...]

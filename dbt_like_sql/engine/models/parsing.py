@@ -62,6 +62,7 @@ class Header:
     grain: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     window: str | None = None
+    by_month: bool = False
     materialized: str | None = None
     expect: str | None = None
     lines: dict[str, int] = field(default_factory=dict)
@@ -100,6 +101,11 @@ def _take_word(header: Header, path: Path, line: int, word: str, value: str) -> 
     elif word == "check":
         _parse(path, f"select {value}", line)
         header.checks += (value,)
+    elif word == "window":
+        header.window, comma, unit = (part.strip() for part in value.partition(","))
+        header.by_month = bool(comma)
+        if comma and unit != "by month":
+            raise ModelError(path, line, "a `window:` is of days, or `column, by month`")
     else:
         setattr(header, word, value)
 

@@ -59,6 +59,7 @@ def _read(path: Path, schema: str, sql: str) -> Model:
         grain=header.grain,
         checks=header.checks,
         window=header.window,
+        by_month=header.by_month,
         is_view=schema == "staging" or header.materialized == "view",
         expects_no_rows=header.expect is not None,
         inputs=tuple(sorted({table_name(table) for table in named_tables(query)})),
@@ -132,7 +133,7 @@ def _fingerprint(model: Model, prints: Mapping[str, str]) -> str:
         model.fingerprint,  # as yet the text of its SELECT
         *(f"grain {column}" for column in model.grain),
         *(f"check {check}" for check in model.checks),
-        f"window {model.window}",
+        f"window {model.window}, by month {model.by_month}",
         f"view {model.is_view}, no rows {model.expects_no_rows}",
         *(f"{name} {prints.get(name, '')}" for name in model.inputs),
     ]

@@ -1,6 +1,7 @@
 -- One row per Neon period that two answers measure: the facts, made of finer buckets, against the
 -- coarser bucket of the same period, and against the retired legacy endpoint. Settled periods only.
 -- grain: comparison, org_id, project_id, meter, granularity, period_start
+-- window: period_start, by month
 with told as (
     select
         usage.resource, usage.org_id, usage.project_id,
@@ -23,14 +24,13 @@ with told as (
 
 days as (
     select
-        usage.org_id, usage.project_id, usage.meter, usage.granularity,
-        date_trunc('day', usage.period_start) as day_start, sum(usage.quantity) as quantity,
-        count(*) as row_count, bool_or(usage.is_open) as is_open
-    from intermediate.int_usage as usage
+        usage.org_id, usage.project_id, usage.meter, usage.granularity, usage.day_start,
+        sum(usage.quantity) as quantity, sum(usage.period_count) as row_count,
+        bool_or(usage.is_open) as is_open
+    from intermediate.int_usage_by_day as usage
     where usage.source = 'neon'
     group by
-        usage.org_id, usage.project_id, usage.meter, usage.granularity,
-        date_trunc('day', usage.period_start)
+        usage.org_id, usage.project_id, usage.meter, usage.granularity, usage.day_start
 ),
 
 -- what either of them is of: v2/projects of a project, the legacy endpoint of an organization

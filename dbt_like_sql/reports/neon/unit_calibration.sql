@@ -21,23 +21,23 @@ projects as (
         usage.org_id,
         usage.project_id,
         usage.unit,
-        date_trunc('month', usage.period_start) as month_start,
+        date_trunc('month', usage.day_start) as month_start,
         cast(sum(usage.quantity) as double) / cast(sum(
             case usage.granularity
-                when 'hourly' then 1
+                when 'hourly' then usage.period_count
                 when 'daily' then 24
                 else 24 * date_diff('day', usage.period_start, usage.period_end)
             end
         ) as double) / cast(max(sizes.logical_size_bytes) as double)
             as bytes_per_stored_byte_hour
-    from marts.fct_storage as usage
+    from intermediate.int_usage_by_day as usage
     inner join sizes
         on usage.org_id = sizes.org_id and usage.project_id = sizes.project_id
-    where usage.source = 'neon' and usage.meter = 'root_branch_bytes_month'
+    where usage.source = 'neon' and usage.family = 'storage' and usage.meter = 'root_branch_bytes_month'
         and not usage.is_open
         and usage.period_start >= sizes.last_created_at
     group by
-        usage.org_id, usage.project_id, usage.unit, date_trunc('month', usage.period_start)
+        usage.org_id, usage.project_id, usage.unit, date_trunc('month', usage.day_start)
 )
 
 select

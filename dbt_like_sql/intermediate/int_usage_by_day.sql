@@ -1,0 +1,32 @@
+-- One row per thing, meter and UTC day on which a period of it began: hours added up, so that what is
+-- about days and longer need not read them. Longer periods are here as they are.
+-- grain: series_key, granularity, day_start
+-- window: day_start
+select
+    usage.series_key,
+    usage.source,
+    usage.resource,
+    usage.scope,
+    usage.org_id,
+    usage.project_id,
+    usage.branch_id,
+    usage.site_id,
+    usage.environment_id,
+    usage.user_id,
+    usage.family,
+    usage.meter,
+    usage.unit,
+    usage.granularity,
+    cast(date_trunc('day', usage.period_start) as timestamptz) as day_start, -- UTC day
+    min(usage.period_start) as period_start, -- first instant of its first period, UTC
+    min(usage.period_end) as first_period_end, -- first instant after that, UTC
+    max(usage.period_end) as period_end, -- first instant after its last period, UTC
+    cast(count(*) as bigint) as period_count, -- periods added up
+    cast(sum(usage.quantity) as decimal(38, 9)) as quantity, -- in `unit`, of all of them
+    cast(bool_or(usage.is_open) as boolean) as is_open, -- true: one of them will still change
+    max(usage.observed_at) as observed_at -- when the last of them was asked
+from intermediate.int_usage as usage
+group by
+    usage.series_key, usage.source, usage.resource, usage.scope, usage.org_id, usage.project_id,
+    usage.branch_id, usage.site_id, usage.environment_id, usage.user_id, usage.family,
+    usage.meter, usage.unit, usage.granularity, date_trunc('day', usage.period_start)
