@@ -155,7 +155,8 @@ def test_what_atlassian_corrects_or_withdraws_reaches_the_facts(here: World) -> 
 )
 def test_any_order_gives_the_answer_key(world: Open, seed: int) -> None:
     """35 days cut at random, asked and built in a random order: the same facts."""
-    here, chance, whole = world(**SMALL | {"seed": seed}), random.Random(seed), last_days(35)
+    here = world(**SMALL | {"seed": seed}, facts_alone=True)
+    chance, whole = random.Random(seed), last_days(35)
     cut = whole.since + timedelta(days=chance.randrange(3, 33))
     todo = [
         (table, window)
@@ -242,7 +243,7 @@ def test_environments_that_are_not_held_are_asked_for(world: Open) -> None:
 
 def test_an_app_that_fails_is_no_fact_beside_one_that_lands(world: Open) -> None:
     """One resource of one app fails: all else is there, and the next run asks for it alone."""
-    here, window = world(**SMALL | {"apps": 2}), last_days(1)
+    here, window = world(**SMALL | {"apps": 2}, facts_alone=True), last_days(1)
     here.sandbox.forge.faults.append(Fault("/graphql", "null_answer", skip=15))
     (landing,) = land(here, window, [APP])
     assert len(landing.failures) == 1
@@ -265,7 +266,7 @@ def test_an_app_that_fails_is_no_fact_beside_one_that_lands(world: Open) -> None
 )
 def test_what_was_killed_goes_on(world: Open, point: str) -> None:
     """SIGKILL at the fifth of twelve resources: four have receipts, and eight are asked for."""
-    here, window = world(**SMALL), last_days(1)
+    here, window = world(**SMALL, facts_alone=True), last_days(1)
     process = start(load_until_killed, here.environment, point, window, here.clock.lent())
     assert ended(process) == -signal.SIGKILL
     assert here.raw("select count(*) from raw.loads") == [(4,)]
@@ -278,7 +279,7 @@ def test_what_was_killed_goes_on(world: Open, point: str) -> None:
 
 def test_beyond_60_days_what_is_not_answered_is_unknown(world: Open) -> None:
     """An old month is held from what was answered; when it is answered no more, it stays."""
-    here, until = world(**SMALL), TODAY - timedelta(days=100)
+    here, until = world(**SMALL, facts_alone=True), TODAY - timedelta(days=100)
     apps, window = here.company.forge, Window("daily", until - timedelta(days=30), until)
     (app,) = apps.app_ids
     (landing,) = land(here, window, [APP])
