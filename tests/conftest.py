@@ -3,7 +3,7 @@
 import gc
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -51,6 +51,13 @@ IS_SHARED = "PYTEST_XDIST_WORKER" in os.environ
 
 
 Open = Callable[..., "World"]
+
+
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """A worker more than there are cores: one of them waits, as a rule, for a budget to be free or
+    for a process to end."""
+    return (yield) + 1
 
 
 def pytest_collection_finish() -> None:
@@ -179,7 +186,11 @@ def facts_of(settings: Settings) -> dict[FactKey, int]:
 
 @contextmanager
 def open_world(
-    folder: Path, *, later_by: timedelta = timedelta(), **options: Any
+    folder: Path,
+    *,
+    later_by: timedelta = timedelta(),
+    models: Path = PACKAGE_FOLDER,
+    **options: Any,
 ) -> Iterator[World]:
     """A world whose warehouse is in `folder`; `options` of Company by name, the rest of Neon.
 
@@ -197,7 +208,7 @@ def open_world(
             "XDG_STATE_HOME": str(folder / "state"),
         }
         settings = read_settings(environment, clock)
-        yield World(company, sandbox, settings, environment, clock)
+        yield World(company, sandbox, settings, environment, clock, models)
 
 
 @dataclass(frozen=True)
@@ -208,9 +219,15 @@ class Worlds:
 
     @contextmanager
     def opened(
-        self, folder: Path, name: str, load: Callable[[World], None], **options: Any
+        self,
+        folder: Path,
+        name: str,
+        load: Callable[[World], None],
+        facts_alone: bool = False,
+        **options: Any,
     ) -> Iterator[World]:
         """The world `name` of these options in `folder`, a minute after `load` loaded it."""
+        options["models"] = self.models(facts_alone)
         for file in self._loaded(name, load, options).glob("*.duckdb"):
             shutil.copy(file, folder)
         with open_world(folder, later_by=MINUTE, **options) as here:
@@ -220,25 +237,23 @@ class Worlds:
     def empty(self, folder: Path, facts_alone: bool = False, **options: Any) -> Iterator[World]:
         """A world in `folder` of which nothing was loaded; its models stand, as begin() says."""
         models = self.begin(folder, facts_alone)
-        with open_world(folder, **options) as here:
-            here.models = models
+        with open_world(folder, models=models, **options) as here:
             yield here
 
     def begin(self, folder: Path, facts_alone: bool = False) -> Path:
         """Put a warehouse into `folder` in which nothing was loaded, and all was built, which is
         what takes the time of a first build: all models, or those of facts; where these are."""
-        models = self._made("facts", builds.write_facts_alone) if facts_alone else PACKAGE_FOLDER
-
-        def build(here: World) -> None:
-            here.models = models
-            here.build()
-
-        name = "empty facts" if facts_alone else "empty"
-        made = self._loaded(name, build, {"orgs": 1, "projects": 1})
+        models = self.models(facts_alone)
+        options = {"orgs": 1, "projects": 1, "models": models}
+        made = self._loaded("empty facts" if facts_alone else "empty", World.build, options)
         shutil.copy(made / "meterhouse.duckdb", folder)
         return models
 
-    def _loaded(self, name: str, load: Callable[[World], None], options: dict[str, Any]) -> Path:
+    def models(self, facts_alone: bool = True) -> Path:
+        """Where the models of facts are, or all of them."""
+        return self._made("facts", builds.write_facts_alone) if facts_alone else PACKAGE_FOLDER
+
+    def _loaded(self, name: str, load: Callable[[World], Any], options: dict[str, Any]) -> Path:
         def make(folder: Path) -> None:
             with open_world(folder, **options) as here:
                 load(here)
@@ -267,8 +282,8 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_STATE_HOME", str(home / "state"))
         patch.setenv("SSL_CERT_FILE", str(home / "one.pem"))
         if IS_SHARED:
-            # a core for each worker: DuckDB's threads would only keep the others waiting, which is
-            # a sixth of the CPU time of a build. It reads this one variable as its default.
+            # no core is idle: more threads of DuckDB would only wait for each other, which is a
+            # sixth of the CPU time of a build. It reads this one variable as its default.
             patch.setenv("SLURM_CPUS_ON_NODE", "1")
         patch.delenv("DAGSTER_HOME", raising=False)
         yield

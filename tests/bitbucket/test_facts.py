@@ -1,12 +1,13 @@
 """What Bitbucket's runs come to: the simulated company's own seconds, asked for once."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -32,10 +33,11 @@ from tests.sandbox.platform_exports import write_rows
 
 RUNS, NAMES = "bitbucket_pipeline_runs", ("bitbucket_workspaces", "bitbucket_repositories")
 DAY = timedelta(days=1)
+Opened = TypeVar("Opened")
 Seconds = dict[tuple[str, str, date], int]
 
 
-def company(world: Open, **more: Any) -> World:
+def company(world: Callable[..., Opened], **more: Any) -> Opened:
     """Two workspaces with a busy and a quiet repository each, beside as little else as there is."""
     small: dict[str, Any] = {"orgs": 1, "projects": 1, "branches": 1, "apps": 1, "repositories": 2}
     return world(**small | more)
@@ -121,13 +123,25 @@ def test_seconds_are_the_companys_and_asked_for_once(world: Open) -> None:
     assert (again["asked"], again["failures"], paths(here)) == ([], [], [])
 
 
-def test_runs_that_end_later_grow_or_vanish_are_followed(world: Open) -> None:
-    """A run that ends later, is run again or is from before the window, a deleted repository: the
-    facts follow the company, and no request is added where a page goes back that far anyway."""
-    here = company(world, facts_alone=True, now=TODAY - 4 * DAY + timedelta(hours=11))
-    atlassian = here.company.atlassian
+def load_four_days_ago(here: World) -> None:
+    """Names and runs, built."""
     land(here, *NAMES, RUNS)
     here.build()
+
+
+@pytest.fixture
+def four_days_ago(tmp_path: Path, worlds: Worlds) -> Iterator[World]:
+    """A company that has been loaded at eleven of a morning."""
+    options = {"facts_alone": True, "now": TODAY - 4 * DAY + timedelta(hours=11)}
+    opened = partial(worlds.opened, tmp_path, "bitbucket", load_four_days_ago)
+    with company(opened, **options) as here:
+        yield here
+
+
+def test_runs_that_end_later_grow_or_vanish_are_followed(four_days_ago: World) -> None:
+    """A run that ends later, is run again or is from before the window, a deleted repository: the
+    facts follow the company, and no request is added where a page goes back that far anyway."""
+    here, atlassian = four_days_ago, four_days_ago.company.atlassian
     before = seconds(here)
     gone = atlassian.live_repositories(atlassian.workspaces[1].uuid)[0].uuid
     atlassian.delete_repository(gone)
@@ -195,11 +209,9 @@ def test_what_costs_less_is_asked(
     assert {w.grain for w in others} <= {"run"}
 
 
-def test_a_walk_that_breaks_counts_for_nothing(world: Open) -> None:
+def test_a_walk_that_breaks_counts_for_nothing(four_days_ago: World) -> None:
     """Rows of it landed, and a receipt of the same load for a run from before: no fact of them."""
-    here = company(world, facts_alone=True, now=TODAY - 4 * DAY + timedelta(hours=11))
-    land(here, *NAMES, RUNS)
-    last_day = here.company.now.date()
+    here, last_day = four_days_ago, four_days_ago.company.now.date()
     here.company.now = here.company.now + 2 * DAY
     here.sandbox.bitbucket.faults.append(Fault("/repositories/", 410, skip=1))
     landing = here.land(RUNS, window(here, 1))

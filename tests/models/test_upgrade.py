@@ -6,8 +6,10 @@ from pathlib import Path
 
 import duckdb
 
-from assets.loading import build
 from assets.settings import read_settings
+from dbt_like_sql.engine.models import PACKAGE_FOLDER
+from tests.builds import build
+from tests.conftest import Worlds
 
 WRITTEN = Path(__file__).parent / "warehouse_0_1"
 FACTS = """
@@ -32,9 +34,9 @@ def write_warehouse(path: Path, *parts: str) -> None:
             connection.execute((WRITTEN / part / "load.sql").read_text())
 
 
-def facts_of_build(path: Path) -> Facts:
+def facts_of_build(path: Path, models: Path = PACKAGE_FOLDER) -> Facts:
     """What a build of today makes of it; no clock is in any of this."""
-    build(read_settings({"WAREHOUSE": str(path)}))
+    build(read_settings({"WAREHOUSE": str(path)}), models)
     with duckdb.connect(path, read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         rows = connection.execute(FACTS).fetchall()
@@ -73,12 +75,12 @@ def test_facts_of_a_warehouse_of_0_1_are_equal(tmp_path: Path) -> None:
     }
 
 
-def test_receipts_that_end_within_a_bucket_are_healed(tmp_path: Path) -> None:
+def test_receipts_that_end_within_a_bucket_are_healed(tmp_path: Path, worlds: Worlds) -> None:
     """The bucket was not asked for whole: what an earlier receipt says of it counts again.
 
     0.1 counted it as asked, found no row for it in the answer, and lost a day of one org and a
     month of another; so these facts are the company's answer key alone, which 0.1 never had.
     """
     write_warehouse(tmp_path / "meterhouse.duckdb", "whole", "until_noon")
-    facts = facts_of_build(tmp_path / "meterhouse.duckdb")
+    facts = facts_of_build(tmp_path / "meterhouse.duckdb", worlds.models())
     assert facts == expected("facts.csv", "facts_until_noon.csv")
