@@ -271,7 +271,7 @@ class Worlds:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _home(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[None]:
     """A home of the tests' own, also for the processes that they start."""
     home = tmp_path_factory.mktemp("home")
     # nothing here speaks TLS, and to read all of certifi's takes every client 20 ms
@@ -281,9 +281,10 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("HOME", str(home))
         patch.setenv("XDG_STATE_HOME", str(home / "state"))
         patch.setenv("SSL_CERT_FILE", str(home / "one.pem"))
-        if IS_SHARED:
+        if IS_SHARED and pytestconfig.getoption("markexpr") == "not slow":
             # no core is idle: more threads of DuckDB would only wait for each other, which is a
-            # sixth of the CPU time of a build. It reads this one variable as its default.
+            # sixth of the CPU time of a build. It reads this one variable as its default. The
+            # long proofs, and what runs alone, have all its threads.
             patch.setenv("SLURM_CPUS_ON_NODE", "1")
         patch.delenv("DAGSTER_HOME", raising=False)
         yield
