@@ -3,7 +3,7 @@
 import gc
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -16,18 +16,20 @@ import pyarrow as pa
 import pytest
 from filelock import FileLock
 
-from assets import loading, planning
+from assets import planning
 from assets.loading import Loader
 from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of, source_of
 from assets.terminal import runs
 from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from dbt_like_sql.engine.runner import BuildReport
 from pipelines.load import load
 from pipelines.neon import client as neon
 from pipelines.source import LoadResult, snapshot
 from pipelines.windows import Window
+from tests import builds
 from tests.clock import MINUTE, NOW, Clock
 from tests.sandbox.company import Company
 from tests.sandbox.desk import Request
@@ -44,9 +46,18 @@ FACTS = """
 """
 USAGE_TABLES = ("neon_project_usage", "neon_branch_usage")
 PROJECTS = 11
+# whether other workers of this run test at the same time
+IS_SHARED = "PYTEST_XDIST_WORKER" in os.environ
 
 
 Open = Callable[..., "World"]
+
+
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """A worker more than there are cores: one of them waits, as a rule, for a budget to be free or
+    for a process to end."""
+    return (yield) + 1
 
 
 def pytest_collection_finish() -> None:
@@ -66,6 +77,7 @@ class World:
     settings: Settings
     environment: dict[str, str]
     clock: Clock
+    models: Path = PACKAGE_FOLDER
     _seen: int = field(default=0)
 
     def reach(self, grain: str) -> Window:
@@ -119,7 +131,7 @@ class World:
 
     def build(self) -> BuildReport:
         """Build what is due, and publish it."""
-        return loading.build(self.settings)
+        return builds.build(self.settings, self.models)
 
     def facts(self) -> dict[FactKey, int]:
         """All fact tables of the read copy, keyed as the answer key is."""
@@ -174,7 +186,11 @@ def facts_of(settings: Settings) -> dict[FactKey, int]:
 
 @contextmanager
 def open_world(
-    folder: Path, *, later_by: timedelta = timedelta(), **options: Any
+    folder: Path,
+    *,
+    later_by: timedelta = timedelta(),
+    models: Path = PACKAGE_FOLDER,
+    **options: Any,
 ) -> Iterator[World]:
     """A world whose warehouse is in `folder`; `options` of Company by name, the rest of Neon.
 
@@ -192,7 +208,7 @@ def open_world(
             "XDG_STATE_HOME": str(folder / "state"),
         }
         settings = read_settings(environment, clock)
-        yield World(company, sandbox, settings, environment, clock)
+        yield World(company, sandbox, settings, environment, clock, models)
 
 
 @dataclass(frozen=True)
@@ -203,40 +219,59 @@ class Worlds:
 
     @contextmanager
     def opened(
-        self, folder: Path, name: str, load: Callable[[World], None], **options: Any
+        self,
+        folder: Path,
+        name: str,
+        load: Callable[[World], None],
+        facts_alone: bool = False,
+        **options: Any,
     ) -> Iterator[World]:
         """The world `name` of these options in `folder`, a minute after `load` loaded it."""
-        for file in self._made(name, load, options).glob("*.duckdb"):
+        options["models"] = self.models(facts_alone)
+        for file in self._loaded(name, load, options).glob("*.duckdb"):
             shutil.copy2(file, folder)  # the read copy is known by its time
         with open_world(folder, later_by=MINUTE, **options) as here:
             yield here
 
     @contextmanager
-    def empty(self, folder: Path, **options: Any) -> Iterator[World]:
-        """A world in `folder` of which nothing was loaded; all models stand, which is what takes
-        the time of a first build."""
-        self.begin(folder)
-        with open_world(folder, **options) as here:
+    def empty(self, folder: Path, facts_alone: bool = False, **options: Any) -> Iterator[World]:
+        """A world in `folder` of which nothing was loaded; its models stand, as begin() says."""
+        models = self.begin(folder, facts_alone)
+        with open_world(folder, models=models, **options) as here:
             yield here
 
-    def begin(self, folder: Path) -> None:
-        """Put a warehouse into `folder` in which nothing was loaded, and all was built."""
-        made = self._made("empty", World.build, {"orgs": 1, "projects": 1})
+    def begin(self, folder: Path, facts_alone: bool = False) -> Path:
+        """Put a warehouse into `folder` in which nothing was loaded, and all was built, which is
+        what takes the time of a first build: all models, or those of facts; where these are."""
+        models = self.models(facts_alone)
+        options = {"orgs": 1, "projects": 1, "models": models}
+        made = self._loaded("empty facts" if facts_alone else "empty", World.build, options)
         shutil.copy(made / "meterhouse.duckdb", folder)
+        return models
 
-    def _made(self, name: str, load: Callable[[World], Any], options: dict[str, Any]) -> Path:
+    def models(self, facts_alone: bool = True) -> Path:
+        """Where the models of facts are, or all of them."""
+        return self._made("facts", builds.write_facts_alone) if facts_alone else PACKAGE_FOLDER
+
+    def _loaded(self, name: str, load: Callable[[World], Any], options: dict[str, Any]) -> Path:
+        def make(folder: Path) -> None:
+            with open_world(folder, **options) as here:
+                load(here)
+
+        return self._made(name, make)
+
+    def _made(self, name: str, make: Callable[[Path], None]) -> Path:
         made, draft = self.folder / name, self.folder / f"{name}.draft"
         with FileLock(f"{made}.lock"):
             if not made.exists():
                 shutil.rmtree(draft, ignore_errors=True)  # of a test that broke here
-                with open_world(draft, **options) as here:
-                    load(here)
+                make(draft)
                 draft.rename(made)
         return made
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _home(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[None]:
     """A home of the tests' own, also for the processes that they start."""
     home = tmp_path_factory.mktemp("home")
     # nothing here speaks TLS, and to read all of certifi's takes every client 20 ms
@@ -246,6 +281,11 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("HOME", str(home))
         patch.setenv("XDG_STATE_HOME", str(home / "state"))
         patch.setenv("SSL_CERT_FILE", str(home / "one.pem"))
+        if IS_SHARED and pytestconfig.getoption("markexpr") == "not slow":
+            # no core is idle: more threads of DuckDB would only wait for each other, which is a
+            # sixth of the CPU time of a build. It reads this one variable as its default. The
+            # long proofs, and what runs alone, have all its threads.
+            patch.setenv("SLURM_CPUS_ON_NODE", "1")
         patch.delenv("DAGSTER_HOME", raising=False)
         yield
 
@@ -254,8 +294,7 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
     """The worlds of this run, which its workers share: their folders are in that of the run."""
     folder = tmp_path_factory.getbasetemp()
-    is_shared = "PYTEST_XDIST_WORKER" in os.environ
-    found = Worlds((folder.parent if is_shared else folder) / "worlds")
+    found = Worlds((folder.parent if IS_SHARED else folder) / "worlds")
     found.folder.mkdir(exist_ok=True)
     return found
 
@@ -267,7 +306,8 @@ def _load_neon(here: World) -> None:
 
 @pytest.fixture
 def world(tmp_path: Path, worlds: Worlds) -> Iterator[Open]:
-    """Opens worlds that close when the test ends: `world(orgs=1, page_size_cap=2)`."""
+    """Opens worlds that close when the test ends: `world(orgs=1, page_size_cap=2)`; those whose
+    tests look at facts, and at nothing else that is built, are `facts_alone`."""
     with ExitStack() as stack:
         yield lambda **options: stack.enter_context(worlds.empty(tmp_path, **options))
 

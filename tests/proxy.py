@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 REFUSAL = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+# where commands are, and how many threads DuckDB has
+KEPT = ("PATH", "SLURM_CPUS_ON_NODE")
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
@@ -29,7 +31,9 @@ class Proxy:
         return subprocess.run(
             command,
             cwd=folder,
-            env={"PATH": os.environ["PATH"]} | self.environment(home) | settings,
+            env={name: os.environ[name] for name in KEPT if name in os.environ}
+            | self.environment(home)
+            | settings,
             capture_output=True,
             text=True,
             check=False,

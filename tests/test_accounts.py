@@ -10,7 +10,7 @@ USAGE, BRANCHES = endpoint_of("neon_project_usage"), endpoint_of("neon_branch_us
 
 def test_two_keys_ask_for_an_organization_once(world: Open) -> None:
     """One key names the first of two, another both: three names, two walks, the facts of one."""
-    here = world(projects=4, orgs=2)
+    here = world(projects=4, orgs=2, facts_alone=True)
     first, second = here.company.orgs
     key = here.environment["NEON_API_KEY"]
     here.settings = here.settings_with(

@@ -291,7 +291,7 @@ def load_one(table: str, window: Window, lent: str) -> None:
 
 def test_four_processes_at_once_load_into_one_warehouse(world: Open) -> None:
     """They wait for each other's turn; every load lands, and the facts are those of one process."""
-    here = world(projects=5)
+    here = world(projects=5, facts_alone=True)
     started = [
         start(load_one, here.environment, table, here.reach(grain), here.clock.lent())
         for table in USAGE_TABLES

@@ -65,7 +65,7 @@ def test_days_until_noon_are_whole_days(world: Open) -> None:
 def test_all_grains_of_a_part_of_a_month_are_the_whole_month(world: Open) -> None:
     """Without --grain, ten days of last month ask for all of that month, which was held, and no
     empty answer takes its place."""
-    here = small(world)
+    here = small(world, facts_alone=True)
     here.land_reach("monthly")
     last = floor(floor(here.company.now, "monthly") - DAY, "monthly")
     since, until = last + 9 * DAY, last + 19 * DAY
@@ -80,7 +80,7 @@ def test_all_grains_of_a_part_of_a_month_are_the_whole_month(world: Open) -> Non
 
 def test_runs_until_noon_are_those_of_the_whole_day(world: Open) -> None:
     """Bitbucket's seconds of a day that was asked for until noon are all of that day."""
-    here = small(world, projects=1, workspaces=1, repositories=1)
+    here = small(world, workspaces=1, repositories=1, facts_alone=True)
     for names in ("bitbucket_workspaces", "bitbucket_repositories"):
         assert not here.land(names, None).failures
     org, today = here.company.atlassian, floor(here.company.now, "daily")

@@ -6,13 +6,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from assets import loading
 from assets.loading import Loader
 from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from dbt_like_sql.engine.runner import BuildReport
 from pipelines.source import LoadResult
+from tests import builds
 from tests.sandbox.atlassian_usage import UNITS
 from tests.sandbox.platform_exports import Row, write_rows
 
@@ -77,9 +78,10 @@ class Exports:
 
     folder: Path
     settings: Settings
+    models: Path = PACKAGE_FOLDER
 
     @classmethod
-    def in_folder(cls, folder: Path) -> "Exports":
+    def in_folder(cls, folder: Path, models: Path = PACKAGE_FOLDER) -> "Exports":
         """An empty folder of exports below `folder`, and a warehouse beside it."""
         exports = folder / "exports"
         exports.mkdir()
@@ -88,7 +90,7 @@ class Exports:
             "XDG_STATE_HOME": str(folder / "state"),
             "PLATFORM_USAGE_DIR": str(exports),
         }
-        return cls(exports, read_settings(environment))
+        return cls(exports, read_settings(environment), models)
 
     def write(self, name: str, org_id: str, *lines: Line) -> Path:
         """An export of these lines; the ending of its name is its format."""
@@ -103,7 +105,7 @@ class Exports:
 
     def build(self) -> BuildReport:
         """Build what is due, and publish it."""
-        return loading.build(self.settings)
+        return builds.build(self.settings, self.models)
 
     def read(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Rows of the read copy."""
@@ -157,7 +159,3 @@ def _shown(since: datetime, until: datetime) -> str:
     if (since.day, until) == (1, (since + timedelta(days=31)).replace(day=1)):
         return f"{since:%Y-%m}"
     return f"{since:%Y-%m-%d}/{until:%Y-%m-%d}"
-
-
-def _plain(quantity: Decimal) -> str:
-    return f"{quantity:f}".rstrip("0").rstrip(".")

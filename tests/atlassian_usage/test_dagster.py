@@ -56,13 +56,20 @@ def exports(tmp_path: Path, worlds: Worlds) -> Exports:
 
 
 @pytest.fixture
-def environment(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The settings that runs read, pointed at the folder."""
-    settings = exports.settings
+def files(tmp_path: Path, worlds: Worlds) -> Exports:
+    """An empty folder, of which only facts and what was rejected are built."""
+    return Exports.in_folder(tmp_path, worlds.begin(tmp_path, facts_alone=True))
+
+
+@pytest.fixture
+def environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The settings that runs read, pointed at the folder of the test."""
+    name = "files" if "files" in request.fixturenames else "exports"
+    here: Exports = request.getfixturevalue(name)
     found = {
-        "WAREHOUSE": str(settings.warehouse),
-        "PLATFORM_USAGE_DIR": str(exports.folder),
-        "XDG_STATE_HOME": str(settings.state_dir.parent),
+        "WAREHOUSE": str(here.settings.warehouse),
+        "PLATFORM_USAGE_DIR": str(here.folder),
+        "XDG_STATE_HOME": str(here.settings.state_dir.parent),
     }
     for name, value in found.items():
         monkeypatch.setenv(name, value)
@@ -137,38 +144,38 @@ def test_a_broken_file_stops_no_other_and_is_named_until_it_is_mended(
 
 
 def test_a_file_whose_name_is_no_text_stops_no_other(
-    exports: Exports, environment: dict[str, str]
+    files: Exports, environment: dict[str, str]
 ) -> None:
     """It is rejected by its name; the sensor and the file beside it go on."""
-    good = exports.write("good.csv", "org", line())
-    Path(os.fsdecode(os.fsencode(exports.folder) + b"/caf\xe9.csv")).write_bytes(good.read_bytes())
+    good = files.write("good.csv", "org", line())
+    Path(os.fsdecode(os.fsencode(files.folder) + b"/caf\xe9.csv")).write_bytes(good.read_bytes())
     assert sense().run_key
-    (failure,) = exports.land().failures
+    (failure,) = files.land().failures
     assert "has a name that is not UTF-8" in str(failure)
-    ((name, *_),) = rejected(exports)
+    ((name, *_),) = rejected(files)
     assert name == "caf\\udce9.csv"
-    exports.build()
-    assert exports.facts("org") == [("", "2026-01", "5")]
+    files.build()
+    assert files.facts("org") == [("", "2026-01", "5")]
 
 
 def test_what_was_rejected_for_its_date_loads_when_that_has_come(
-    exports: Exports, environment: dict[str, str]
+    files: Exports, environment: dict[str, str]
 ) -> None:
     """The content is the same, and what is wrong with it is not: it is no longer named either."""
-    exports.write("a.csv", "org", line(at="2026-02-02"))
-    os.utime(exports.folder / "a.csv")
-    today = exports.settings
+    files.write("a.csv", "org", line(at="2026-02-02"))
+    os.utime(files.folder / "a.csv")
+    today = files.settings
     # before the exports of these tests
-    exports.settings = read_settings(environment, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
-    (failure,) = exports.land().failures
-    exports.settings = today
+    files.settings = read_settings(environment, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    (failure,) = files.land().failures
+    files.settings = today
     assert "is yet to come" in str(failure)
-    assert len(rejected(exports)) == 1
-    assert not exports.land().failures
-    assert rejected(exports) == []
-    assert says_nothing_is_new(sense(fingerprint(exports)))
-    exports.build()
-    assert exports.facts("org") == [("", "2026-01", "5")]
+    assert len(rejected(files)) == 1
+    assert not files.land().failures
+    assert rejected(files) == []
+    assert says_nothing_is_new(sense(fingerprint(files)))
+    files.build()
+    assert files.facts("org") == [("", "2026-01", "5")]
 
 
 def test_the_same_folder_is_listed_once(exports: Exports, environment: dict[str, str]) -> None:
@@ -240,22 +247,22 @@ def test_without_a_setting_the_sensor_says_why_it_does_nothing(
 
 
 def test_a_file_is_the_same_however_its_name_is_written(
-    exports: Exports, environment: dict[str, str]
+    files: Exports, environment: dict[str, str]
 ) -> None:
     """Some systems write accents in two characters: a mended file replaces what it said before, and
     two names that look the same are one too many."""
-    written_in_two = exports.write("re\u0301sume\u0301.csv", "org", line("5"), line_of_bob())
-    exports.land()
+    written_in_two = files.write("re\u0301sume\u0301.csv", "org", line("5"), line_of_bob())
+    files.land()
     written_in_two.unlink()
-    exports.write("r\u00e9sum\u00e9.csv", "org", line("6"))
-    exports.land()
-    assert rejected(exports) == []
-    exports.build()
-    assert exports.facts("org") == [("", "2026-01", "6")]
-    exports.write("re\u0301sume\u0301.csv", "org", line("7"))
-    (failure,) = exports.land().failures
+    files.write("r\u00e9sum\u00e9.csv", "org", line("6"))
+    files.land()
+    assert rejected(files) == []
+    files.build()
+    assert files.facts("org") == [("", "2026-01", "6")]
+    files.write("re\u0301sume\u0301.csv", "org", line("7"))
+    (failure,) = files.land().failures
     assert "has the name of another file, but for how accents are written" in str(failure)
-    assert len(rejected(exports)) == 1
+    assert len(rejected(files)) == 1
 
 
 def line_of_bob() -> Line:

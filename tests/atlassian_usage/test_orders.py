@@ -12,7 +12,7 @@ import pytest
 
 from tests.atlassian_usage import rule
 from tests.atlassian_usage.folder import Exports, Line
-from tests.sandbox.platform_exports import Row
+from tests.sandbox.platform_exports import Row, write_rows
 
 ORGS = 25
 TYPES = ("rovo_credits", "pipelines_build_minutes", "indexed_objects", "network_traffic")
@@ -143,13 +143,16 @@ def told_totals(files: Files) -> dict[tuple[str, str, str], Decimal]:
 
 
 def landed(folder: Path, batches: list[list[tuple[str, str, list[Line]]]]) -> Exports:
-    """A warehouse into which these files were loaded, with a build after each batch."""
+    """A warehouse into which these files were loaded, all organizations in one of each name, with a
+    build after each batch."""
     folder.mkdir()
     here = Exports.in_folder(folder)
     for batch in batches:
+        files: dict[str, list[Row]] = defaultdict(list)
         for org_id, name, lines in batch:
-            (here.folder / org_id).mkdir(exist_ok=True)
-            here.write(f"{org_id}/{name}", org_id, *lines)
+            files[name] += [line.row(org_id) for line in lines]
+        for name, rows in files.items():
+            write_rows(here.folder / name, rows, "csv")
         assert not here.land().failures
         here.build()
     return here

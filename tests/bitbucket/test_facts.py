@@ -1,13 +1,13 @@
 """What Bitbucket's runs come to: the simulated company's own seconds, asked for once."""
 
-import shutil
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -17,14 +17,13 @@ from assets.settings import read_settings
 from assets.sources import endpoint_of
 from assets.terminal import runs as runs_of
 from assets.terminal.console import Report
-from dbt_like_sql.engine import publishing, runner, warehouse
-from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from pipelines.bitbucket import client as bitbucket
 from pipelines.bitbucket import records
 from pipelines.bitbucket.records import repositories_table, runs_table
 from pipelines.source import LoadResult
 from pipelines.windows import Window, floor
 from tests.atlassian_usage.folder import Exports, Line, facts_of
+from tests.builds import write_seed
 from tests.clock import TODAY
 from tests.conftest import Open, World, Worlds, land_tables
 from tests.sandbox.atlassian_runs import Run
@@ -34,10 +33,11 @@ from tests.sandbox.platform_exports import write_rows
 
 RUNS, NAMES = "bitbucket_pipeline_runs", ("bitbucket_workspaces", "bitbucket_repositories")
 DAY = timedelta(days=1)
+Opened = TypeVar("Opened")
 Seconds = dict[tuple[str, str, date], int]
 
 
-def company(world: Open, **more: Any) -> World:
+def company(world: Callable[..., Opened], **more: Any) -> Opened:
     """Two workspaces with a busy and a quiet repository each, beside as little else as there is."""
     small: dict[str, Any] = {"orgs": 1, "projects": 1, "branches": 1, "apps": 1, "repositories": 2}
     return world(**small | more)
@@ -104,7 +104,7 @@ def export(here: World, name: str, org_id: str, *lines: Line) -> None:
 
 def test_seconds_are_the_companys_and_asked_for_once(world: Open) -> None:
     """Each repository and day as the company has it, a request a repository; then nothing more."""
-    here = company(world)
+    here = company(world, facts_alone=True)
     retired = next(iter(here.company.atlassian.deleted_at))
     land(here, *NAMES, RUNS)
     here.build()
@@ -123,13 +123,25 @@ def test_seconds_are_the_companys_and_asked_for_once(world: Open) -> None:
     assert (again["asked"], again["failures"], paths(here)) == ([], [], [])
 
 
-def test_runs_that_end_later_grow_or_vanish_are_followed(world: Open) -> None:
-    """A run that ends later, is run again or is from before the window, a deleted repository: the
-    facts follow the company, and no request is added where a page goes back that far anyway."""
-    here = company(world, now=TODAY - 4 * DAY + timedelta(hours=11))
-    atlassian = here.company.atlassian
+def load_four_days_ago(here: World) -> None:
+    """Names and runs, built."""
     land(here, *NAMES, RUNS)
     here.build()
+
+
+@pytest.fixture
+def four_days_ago(tmp_path: Path, worlds: Worlds) -> Iterator[World]:
+    """A company that has been loaded at eleven of a morning."""
+    options = {"facts_alone": True, "now": TODAY - 4 * DAY + timedelta(hours=11)}
+    opened = partial(worlds.opened, tmp_path, "bitbucket", load_four_days_ago)
+    with company(opened, **options) as here:
+        yield here
+
+
+def test_runs_that_end_later_grow_or_vanish_are_followed(four_days_ago: World) -> None:
+    """A run that ends later, is run again or is from before the window, a deleted repository: the
+    facts follow the company, and no request is added where a page goes back that far anyway."""
+    here, atlassian = four_days_ago, four_days_ago.company.atlassian
     before = seconds(here)
     gone = atlassian.live_repositories(atlassian.workspaces[1].uuid)[0].uuid
     atlassian.delete_repository(gone)
@@ -197,11 +209,9 @@ def test_what_costs_less_is_asked(
     assert {w.grain for w in others} <= {"run"}
 
 
-def test_a_walk_that_breaks_counts_for_nothing(world: Open) -> None:
+def test_a_walk_that_breaks_counts_for_nothing(four_days_ago: World) -> None:
     """Rows of it landed, and a receipt of the same load for a run from before: no fact of them."""
-    here = company(world, now=TODAY - 4 * DAY + timedelta(hours=11))
-    land(here, *NAMES, RUNS)
-    last_day = here.company.now.date()
+    here, last_day = four_days_ago, four_days_ago.company.now.date()
     here.company.now = here.company.now + 2 * DAY
     here.sandbox.bitbucket.faults.append(Fault("/repositories/", 410, skip=1))
     landing = here.land(RUNS, window(here, 1))
@@ -263,7 +273,8 @@ def test_exported_minutes_are_the_fact_and_runs_attribute_them(
     """Seconds on days without exported minutes; else minutes, with what no run accounts for; and
     the same whether the slug of the export is known before or after it was loaded."""
     (tmp_path / "exports").mkdir()
-    here = company(world, platform_usage_dir=tmp_path / "exports", now=TODAY - timedelta(hours=1))
+    options = {"platform_usage_dir": tmp_path / "exports", "now": TODAY - timedelta(hours=1)}
+    here = company(world, facts_alone=True, **options)
     first, second = here.company.atlassian.workspaces
     month = (TODAY - 60 * DAY).replace(day=1)
     until = (month + 31 * DAY).replace(day=1)
@@ -309,8 +320,7 @@ def test_exported_minutes_are_the_fact_and_runs_attribute_them(
 def test_runs_split_what_was_exported_after_them(tmp_path: Path, worlds: Worlds) -> None:
     """A month that was read on its tenth day: nine days of runs are part of it, the tenth may be,
     and from the eleventh on runs are facts of their own, until the month is read again."""
-    worlds.begin(tmp_path)
-    here = Exports.in_folder(tmp_path)
+    here = Exports.in_folder(tmp_path, worlds.begin(tmp_path, facts_alone=True))
     day = datetime(2026, 10, 1, tzinfo=UTC)
     runs = [
         {"uuid": f"{{{n}}}", "created_on": day + n * DAY, "build_seconds_used": 600}
@@ -348,8 +358,7 @@ def test_runs_split_the_total_of_the_organization_that_is_stated(
 ) -> None:
     """No workspace is guessed to be of the only organization: seeds/workspace_orgs.csv says it,
     and until then the runs are facts of their own."""
-    worlds.begin(tmp_path)
-    here = Exports.in_folder(tmp_path)
+    here = Exports.in_folder(tmp_path, worlds.begin(tmp_path, facts_alone=True))
     day = datetime(2026, 10, 1, tzinfo=UTC)
     for workspace in ("{v}", "{w}"):
         run = {"uuid": f"{{{workspace}}}", "created_on": day, "build_seconds_used": 600}
@@ -363,19 +372,18 @@ def test_runs_split_the_total_of_the_organization_that_is_stated(
     of_runs = "select org_id, quantity from marts.fct_compute where source = 'bitbucket' order by 1"
     assert here.facts("org") == [("", "2026-10", "25")]
     assert here.read(of_runs) == [("{v}", 600), ("{w}", 600)]
-    models = tmp_path / "models"
-    shutil.copytree(PACKAGE_FOLDER, models)
-    (models / "seeds" / "workspace_orgs.csv").write_text("workspace_uuid,org_id\n{V},org\n")
-    with warehouse.writer(here.settings.warehouse) as connection:
-        runner.build(connection, folder=models, now=here.settings.clock())
-        publishing.publish(connection, here.settings.warehouse)
+    rows = "workspace_uuid,org_id\n{V},org\n"
+    here.models = write_seed(here.models, tmp_path / "models", "workspace_orgs", rows)
+    here.build()
     assert here.facts("org") == [("", "2026-10", "15"), ("{v} {r}{v}", "2026-10-01", "10")]
     assert here.read(of_runs) == [("{w}", 600)]
 
 
-def test_minutes_of_users_hide_the_runs_of_their_organization(tmp_path: Path) -> None:
+def test_minutes_of_users_hide_the_runs_of_their_organization(
+    tmp_path: Path, worlds: Worlds
+) -> None:
     """They are the same minutes, where it is known whose the workspace is."""
-    here = Exports.in_folder(tmp_path)
+    here = Exports.in_folder(tmp_path, worlds.begin(tmp_path, facts_alone=True))
     day = datetime(2026, 10, 5, tzinfo=UTC)
     run = {"uuid": "{1}", "created_on": day, "build_seconds_used": 600}
     table = runs_table("{w}", "{r}", msgspec.convert([run], list[records.Run]))

@@ -155,7 +155,8 @@ def test_what_atlassian_corrects_or_withdraws_reaches_the_facts(here: World) -> 
 )
 def test_any_order_gives_the_answer_key(world: Open, seed: int) -> None:
     """35 days cut at random, asked and built in a random order: the same facts."""
-    here, chance, whole = world(**SMALL | {"seed": seed}), random.Random(seed), last_days(35)
+    here = world(**SMALL | {"seed": seed}, facts_alone=True)
+    chance, whole = random.Random(seed), last_days(35)
     cut = whole.since + timedelta(days=chance.randrange(3, 33))
     todo = [
         (table, window)
@@ -171,40 +172,47 @@ def test_any_order_gives_the_answer_key(world: Open, seed: int) -> None:
     assert facts(here) == here.company.forge.expected_facts(whole.since, whole.until)
 
 
-def test_sites_without_the_total_are_no_fact(world: Open) -> None:
-    """Nobody knows what the whole is: unknown, until the total is asked for (see any order)."""
-    here, window = world(**SMALL), last_days(2)
-    land(here, window, [SITE, ENVIRONMENT])
-    here.build()
-    assert facts(here) == {}
-    assert here.read("select * from reports.forge_environments") == []
-
-
 CUBE_WINDOW = last_days(2)
 
 
 def load_cube(here: World) -> None:
-    """Two days by site and environment, built, of one resource in a unit that nobody knows."""
+    """Two days by site and environment, built, of one resource in a unit that nobody knows; of a
+    second app by site, and by environment, without the totals."""
     here.company.forge.unknown_unit = "KVS_READ"
-    here.settings = here.settings_with(FORGE_SITES_BY_ENVIRONMENT="yes")
-    landings = land(here, CUBE_WINDOW, [APP, SITE, ENVIRONMENT, CUBE])
-    assert [landing.failures for landing in landings] == [[], [], [], []]
+    first, second = here.company.forge.app_ids
+    for app, tables in ((first, [APP, SITE, ENVIRONMENT, CUBE]), (second, [SITE, ENVIRONMENT])):
+        here.settings = here.settings_with(FORGE_APP_IDS=app, FORGE_SITES_BY_ENVIRONMENT="yes")
+        for landing in land(here, CUBE_WINDOW, tables):
+            assert landing.failures == []
     here.build()
 
 
 @pytest.fixture
 def cube(tmp_path: Path, worlds: Worlds) -> Iterator[World]:
     """A world of which this is loaded."""
-    with worlds.opened(tmp_path, "cube", load_cube, **SMALL) as opened:
+    with worlds.opened(tmp_path, "cube", load_cube, **SMALL | {"apps": 2}) as opened:
         yield opened
 
 
 def test_sites_by_environment(cube: World) -> None:
     """The cube: a row for each environment of a site, and the rest of the flat total."""
     since, until = CUBE_WINDOW.since, CUBE_WINDOW.until
-    expected = cube.company.forge.expected_facts(since, until, cube=True)
+    first, _ = cube.company.forge.app_ids
+    of_both = cube.company.forge.expected_facts(since, until, cube=True)
+    expected = {key: quantity for key, quantity in of_both.items() if key[0] == first}
     assert facts(cube) == expected
     assert any(key[2] for key in expected)
+
+
+def test_sites_without_the_total_are_no_fact(cube: World) -> None:
+    """Nobody knows what the whole is: unknown, until the total is asked for (see any order)."""
+    first, second = cube.company.forge.app_ids
+    for table in (SITE, ENVIRONMENT):
+        landed = f"select count(*) > 0 from raw.{table} where app_id = ?"  # noqa: S608
+        assert cube.raw(landed, second) == [(True,)]
+    assert {key[0] for key in facts(cube)} == {first}
+    shown = cube.read("select distinct app_id from reports.forge_environments")
+    assert shown == [(first,)]
 
 
 def test_an_unknown_unit_is_in_the_fact_and_is_reported(cube: World) -> None:
@@ -242,7 +250,7 @@ def test_environments_that_are_not_held_are_asked_for(world: Open) -> None:
 
 def test_an_app_that_fails_is_no_fact_beside_one_that_lands(world: Open) -> None:
     """One resource of one app fails: all else is there, and the next run asks for it alone."""
-    here, window = world(**SMALL | {"apps": 2}), last_days(1)
+    here, window = world(**SMALL | {"apps": 2}, facts_alone=True), last_days(1)
     here.sandbox.forge.faults.append(Fault("/graphql", "null_answer", skip=15))
     (landing,) = land(here, window, [APP])
     assert len(landing.failures) == 1
@@ -265,7 +273,7 @@ def test_an_app_that_fails_is_no_fact_beside_one_that_lands(world: Open) -> None
 )
 def test_what_was_killed_goes_on(world: Open, point: str) -> None:
     """SIGKILL at the fifth of twelve resources: four have receipts, and eight are asked for."""
-    here, window = world(**SMALL), last_days(1)
+    here, window = world(**SMALL, facts_alone=True), last_days(1)
     process = start(load_until_killed, here.environment, point, window, here.clock.lent())
     assert ended(process) == -signal.SIGKILL
     assert here.raw("select count(*) from raw.loads") == [(4,)]
@@ -278,7 +286,7 @@ def test_what_was_killed_goes_on(world: Open, point: str) -> None:
 
 def test_beyond_60_days_what_is_not_answered_is_unknown(world: Open) -> None:
     """An old month is held from what was answered; when it is answered no more, it stays."""
-    here, until = world(**SMALL), TODAY - timedelta(days=100)
+    here, until = world(**SMALL, facts_alone=True), TODAY - timedelta(days=100)
     apps, window = here.company.forge, Window("daily", until - timedelta(days=30), until)
     (app,) = apps.app_ids
     (landing,) = land(here, window, [APP])

@@ -1,6 +1,5 @@
 """Allowances of every vendor: literal lines in, and numbers that a reader can check in the head."""
 
-import shutil
 from datetime import UTC, date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -8,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from dbt_like_sql.engine import publishing, runner, warehouse
-from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from tests.atlassian_usage.folder import Exports, Line
-from tests.clock import NOW
+from tests.builds import write_seed
 from tests.conftest import World, Worlds
 
 COLUMNS = (
@@ -312,18 +309,15 @@ def test_plans_give_the_allowance_that_no_export_shows(tmp_path: Path, worlds: W
     here.write("a.csv", "org", rovo("2026-10", "320", "2026-11-01", included=None), minutes)
     here.write("b.csv", "shown", rovo("2026-10", "320", "2026-11-01"))
     here.land()
-    models = tmp_path / "models"
-    shutil.copytree(PACKAGE_FOLDER, models)
-    (models / "seeds" / "plans.csv").write_text(
+    plans = (
         "source,org_id,meter,plan,user_count\n"
         "atlassian_platform,org,rovo_credits,Standard,100\n"
         "atlassian_platform,org,rovo_credits,premium,10\n"
         "atlassian_platform,shown,rovo_credits,Standard,100\n"
         "atlassian_platform,org,pipelines_build_minutes,Standard,\n"
     )
-    with warehouse.writer(here.settings.warehouse) as connection:
-        runner.build(connection, folder=models, now=NOW)
-        publishing.publish(connection, here.settings.warehouse)
+    here.models = write_seed(here.models, tmp_path / "models", "plans", plans)
+    here.build()
     found = here.read("select owner_id, included_quantity from reports.allowance order by all")
     assert found == [("org", 100 * 25 + 10 * 70), ("shown", 900), ("w", 2500)]
 

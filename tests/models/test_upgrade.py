@@ -7,14 +7,16 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from assets.loading import build
 from assets.settings import read_settings
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from pipelines.endpoint import Endpoint
 from pipelines.log import columns_of
 from pipelines.receipts import create_raw_tables
 from pipelines.windows import whole_buckets
+from tests.builds import build
+from tests.conftest import Worlds
 
 WRITTEN = Path(__file__).parent / "warehouse_0_1"
 FACTS = """
@@ -39,9 +41,9 @@ def write_warehouse(path: Path, *parts: str) -> None:
             connection.execute((WRITTEN / part / "load.sql").read_text())
 
 
-def facts_of_build(path: Path) -> Facts:
+def facts_of_build(path: Path, models: Path = PACKAGE_FOLDER) -> Facts:
     """What a build of today makes of it; no clock is in any of this."""
-    build(read_settings({"WAREHOUSE": str(path)}))
+    build(read_settings({"WAREHOUSE": str(path)}), models)
     with duckdb.connect(path, read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         rows = connection.execute(FACTS).fetchall()
@@ -80,14 +82,14 @@ def test_facts_of_a_warehouse_of_0_1_are_equal(tmp_path: Path) -> None:
     }
 
 
-def test_receipts_that_end_within_a_bucket_are_healed(tmp_path: Path) -> None:
+def test_receipts_that_end_within_a_bucket_are_healed(tmp_path: Path, worlds: Worlds) -> None:
     """The bucket was not asked for whole: what an earlier receipt says of it counts again.
 
     0.1 counted it as asked, found no row for it in the answer, and lost a day of one org and a
     month of another; so these facts are the company's answer key alone, which 0.1 never had.
     """
     write_warehouse(tmp_path / "meterhouse.duckdb", "whole", "until_noon")
-    facts = facts_of_build(tmp_path / "meterhouse.duckdb")
+    facts = facts_of_build(tmp_path / "meterhouse.duckdb", worlds.models())
     assert facts == expected("facts.csv", "facts_until_noon.csv")
 
 

@@ -1,10 +1,11 @@
 """Starts and stops the stand-in vendors on loopback."""
 
+import asyncio
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -145,23 +146,56 @@ def _control_routes(path: str, desk: Desk) -> list[Route]:
     ]
 
 
+class _Server(uvicorn.Server):
+    """Ends when it is told to; uvicorn's own looks ten times a second, and then waits for two."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._loop = asyncio.new_event_loop()
+        self._told = asyncio.Event()
+
+    def work(self, listener: socket.socket) -> None:
+        """Serve until end() is called."""
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self.serve([listener]))
+
+    def end(self) -> None:
+        """From another thread."""
+        self.should_exit = True
+        self._loop.call_soon_threadsafe(self._told.set)
+
+    async def main_loop(self) -> None:
+        """Keep the date that answers have."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), 1)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Idle connections close at once, others when they have been answered."""
+        for place in (*self.servers, *(sockets or ())):
+            place.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=1)
+
+
 @contextmanager
 def _listening(app: Starlette) -> Iterator[str]:
     # Silent: a dropped connection is meant, and uvicorn would report it as an error
-    config = uvicorn.Config(
-        app, loop="asyncio", lifespan="off", log_config=None, timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
+    config = uvicorn.Config(app, loop="asyncio", lifespan="off", ws="none", log_config=None)
+    server = _Server(config)
     # named, or asyncio leaves Nagle's algorithm on: 40 ms for every answer
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    thread = threading.Thread(target=server.work, args=(listener,), name="sandbox", daemon=True)
     thread.start()
     try:
         _wait_until_started(server, thread)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield address
     finally:
-        server.should_exit = True
+        server.end()
         thread.join()
         listener.close()
 

@@ -1,0 +1,43 @@
+"""Builds of less than everything that is shipped, or of other seeds than those."""
+
+import shutil
+from pathlib import Path
+
+from assets import loading
+from assets.settings import Settings
+from assets.sources import ENDPOINTS
+from dbt_like_sql.engine import publishing, runner, warehouse
+from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
+from dbt_like_sql.engine.runner import BuildReport
+from pipelines import receipts
+
+
+def build(settings: Settings, models: Path = PACKAGE_FOLDER) -> BuildReport:
+    """Build what is due of the models of a folder, and publish it, as the product does."""
+    if models == PACKAGE_FOLDER:
+        return loading.build(settings)
+    with warehouse.writer(settings.warehouse) as connection:
+        receipts.create_raw_tables(connection, ENDPOINTS)
+        report = runner.build(connection, folder=models, now=settings.clock())
+        publishing.publish(connection, settings.warehouse)
+    return report
+
+
+def write_facts_alone(folder: Path) -> None:
+    """Make a folder of the shipped seeds and the models of facts, and of files that are no facts,
+    with what these read: half of the models, and half of the time of a build."""
+    models = load_models()
+    todo = [name for name in models if name.startswith("marts.fct_")] + ["reports.rejected_files"]
+    for name in todo:
+        todo += [i for i in models[name].inputs if i in models and i not in todo]
+        link = folder / models[name].path.relative_to(PACKAGE_FOLDER)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(models[name].path)
+    shutil.copytree(PACKAGE_FOLDER / "seeds", folder / "seeds")
+
+
+def write_seed(models: Path, folder: Path, seed: str, rows: str) -> Path:
+    """Make `folder` one of the same models with this seed in place of theirs."""
+    shutil.copytree(models, folder, symlinks=True)
+    (folder / "seeds" / f"{seed}.csv").write_text(rows)
+    return folder
