@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 
-from dbt_like_sql.engine.build_state import BuildReport, Ledger, ModelBuild
+from dbt_like_sql.engine.build_state import BuildReport, Ledger, ModelBuild, publish_later
 from dbt_like_sql.engine.checks import CheckFailedError, CheckResult, evaluate
 from dbt_like_sql.engine.lineage import column_documentation
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model, load_models
@@ -81,8 +81,8 @@ class _Build:
         self.ledger = Ledger(connection)
         through = self.ledger.built_through(models)
         self.seeds = seed_files(folder)
-        self.landed_at = _newest_receipt(connection)
-        self.news = self.landed_at is not None and (through is None or self.landed_at > through)
+        landed_at = self.ledger.landed_at
+        self.news = landed_at is not None and (through is None or landed_at > through)
         due = due_windows(connection, through) if self.news else ()
         self.due = coalesce((*due, *asked))
         self.changed: set[str] = set()
@@ -98,10 +98,10 @@ class _Build:
             fingerprint = content_hash(path)
             if self.ledger.is_stale(name, fingerprint):
                 load_seed(self.connection, name, path)
-                self.ledger.publish(name)
+                publish_later(self.connection, name)
                 self.ledger.note(name, fingerprint)
         built = tuple(map(self._one, self.models.values()))
-        self.ledger.save(self.landed_at, self.now)
+        self.ledger.save(self.now)
         for table in ("computed", "difference"):
             self.connection.execute(f"drop table if exists temp.{table}")
         return BuildReport(self.due, built, tuple(self.checks))
@@ -117,7 +117,7 @@ class _Build:
         self._check(model, windows)
         where = condition(model.window, windows) if model.window else "true"
         if where and model.name in self.changed:
-            self.ledger.publish(model.name, where)
+            publish_later(self.connection, model.name, where)
         if stale or self.news or action != "unchanged":
             self.ledger.note(model.name, model.fingerprint)
         total = None if model.is_view else count(self.connection, model.name)
@@ -248,11 +248,6 @@ class _Build:
     def _written(self, sql: str) -> int:
         row = self.connection.execute(sql).fetchone()
         return int(row[0]) if row else 0
-
-
-def _newest_receipt(connection: duckdb.DuckDBPyConnection) -> datetime | None:
-    row = connection.execute("select max(landed_at) from raw.loads").fetchone()
-    return row[0] if row else None
 
 
 def _delete(model: Model, window: Window) -> str:

@@ -39,19 +39,8 @@ _CLOCK_NODES: dict[type[exp.Expr], str] = {
 }
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE}
-_AFTER_COLUMNS = {
-    TokenType.FROM,
-    TokenType.WHERE,
-    TokenType.GROUP_BY,
-    TokenType.HAVING,
-    TokenType.QUALIFY,
-    TokenType.ORDER_BY,
-    TokenType.LIMIT,
-    TokenType.UNION,
-    TokenType.EXCEPT,
-    TokenType.INTERSECT,
-    TokenType.SEMICOLON,
-}
+_ENDS = "FROM WHERE GROUP_BY HAVING QUALIFY ORDER_BY LIMIT UNION EXCEPT INTERSECT SEMICOLON"
+_AFTER_COLUMNS = {TokenType[name] for name in _ENDS.split()}
 
 
 @dataclass
@@ -78,12 +67,9 @@ def parse_header(path: Path, sql: str) -> Header:
             _take_word(header, path, number, word[1], (word[2] or "").strip())
         elif line.strip():
             prose.append(text)
-    header.description = "\n".join(" ".join(p.split("\n")) for p in _paragraphs(prose))
+    paragraphs = re.split(r"\n\n+", "\n".join(prose).strip("\n"))
+    header.description = "\n".join(" ".join(p.split("\n")) for p in paragraphs)
     return header
-
-
-def _paragraphs(lines: list[str]) -> list[str]:
-    return [text for text in re.split(r"\n\n+", "\n".join(lines).strip("\n")) if text]
 
 
 def _take_word(header: Header, path: Path, line: int, word: str, value: str) -> None:

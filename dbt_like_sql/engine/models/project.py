@@ -84,9 +84,8 @@ def _check_header(model: Model, header: Header) -> None:
 def _check_inputs(model: Model, known: set[str]) -> None:
     ctes = {cte.alias for cte in query_of(model).find_all(exp.CTE)}
     for table in query_of(model).find_all(exp.Table):
-        if not isinstance(table.this, exp.Identifier):
-            continue
-        if problem := _input_problem(model, table, known, ctes):
+        is_named = isinstance(table.this, exp.Identifier)
+        if is_named and (problem := _input_problem(model, table, known, ctes)):
             raise ModelError(model.path, _line(table.this), problem)
     for column in query_of(model).find_all(exp.Column):
         if f"{column.args.get('db') or ''}.{column.table}" in known:
@@ -117,14 +116,9 @@ def _in_order(models: Mapping[str, Model]) -> list[str]:
     except CycleError as error:
         names: list[str] = error.args[1]
         model, circle = models[names[-1]], " reads ".join(reversed(names))
-        line = next(
-            _line(table.this)
-            for table in named_tables(query_of(model))
-            if table_name(table) in names
-        )
-        raise ModelError(
-            model.path, line, f"models read each other in a circle: {circle}"
-        ) from None
+        read = [table for table in named_tables(query_of(model)) if table_name(table) in names]
+        message = f"models read each other in a circle: {circle}"
+        raise ModelError(model.path, _line(read[0].this), message) from None
 
 
 def _fingerprint(model: Model, prints: Mapping[str, str]) -> str:
