@@ -5,7 +5,6 @@ What is due follows from the receipts that landed since the last build (windows.
 whose SELECT changed; there is no look-back and no option to build a part.
 """
 
-import contextlib
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,7 +17,7 @@ from dbt_like_sql.engine.checks import CheckFailedError, CheckResult, evaluate
 from dbt_like_sql.engine.lineage import column_documentation
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model, load_models
 from dbt_like_sql.engine.seeds import content_hash, load_seed, seed_files
-from dbt_like_sql.engine.warehouse import comment_on, count, models_file
+from dbt_like_sql.engine.warehouse import comment_on, count, models_file, transaction
 from dbt_like_sql.engine.windows import (
     ALL_TIME,
     EVERYTHING,
@@ -52,16 +51,8 @@ def build(
     models = load_models(folder, models_file(connection))
     asked = asked_window(since, until)
     connection.execute("set TimeZone = 'UTC'")
-    connection.execute("begin")
-    try:
-        report = _Build(connection, models, folder, asked, now).run()
-        connection.execute("commit")
-    except BaseException:
-        # a commit that failed has already ended the transaction
-        with contextlib.suppress(duckdb.TransactionException):
-            connection.execute("rollback")
-        raise
-    return report
+    with transaction(connection):
+        return _Build(connection, models, folder, asked, now).run()
 
 
 class _Build:
