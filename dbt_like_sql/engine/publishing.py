@@ -135,7 +135,7 @@ def _create(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
     """A table of the warehouse is a table; a view is one where all that it reads is published."""
     given = _relations(connection, "current_database()")
     made = {name: given[name] for name in names if name in given}
-    read = {name: _tables_in(relation.query) for name, relation in made.items() if relation.query}
+    read = {name: _tables_in(it.query) for name, it in made.items() if it.query}
     views = {name: inputs for name, inputs in read.items() if inputs <= given.keys()}
     # a view can be made once all that it reads is there
     order = TopologicalSorter({name: views.get(name, set()) & made.keys() for name in made})

@@ -56,11 +56,11 @@ def _read(path: Path, schema: str, sql: str) -> Model:
         path=path,
         sql=sql,
         description=header.description,
-        grain=header.grain,
-        checks=header.checks,
-        window=header.window,
-        is_view=schema == "staging" or header.materialized == "view",
-        expects_no_rows=header.expect is not None,
+        grain=tuple(name.strip() for names in header.words["grain"] for name in names.split(",")),
+        checks=tuple(header.words["check"]),
+        window=header.says("window"),
+        is_view=schema == "staging" or header.says("materialized") is not None,
+        expects_no_rows=header.says("expect") is not None,
         inputs=tuple(sorted({table_name(table) for table in named_tables(query)})),
         columns=tuple(query.named_selects),
         column_docs=column_docs(sql, statement),
@@ -78,7 +78,7 @@ def _check_header(model: Model, header: Header) -> None:
         for name in names:
             if name is not None and name not in model.columns:
                 message = f"`{word}:` names {name}, which is no output column"
-                raise ModelError(model.path, header.lines[word], message)
+                raise ModelError(model.path, min(header.words[word].values()), message)
 
 
 def _check_inputs(model: Model, known: set[str]) -> None:
