@@ -71,10 +71,19 @@ class BuildReport:
         return tuple(model.name for model in self.models if model.action != "unchanged")
 
 
+def publish_later(
+    connection: duckdb.DuckDBPyConnection, name: str, rows_where: str = "true"
+) -> None:
+    """The next publish takes over these rows of a table or view; `true` is all that it is."""
+    values = f"{literal(name)}, {literal(rows_where)}"
+    connection.execute(f"insert into meta.unpublished values ({values})")
+
+
 class Ledger:
     """The last build, one row per model and seed; read once, written as the build goes on.
 
-    `failed`: the checks of each report that found something when they were last tried.
+    `landed_at`: the newest receipt. `failed`: the checks of each report that found something when
+    they were last tried.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -90,6 +99,9 @@ class Ledger:
         for name, expression, kind, count, samples in failed:
             found = CheckResult(name, expression, kind, False, count, tuple(samples))
             self.failed.setdefault(name, []).append(found)
+        (self.landed_at,) = connection.execute(
+            "select max(landed_at) from raw.loads"
+        ).fetchone() or (None,)
         self.noted: dict[str, str] = {}
         self.standing: dict[str, str] = {
             f"{schema}.{table}": kind
@@ -113,23 +125,18 @@ class Ledger:
         """This one is now built, of this fingerprint; `save` writes it down."""
         self.noted[name] = fingerprint
 
-    def save(self, landed_at: datetime | None, now: datetime) -> None:
-        """Write down all that was noted, built up to the receipt that landed at that instant.
+    def save(self, now: datetime) -> None:
+        """Write down all that was noted, built up to the newest receipt.
 
         One statement for all: a keyed upsert for each model cost 10 ms.
         """
         if not self.noted:
             return
-        instants = f"{literal(now)}, {literal(landed_at)}"
+        instants = f"{literal(now)}, {literal(self.landed_at)}"
         rows = [f"({literal(n)}, {literal(f)}, {instants})" for n, f in self.noted.items()]
         names = ", ".join(map(literal, self.noted))
         self.connection.execute(f"delete from meta.builds where model in ({names})")
         self.connection.execute(f"insert into meta.builds values {', '.join(rows)}")
-
-    def publish(self, name: str, rows_where: str = "true") -> None:
-        """The next publish takes over these rows of it, `true` stands for all that it is."""
-        values = f"{literal(name)}, {literal(rows_where)}"
-        self.connection.execute(f"insert into meta.unpublished values ({values})")
 
     def remember(self, name: str, failed: list[CheckResult]) -> None:
         """These checks of a report found something, and no others; told until it is built again."""
@@ -144,7 +151,7 @@ class Ledger:
         """Remove what earlier builds made and no file makes any more."""
         for name in self.fingerprints.keys() - set(names):
             self.drop(name)
-            self.publish(name)
+            publish_later(self.connection, name)
             self._forget("builds", name)
             self._forget("failed_checks", name)
 
@@ -174,7 +181,7 @@ def due(connection: duckdb.DuckDBPyConnection, folder: Path = PACKAGE_FOLDER) ->
     models = load_models(folder, models_file(connection))
     ledger = Ledger(connection)
     through = ledger.built_through(models)
-    (landed_at,) = connection.execute("select max(landed_at) from raw.loads").fetchone() or (None,)
+    landed_at = ledger.landed_at
     stale = any(ledger.is_stale(model.name, model.fingerprint) for model in models.values())
     if landed_at is None or (not stale and through is not None and landed_at <= through):
         return None

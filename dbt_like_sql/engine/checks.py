@@ -60,7 +60,7 @@ def evaluate(
     connection: duckdb.DuckDBPyConnection, model: Model, windows: Windows = EVERYTHING
 ) -> list[CheckResult]:
     """A model's promises on its rows in these windows (without a `window:`, on all)."""
-    where = condition(model.window, windows) if model.window else "true"
+    where = f"({condition(model.window, windows)})" if model.window else "true"
     results = [_try(connection, model, promise, where) for promise in promises(model)]
     if model.is_windowed_table:  # a row of no window would never be deleted or built again
         dated = ("check", f"{model.window} is not null")
@@ -72,36 +72,20 @@ def _try(
     connection: duckdb.DuckDBPyConnection, model: Model, promise: tuple[str, str], where: str
 ) -> CheckResult:
     kind, expression = promise
+    count, failing = "count(*)", f"select * from {model.name} where {where}"
     if kind == "grain":
-        return _grain(connection, model, promise, where)
-    broken = "true" if kind == "expect" else f"({expression}) is not true"
-    failing = f"(select * from {model.name} where ({where}) and {broken})"
-    return _result(connection, model, promise, "count(*)", failing)
-
-
-def _grain(
-    connection: duckdb.DuckDBPyConnection, model: Model, promise: tuple[str, str], where: str
-) -> CheckResult:
-    columns = ", ".join(f'"{column}"' for column in model.grain)
-    if model.window not in model.grain:  # its rows may repeat in another window
-        where = "true"
-    repeated = (
-        f"select {columns}, count(*) as row_count from {model.name} where {where}"
-        f" group by {columns} having count(*) > 1"
-    )
-    return _result(connection, model, promise, "sum(row_count)", f"({repeated})")
-
-
-def _result(
-    connection: duckdb.DuckDBPyConnection,
-    model: Model,
-    promise: tuple[str, str],
-    count: str,
-    failing: str,
-) -> CheckResult:
-    kind, expression = promise
+        if model.window not in model.grain:  # its rows may repeat in another window
+            where = "true"
+        columns = ", ".join(f'"{column}"' for column in model.grain)
+        count = "sum(row_count)"
+        failing = (
+            f"select {columns}, count(*) as row_count from {model.name} where {where}"
+            f" group by {columns} having count(*) > 1"
+        )
+    elif kind == "check":
+        failing += f" and ({expression}) is not true"
     try:
-        row = connection.execute(f"select {count} from {failing} as failing").fetchone()
+        row = connection.execute(f"select {count} from ({failing})").fetchone()
         rows = int(row[0] or 0) if row else 0
         samples = _samples(connection, failing) if rows else ()
     except duckdb.Error as error:
@@ -112,6 +96,6 @@ def _result(
 
 def _samples(connection: duckdb.DuckDBPyConnection, failing: str) -> tuple[str, ...]:
     rows = connection.execute(
-        f"select cast(failing as varchar) from {failing} as failing order by all limit {_SAMPLES}"
+        f"select cast(failing as varchar) from ({failing}) as failing order by all limit {_SAMPLES}"
     ).fetchall()
     return tuple(text for (text,) in rows)

@@ -18,18 +18,11 @@ from dbt_like_sql.engine.models.parsing import query_of, table_name
 from dbt_like_sql.engine.seeds import seed_columns, seed_files
 
 Source: TypeAlias = tuple[str, str]
-Schema: TypeAlias = Mapping[str, Mapping[str, str]]
 
 
-def column_lineage(
-    models: Mapping[str, Model], schema: Schema | None = None
-) -> dict[str, dict[str, list[Source]]]:
-    """`{model: {column: [(input table, its column), ...]}}`, one hop; [] where it cannot be told.
-
-    `schema` ({table: {column: type}}, as warehouse.describe gives) is wanted only for raw tables of
-    which a model reads columns without saying from which table.
-    """
-    names = _nested(models, schema or {})
+def column_lineage(models: Mapping[str, Model]) -> dict[str, dict[str, list[Source]]]:
+    """`{model: {column: [(input table, its column), ...]}}`, one hop; [] where none is told."""
+    names = _nested(models)
     return {
         name: {column: _sources(node) for column, node in _nodes(model, names).items()}
         for name, model in models.items()
@@ -41,7 +34,7 @@ def column_documentation(models: Mapping[str, Model]) -> dict[str, dict[str, str
 
     A cast passes on; anything computed does not, nor a union of columns documented differently.
     """
-    names = _nested(models, {})
+    names = _nested(models)
     documented: dict[str, dict[str, str]] = {}
     for name, model in models.items():
         docs = documented[name] = dict(model.column_docs)
@@ -120,11 +113,10 @@ def _inherited(node: Node, documented: Mapping[str, Mapping[str, str]]) -> str |
     return texts.pop() if len(texts) == 1 else None
 
 
-def _nested(models: Mapping[str, Model], schema: Schema) -> MappingSchema:
-    columns: dict[str, list[str]] = {table: list(named) for table, named in schema.items()}
+def _nested(models: Mapping[str, Model]) -> MappingSchema:
+    columns = {name: list(model.columns) for name, model in models.items()}
     for folder in {model.folder for model in models.values()}:
         columns |= {name: list(seed_columns(path)) for name, path in seed_files(folder).items()}
-    columns |= {name: list(model.columns) for name, model in models.items()}
     nested: dict[str, dict[str, dict[str, str]]] = {}
     for name, named in columns.items():
         of_schema, table = name.split(".", 1)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import duckdb
 
 from dbt_like_sql.engine.build_state import create_tables
-from dbt_like_sql.engine.warehouse import comment_on, literal, read_copy
+from dbt_like_sql.engine.warehouse import comment_on, literal, read_copy, transaction
 
 PUBLISHED_SCHEMAS = ("marts", "reports", "seeds")
 _SCHEMAS = ", ".join(map(literal, PUBLISHED_SCHEMAS))
@@ -78,17 +78,16 @@ def _is_ours(connection: duckdb.DuckDBPyConnection, copy: Path) -> bool:
     return copy.exists() and not beside and noted == _identity(copy)
 
 
+def _note(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
+    """This is the copy now, and it holds all that was built."""
+    with transaction(connection):
+        connection.execute("delete from meta.unpublished; delete from meta.published")
+        connection.execute(f"insert into meta.published values {_identity(file)}")
+
+
 def _identity(file: Path) -> tuple[int, int]:
     found = file.stat()
     return found.st_size, found.st_mtime_ns
-
-
-def _note(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
-    """This is the copy now, and it holds all that was built."""
-    connection.execute(
-        "begin; delete from meta.unpublished; delete from meta.published;"
-        f"insert into meta.published values {_identity(file)}; commit"
-    )
 
 
 def _write(
@@ -104,13 +103,8 @@ def _write(
         shutil.copyfile(base, draft)
     connection.execute(f"attach {literal(str(draft))} as published")
     try:
-        connection.execute("begin")
-        try:
+        with transaction(connection):
             _apply(connection, changes)
-        except BaseException:
-            connection.execute("rollback")
-            raise
-        connection.execute("commit")
         connection.execute("checkpoint published")
         (free, used) = connection.execute(
             "select free_blocks, used_blocks from pragma_database_size()"
@@ -146,13 +140,14 @@ def _create(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
     # a view can be made once all that it reads is there
     order = TopologicalSorter({name: views.get(name, set()) & made.keys() for name in made})
     for name in order.static_order():
-        kind, query = ("view", given[name].query) if name in views else ("table", f"from {name}")
+        kind, query = ("view", made[name].query) if name in views else ("table", f"from {name}")
         connection.execute(f"create {kind} published.{name} as {query}")
-        comment_on(connection, kind, f"published.{name}", given[name].comment)
-    for name, column, comment in connection.execute(
+        comment_on(connection, kind, f"published.{name}", made[name].comment)
+    columns = connection.execute(
         "select schema_name || '.' || table_name, column_name, comment from duckdb_columns()"
         " where database_name = current_database() and comment is not null"
-    ).fetchall():
+    ).fetchall()
+    for name, column, comment in columns:
         if name in made:
             comment_on(connection, "column", f'published.{name}."{column}"', comment)
 

@@ -5,7 +5,6 @@ What is due follows from the receipts that landed since the last build (windows.
 whose SELECT changed; there is no look-back and no option to build a part.
 """
 
-import contextlib
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,12 +12,12 @@ from pathlib import Path
 
 import duckdb
 
-from dbt_like_sql.engine.build_state import BuildReport, Ledger, ModelBuild
+from dbt_like_sql.engine.build_state import BuildReport, Ledger, ModelBuild, publish_later
 from dbt_like_sql.engine.checks import CheckFailedError, CheckResult, evaluate
 from dbt_like_sql.engine.lineage import column_documentation
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model, load_models
 from dbt_like_sql.engine.seeds import content_hash, load_seed, seed_files
-from dbt_like_sql.engine.warehouse import comment_on, count, models_file
+from dbt_like_sql.engine.warehouse import comment_on, count, models_file, transaction
 from dbt_like_sql.engine.windows import (
     ALL_TIME,
     EVERYTHING,
@@ -54,16 +53,8 @@ def build(
     models = load_models(folder, models_file(connection))
     asked = asked_window(since, until)
     connection.execute("set TimeZone = 'UTC'")
-    connection.execute("begin")
-    try:
-        report = _Build(connection, models, folder, asked, now).run()
-        connection.execute("commit")
-    except BaseException:
-        # a commit that failed has already ended the transaction
-        with contextlib.suppress(duckdb.TransactionException):
-            connection.execute("rollback")
-        raise
-    return report
+    with transaction(connection):
+        return _Build(connection, models, folder, asked, now).run()
 
 
 class _Build:
@@ -83,8 +74,8 @@ class _Build:
         self.ledger = Ledger(connection)
         through = self.ledger.built_through(models)
         self.seeds = seed_files(folder)
-        self.landed_at = _newest_receipt(connection)
-        self.news = self.landed_at is not None and (through is None or self.landed_at > through)
+        landed_at = self.ledger.landed_at
+        self.news = landed_at is not None and (through is None or landed_at > through)
         due = due_windows(connection, through) if self.news else ()
         self.due = coalesce((*due, *asked))
         self.changed: set[str] = set()
@@ -100,10 +91,10 @@ class _Build:
             fingerprint = content_hash(path)
             if self.ledger.is_stale(name, fingerprint):
                 load_seed(self.connection, name, path)
-                self.ledger.publish(name)
+                publish_later(self.connection, name)
                 self.ledger.note(name, fingerprint)
         built = tuple(map(self._one, self.models.values()))
-        self.ledger.save(self.landed_at, self.now)
+        self.ledger.save(self.now)
         for table in ("computed", "difference"):
             self.connection.execute(f"drop table if exists temp.{table}")
         return BuildReport(self.due, built, tuple(self.checks))
@@ -119,7 +110,7 @@ class _Build:
         self._check(model, windows)
         where = condition(model.window, windows) if model.window else "true"
         if where and model.name in self.changed:
-            self.ledger.publish(model.name, where)
+            publish_later(self.connection, model.name, where)
         if stale or self.news or action != "unchanged":
             self.ledger.note(model.name, model.fingerprint)
         total = None if model.is_view else count(self.connection, model.name)
@@ -270,11 +261,6 @@ class _Build:
     def _written(self, sql: str) -> int:
         row = self.connection.execute(sql).fetchone()
         return int(row[0]) if row else 0
-
-
-def _newest_receipt(connection: duckdb.DuckDBPyConnection) -> datetime | None:
-    row = connection.execute("select max(landed_at) from raw.loads").fetchone()
-    return row[0] if row else None
 
 
 def _delete(model: Model, window: Window) -> str:

@@ -82,6 +82,20 @@ def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
+@contextlib.contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All of what is done inside, or nothing."""
+    connection.execute("begin")
+    try:
+        yield
+        connection.execute("commit")
+    except BaseException:
+        # a commit that failed has already ended the transaction
+        with contextlib.suppress(duckdb.TransactionException):
+            connection.execute("rollback")
+        raise
+
+
 def models_file(connection: duckdb.DuckDBPyConnection) -> Path | None:
     """Where what was read of the models is kept: meterhouse.duckdb -> meterhouse.models.json."""
     row = connection.execute(

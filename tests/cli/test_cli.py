@@ -15,7 +15,7 @@ from assets.cli import main
 from assets.settings import DOCUMENTED
 from assets.terminal.console import Report
 from dbt_like_sql.engine import publishing, warehouse
-from dbt_like_sql.engine.build_state import Ledger
+from dbt_like_sql.engine.build_state import publish_later
 from tests.conftest import Open, World
 from tests.proxy import listening
 from tests.sandbox.desk import Fault
@@ -95,7 +95,7 @@ def test_names_are_shown_as_they_are(
     name = "[/b] :x: \x1b[J"
     with warehouse.writer(landed_world.settings.warehouse) as connection:
         connection.execute("update reports.last_30_days set project_name = $1", [name])
-        Ledger(connection).publish("reports.last_30_days")
+        publish_later(connection, "reports.last_30_days")
         publishing.publish(connection, landed_world.settings.warehouse)
     Report(as_json=False).facts(landed_world.settings)
     assert name.replace("\x1b", "\N{REPLACEMENT CHARACTER}") in capsys.readouterr().out

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dbt_like_sql.engine import models as reading
 from dbt_like_sql.engine.lineage import column_documentation, column_lineage
 from dbt_like_sql.engine.models import (
     PACKAGE_FOLDER,
@@ -240,6 +241,35 @@ def test_the_page_on_the_format_is_true(tmp_path: Path) -> None:
     assert model.grain == ("project_id", "period_start")
     assert model.column_docs["quantity"] == "in GB"
     assert re.findall(r"^\| `(\w+): ", page, re.M) == [*HEADER_WORDS]
+
+
+def test_what_was_read_is_kept_for_the_next_process(tmp_path: Path) -> None:
+    """In a file that is believed for as long as all that it was made from is the same."""
+    kept = tmp_path / "meterhouse.models.json"
+
+    def load_anew(**files: str) -> str:
+        load(tmp_path, **files)
+        reading._known.clear()
+        return load_models(tmp_path, kept)["staging.stg_usage"].description
+
+    read = load(tmp_path, staging__stg_usage=STAGING, seeds__t="a\n1\n")
+    said = load_anew()
+    reading._known.clear()
+    assert load_models(tmp_path, kept) == read
+    kept.write_text(kept.read_text().replace("What the vendor said", "What was kept"))
+    assert load_anew().startswith("What was kept.")
+    assert load_anew(seeds__t="a\n2\n") == said
+    assert load_anew(staging__stg_usage=f"-- More.\n{STAGING}") == f"More. {said}"
+    for broken in ("", "{", '["", []]', '{"key": 1}', "\x00"):
+        kept.write_text(broken)
+        assert load_anew() == f"More. {said}"
+
+
+def test_a_file_that_cannot_be_kept_keeps_nobody_from_reading(tmp_path: Path) -> None:
+    """As in a folder that is not there, or may not be written to."""
+    load(tmp_path, staging__stg_usage=STAGING)
+    reading._known.clear()
+    assert load_models(tmp_path, tmp_path / "not there" / "meterhouse.models.json")
 
 
 def test_the_shipped_models_load() -> None:

@@ -423,7 +423,13 @@ def test_a_report_shows_its_trouble(warehouse: duckdb.DuckDBPyConnection, folder
     for _ in range(2):
         (failed,) = build(warehouse, folder=folder).failed_checks
         assert (failed.model, failed.expression) == ("reports.total", "quantity < 1000")
+        assert failed.failing_rows == 1
+        assert "5000.000000000" in failed.samples[0]
+        # not tried again while nothing about it changed
+        warehouse.execute("update reports.total set quantity = 1")
     assert usage(warehouse) == [(1, 5000)]
+    edit(folder, "reports/total.sql", "quantity < 1000", "quantity < 10000")
+    assert build(warehouse, folder=folder).failed_checks == ()
 
 
 def test_a_model_on_the_clock_is_built_every_time(

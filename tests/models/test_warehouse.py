@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dbt_like_sql.engine.build_state import Ledger
+from dbt_like_sql.engine.build_state import create_tables, publish_later
 from dbt_like_sql.engine.publishing import publish
 from dbt_like_sql.engine.warehouse import (
     WarehouseBusyError,
@@ -191,7 +191,7 @@ def test_an_open_reader_keeps_its_snapshot(path: Path) -> None:
     open_reader = start(read, read_copy(path))
     with writer(path) as connection:
         connection.execute("insert into marts.t values (2)")
-        Ledger(connection).publish("marts.t", "x = 2")
+        publish_later(connection, "marts.t", "x = 2")
         publish(connection, path)
     with reader(path) as connection:
         assert connection.execute("select count(*) from marts.t").fetchone() == (2,)
@@ -223,7 +223,8 @@ def publish_numbers(path: Path, count: int) -> None:
         connection.execute(
             "create or replace table marts.t as select range as x from range($1)", [count]
         )
-        Ledger(connection).publish("marts.t")
+        create_tables(connection)
+        publish_later(connection, "marts.t")
         publish(connection, path)
 
 

@@ -6,9 +6,9 @@ from: in the process, and in a file beside the warehouse.
 
 import contextlib
 import hashlib
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -18,23 +18,8 @@ from dbt_like_sql.engine.seeds import content_hash, seed_files
 __all__ = ["PACKAGE_FOLDER", "SCHEMAS", "Model", "ModelError", "load_models"]
 
 PACKAGE_FOLDER = Path(__file__).parents[2]
-
-
-class _Files(NamedTuple):
-    """All that models are made from: text by path of each schema, hash by name of each seed."""
-
-    texts: tuple[tuple[str, Path, str], ...]
-    seeds: tuple[tuple[str, str], ...]
-
-
-_known: dict[_Files, tuple[Model, ...]] = {}
-
-
-class _Kept(NamedTuple):
-    """What stands in the file: models in order, and what they were made from."""
-
-    key: str
-    models: tuple[Model, ...]
+_Read = tuple[Model, ...]
+_known: dict[str, _Read] = {}
 
 
 def load_models(folder: Path = PACKAGE_FOLDER, keep_in: Path | None = None) -> dict[str, Model]:
@@ -42,45 +27,47 @@ def load_models(folder: Path = PACKAGE_FOLDER, keep_in: Path | None = None) -> d
 
     `keep_in` is a file that spares the next process the reading; it may be deleted at any time.
     """
-    texts = tuple(
+    texts = [
         (schema, path, path.read_text(encoding="utf-8"))
         for schema in SCHEMAS
         for path in sorted((folder / schema).rglob("*.sql"))
-    )
-    seeds = tuple((name, content_hash(path)) for name, path in seed_files(folder).items())
-    files = _Files(texts, seeds)
-    if files not in _known:
-        _known[files] = _kept(files, keep_in) if keep_in else _read(files)
-    return {model.name: model for model in _known[files]}
+    ]
+    seeds = {name: content_hash(path) for name, path in seed_files(folder).items()}
+    key = hashlib.sha256(f"{texts} {seeds} {_code()}".encode()).hexdigest()
+    models = _known.get(key) or (_kept(key, keep_in) if keep_in else None)
+    if models is None:
+        models = _read(texts, seeds)
+        if keep_in:
+            _keep(key, models, keep_in)
+    _known[key] = models
+    return {model.name: model for model in models}
 
 
-def _kept(files: _Files, keep_in: Path) -> tuple[Model, ...]:
-    """What is in the file, or else read and put there."""
-    key = _key(files)
-    with contextlib.suppress(OSError, msgspec.DecodeError):
-        kept = msgspec.json.decode(keep_in.read_bytes(), type=_Kept, dec_hook=_path)
-        if kept.key == key:
-            return kept.models
-    models = _read(files)
-    with contextlib.suppress(OSError):  # a folder that cannot be written to, a full disk
-        draft = Path(f"{keep_in}.draft")
-        draft.write_bytes(msgspec.json.encode(_Kept(key, models), enc_hook=str))
-        draft.replace(keep_in)
-    return models
-
-
-def _read(files: _Files) -> tuple[Model, ...]:
+def _read(texts: list[tuple[str, Path, str]], seeds: dict[str, str]) -> _Read:
     # not above: to import the parser takes as long as a build of nothing
     from dbt_like_sql.engine.models.project import read_models
 
-    return tuple(read_models(files.texts, dict(files.seeds)))
+    return tuple(read_models(texts, seeds))
 
 
-def _key(files: _Files) -> str:
-    """The same for as long as the same files are read by the same code."""
-    code = "".join(content_hash(path) for path in sorted(Path(__file__).parent.glob("*.py")))
-    return hashlib.sha256(f"{files}{code}{version('sqlglot')}".encode()).hexdigest()
+def _kept(key: str, file: Path) -> _Read | None:
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        found, models = msgspec.json.decode(
+            file.read_bytes(), type=tuple[str, _Read], dec_hook=lambda _, text: Path(text)
+        )
+        return models if found == key else None
+    return None
 
 
-def _path(kind: type, value: str) -> Path:
-    return Path(value)
+def _keep(key: str, models: _Read, file: Path) -> None:
+    with contextlib.suppress(OSError):  # a folder that cannot be written to, a full disk
+        draft = Path(f"{file}.draft")
+        draft.write_bytes(msgspec.json.encode((key, models), enc_hook=str))
+        draft.replace(file)
+
+
+@cache
+def _code() -> str:
+    """The same for as long as files are read by the same code."""
+    own = [content_hash(path) for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return f"{version('sqlglot')} {own}"

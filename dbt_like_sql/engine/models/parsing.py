@@ -5,7 +5,7 @@ Nothing here knows other files: whether inputs exist is decided in project.py.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -37,77 +37,55 @@ _CLOCK_NODES: dict[type[exp.Expr], str] = {
     exp.Localtime: "localtime",
     exp.Localtimestamp: "localtimestamp",
 }
+BY_MONTH = ", by month"
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE}
-_AFTER_COLUMNS = {
-    TokenType.FROM,
-    TokenType.WHERE,
-    TokenType.GROUP_BY,
-    TokenType.HAVING,
-    TokenType.QUALIFY,
-    TokenType.ORDER_BY,
-    TokenType.LIMIT,
-    TokenType.UNION,
-    TokenType.EXCEPT,
-    TokenType.INTERSECT,
-    TokenType.SEMICOLON,
-}
+_ENDS = "FROM WHERE GROUP_BY HAVING QUALIFY ORDER_BY LIMIT UNION EXCEPT INTERSECT SEMICOLON"
+_AFTER_COLUMNS = {TokenType[name] for name in _ENDS.split()}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Header:
-    """The comment lines at the top of a model; `lines` says where each word stands."""
+    """The comment lines at the top of a model: by word all that it says, and on which line."""
 
-    description: str = ""
-    grain: tuple[str, ...] = ()
-    checks: tuple[str, ...] = ()
-    window: str | None = None
-    by_month: bool = False
-    materialized: str | None = None
-    expect: str | None = None
-    lines: dict[str, int] = field(default_factory=dict)
+    description: str
+    words: dict[str, dict[str, int]]
+
+    def says(self, word: str) -> str | None:
+        """What a word that is written once says; None where it is not written."""
+        return next(iter(self.words[word]), None)
 
 
 def parse_header(path: Path, sql: str) -> Header:
     """What the top of a model says; ModelError for a header word that there is not."""
-    header, prose = Header(), []
+    words: dict[str, dict[str, int]] = {word: {} for word in HEADER_WORDS}
+    prose = []
     for number, line in enumerate(sql.splitlines(), start=1):
         if line.strip() and not line.startswith("--"):
             break
         text = line[2:].strip()
-        if word := _HEADER_WORD.match(text):
-            _take_word(header, path, number, word[1], (word[2] or "").strip())
+        if found := _HEADER_WORD.match(text):
+            word, value = found[1], (found[2] or "").strip()
+            if problem := _word_problem(words, word, value):
+                raise ModelError(path, number, problem)
+            if word == "check":
+                _parse(path, f"select {value}", number)
+            words[word][value] = number
         elif line.strip():
             prose.append(text)
-    header.description = "\n".join(" ".join(p.split("\n")) for p in _paragraphs(prose))
-    return header
+    paragraphs = re.split(r"\n\n+", "\n".join(prose).strip("\n"))
+    return Header("\n".join(" ".join(p.split("\n")) for p in paragraphs), words)
 
 
-def _paragraphs(lines: list[str]) -> list[str]:
-    return [text for text in re.split(r"\n\n+", "\n".join(lines).strip("\n")) if text]
-
-
-def _take_word(header: Header, path: Path, line: int, word: str, value: str) -> None:
-    if word not in HEADER_WORDS:
-        message = f"unknown header word `{word}:`; there are {', '.join(HEADER_WORDS)}"
-        raise ModelError(path, line, message)
-    if not value or (word != "check" and word in header.lines):
-        raise ModelError(path, line, f"`{word}:` must be written once and say something")
-    if (only := HEADER_WORDS[word]) and value != only:
-        raise ModelError(path, line, f"`{word}:` is `{word}: {only}`, or is left out")
-    header.lines[f"check {value}" if word == "check" else word] = line
-    if word == "grain":
-        header.grain = tuple(column.strip() for column in value.split(","))
-    elif word == "check":
-        _parse(path, f"select {value}", line)
-        header.checks += (value,)
-    elif word == "window":
-        header.window, comma, unit = (part.strip() for part in value.partition(","))
-        header.by_month = bool(comma)
-        if comma and unit != "by month":
-            raise ModelError(path, line, "a `window:` is of days, or `column, by month`")
-    else:
-        setattr(header, word, value)
+def _word_problem(words: dict[str, dict[str, int]], word: str, value: str) -> str | None:
+    if word not in words:
+        return f"unknown header word `{word}:`; there are {', '.join(words)}"
+    if not value or (word != "check" and words[word]):
+        return f"`{word}:` must be written once and say something"
+    if word == "window" and "," in value.removesuffix(BY_MONTH):
+        return f"`window:` is `window: column`, or `window: column{BY_MONTH}`"
+    only = HEADER_WORDS[word]
+    return f"`{word}:` is `{word}: {only}`, or is left out" if only and value != only else None
 
 
 @dataclass(frozen=True)

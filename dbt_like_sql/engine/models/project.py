@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from dbt_like_sql.engine.models.model import Model, ModelError
 from dbt_like_sql.engine.models.parsing import (
+    BY_MONTH,
     Header,
     check_clock,
     column_docs,
@@ -49,6 +50,7 @@ def read_models(
 def _read(path: Path, schema: str, sql: str) -> Model:
     header, statement = parse_header(path, sql), parse_statement(path, sql)
     query = statement.query
+    window, by_month, _ = (header.says("window") or "").partition(BY_MONTH)
     model = Model(
         name=f"{schema}.{path.stem}",
         schema=schema,
@@ -56,12 +58,12 @@ def _read(path: Path, schema: str, sql: str) -> Model:
         path=path,
         sql=sql,
         description=header.description,
-        grain=header.grain,
-        checks=header.checks,
-        window=header.window,
-        by_month=header.by_month,
-        is_view=schema == "staging" or header.materialized == "view",
-        expects_no_rows=header.expect is not None,
+        grain=tuple(name.strip() for names in header.words["grain"] for name in names.split(",")),
+        checks=tuple(header.words["check"]),
+        window=window or None,
+        by_month=by_month != "",
+        is_view=schema == "staging" or header.says("materialized") is not None,
+        expects_no_rows=header.says("expect") is not None,
         inputs=tuple(sorted({table_name(table) for table in named_tables(query)})),
         columns=tuple(query.named_selects),
         column_docs=column_docs(sql, statement),
@@ -79,15 +81,14 @@ def _check_header(model: Model, header: Header) -> None:
         for name in names:
             if name is not None and name not in model.columns:
                 message = f"`{word}:` names {name}, which is no output column"
-                raise ModelError(model.path, header.lines[word], message)
+                raise ModelError(model.path, min(header.words[word].values()), message)
 
 
 def _check_inputs(model: Model, known: set[str]) -> None:
     ctes = {cte.alias for cte in query_of(model).find_all(exp.CTE)}
     for table in query_of(model).find_all(exp.Table):
-        if not isinstance(table.this, exp.Identifier):
-            continue
-        if problem := _input_problem(model, table, known, ctes):
+        is_named = isinstance(table.this, exp.Identifier)
+        if is_named and (problem := _input_problem(model, table, known, ctes)):
             raise ModelError(model.path, _line(table.this), problem)
     for column in query_of(model).find_all(exp.Column):
         if f"{column.args.get('db') or ''}.{column.table}" in known:
@@ -118,14 +119,9 @@ def _in_order(models: Mapping[str, Model]) -> list[str]:
     except CycleError as error:
         names: list[str] = error.args[1]
         model, circle = models[names[-1]], " reads ".join(reversed(names))
-        line = next(
-            _line(table.this)
-            for table in named_tables(query_of(model))
-            if table_name(table) in names
-        )
-        raise ModelError(
-            model.path, line, f"models read each other in a circle: {circle}"
-        ) from None
+        read = [table for table in named_tables(query_of(model)) if table_name(table) in names]
+        message = f"models read each other in a circle: {circle}"
+        raise ModelError(model.path, _line(read[0].this), message) from None
 
 
 def _fingerprint(model: Model, prints: Mapping[str, str]) -> str:
