@@ -41,7 +41,7 @@ def walk(here: World, *faults: Fault, api_key: str = "") -> int:
             pass
     finally:
         client.close()
-    return client.client.requests_sent
+    return client.requests_sent
 
 
 @contextmanager

@@ -4,10 +4,11 @@ Limits and plans: https://neon.com/docs/guides/consumption-metrics.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from pipelines.endpoint import Endpoint
 from pipelines.neon.records import TABLES
-from pipelines.settings import listed, positive, setting, url
+from pipelines.settings import credential, listed, positive, setting, url
 from pipelines.windows import GRAINS
 
 
@@ -15,15 +16,13 @@ from pipelines.windows import GRAINS
 class Settings:
     """How Neon is reached: one API key sees the organizations of a person, or one of its own."""
 
-    api_key: str = setting(
-        "NEON_API_KEY", "", "Neon is asked only when this is set", required=True, of_account=True
-    )
+    api_key: str = credential("NEON_API_KEY", "Neon is asked only when this is set")
     org_ids: tuple[str, ...] = setting(
         "NEON_ORG_IDS",
         "",
         "comma-separated; none: every organization that the key sees",
         listed,
-        of_account=True,
+        is_of_account=True,
     )
     base_url: str = setting(
         "NEON_BASE_URL", "https://console.neon.tech/api/v2", "where Neon's API is", url
@@ -33,6 +32,7 @@ class Settings:
     )
 
 
+_of_organization = partial(Endpoint, "neon", scope_columns=("org_id",))
 ORGANIZATIONS = Endpoint(
     "neon",
     "neon_organizations",
@@ -40,43 +40,35 @@ ORGANIZATIONS = Endpoint(
     "The organizations that the key sees, with their plans. A snapshot per load.",
     TABLES["neon_organizations"],
 )
-PROJECTS = Endpoint(
-    "neon",
+PROJECTS = _of_organization(
     "neon_projects",
     "GET /projects",
     "Names, regions and ages of live projects. Deleted projects are not listed, and bill all "
     "the same: facts never depend on this table. A snapshot per load.",
     TABLES["neon_projects"],
-    scope_columns=("org_id",),
 )
-BRANCHES = Endpoint(
-    "neon",
+BRANCHES = _of_organization(
     "neon_branches",
     "GET /projects/{project_id}/branches",
     "Names, parents and sizes of live branches: one request per project. A snapshot per load.",
     TABLES["neon_branches"],
-    scope_columns=("org_id",),
     needs=("neon_projects",),
 )
-PROJECT_USAGE = Endpoint(
-    "neon",
+PROJECT_USAGE = _of_organization(
     "neon_project_usage",
     "GET /consumption_history/v2/projects",
     "What each project used, deleted ones included, per metric: the totals that Neon bills. "
     "One walk of 100 projects a request, however many partitions are asked for.",
     TABLES["neon_project_usage"],
     GRAINS,
-    scope_columns=("org_id",),
 )
-BRANCH_USAGE = Endpoint(
-    "neon",
+BRANCH_USAGE = _of_organization(
     "neon_branch_usage",
     "GET /consumption_history/v2/branches",
     "What each branch used, six of the eight metrics, for the projects that "
     "neon_project_usage showed with usage in the same window. Attribution, not the total.",
     TABLES["neon_branch_usage"],
     GRAINS,
-    scope_columns=("org_id",),
     needs=("neon_project_usage",),
 )
 ACCOUNT_USAGE = Endpoint(
