@@ -5,7 +5,6 @@ Shapes from Neon's OpenAPI 2.7.3 and recorded answers; a field that is not docum
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -201,28 +200,32 @@ def usage_table(name: str, subjects: Iterable[Usage], org_id: str, window: Windo
     schema = TABLES[name]
     ids = [column for column in ("project_id", "branch_id") if column in schema.names]
     rows = [
-        (*(getattr(subject, column) for column in ids), *row, org_id, window.grain, start)
+        row
         for subject in subjects
-        for start, row in _usage_rows(subject, window.grain)
+        for row in _usage_rows(
+            subject, tuple(getattr(subject, column) for column in ids), org_id, window.grain
+        )
     ]
     columns = zip(*rows, strict=True) if rows else [()] * len(schema)
     arrays = [pa.array(*column) for column in zip(columns, schema.types, strict=True)]
     return pa.table(arrays, schema=schema)
 
 
-def _usage_rows(subject: Usage, grain: str) -> Iterator[tuple[datetime, tuple[Any, ...]]]:
-    """A row per period, timeframe and metric, in the order of the columns, and its bucket."""
+def _usage_rows(
+    subject: Usage, ids: tuple[str, ...], org_id: str, grain: str
+) -> Iterator[tuple[Any, ...]]:
+    """A row per period, timeframe and metric, in the order of the columns."""
     for period in subject.periods:
-        head = (period.period_id, period.period_plan, period.period_start, period.period_end)
+        head = (*ids, period.period_id, period.period_plan, period.period_start, period.period_end)
         for bucket in period.consumption:
             frame = (bucket.timeframe_start, bucket.timeframe_end)
             # aligned in every recorded answer, but a period that starts in a bucket may clip it
-            start = floor(bucket.timeframe_start, grain)
+            tail = (org_id, grain, floor(bucket.timeframe_start, grain))
             for metric in bucket.metrics:
                 extra = unknown_as_json(
                     subject=subject, period=period, timeframe=bucket, metric=metric
                 )
-                yield start, (*head, *frame, metric.metric_name, metric.value, extra)
+                yield (*head, *frame, metric.metric_name, metric.value, extra, *tail)
 
 
 def named_table(name: str, records: Iterable[Record], **org: str) -> pa.Table:
