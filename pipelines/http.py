@@ -173,7 +173,7 @@ class VendorClient:
             return self.advice[status]
         if status == 429:
             return f"Something else spends this account's budget too: lower {self.budget_setting}."
-        if 400 <= status < 500:
+        if 400 <= status < 500 and status not in RETRIED_STATUSES:
             return (
                 f"meterhouse asked what {self.title} no longer accepts: please report it with "
                 "this text."
