@@ -33,14 +33,18 @@ def decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError:
-        return msgspec.convert(_set_unknown_apart(_UNTYPED.decode(body), _plan(kind)), kind)  # type: ignore[arg-type]
+        return typed(_UNTYPED.decode(body), kind)
+
+
+def typed(value: Any, kind: type[T]) -> T:
+    """What was decoded already (numbers as Decimal) as `kind`; raises msgspec.ValidationError."""
+    return msgspec.convert(_set_unknown_apart(value, _plan(kind)), kind)  # type: ignore[arg-type]
 
 
 @cache
 def _plan(kind: Any) -> Any:
     """Where records are in a type: {field: plan} of a record, [plan] of a list, None: nowhere."""
-    if get_origin(kind) in (Union, UnionType):
-        kind = next((arm for arm in get_args(kind) if arm is not type(None)), kind)
+    kind = _without_none(kind)
     if get_origin(kind) is list:
         inner = _plan(get_args(kind)[0])
         return None if inner is None else [inner]
@@ -49,6 +53,12 @@ def _plan(kind: Any) -> Any:
         del fields["unknown_fields"]
         return fields
     return None
+
+
+def _without_none(kind: Any) -> Any:
+    if get_origin(kind) not in (Union, UnionType):
+        return kind
+    return next(arm for arm in get_args(kind) if arm is not type(None))
 
 
 def _set_unknown_apart(value: Any, plan: Any) -> Any:
@@ -64,14 +74,12 @@ def _set_unknown_apart(value: Any, plan: Any) -> Any:
 
 def unknown_as_json(**levels: Record) -> str | None:
     """What these nested records said beyond the known fields, as JSON `{"level.field": value}`."""
-    if not any(record.unknown_fields for record in levels.values()):
-        return None
     found = {
         f"{level}.{field}": value
         for level, record in levels.items()
         for field, value in record.unknown_fields.items()
     }
-    return _JSON.encode(found).decode()
+    return _JSON.encode(found).decode() if found else None
 
 
 def schema_of(kind: type[Record], leave: str = "", **before: pa.DataType) -> pa.Schema:
@@ -83,8 +91,7 @@ def schema_of(kind: type[Record], leave: str = "", **before: pa.DataType) -> pa.
 
 
 def _column_type(kind: Any) -> pa.DataType:
-    if get_origin(kind) in (Union, UnionType):
-        kind = next(arm for arm in get_args(kind) if arm is not type(None))
+    kind = _without_none(kind)
     if get_origin(kind) is Annotated:
         kind, meta = get_args(kind)
         return (meta.extra or {}).get("column", _ARROW[kind])

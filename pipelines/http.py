@@ -7,12 +7,11 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import httpx
 import msgspec
@@ -97,60 +96,53 @@ class _Retry(Retry):
 class _Metered(httpx.BaseTransport):
     """Innermost: every try, retries included, spends from the budget and is counted."""
 
-    def __init__(
-        self,
-        budget_for: Callable[[httpx.Request], Budget],
-        count: Callable[[int], None],
-        status_of: Callable[[httpx.Response], int],
-    ) -> None:
+    def __init__(self, client: "VendorClient") -> None:
         self._inner = httpx.HTTPTransport()
-        self._budget_for = budget_for
-        self._count = count
-        self._status_of = status_of
+        self._client = client
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self._budget_for(request).take()
+        self._client.budget_of(request).take()
         try:
             response = self._inner.handle_request(request)
             response.read()  # here, so that a connection that breaks mid-body is retried too
         except httpx.HTTPError:
-            self._count(0)
+            self._client.count(0)
             raise
-        response.status_code = self._status_of(response)
-        self._count(response.status_code)
+        response.status_code = self._client.status_of(response)
+        self._client.count(response.status_code)
         return response
 
     def close(self) -> None:
         self._inner.close()
 
 
-class Client:
-    """Asks one vendor over HTTP. Threads may share it.
+class VendorClient:
+    """Asks one vendor over HTTP: the base of the client of every vendor. Threads may share it.
 
-    `explain(status, message)` is the vendor module's advice where an answer is no 200; `secrets`
-    are struck from every error text, should a vendor echo them. `status_of` is for a vendor that
-    says "too many requests" inside a 200: the status that an answer really has. `setting` names the
-    address.
+    A vendor says who it is, which settings hold its address and its budget, where it tells of an
+    outage, and its `advice` by status where an answer is no 200. `secrets` are struck from every
+    error text, should a vendor echo them.
     """
+
+    name: str
+    title: str
+    address_setting: str
+    budget_setting: str
+    status_page: str
+    advice: ClassVar[Mapping[int, str]]
 
     def __init__(
         self,
-        vendor: str,
         base_url: str,
         headers: dict[str, str],
         secrets: Sequence[str],
-        budget_for: Callable[[httpx.Request], Budget],
-        explain: Callable[[int, str], str],
+        *budgets: Budget,
         backoff_seconds: float = 1.0,
-        status_of: Callable[[httpx.Response], int] = attrgetter("status_code"),
-        setting: str = "its address",
     ) -> None:
-        self.vendor = vendor
-        self._setting = setting
         self.requests_sent = 0
         self.rate_limited = 0
+        self._budgets = budgets
         self._secrets = [secret for secret in secrets if secret]
-        self._explain = explain
         self._counter = threading.Lock()
         retry = _Retry(
             total=TRIES - 1,
@@ -164,19 +156,45 @@ class Client:
             base_url=base_url,
             headers={"Accept": "application/json", "User-Agent": "meterhouse", **headers},
             timeout=httpx.Timeout(60, connect=10),
-            transport=RetryTransport(
-                transport=_Metered(budget_for, self._count, status_of), retry=retry
-            ),
+            transport=RetryTransport(transport=_Metered(self), retry=retry),
         )
 
-    def _count(self, status: int) -> None:
+    def budget_of(self, request: httpx.Request) -> Budget:
+        """What a request spends from, where a vendor has several budgets."""
+        return self._budgets[0]
+
+    def status_of(self, response: httpx.Response) -> int:
+        """The status that an answer really has, of a vendor that tells some inside a 200."""
+        return response.status_code
+
+    def explain(self, status: int, message: str) -> str:
+        """What a person can do about this refusal."""
+        if status in self.advice:
+            return self.advice[status]
+        if status == 429:
+            return f"Something else spends this account's budget too: lower {self.budget_setting}."
+        if 400 <= status < 500 and status not in RETRIED_STATUSES:
+            return (
+                f"meterhouse asked what {self.title} no longer accepts: please report it with "
+                "this text."
+            )
+        return f"{self.title} has trouble: see {self.status_page} and run the same again later."
+
+    def count(self, status: int) -> None:
+        """A request was sent, and answered so; 0: not at all."""
         with self._counter:
             self.requests_sent += 1
             self.rate_limited += status == 429
 
-    def get(self, path: str, params: dict[str, Any], about: str) -> bytes:
+    def get(self, path: str, about: str, params: dict[str, Any] | None = None) -> bytes:
         """The body of a 200 answer to GET `path`; anything else is a VendorError about `about`."""
         return self._send("GET", path, about, params=params)
+
+    def get_as(
+        self, kind: type[T], path: str, about: str, params: dict[str, Any] | None = None
+    ) -> T:
+        """The same, decoded."""
+        return self.decoded(self.get(path, about, params), kind, about)
 
     def post(self, url: str, body: dict[str, Any], about: str) -> bytes:
         """The same for a POST of JSON, which here is a question all the same (GraphQL)."""
@@ -192,13 +210,19 @@ class Client:
                 "Check the network and the vendor's status page, then run the same again.",
             ) from None
         if response.status_code != 200:
-            raise self._refusal(about, response)
+            message = _vendor_message(response, self.strike(response.text))
+            raise self.error(
+                about,
+                f"HTTP {response.status_code}: {message}",
+                self.explain(response.status_code, message),
+                response.status_code,
+            )
         return response.content
 
     def error(self, about: str, what: str, advice: str, status: int | None = None) -> VendorError:
         """A VendorError that says: about what, what happened, what to do, what is safe."""
         text = (
-            f"{self.vendor} {about}: {what}. {advice} Nothing of this window was recorded as "
+            f"{self.name} {about}: {what}. {advice} Nothing of this window was recorded as "
             "loaded; everything landed before is untouched."
         )
         return VendorError(self.strike(text), status)
@@ -217,7 +241,8 @@ class Client:
             about,
             f"the answer is not the documented shape: {what}"
             + (f" (it starts {start!r})" if body else ""),
-            f"If {self._setting} is right, the vendor changed this endpoint: please report it.",
+            f"If {self.address_setting} is right, the vendor changed this endpoint: please report "
+            "it.",
         )
 
     def strike(self, text: str) -> str:
@@ -226,40 +251,9 @@ class Client:
             text = text.replace(secret, "***")
         return text
 
-    def _refusal(self, about: str, response: httpx.Response) -> VendorError:
-        message = _vendor_message(response, self.strike(response.text))
-        return self.error(
-            about,
-            f"HTTP {response.status_code}: {message}",
-            self._explain(response.status_code, message),
-            response.status_code,
-        )
-
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections and let go of the budget files."""
         self._http.close()
-
-
-class VendorClient:
-    """What the client of every vendor has: one way out, its budgets, and what they counted."""
-
-    def __init__(self, client: Client, *budgets: Budget) -> None:
-        self.client = client
-        self._budgets = budgets
-
-    @property
-    def requests_sent(self) -> int:
-        """Requests sent so far, retries included."""
-        return self.client.requests_sent
-
-    @property
-    def rate_limited(self) -> int:
-        """How many of them were answered 429."""
-        return self.client.rate_limited
-
-    def close(self) -> None:
-        """Close connections and let go of the budget files."""
-        self.client.close()
         for budget in self._budgets:
             budget.close()
 

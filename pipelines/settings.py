@@ -28,11 +28,6 @@ class Setting:
     is_of_account: bool = False
 
 
-def text(value: str) -> str:
-    """As it is."""
-    return value
-
-
 def url(value: str) -> str:
     """An address."""
     try:
@@ -72,14 +67,17 @@ def setting(
     name: str,
     default: str,
     help: str,
-    read: Callable[[str], Any] = text,
-    *,
-    required: bool = False,
-    of_account: bool = False,
+    read: Callable[[str], Any] = str,
+    **kind: bool,
 ) -> Any:
     """A field of a vendor's settings: written here once, for the code, README and .env.example."""
-    about = Setting(name, default, help, read, required, of_account)
+    about = Setting(name, default, help, read, **kind)
     return field(default=read(default), metadata={"setting": about})
+
+
+def credential(name: str, help: str, read: Callable[[str], Any] = str) -> Any:
+    """One that the source is skipped without, and that every account has its own of."""
+    return setting(name, "", help, read, is_required=True, is_of_account=True)
 
 
 def settings_of(kind: type[Any]) -> dict[str, Setting]:

@@ -104,15 +104,10 @@ S = TypeVar("S")
 
 
 class Client(Protocol):
-    """A vendor's client, made for one account and one run."""
+    """A vendor's client, made for one account and one run; it counts retries among requests."""
 
-    @property
-    def requests_sent(self) -> int:
-        """Requests sent so far, retries included."""
-
-    @property
-    def rate_limited(self) -> int:
-        """How many of them were answered 429."""
+    requests_sent: int
+    rate_limited: int
 
     def close(self) -> None:
         """Let go of connections and budget files."""
@@ -156,10 +151,12 @@ class Asked(Generic[S, C]):
     landed: Landed
     known_since: datetime | None = None
 
-    def windows(self) -> Iterator[tuple[str, Window]]:
+    def windows(self) -> Iterator[tuple[str, Window | None]]:
         """A window per scope, from its first due bucket on: a walk costs the same however wide."""
         for scope, starts in self.due.items():
-            if self.window is not None and starts:
+            if self.window is None:
+                yield scope, None
+            elif starts:
                 yield scope, Window(self.window.grain, min(starts), self.window.until)
 
 

@@ -32,7 +32,7 @@ class Window:
             instant = getattr(self, name)
             if floor(instant, self.grain) != instant:
                 raise WindowError(
-                    f"{name} {instant.isoformat()} lies inside a UTC {self.bucket_unit}: "
+                    f"{name} {instant.isoformat()} lies inside a UTC {bucket_unit(self.grain)}: "
                     f"a {self.grain} window is whole buckets"
                 )
             object.__setattr__(self, name, instant.astimezone(UTC))
@@ -45,11 +45,6 @@ class Window:
         if since >= until:
             raise WindowError(f"a window from {since} to {until} holds no bucket")
         return cls(grain, floor(since, grain), ceiling(until, grain))
-
-    @property
-    def bucket_unit(self) -> str:
-        """hour, day or month."""
-        return bucket_unit(self.grain)
 
     def buckets(self) -> list[datetime]:
         """The starts of the window's buckets."""

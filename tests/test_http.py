@@ -41,7 +41,7 @@ def walk(here: World, *faults: Fault, api_key: str = "") -> int:
             pass
     finally:
         client.close()
-    return client.client.requests_sent
+    return client.requests_sent
 
 
 @contextmanager
@@ -184,6 +184,24 @@ def test_a_key_in_a_json_message_is_struck(tmp_path: Path) -> None:
             list(client.projects("org-1"))
         client.close()
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (400, "meterhouse asked what Neon no longer accepts"),
+        (405, "meterhouse asked what Neon no longer accepts"),
+        (423, "Neon has trouble: see https://neonstatus.com"),
+        (503, "Neon has trouble: see https://neonstatus.com"),
+    ],
+)
+def test_who_can_mend_a_refusal_is_said(status: int, advice: str, tmp_path: Path) -> None:
+    """A status that is tried again is no fault of the question; any other 4xx is."""
+    with answering(status, "application/json", b'{"message":"no"}') as base_url:
+        client = neon_at(base_url, tmp_path)
+        with pytest.raises(VendorError, match=f"HTTP {status}: no. {advice}"):
+            list(client.projects("org-1"))
+        client.close()
 
 
 def test_the_key_is_in_no_file(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import base64
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -19,21 +20,18 @@ import pyarrow as pa
 from pyrate_limiter import Duration, Rate
 
 import pipelines.bitbucket.records as records
-from pipelines.http import Budget, Client, VendorClient, VendorError
+from pipelines.http import Budget, VendorClient, VendorError
 from pipelines.source import Note, PartialAnswerError
 
 PER_PAGE, AT_ONCE = 100, 8
 # repositories that a note names
 NAMED = 5
-SCOPES = "read:repository:bitbucket, read:pipeline:bitbucket and read:workspace:bitbucket"
 # the minus is in use, and in no specification of this call
 NEWEST_FIRST, OLDEST_FIRST = "-created_on", "created_on"
 # what is written more finely than it is sorted is in order all the same
 SAME_INSTANT = timedelta(seconds=1)
-# httpx would replace the query of a followed address by {}
-AS_IT_IS: Any = None
 
-PageT = TypeVar("PageT", bound=records.Page)
+P = TypeVar("P", bound=records.Page)
 
 
 class Bitbucket(VendorClient):
@@ -43,6 +41,22 @@ class Bitbucket(VendorClient):
     `workspaces` are slugs or uuids in braces; none: every workspace that the token sees.
     `unanswered` are the repositories whose runs were a 403 or a 404 when last asked for.
     """
+
+    name, title = "bitbucket", "Bitbucket"
+    address_setting, budget_setting = "BITBUCKET_BASE_URL", "BITBUCKET_REQUESTS_PER_HOUR"
+    status_page = "https://bitbucket.status.atlassian.com"
+    advice: ClassVar = {
+        401: "The token is not valid: set BITBUCKET_TOKEN to an access token of the workspace, or "
+        "to email:api_token (an API token counts only with its owner's email before it).",
+        403: "The token may not do this: it needs read:repository:bitbucket, "
+        "read:pipeline:bitbucket and read:workspace:bitbucket (an access token: Repositories and "
+        "Pipelines, read). An access token cannot list workspaces: set BITBUCKET_WORKSPACES.",
+        404: "The workspace or repository is deleted or renamed, or this token does not see it: "
+        "check BITBUCKET_WORKSPACES and whose token it is. This is no sign of zero usage.",
+        410: "Bitbucket took this call away, or closed the account: please report the former.",
+        429: "The token's requests of the last 60 minutes are spent, here or elsewhere: run the "
+        f"same later, or lower {budget_setting}.",
+    }
 
     def __init__(
         self,
@@ -59,21 +73,14 @@ class Bitbucket(VendorClient):
         self._slugs: dict[str, str] = {}
         self._sort = NEWEST_FIRST
         self._origin = _origin(httpx.URL(base_url))
-        self._budget = Budget(
-            state_dir, "bitbucket", token, [Rate(requests_per_hour, Duration.HOUR)]
-        )
         encoded = base64.b64encode(token.encode()).decode()
-        client = Client(
-            "bitbucket",
+        super().__init__(
             base_url,
             {"Authorization": f"Basic {encoded}" if ":" in token else f"Bearer {token}"},
             [token, encoded, token.partition(":")[2]],
-            lambda _: self._budget,
-            _explain,
-            backoff_seconds,
-            setting="BITBUCKET_BASE_URL",
+            Budget(state_dir, "bitbucket", token, [Rate(requests_per_hour, Duration.HOUR)]),
+            backoff_seconds=backoff_seconds,
         )
-        super().__init__(client, self._budget)
 
     # -- names --------------------------------------------------------------------------------
 
@@ -89,8 +96,7 @@ class Bitbucket(VendorClient):
 
     def workspaces(self) -> Iterator[pa.Table]:
         """The workspaces with their names, one request each; the list of them has none."""
-        found = [self._workspace(uuid) for uuid in self.workspace_uuids()]
-        yield records.workspaces_table(found)
+        yield records.workspaces_table(map(self._workspace, self.workspace_uuids()))
 
     def repositories(self, workspace: str) -> Iterator[pa.Table]:
         """The repositories that a workspace has now. Deleted ones are not listed, and have used."""
@@ -110,9 +116,8 @@ class Bitbucket(VendorClient):
     def _workspace(self, key: str) -> records.Workspace:
         """A workspace by slug or uuid, asked for once."""
         if key not in self._workspaces:
-            about = f"workspace {key}"
-            body = self.client.get(f"workspaces/{quote(key, '')}", {}, about)
-            found: records.Workspace = self.client.decoded(body, records.Workspace, about)
+            path = f"workspaces/{quote(key, '')}"
+            found = self.get_as(records.Workspace, path, f"workspace {key}")
             self._workspaces[key] = self._workspaces[found.workspace_uuid] = found
         return self._workspaces[key]
 
@@ -132,26 +137,21 @@ class Bitbucket(VendorClient):
         for this token; deleted, or without Pipelines. PartialAnswerError where all of them are, or
         any is a 403: that one is not told.
         """
-        uuid, repository_uuids = self._uuid_of(workspace), list(repositories)
-
-        def ask(repository_uuid: str) -> list[pa.Table]:
-            return self._runs_of(uuid, repository_uuid, since, until)
-
-        yield from self._each(ask, repository_uuids)
-        if self._nobody_answered(repository_uuids):
+        uuid = self._uuid_of(workspace)
+        ask = partial(self._runs_of, uuid, since=since, until=until)
+        yield from self._each(ask, [*repositories])
+        if repositories and self.unanswered.keys() >= repositories.keys():
             # a uuid outlives a renaming, but of this call only the slug is documented
-            for page in self._repository_pages(uuid, f"repositories of {workspace}"):
-                self._slugs |= {
-                    repository.repository_uuid: _slug(repository) for repository in page.values
-                }
-            yield from self._each(ask, [r for r in repository_uuids if r in self._slugs])
-        errors = {r: self.unanswered[r] for r in repository_uuids if r in self.unanswered}
+            pages = self._repository_pages(uuid, f"repositories of {workspace}")
+            self._slugs |= {r.repository_uuid: _slug(r) for page in pages for r in page.values}
+            yield from self._each(ask, [r for r in repositories if r in self._slugs])
+        errors = {r: self.unanswered[r] for r in repositories if r in self.unanswered}
         if errors:
             yield _without_answer(errors, repositories)
         is_refused = any(error.status == 403 for error in errors.values())
-        if is_refused or (errors and len(errors) == len(repository_uuids)):
+        if is_refused or (errors and len(errors) == len(repositories)):
             raise PartialAnswerError(
-                f"bitbucket pipelines of {workspace}: {len(errors)} of {len(repository_uuids)} "
+                f"bitbucket pipelines of {workspace}: {len(errors)} of {len(repositories)} "
                 "repositories did not answer; what the others said is kept, but these days do not "
                 "count as asked"
             )
@@ -169,9 +169,6 @@ class Bitbucket(VendorClient):
                 refusals = [error for error in errors if error and error.status == 403]
                 if start == 0 and len(refusals) == len(some):
                     raise refusals[0]
-
-    def _nobody_answered(self, repositories: Sequence[str]) -> bool:
-        return bool(repositories) and self.unanswered.keys() >= set(repositories)
 
     def runs_again(self, workspace: str, runs: Mapping[str, Collection[str]]) -> Iterator[pa.Table]:
         """These runs (by repository) as they are now, one request each; none where one is gone."""
@@ -229,14 +226,13 @@ class Bitbucket(VendorClient):
 
     def _run(self, path: str, run_uuid: str) -> list[records.Run]:
         """One run; none where it is gone, or not for this token."""
-        about = f"pipeline {run_uuid}"
         try:
-            body = self.client.get(f"{path}/{quote(run_uuid, '')}", {}, about)
+            address = f"{path}/{quote(run_uuid, '')}"
+            return [self.get_as(records.Run, address, f"pipeline {run_uuid}")]
         except VendorError as error:
             if error.status in (403, 404):
                 return []
             raise
-        return [self.client.decoded(body, records.Run, about)]
 
     def _pipelines_path(self, workspace_uuid: str, repository_uuid: str) -> str:
         key = self._slugs.get(repository_uuid, repository_uuid)
@@ -244,54 +240,42 @@ class Bitbucket(VendorClient):
 
     # -- paging -------------------------------------------------------------------------------
 
-    def _walk(
-        self, path: str, params: dict[str, Any], about: str, kind: type[PageT]
-    ) -> Iterator[PageT]:
+    def _walk(self, path: str, params: dict[str, Any], about: str, kind: type[P]) -> Iterator[P]:
         """Every page; the next one is asked for when the caller wants it, and not before."""
-        address, asked, seen = path, {path}, 0
-        while True:
-            first = address == path
-            body = self.client.get(address, params if first else AS_IT_IS, about)
-            page: Any = self.client.decoded(body, kind, about)
-            yield page
-            seen += len(page.values)
-            following = self._following(page, path, params, seen, len(asked) + 1, about)
-            if following is None:
-                return
+        asked: list[str] = []
+        following, seen = f"{path}?{urlencode(params)}", 0
+        while following:
             if following in asked:
-                raise self.client.error(
+                raise self.error(
                     about,
                     f"page {len(asked)} names an earlier page as the next one",
                     "The walk cannot be complete: try again; report it to Bitbucket if it stays.",
                 )
-            asked.add(following)
-            address = following
+            asked.append(following)
+            page = self.get_as(kind, following, about)
+            yield page
+            seen += len(page.values)
+            if page.next:
+                following = self._following(page, params, about)
+            else:
+                # `next` was missing where `size` says that there is more (BCLOUD-20639)
+                is_last = not page.values or page.size is None or page.size <= seen
+                number = {"page": len(asked) + 1}
+                following = "" if is_last else f"{path}?{urlencode(params | number)}"
 
-    def _following(
-        self,
-        page: Any,
-        path: str,
-        params: dict[str, Any],
-        seen: int,
-        number: int,
-        about: str,
-    ) -> str | None:
-        """The address of the next page, or None after the last one.
+    def _following(self, page: records.Page, params: dict[str, Any], about: str) -> str:
+        """The address of the next page, followed as it is, but for lists of pipelines.
 
-        Lists of pipelines are not as documented: their `next` was missing where `size` says that
-        there is more (BCLOUD-20639), and in September 2026 named no `sort`, which turns the order
-        round in the middle of a walk. Else `next` is followed as it is.
+        In September 2026 theirs named no `sort`, which turns the order round in the middle of a
+        walk.
         """
-        if not page.next:
-            is_last = not page.values or page.size is None or page.size <= seen
-            return None if is_last else f"{path}?{urlencode({**params, 'page': number})}"
-        url = self._own(page.next, about)
+        url = self._own(str(page.next), about)
         if "page" not in url.params:
             return str(page.next)
         lost = {"sort": params["sort"], "pagelen": page.pagelen or params["pagelen"]}
         for name in lost.keys() - url.params.keys():
             url = url.copy_set_param(name, lost[name])
-        return page.next if url == httpx.URL(page.next) else str(url)
+        return str(page.next) if url == httpx.URL(str(page.next)) else str(url)
 
     def _own(self, address: str, about: str) -> httpx.URL:
         """The address as a URL, where it is Bitbucket's own: the token goes nowhere else."""
@@ -302,7 +286,7 @@ class Bitbucket(VendorClient):
             where = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
         except httpx.InvalidURL:
             where = repr(address[:80])
-        raise self.client.error(
+        raise self.error(
             about,
             f"the next page is said to be at {where}, which is not BITBUCKET_BASE_URL",
             "It was not asked, and the token was not sent there: please report it.",
@@ -331,32 +315,3 @@ def _slug(repository: records.Repository) -> str:
 def _origin(url: httpx.URL) -> tuple[str, str, int | None, bytes]:
     """Scheme, host, port, and no user: one in an address would replace the token."""
     return url.scheme, url.host, url.port, url.userinfo
-
-
-def _explain(status: int, message: str) -> str:
-    """What a person can do about this refusal."""
-    if status == 401:
-        return (
-            "The token is not valid: set BITBUCKET_TOKEN to an access token of the workspace, or "
-            "to email:api_token (an API token counts only with its owner's email before it)."
-        )
-    if status == 403:
-        return (
-            f"The token may not do this: it needs {SCOPES} (an access token: Repositories and "
-            "Pipelines, read). An access token cannot list workspaces: set BITBUCKET_WORKSPACES."
-        )
-    if status == 404:
-        return (
-            "The workspace or repository is deleted or renamed, or this token does not see it: "
-            "check BITBUCKET_WORKSPACES and whose token it is. This is no sign of zero usage."
-        )
-    if status == 410:
-        return "Bitbucket took this call away, or closed the account: please report the former."
-    if status == 429:
-        return (
-            "The token's requests of the last 60 minutes are spent, here or elsewhere: run the "
-            "same later, or lower BITBUCKET_REQUESTS_PER_HOUR."
-        )
-    if status == 400:
-        return "meterhouse asked what Bitbucket no longer accepts: please report it with this text."
-    return "Bitbucket has trouble: see https://bitbucket.status.atlassian.com and run this again."

@@ -7,26 +7,22 @@ from dataclasses import dataclass
 
 from pipelines.bitbucket.records import TABLES
 from pipelines.endpoint import Endpoint
-from pipelines.settings import listed, positive, setting, url
+from pipelines.settings import credential, listed, positive, setting, url
 
 
 @dataclass(frozen=True)
 class Settings:
     """A Bitbucket token, and the workspaces to ask about."""
 
-    token: str = setting(
-        "BITBUCKET_TOKEN",
-        "",
-        "Bitbucket is asked only when this is set; or email:api_token",
-        required=True,
-        of_account=True,
+    token: str = credential(
+        "BITBUCKET_TOKEN", "Bitbucket is asked only when this is set; or email:api_token"
     )
     workspaces: tuple[str, ...] = setting(
         "BITBUCKET_WORKSPACES",
         "",
         "comma-separated; none: every workspace that the token sees",
         listed,
-        of_account=True,
+        is_of_account=True,
     )
     base_url: str = setting(
         "BITBUCKET_BASE_URL", "https://api.bitbucket.org/2.0", "where Bitbucket's API is", url

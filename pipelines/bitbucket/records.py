@@ -113,6 +113,7 @@ class Run(Record):
 class Page(Record, kw_only=True):
     """A page of some list."""
 
+    values: list[Any]
     next: str | None = None
     previous: str | None = None
     page: int | None = None

@@ -5,7 +5,7 @@ the API, and what it used does not.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -34,16 +34,13 @@ def bitbucket(pages: Pages) -> Iterable[DltResource]:
 
 def slices(asked: AskedBitbucket) -> Iterator[Slice]:
     """One walk per workspace; of runs, also those of older days that had not ended."""
-    return _SLICES[asked.endpoint](asked)
-
-
-def _workspaces(asked: AskedBitbucket) -> Iterator[Slice]:
-    yield snapshot(asked.account.everything, asked.client.workspaces)
-
-
-def _repositories(asked: AskedBitbucket) -> Iterator[Slice]:
-    for workspace in asked.due:
-        yield snapshot(workspace, asked.client.repositories, workspace)
+    for scope, window in asked.windows():
+        if window:
+            yield from _runs(asked, scope, window)
+        elif asked.endpoint == WORKSPACES:
+            yield snapshot(scope, asked.client.workspaces)
+        else:
+            yield snapshot(scope, asked.client.repositories, scope)
 
 
 @dataclass(frozen=True)
@@ -56,22 +53,23 @@ class _Run:
     is_unfinished: bool
 
 
-def _runs(asked: AskedBitbucket) -> Iterator[Slice]:
-    """A window per workspace, and a slice per older day that has unfinished runs.
+def _runs(asked: AskedBitbucket, workspace: str, window: Window) -> Iterator[Slice]:
+    """A window, and a slice per older day that has unfinished runs.
 
     Where pages back to the oldest of these are fewer than the runs, the window is wider instead.
     """
-    for workspace, window in asked.windows():
-        listed = asked.landed.listed(REPOSITORIES, workspace, ("repository_uuid", "full_name"))
-        names: dict[str, str | None] = dict(listed or [])
-        seen = _seen_since(asked, workspace, window.since - UNFINISHED_FOR)
-        older = _unfinished_before(seen, window.since, names)
-        wider = Window(window.grain, min(older, default=window.since), window.until)
-        if sum(map(len, older.values())) > _more_pages(seen, wider.since, window.since):
-            window, older = wider, {}
-        yield Slice(workspace, window, partial(_usage, asked.client, workspace, names))
-        for day, runs in older.items():
-            yield Slice(workspace, _some_of(day), partial(_again, asked.client, workspace, runs))
+    listed = asked.landed.listed(REPOSITORIES, workspace, ("repository_uuid", "full_name"))
+    names: dict[str, str | None] = dict(listed or [])
+    seen = _seen_since(asked, workspace, window.since - UNFINISHED_FOR)
+    older = _unfinished_before(seen, window.since, names)
+    wider = Window(window.grain, min(older, default=window.since), window.until)
+    if sum(map(len, older.values())) > _more_pages(seen, wider.since, window.since):
+        window, older = wider, {}
+    yield Slice(workspace, window, partial(_usage, asked.client, workspace, names))
+    for day, runs in older.items():
+        # a day of which some runs are asked for: its receipt does not say that the day was asked
+        some_of = Window(RUN, day, day + timedelta(days=1))
+        yield Slice(workspace, some_of, partial(_again, asked.client, workspace, runs))
 
 
 def _usage(
@@ -85,11 +83,6 @@ def _again(client: Bitbucket, workspace: str, runs: list[_Run], _: Window) -> It
     for run in runs:
         by_repository[run.repository].append(run.uuid)
     return client.runs_again(workspace, by_repository)
-
-
-def _some_of(day: datetime) -> Window:
-    """A day of which some runs are asked for: its receipt does not say that the day was asked."""
-    return Window(RUN, day, day + timedelta(days=1))
 
 
 def _seen_since(asked: AskedBitbucket, workspace: str, since: datetime) -> list[_Run]:
@@ -121,10 +114,3 @@ def _more_pages(seen: list[_Run], since: datetime, rather_than: datetime) -> int
     wider = Counter(run.repository for run in seen if run.day >= since)
     narrower = Counter(run.repository for run in seen if run.day >= rather_than)
     return sum(count // PER_PAGE - narrower[key] // PER_PAGE for key, count in wider.items())
-
-
-_SLICES: dict[object, Callable[[AskedBitbucket], Iterator[Slice]]] = {
-    WORKSPACES: _workspaces,
-    REPOSITORIES: _repositories,
-    RUNS: _runs,
-}

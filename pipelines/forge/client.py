@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import msgspec
 import pyarrow as pa
 from pyrate_limiter import Rate
 
-from pipelines.decode import decode
+from pipelines.decode import typed
 from pipelines.forge.records import (
     FLAT,
     GROUPED,
@@ -27,13 +27,17 @@ from pipelines.forge.records import (
     day_of,
     usage_table,
 )
-from pipelines.http import RETRIED_STATUSES, Budget, Client, VendorClient, VendorError
+from pipelines.http import RETRIED_STATUSES, Budget, VendorClient, VendorError
 from pipelines.windows import Window
 
 USER_AGENT = "ForgeMetricsExportServer/1.0.0"  # Atlassian asks for this one
 QUERY = Path(__file__).with_name("usage.graphql").read_text(encoding="utf-8")
 # a minute, and what a request may take from being counted here to being counted there
 BUDGET_MILLISECONDS = 62_000
+NOT_THE_OWNER = (
+    "Only the account that owns an app may ask about it: check FORGE_APP_IDS, and whose token this "
+    "is. This is no sign of zero usage."
+)
 APP_ARI = "ari:cloud:ecosystem::app/"
 # table -> how the gateway is asked to group
 GROUPINGS: dict[str, str | None] = {
@@ -42,10 +46,10 @@ GROUPINGS: dict[str, str | None] = {
     "forge_environment_usage": "ENVIRONMENT_ID",
     "forge_site_environment_usage": "CONTEXT_ARI",
 }
+# what a group is called, and the column of its value
+GROUPS = {"CONTEXT_ARI": ("site", "site_id"), "ENVIRONMENT_ID": ("environment", "environment_id")}
 # numbers of an answer never pass through a float
 _ENVELOPE = msgspec.json.Decoder(Envelope, float_hook=Decimal)
-_JSON = msgspec.json.Encoder(decimal_format="number")
-GROUP_COLUMNS = {"CONTEXT_ARI": "site_id", "ENVIRONMENT_ID": "environment_id"}
 
 
 def app_uuid(app_id: str) -> str:
@@ -55,6 +59,16 @@ def app_uuid(app_id: str) -> str:
 
 class Forge(VendorClient):
     """One Atlassian account: usage of the apps that it owns, as Arrow tables."""
+
+    name, title = "forge", "Atlassian"
+    address_setting, budget_setting = "ATLASSIAN_GRAPHQL_URL", "FORGE_REQUESTS_PER_MINUTE"
+    status_page = "status.atlassian.com"
+    advice: ClassVar = {
+        401: "ATLASSIAN_EMAIL and ATLASSIAN_API_TOKEN are not accepted: make a token at "
+        "id.atlassian.com/manage/api-tokens with the account of that address.",
+        403: NOT_THE_OWNER,
+        404: NOT_THE_OWNER,
+    }
 
     def __init__(
         self,
@@ -70,26 +84,37 @@ class Forge(VendorClient):
         self._refused: dict[str, VendorError] = {}
         credential = f"{email}:{api_token}"
         rate = Rate(requests_per_minute, BUDGET_MILLISECONDS)
-        self._budget = Budget(state_dir, "forge", credential, [rate])
         basic = base64.b64encode(credential.encode()).decode()
         headers = {
             "Authorization": f"Basic {basic}",
             "User-Agent": USER_AGENT,
             "X-ExperimentalAPI": experimental_api,
         }
-        client = Client(
-            "forge",
+        super().__init__(
             gateway_url,
             headers,
             [api_token, basic],
-            lambda _: self._budget,
-            _explain,
-            backoff_seconds,
-            _status_of,
-            "ATLASSIAN_GRAPHQL_URL",
+            Budget(state_dir, "forge", credential, [rate]),
+            backoff_seconds=backoff_seconds,
         )
-        super().__init__(client, self._budget)
-        self._undocumented = client.undocumented
+
+    def status_of(self, response: httpx.Response) -> int:
+        """The status an answer really has: a limit or an outage may be told inside a 200."""
+        if response.status_code != 200 or b"statusCode" not in response.content:
+            return response.status_code
+        try:
+            envelope = _ENVELOPE.decode(response.content)
+        except msgspec.DecodeError:
+            return 200  # what it is instead is told where it is read
+        answer, errors = _answer_of(envelope), _listed(envelope.errors)
+        errors += [answer.get("error")] if isinstance(answer, dict) else []
+        return next((status for status in _statuses(errors) if status in RETRIED_STATUSES), 200)
+
+    def explain(self, status: int, message: str) -> str:
+        """What a person can do about this refusal."""
+        if status not in self.advice and "experimental" in message.lower():
+            return "The gateway wants another X-ExperimentalAPI header: set FORGE_EXPERIMENTAL_API."
+        return super().explain(status, message)
 
     def usage(
         self,
@@ -104,8 +129,10 @@ class Forge(VendorClient):
         `app_id` is sent as it is given. Raises VendorError; a null answer is one, never zero.
         """
         group_by = GROUPINGS[table]
-        groups = {GROUP_COLUMNS[group_by]: ""} if group_by else {}
-        about = f"{resource} of app {app_uuid(app_id)}{_by(group_by)}, {window}"
+        group, column = GROUPS[group_by] if group_by else (None, None)
+        by = f" by {group}" if group else ""
+        about = f"{resource} of app {app_uuid(app_id)}{by}, {window}"
+        owner = {"app_id": app_uuid(app_id), "resource": resource}
         variables = {
             "appId": app_id,
             "resource": resource,
@@ -116,12 +143,12 @@ class Forge(VendorClient):
         }
         if environment_id is not None:
             variables["environment"] = environment_id
-            groups["environment_id"] = environment_id
+            owner["environment_id"] = environment_id
             about += f", environment {environment_id}"
         resolutions: dict[datetime, str] = {}
         for page in self._pages(variables, about):
             self._check_days(page, window, resolutions, about)
-            yield usage_table(table, app_uuid(app_id), resource, page, groups)
+            yield usage_table(table, owner, page, column)
 
     def _pages(self, variables: dict[str, Any], about: str) -> Iterator[Usage]:
         """Every page. There is no total: the last one is empty, or short however one counts.
@@ -137,7 +164,7 @@ class Forge(VendorClient):
             usage = self._ask(asked, about)
             parts = [part for period in usage.resourceUsage or [] for part in _parts(period)]
             if parts and seen.issuperset(parts):
-                raise self.client.error(
+                raise self.error(
                     about,
                     f"page {page_number} repeats what was on an earlier page",
                     "The answer cannot be complete: try again; report it to Atlassian if it stays.",
@@ -161,7 +188,7 @@ class Forge(VendorClient):
             "variables": variables,
         }
         try:
-            return self._checked(self.client.post(self._gateway_url, body, about), variables, about)
+            return self._checked(self.post(self._gateway_url, body, about), variables, about)
         except VendorError as error:
             if error.status == 401:
                 self._refused[""] = error
@@ -174,46 +201,44 @@ class Forge(VendorClient):
             envelope = _ENVELOPE.decode(body)
             if envelope.errors:
                 raise self._refusal(about, envelope.errors)
-            answer = envelope.data
-            for level in ("ecosystem", "devConsole", "appResourceUsage"):
-                answer = answer.get(level) if isinstance(answer, dict) else None
+            answer = _answer_of(envelope)
             if answer is None:
-                raise self.client.error(
+                raise self.error(
                     about,
                     "the gateway answered null, with no error",
                     "That is no sign of zero usage: run the same again later.",
                 )
-            usage = decode(_JSON.encode(answer), Usage)
+            usage = typed(answer, Usage)
             if usage.error is not None:
                 raise self._refusal(about, [usage.error])
             self._check_shape(usage, variables["groupBy"], about)
         except (msgspec.DecodeError, ValueError) as error:
-            raise self._undocumented(about, str(error), body) from None
+            raise self.undocumented(about, str(error), body) from None
         return usage
 
     def _check_shape(self, usage: Usage, group_by: str | None, about: str) -> None:
         periods, grouped = usage.resourceUsage, group_by is not None
         if usage.typename not in (FLAT, GROUPED):
-            raise self._undocumented(about, f"it is a {usage.typename}")
+            raise self.undocumented(about, f"it is a {usage.typename}")
         if periods is None:
-            raise self._undocumented(about, "it has no resourceUsage")
+            raise self.undocumented(about, "it has no resourceUsage")
         if periods and (usage.typename == GROUPED) != grouped:
-            raise self._undocumented(about, f"it is a {usage.typename}, not what was asked for")
+            raise self.undocumented(about, f"it is a {usage.typename}, not what was asked for")
         for period in periods:
             day_of(period.period)
             if period.resolution not in RESOLUTIONS:
-                raise self._undocumented(
+                raise self.undocumented(
                     about, f"its resolution is {period.resolution}, which cannot be told by day"
                 )
             # the schema has free text here, the documentation no answer: only what is surely wrong
-            told = {group.groupBy for group in period.groups or []} & GROUP_COLUMNS.keys()
+            told = {group.groupBy for group in period.groups or []} & GROUPS.keys()
             if told - {group_by}:
-                raise self._undocumented(about, f"it is grouped by {', '.join(sorted(told))}")
+                raise self.undocumented(about, f"it is grouped by {', '.join(sorted(told))}")
             amounts = [period.tokensConsumed] if not grouped else []
             amounts += [group.tokensConsumed for group in period.groups or []]
             whole = period.groups is not None if grouped else period.tokenUnit is not None
-            if not whole or not all(_is_number(amount) for amount in amounts):
-                raise self._undocumented(about, f"period {period.period} has no number or no unit")
+            if not whole or any(amount is None or not amount.is_finite() for amount in amounts):
+                raise self.undocumented(about, f"period {period.period} has no number or no unit")
 
     def _check_days(
         self, usage: Usage, window: Window, resolutions: dict[datetime, str], about: str
@@ -222,9 +247,9 @@ class Forge(VendorClient):
         for period in usage.resourceUsage or []:
             day = day_of(period.period)
             if not window.since <= day < window.until:
-                raise self._undocumented(about, f"it has {period.period}, which was not asked for")
+                raise self.undocumented(about, f"it has {period.period}, which was not asked for")
             if resolutions.setdefault(day, period.resolution) != period.resolution:
-                raise self._undocumented(about, f"{day:%Y-%m-%d} comes by the day and by the hour")
+                raise self.undocumented(about, f"{day:%Y-%m-%d} comes by the day and by the hour")
 
     def _refusal(self, about: str, errors: Any) -> VendorError:
         """errors[], or the `error` inside a 200: the window fails, partial data or not."""
@@ -232,7 +257,7 @@ class Forge(VendorClient):
         messages = [str(error.get("message") or "no message") for error in found]
         status = next(iter(_statuses(found)), None)
         text = "; ".join(dict.fromkeys(messages)) or "an error without a message"
-        return self.client.error(about, text.rstrip("."), _explain(status or 0, text), status)
+        return self.error(about, text.rstrip("."), self.explain(status or 0, text), status)
 
 
 def _parts(period: Period) -> list[tuple[str | None, ...]]:
@@ -242,58 +267,20 @@ def _parts(period: Period) -> list[tuple[str | None, ...]]:
     ] or [(period.period, None, period.tokenUnit)]
 
 
-def _is_number(amount: Decimal | None) -> bool:
-    return amount is not None and amount.is_finite()
+def _answer_of(envelope: Envelope) -> Any:
+    answer = envelope.data
+    for level in ("ecosystem", "devConsole", "appResourceUsage"):
+        answer = answer.get(level) if isinstance(answer, dict) else None
+    return answer
 
 
-def _by(group_by: str | None) -> str:
-    return {"CONTEXT_ARI": " by site", "ENVIRONMENT_ID": " by environment"}.get(group_by or "", "")
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _statuses(errors: list[Any]) -> list[int]:
     """The status codes in the extensions of errors: a list by the schema, elsewhere an object."""
-    found = []
-    for error in errors:
-        extensions = error.get("extensions") if isinstance(error, dict) else None
-        for extension in extensions if isinstance(extensions, list) else [extensions]:
-            status = extension.get("statusCode") if isinstance(extension, dict) else None
-            if isinstance(status, int):
-                found.append(status)
-    return found
-
-
-def _status_of(response: httpx.Response) -> int:
-    """The status an answer really has: a limit or an outage may be told inside a 200."""
-    if response.status_code != 200 or b"statusCode" not in response.content:
-        return response.status_code
-    try:
-        body = response.json()
-        errors = list(body.get("errors") or [])
-        answer = body.get("data")
-        for level in ("ecosystem", "devConsole", "appResourceUsage", "error"):
-            answer = answer.get(level) if isinstance(answer, dict) else None
-    except (AttributeError, TypeError, ValueError):
-        return 200  # what it is instead is told where it is read
-    errors.append(answer)
-    return next((status for status in _statuses(errors) if status in RETRIED_STATUSES), 200)
-
-
-def _explain(status: int, message: str) -> str:
-    """What a person can do about this refusal."""
-    if status == 401:
-        return (
-            "ATLASSIAN_EMAIL and ATLASSIAN_API_TOKEN are not accepted: make a token at "
-            "id.atlassian.com/manage/api-tokens with the account of that address."
-        )
-    if status in (403, 404):
-        return (
-            "Only the account that owns an app may ask about it: check FORGE_APP_IDS, and whose "
-            "token this is. This is no sign of zero usage."
-        )
-    if "experimental" in message.lower():
-        return "The gateway wants another X-ExperimentalAPI header: set FORGE_EXPERIMENTAL_API."
-    if status == 429:
-        return "Something else spends this account's budget too: lower FORGE_REQUESTS_PER_MINUTE."
-    if 400 <= status < 500:
-        return "meterhouse asked what Atlassian no longer accepts: please report it with this text."
-    return "Atlassian has trouble: see status.atlassian.com and run the same again later."
+    told = [error.get("extensions") for error in errors if isinstance(error, dict)]
+    extensions = [one for some in told for one in _listed(some) if isinstance(one, dict)]
+    statuses = [one.get("statusCode") for one in extensions]
+    return [status for status in statuses if isinstance(status, int)]

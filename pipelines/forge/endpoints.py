@@ -8,40 +8,25 @@ from functools import partial
 
 from pipelines.endpoint import Endpoint
 from pipelines.forge.records import TABLES
-from pipelines.settings import listed, positive, setting, url, yes_or_no
+from pipelines.settings import credential, listed, positive, setting, url, yes_or_no
 
 
 @dataclass(frozen=True)
 class Settings:
     """An Atlassian account, and the apps of it to ask about: nobody but the owner is answered."""
 
-    email: str = setting(
-        "ATLASSIAN_EMAIL",
-        "",
-        "Forge is asked only when this, the token and app ids are set",
-        required=True,
-        of_account=True,
+    email: str = credential(
+        "ATLASSIAN_EMAIL", "Forge is asked only when this, the token and app ids are set"
     )
-    api_token: str = setting(
-        "ATLASSIAN_API_TOKEN",
-        "",
-        "of the account that owns the apps",
-        required=True,
-        of_account=True,
-    )
+    api_token: str = credential("ATLASSIAN_API_TOKEN", "of the account that owns the apps")
     gateway_url: str = setting(
         "ATLASSIAN_GRAPHQL_URL",
         "https://api.atlassian.com/graphql",
         "where Atlassian's GraphQL gateway is",
         url,
     )
-    app_ids: tuple[str, ...] = setting(
-        "FORGE_APP_IDS",
-        "",
-        "comma-separated, each a UUID or an ARI",
-        listed,
-        required=True,
-        of_account=True,
+    app_ids: tuple[str, ...] = credential(
+        "FORGE_APP_IDS", "comma-separated, each a UUID or an ARI", listed
     )
     experimental_api: str = setting(
         "FORGE_EXPERIMENTAL_API", "ForgeMetricsQuery", "the `X-ExperimentalAPI` header"

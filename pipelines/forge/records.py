@@ -4,7 +4,7 @@ Shapes from types that Atlassian publishes on npm (@forge/cli-shared 9.8.0); qua
 strings and stay exact. Not here: the asking (client.py).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from pipelines.decode import Record, unknown_as_json
+from pipelines.decode import INSTANT, TEXT, Record, unknown_as_json
+from pipelines.windows import floor
 
 FLAT, GROUPED = (
     "DevConsoleAppResourceUsageFlatResponse",
@@ -64,69 +65,49 @@ class Envelope(msgspec.Struct):
     errors: Any = None
 
 
-_TEXT = pa.string()
-_USAGE = [
-    ("app_id", _TEXT),
-    ("resource", _TEXT),
-    ("period", _TEXT),
-    ("resolution", _TEXT),
-    ("tokens_consumed", pa.decimal128(38, 18)),
-    ("token_unit", _TEXT),
-    ("bucket_start", pa.timestamp("us", "UTC")),
-    ("extra", _TEXT),
-]
-_SITE, _ENVIRONMENT = ("site_id", _TEXT), ("environment_id", _TEXT)
+_USAGE = {
+    **{"app_id": TEXT, "resource": TEXT, "period": TEXT, "resolution": TEXT},
+    **{"tokens_consumed": pa.decimal128(38, 18), "token_unit": TEXT},
+    **{"bucket_start": INSTANT, "extra": TEXT},
+}
+_SITE, _ENVIRONMENT = {"site_id": TEXT}, {"environment_id": TEXT}
 TABLES: dict[str, pa.Schema] = {
     "forge_app_usage": pa.schema(_USAGE),
-    "forge_site_usage": pa.schema([*_USAGE, _SITE]),
-    "forge_environment_usage": pa.schema([*_USAGE, _ENVIRONMENT]),
-    "forge_site_environment_usage": pa.schema([*_USAGE, _SITE, _ENVIRONMENT]),
+    "forge_site_usage": pa.schema(_USAGE | _SITE),
+    "forge_environment_usage": pa.schema(_USAGE | _ENVIRONMENT),
+    "forge_site_environment_usage": pa.schema(_USAGE | _SITE | _ENVIRONMENT),
 }
 
 
 def day_of(period: str) -> datetime:
     """The UTC day of a period such as 2025-09-01 or 2025-09-01T13:00:00Z; raises ValueError."""
     instant = datetime.fromisoformat(period)
-    instant = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
-    return instant.replace(hour=0, minute=0, second=0, microsecond=0)
+    return floor(instant if instant.tzinfo else instant.replace(tzinfo=UTC), "daily")
 
 
-def usage_table(
-    name: str, app_id: str, resource: str, usage: Usage, groups: dict[str, str]
-) -> pa.Table:
-    """The periods of a page as raw.<name>.
-
-    `groups` has the columns of the group: the one named "" takes the page's own group values.
-    """
-    schema = TABLES[name]
-    rows = [
-        {"app_id": app_id, "resource": resource, **groups, **row}
-        for row in _rows(usage.resourceUsage or [], grouped_as=_group_column(groups))
-    ]
-    return pa.Table.from_pylist(rows, schema=schema)
+def usage_table(name: str, owner: dict[str, str], usage: Usage, group: str | None) -> pa.Table:
+    """The periods of a page as raw.<name>; `group`: the column of the groups' values, if any."""
+    rows = [owner | row for period in usage.resourceUsage or [] for row in _rows(period, group)]
+    return pa.Table.from_pylist(rows, schema=TABLES[name])
 
 
-def _group_column(groups: dict[str, str]) -> str | None:
-    return next((column for column, value in groups.items() if value == ""), None)
-
-
-def _rows(periods: Iterable[Period], grouped_as: str | None) -> Iterator[dict[str, Any]]:
-    for period in periods:
-        head = {
-            "period": period.period,
-            "resolution": period.resolution,
-            "bucket_start": day_of(period.period),
+def _rows(period: Period, group_column: str | None) -> Iterator[dict[str, Any]]:
+    head = {
+        "period": period.period,
+        "resolution": period.resolution,
+        "bucket_start": day_of(period.period),
+    }
+    if group_column is None:
+        yield head | {
+            "tokens_consumed": period.tokensConsumed,
+            "token_unit": period.tokenUnit,
+            "extra": unknown_as_json(period=period),
         }
-        if grouped_as is None:
-            yield head | {
-                "tokens_consumed": period.tokensConsumed,
-                "token_unit": period.tokenUnit,
-                "extra": unknown_as_json(period=period),
-            }
-        for group in period.groups or []:
-            yield head | {
-                "tokens_consumed": group.tokensConsumed,
-                "token_unit": group.tokenUnit,
-                "extra": unknown_as_json(period=period, group=group),
-                grouped_as or "": group.groupValue,
-            }
+        return
+    for group in period.groups or []:
+        yield head | {
+            "tokens_consumed": group.tokensConsumed,
+            "token_unit": group.tokenUnit,
+            "extra": unknown_as_json(period=period, group=group),
+            group_column: group.groupValue,
+        }

@@ -4,10 +4,11 @@ Limits and plans: https://neon.com/docs/guides/consumption-metrics.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from pipelines.endpoint import Endpoint
 from pipelines.neon.records import TABLES
-from pipelines.settings import listed, positive, setting, url
+from pipelines.settings import credential, listed, positive, setting, url
 from pipelines.windows import GRAINS
 
 
@@ -15,15 +16,13 @@ from pipelines.windows import GRAINS
 class Settings:
     """How Neon is reached: one API key sees the organizations of a person, or one of its own."""
 
-    api_key: str = setting(
-        "NEON_API_KEY", "", "Neon is asked only when this is set", required=True, of_account=True
-    )
+    api_key: str = credential("NEON_API_KEY", "Neon is asked only when this is set")
     org_ids: tuple[str, ...] = setting(
         "NEON_ORG_IDS",
         "",
         "comma-separated; none: every organization that the key sees",
         listed,
-        of_account=True,
+        is_of_account=True,
     )
     base_url: str = setting(
         "NEON_BASE_URL", "https://console.neon.tech/api/v2", "where Neon's API is", url
@@ -36,16 +35,15 @@ class Settings:
 # a plan change puts one timeframe under two billing periods
 OF_A_PERIOD = ("period_id", "granularity", "bucket_start", "timeframe_start", "metric_name")
 
-ORGANIZATIONS = Endpoint(
-    "neon",
+_endpoint = partial(Endpoint, "neon")
+ORGANIZATIONS = _endpoint(
     "neon_organizations",
     "GET /users/me/organizations",
     "The organizations that the key sees, with their plans. A snapshot per load.",
     TABLES["neon_organizations"],
     key=("org_id",),
 )
-PROJECTS = Endpoint(
-    "neon",
+PROJECTS = _endpoint(
     "neon_projects",
     "GET /projects",
     "Names, regions and ages of live projects. Deleted projects are not listed, and bill all "
@@ -53,8 +51,7 @@ PROJECTS = Endpoint(
     TABLES["neon_projects"],
     key=("project_id",),
 )
-BRANCHES = Endpoint(
-    "neon",
+BRANCHES = _endpoint(
     "neon_branches",
     "GET /projects/{project_id}/branches",
     "Names, parents and sizes of live branches: one request per project. A snapshot per load.",
@@ -62,8 +59,7 @@ BRANCHES = Endpoint(
     key=("project_id", "branch_id"),
     needs=("neon_projects",),
 )
-PROJECT_USAGE = Endpoint(
-    "neon",
+PROJECT_USAGE = _endpoint(
     "neon_project_usage",
     "GET /consumption_history/v2/projects",
     "What each project used, deleted ones included, per metric: the totals that Neon bills. "
@@ -72,8 +68,7 @@ PROJECT_USAGE = Endpoint(
     GRAINS,
     key=("project_id", *OF_A_PERIOD),
 )
-BRANCH_USAGE = Endpoint(
-    "neon",
+BRANCH_USAGE = _endpoint(
     "neon_branch_usage",
     "GET /consumption_history/v2/branches",
     "What each branch used, six of the eight metrics, for the projects that "

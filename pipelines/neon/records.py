@@ -4,13 +4,12 @@ Shapes from Neon's OpenAPI 2.7.3 and recorded answers; a field that is not docum
 `extra`. Not here: the calls themselves (client.py).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Annotated, Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.decode import (
     INSTANT,
@@ -22,7 +21,7 @@ from pipelines.decode import (
     table_of,
     unknown_as_json,
 )
-from pipelines.windows import Window
+from pipelines.windows import Window, floor
 
 PERSONAL_DATA = frozenset({"created_by", "owner", "owner_id"})
 
@@ -52,11 +51,16 @@ class Period(Record):
     consumption: list[Bucket] = msgspec.field(default_factory=list)
 
 
-class ProjectUsage(Record):
-    """What one project used; no periods: an idle project."""
+class Usage(Record):
+    """What something used; no periods: it is idle."""
+
+    periods: list[Period]
+
+
+class ProjectUsage(Usage):
+    """What one project used."""
 
     project_id: str
-    periods: list[Period]
 
 
 class BranchUsage(ProjectUsage):
@@ -121,65 +125,47 @@ class Envelope(msgspec.Struct):
 
 
 class Page(Record, kw_only=True):
-    """A page of some call; its cursor is read through Envelope."""
+    """A page of some call, with what it lists; its cursor is read through Envelope."""
 
+    items: list[Any]
     pagination: dict[str, Any] | None = None
-
-    def items(self) -> Sequence[Any]:
-        """What the page lists."""
-        raise NotImplementedError
 
 
 class ProjectUsagePage(Page):
     """GET /consumption_history/v2/projects."""
 
-    projects: list[ProjectUsage]
-
-    def items(self) -> Sequence[Any]:  # noqa: D102
-        return self.projects
+    items: list[ProjectUsage] = msgspec.field(name="projects")
 
 
 class BranchUsagePage(Page):
     """GET /consumption_history/v2/branches."""
 
-    branches: list[BranchUsage]
-
-    def items(self) -> Sequence[Any]:  # noqa: D102
-        return self.branches
+    items: list[BranchUsage] = msgspec.field(name="branches")
 
 
 class AccountUsagePage(Page):
     """GET /consumption_history/account, removed on 2026-06-01."""
 
-    periods: list[Period]
-
-    def items(self) -> Sequence[Any]:  # noqa: D102
-        return self.periods
+    items: list[Period] = msgspec.field(name="periods")
 
 
 class ProjectsPage(Page):
     """GET /projects."""
 
-    projects: list[Project]
+    items: list[Project] = msgspec.field(name="projects")
     unavailable_project_ids: list[str] = msgspec.field(default_factory=list)
-
-    def items(self) -> Sequence[Any]:  # noqa: D102
-        return self.projects
 
 
 class BranchesPage(Page):
     """GET /projects/{id}/branches."""
 
-    branches: list[Branch]
-
-    def items(self) -> Sequence[Any]:  # noqa: D102
-        return self.branches
+    items: list[Branch] = msgspec.field(name="branches")
 
 
 class OrganizationsPage(Page):
-    """GET /users/me/organizations."""
+    """GET /users/me/organizations, which has one page."""
 
-    organizations: list[Organization]
+    items: list[Organization] = msgspec.field(name="organizations")
 
 
 _PERIOD_COLUMNS = {
@@ -197,50 +183,49 @@ TABLES: dict[str, pa.Schema] = {
 }
 
 
-def usage_rows(subject: Record, periods: Iterable[Period]) -> Iterator[tuple[Any, ...]]:
-    """One row per period, timeframe and metric, in the order of the period columns."""
-    for period in periods:
-        head = (period.period_id, period.period_plan, period.period_start, period.period_end)
+def account_usage(periods: list[Period]) -> Usage:
+    """The legacy answer has a column per metric: every numeric column of a timeframe is one."""
+    for bucket in (bucket for period in periods for bucket in period.consumption):
+        bucket.metrics = [
+            Metric(metric_name=name, value=Decimal(value))
+            for name, value in bucket.unknown_fields.items()
+            if isinstance(value, int | Decimal) and not isinstance(value, bool)
+        ]
+        bucket.unknown_fields = {}
+    return Usage(periods=periods)
+
+
+def usage_table(name: str, subjects: Iterable[Usage], org_id: str, window: Window) -> pa.Table:
+    """What projects, branches or an account used as raw.<name>; values stay exact decimals."""
+    schema = TABLES[name]
+    ids = [column for column in ("project_id", "branch_id") if column in schema.names]
+    rows = [
+        row
+        for subject in subjects
+        for row in _usage_rows(
+            subject, tuple(getattr(subject, column) for column in ids), org_id, window.grain
+        )
+    ]
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    arrays = [pa.array(*column) for column in zip(columns, schema.types, strict=True)]
+    return pa.table(arrays, schema=schema)
+
+
+def _usage_rows(
+    subject: Usage, ids: tuple[str, ...], org_id: str, grain: str
+) -> Iterator[tuple[Any, ...]]:
+    """A row per period, timeframe and metric, in the order of the columns."""
+    for period in subject.periods:
+        head = (*ids, period.period_id, period.period_plan, period.period_start, period.period_end)
         for bucket in period.consumption:
             frame = (bucket.timeframe_start, bucket.timeframe_end)
+            # aligned in every recorded answer, but a period that starts in a bucket may clip it
+            tail = (org_id, grain, floor(bucket.timeframe_start, grain))
             for metric in bucket.metrics:
                 extra = unknown_as_json(
                     subject=subject, period=period, timeframe=bucket, metric=metric
                 )
-                yield (*head, *frame, metric.metric_name, metric.value, extra)
-
-
-def legacy_rows(periods: Iterable[Period]) -> Iterator[tuple[Any, ...]]:
-    """The legacy answer has a column per metric: every numeric column of a timeframe is one."""
-    for period in periods:
-        for bucket in period.consumption:
-            bucket.metrics = [
-                Metric(metric_name=name, value=Decimal(value))
-                for name, value in bucket.unknown_fields.items()
-                if isinstance(value, int | Decimal) and not isinstance(value, bool)
-            ]
-            bucket.unknown_fields = {}
-        yield from usage_rows(Record(), [period])
-
-
-def usage_table(
-    name: str, rows: Iterable[tuple[Any, ...]], org_id: str, window: Window
-) -> pa.Table:
-    """Rows of `usage_rows` (after their ids) as raw.<name>; values stay exact decimals."""
-    schema = TABLES[name]
-    listed = schema.names[:-3]
-    columns = list(zip(*rows, strict=True)) or [()] * len(listed)
-    table = pa.table(
-        {
-            name: pa.array(column, schema.field(name).type)
-            for name, column in zip(listed, columns, strict=True)
-        }
-    )
-    # timeframes are aligned in every recorded answer, but a period that starts in one may clip it
-    start = pc.floor_temporal(table["timeframe_start"], unit=window.bucket_unit)
-    table = table.append_column("org_id", pa.repeat(org_id, len(table)))
-    table = table.append_column("granularity", pa.repeat(window.grain, len(table)))
-    return table.append_column("bucket_start", start).cast(schema)
+                yield (*head, *frame, metric.metric_name, metric.value, extra, *tail)
 
 
 def named_table(name: str, records: Iterable[Record], **org: str) -> pa.Table:

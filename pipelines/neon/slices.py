@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import dlt
+import pyarrow as pa
 from dlt.extract import DltResource
 
+from pipelines.endpoint import Endpoint
 from pipelines.neon.client import Neon
 from pipelines.neon.endpoints import (
     ACCOUNT_USAGE,
@@ -18,7 +20,8 @@ from pipelines.neon.endpoints import (
     PROJECTS,
     Settings,
 )
-from pipelines.source import Asked, Pages, Slice, snapshot
+from pipelines.source import Asked, Pages, Slice
+from pipelines.windows import Window
 
 AskedNeon: TypeAlias = Asked[Settings, Neon]
 
@@ -32,47 +35,27 @@ def neon(pages: Pages) -> Iterable[DltResource]:
 
 def slices(asked: AskedNeon) -> Iterator[Slice]:
     """One walk per organization: of names as they are now, of usage over the whole window."""
-    return _SLICES[asked.endpoint](asked)
+    for org, window in asked.windows():
+        yield Slice(org, window, partial(_ASKS[asked.endpoint], asked, org))
 
 
-def _organizations(asked: AskedNeon) -> Iterator[Slice]:
-    yield snapshot(asked.account.everything, asked.client.organizations)
-
-
-def _projects(asked: AskedNeon) -> Iterator[Slice]:
-    for org in asked.due:
-        yield snapshot(org, asked.client.projects, org)
-
-
-def _branches(asked: AskedNeon) -> Iterator[Slice]:
+def _branches(asked: AskedNeon, org: str, _: None) -> Iterator[pa.Table]:
     """Of the projects listed last: a request each."""
-    for org in asked.due:
-        listed = asked.landed.listed(PROJECTS, org, ("project_id",)) or []
-        yield snapshot(org, asked.client.branches, org, [project for (project,) in listed])
+    listed = asked.landed.listed(PROJECTS, org, ("project_id",)) or []
+    return asked.client.branches(org, [project for (project,) in listed])
 
 
-def _project_usage(asked: AskedNeon) -> Iterator[Slice]:
-    for org, window in asked.windows():
-        yield Slice(org, window, partial(asked.client.project_usage, org))
-
-
-def _branch_usage(asked: AskedNeon) -> Iterator[Slice]:
+def _branch_usage(asked: AskedNeon, org: str, window: Window) -> Iterator[pa.Table]:
     """Of the projects that v2/projects showed with usage in the window, deleted ones included."""
-    for org, window in asked.windows():
-        used = asked.landed.values(PROJECT_USAGE, "project_id", org, window)
-        yield Slice(org, window, partial(asked.client.branch_usage, org, project_ids=used))
+    used = asked.landed.values(PROJECT_USAGE, "project_id", org, window)
+    return asked.client.branch_usage(org, window, used)
 
 
-def _account_usage(asked: AskedNeon) -> Iterator[Slice]:
-    for org, window in asked.windows():
-        yield Slice(org, window, partial(asked.client.account_usage, org))
-
-
-_SLICES: dict[object, Callable[[AskedNeon], Iterator[Slice]]] = {
-    ORGANIZATIONS: _organizations,
-    PROJECTS: _projects,
+_ASKS: dict[Endpoint, Callable[[AskedNeon, str, Any], Iterator[pa.Table]]] = {
+    ORGANIZATIONS: lambda asked, _all, _: asked.client.organizations(),
+    PROJECTS: lambda asked, org, _: asked.client.projects(org),
     BRANCHES: _branches,
-    PROJECT_USAGE: _project_usage,
+    PROJECT_USAGE: lambda asked, org, window: asked.client.project_usage(org, window),
     BRANCH_USAGE: _branch_usage,
-    ACCOUNT_USAGE: _account_usage,
+    ACCOUNT_USAGE: lambda asked, org, window: asked.client.account_usage(org, window),
 }

@@ -232,7 +232,7 @@ def test_no_request_is_sent_in_vain(bitbucket: Open) -> None:
         needed += (reached[0] if reached else max(0, len(runs) - 1)) // 10 + 1
     rows(here.client.runs(workspace.uuid, dict.fromkeys(uuids), since, NOW))
     assert len(here.asked()) == needed
-    assert here.client.client.requests_sent == needed
+    assert here.client.requests_sent == needed
 
 
 def test_one_page_is_enough_for_a_day(bitbucket: Open) -> None:
@@ -407,7 +407,7 @@ def test_a_next_page_elsewhere_is_refused(bitbucket: Open, origin: str) -> None:
     here.sandbox.bitbucket.faults.append(fault)
     with pytest.raises(VendorError, match="not sent there") as refused:
         here.busy_runs(here.org.history_start)
-    assert here.client.client.requests_sent == len(here.asked()) == 1
+    assert here.client.requests_sent == len(here.asked()) == 1
     assert TOKEN not in str(refused.value)
 
 
@@ -437,7 +437,7 @@ def test_what_passes_is_tried_again(bitbucket: Open, kind: FaultKind) -> None:
     expected = truth(here.org, since, NOW)
     assert seconds_by_day(found) == {k: v for k, v in expected.items() if k[1] == here.busy}
     assert len(here.asked()) == 3
-    assert here.client.client.rate_limited == (2 if kind == 429 else 0)
+    assert here.client.rate_limited == (2 if kind == 429 else 0)
 
 
 @pytest.mark.parametrize(

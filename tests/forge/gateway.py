@@ -78,12 +78,12 @@ class Teller:
 
     def rows(self, *bodies: bytes, table: str = APP) -> Rows:
         """What the client makes of these answers about FUNCTION_COMPUTE in November."""
-        self.bodies[:], before = bodies, self.forge.client.requests_sent
+        self.bodies[:], before = bodies, self.forge.requests_sent
         try:
             pages = self.forge.usage(table, "an-app", "FUNCTION_COMPUTE", MONTH)
             return [row for page in pages for row in page.to_pylist()]
         finally:
-            self.asked = self.forge.client.requests_sent - before
+            self.asked = self.forge.requests_sent - before
 
 
 @contextmanager

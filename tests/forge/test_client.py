@@ -69,7 +69,7 @@ def test_every_page_is_read_and_none_too_many(
         assert by_key(here.rows(table)) == truth
         pages = pages_of([day for day, _ in truth], page_size, page_counts)
         assert len(here.sandbox.forge.requests) == pages_needed(pages, page_size)
-        assert here.forge.client.requests_sent == len(here.sandbox.forge.requests)
+        assert here.forge.requests_sent == len(here.sandbox.forge.requests)
 
 
 @pytest.mark.parametrize("table", [APP, SITE])

@@ -62,10 +62,10 @@ def refused(status: int, message: str = "Slow down", extensions: str | None = No
 @pytest.mark.parametrize("extensions", [None, '[{"statusCode":429}]'])
 def test_a_limit_told_without_data_is_tried_again(teller: Teller, extensions: str | None) -> None:
     """`errors` with 429 in a 200, object or list, twice; then the answer: counted, no error."""
-    before = teller.forge.client.rate_limited
+    before = teller.forge.rate_limited
     limited = refused(429, extensions=extensions)
     assert len(teller.rows(limited, limited, answer(period()))) == 1
-    assert (teller.asked, teller.forge.client.rate_limited - before) == (3, 2)
+    assert (teller.asked, teller.forge.rate_limited - before) == (3, 2)
 
 
 def test_a_limit_that_stays_is_an_error_in_words(teller: Teller) -> None:
@@ -83,8 +83,8 @@ def test_what_may_pass_is_tried_again(gateway: Gateway, kind: FaultKind) -> None
     """Twice nothing, with an instant of the past in Retry-After; then the answer."""
     gateway.sandbox.forge.faults.append(Fault("/graphql", kind, count=2, headers=PAST))
     assert by_key(gateway.rows()) == gateway.truth()
-    assert len(gateway.sandbox.forge.requests) == gateway.forge.client.requests_sent == 3
-    assert gateway.forge.client.rate_limited == (2 if kind == 429 else 0)
+    assert len(gateway.sandbox.forge.requests) == gateway.forge.requests_sent == 3
+    assert gateway.forge.rate_limited == (2 if kind == 429 else 0)
 
 
 @pytest.mark.parametrize("told", [[{"statusCode": 429}], {"statusCode": 429}])
@@ -92,7 +92,7 @@ def test_a_limit_told_inside_a_200_is_tried_again(gateway: Gateway, told: Any) -
     """The payload's own error with 429, extensions as list or object: tried again, and counted."""
     gateway.sandbox.forge.faults.append(Fault("/graphql", "error_in_200", count=2, extensions=told))
     assert by_key(gateway.rows()) == gateway.truth()
-    assert (gateway.forge.client.requests_sent, gateway.forge.client.rate_limited) == (3, 2)
+    assert (gateway.forge.requests_sent, gateway.forge.rate_limited) == (3, 2)
 
 
 def test_retry_after_as_an_instant_is_waited_for(gateway: Gateway) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.decode import decode
-from pipelines.neon.records import ProjectUsagePage, usage_rows, usage_table
+from pipelines.neon.records import ProjectUsagePage, usage_table
 from pipelines.windows import Window
 from tests.conftest import Open
 
@@ -19,8 +19,7 @@ WINDOW = Window("daily", datetime(2026, 8, 2, tzinfo=UTC), datetime(2026, 8, 4, 
 def rows_of(body: str) -> list[dict[str, Any]]:
     """What a page of v2/projects becomes."""
     page = decode(body.encode(), ProjectUsagePage)
-    rows = [(p.project_id, *row) for p in page.projects for row in usage_rows(p, p.periods)]
-    table: pa.Table = usage_table("neon_project_usage", rows, "org-1", WINDOW)
+    table: pa.Table = usage_table("neon_project_usage", page.items, "org-1", WINDOW)
     found: list[dict[str, Any]] = table.to_pylist()
     return found
 
