@@ -46,7 +46,7 @@ def publish(connection: duckdb.DuckDBPyConnection, path: Path) -> Path:
     changes, is_ours = _unpublished(connection), _is_ours(connection, copy)
     if is_ours and not changes:
         return copy
-    if not (is_ours and _write(connection, draft, changes, copy)):
+    if not (is_ours and _write_changes(connection, draft, changes, copy)):
         everything = dict.fromkeys(_relations(connection, "current_database()"), "true")
         _write(connection, draft, everything)
     draft.chmod(draft.stat().st_mode & ~0o222)
@@ -90,13 +90,24 @@ def _identity(file: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
+def _write_changes(
+    connection: duckdb.DuckDBPyConnection, draft: Path, changes: Mapping[str, str], copy: Path
+) -> bool:
+    """Whether a draft could be made of the last copy, and is worth keeping."""
+    try:
+        is_good = _write(connection, draft, changes, copy)
+    except duckdb.Error:  # damaged on disk: the time when it was changed does not tell
+        return False
+    return is_good and _is_ours(connection, copy)  # as it was before it was read
+
+
 def _write(
     connection: duckdb.DuckDBPyConnection,
     draft: Path,
     changes: Mapping[str, str],
     base: Path | None = None,
 ) -> bool:
-    """Make a draft of `base` (or of nothing) and these changes; whether it is worth keeping."""
+    """Make a draft of `base` (or of nothing) and these changes; whether little of it is free."""
     draft.unlink(missing_ok=True)
     _remove_side_files(draft)
     if base:
@@ -119,7 +130,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, changes: Mapping[str, str]) ->
     for schema in PUBLISHED_SCHEMAS:
         connection.execute(f"create schema if not exists published.{schema}")
     standing = _relations(connection, "'published'")
-    anew = [name for name, where in changes.items() if where == "true"]
+    anew = [name for name, where in changes.items() if where == "true" or name not in standing]
     for name in anew:
         if name in standing:
             connection.execute(f"drop {standing[name].kind} published.{name}")

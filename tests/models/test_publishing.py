@@ -1,5 +1,6 @@
 """The read copy follows the builds by what changed alone, whatever became of the last publish."""
 
+import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -190,6 +191,21 @@ def test_a_copy_that_is_not_ours_is_written_whole(
     log.write_bytes(b"of a client")
     published(warehouse, folder)
     assert not log.exists()
+
+
+def test_a_copy_that_is_damaged_is_written_whole(
+    warehouse: duckdb.DuckDBPyConnection, folder: Path
+) -> None:
+    """Also where size and time say that nobody touched it."""
+    build(warehouse, folder=folder)
+    copy = published(warehouse, folder)
+    before = copy.stat()
+    copy.chmod(0o644)
+    copy.write_bytes(b"\0" * before.st_size)
+    os.utime(copy, ns=(before.st_atime_ns, before.st_mtime_ns))
+    land(warehouse, "daily", (day(2), day(3)), {day(2): 20})
+    build(warehouse, folder=folder)
+    published(warehouse, folder)
 
 
 def test_a_copy_of_much_free_room_is_written_whole(

@@ -230,7 +230,7 @@ def rendered(query: exp.Query, windows: Mapping[str, str] | None = None) -> str:
     for table in list(named_tables(query)):
         if column := (windows or {}).get(table_name(table)):
             table.replace(_filtered(table, f'"{column}" >= $since and "{column}" < $until'))
-    return query.sql(dialect="duckdb", comments=False)
+    return query.sql(dialect="duckdb", comments=False, copy=False)
 
 
 def _filtered(table: exp.Table, where: str) -> exp.Subquery:
