@@ -95,13 +95,15 @@ def write(
         ],
         pa.schema([*SCHEMA, ("slice", pa.int32())]),
     )
-    connection.register("answered", answered)
     connection.execute("begin")
+    connection.register("receipts", answered)
+    connection.execute("create or replace temp table answered as from receipts")
+    connection.unregister("receipts")
     log.append_changes(connection, endpoint, answers)
     connection.execute("insert into raw.loads by name select * exclude (slice) from answered")
     _forget_repeats(connection, endpoint)
+    connection.execute("drop table temp.answered")
     connection.execute("commit")
-    connection.unregister("answered")
 
 
 def _forget_repeats(connection: Connection, endpoint: Endpoint) -> None:
