@@ -99,7 +99,7 @@ def append_changes(connection: Connection, endpoint: Endpoint, answers: Sequence
         f"raw.{table} as row inner join answered on row.scope = answered.scope"
         + _of_grain(endpoint),
         "row.landed_at desc, answered.landed_at desc",
-        _in_span(connection, endpoint),
+        in_span(connection, endpoint),
     )
     same_key = f"said.scope = stands.scope and {same(endpoint.key, 'said', 'stands')}"
     connection.execute(
@@ -173,8 +173,8 @@ def _of_grain(endpoint: Endpoint) -> str:
     return " and row.granularity = answered.granularity" if has_grain else ""
 
 
-def _in_span(connection: Connection, endpoint: Endpoint) -> str:
-    """SQL by which what the log has of other times is not even read."""
+def in_span(connection: Connection, endpoint: Endpoint) -> str:
+    """SQL by which rows of other times than these answers are about are not even read."""
     if not endpoint.is_windowed:
         return "true"
     ((since, until),) = connection.execute(

@@ -120,9 +120,9 @@ def _forget_repeats(connection: Connection, endpoint: Endpoint) -> None:
             and earlier.window_end is not distinct from
                 least(earlier.window_end, answered.window_end)
             and not exists (
-                select 1 from raw.{endpoint.table} as log
-                where log.scope = earlier.scope
-                    and log.landed_at in (earlier.landed_at, answered.landed_at)
+                select 1 from raw.{endpoint.table} as row
+                where row.scope = earlier.scope and {log.in_span(connection, endpoint)}
+                    and row.landed_at in (earlier.landed_at, answered.landed_at)
             )
         """
     )

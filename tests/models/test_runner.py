@@ -15,7 +15,17 @@ from dbt_like_sql.engine.checks import CheckFailedError
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
 from dbt_like_sql.engine.runner import BuildReport
 from dbt_like_sql.engine.warehouse import describe
-from dbt_like_sql.engine.windows import DAY, Window, asked_window, coalesce, due_windows
+from dbt_like_sql.engine.windows import (
+    ALL_TIME,
+    BEGINNING,
+    DAY,
+    END,
+    Window,
+    asked_window,
+    coalesce,
+    due_windows,
+    parts,
+)
 
 MODELS = {
     "staging/stg_receipts.sql": """-- One row per receipt.
@@ -538,6 +548,57 @@ def test_monthly_receipts_touch_the_first_of_the_month(
     assert due_windows(warehouse, None) == (
         Window(day(32), day(33)),
         Window(day(60), day(61)),
+    )
+
+
+BY_MONTH = """-- What of a month its days add up to.
+-- grain: scope, period_start
+-- window: period_start, by month
+select
+    usage.scope,
+    cast(date_trunc('month', usage.period_start) as timestamptz) as period_start,
+    cast(least(sum(usage.quantity), 100) as decimal(38, 9)) as quantity
+from intermediate.int_usage as usage
+group by usage.scope, date_trunc('month', usage.period_start)
+"""
+
+
+def test_what_is_by_month_is_built_by_whole_months_where_it_differs(
+    warehouse: duckdb.DuckDBPyConnection, folder: Path
+) -> None:
+    """A day that changes is seen from the first of its month; other months are not looked at, and
+    where the month comes to the same nothing is written."""
+    write(folder, "marts/monthly.sql", BY_MONTH)
+    land(warehouse, "daily", (day(30), day(34)), {day(n): n for n in range(30, 34)})
+    build(warehouse, folder=folder)
+    warehouse.execute(
+        "update intermediate.int_usage set quantity = -1 where period_start > $1", [day(32)]
+    )
+    for quantity, action in (
+        (20, "windows"),
+        (20, "unchanged"),
+        (80, "windows"),
+        (90, "unchanged"),
+    ):
+        land(warehouse, "daily", (day(31), day(32)), {day(31): quantity})
+        report = build(warehouse, folder=folder)
+        (monthly,) = [model for model in report.models if model.name == "marts.monthly"]
+        assert monthly.action == action
+        if action == "windows":
+            assert monthly.windows == (Window(day(1), day(32)),)
+    found = rows(
+        warehouse, "select period_start, cast(quantity as int) from marts.monthly order by 1"
+    )
+    assert found == [(day(1), 100), (day(32), 32 + 33)]
+
+
+def test_a_table_is_first_built_in_parts_of_a_month() -> None:
+    """Together they are all of time, and each holds one month of what was asked for."""
+    assert parts(day(30), day(31)) == (ALL_TIME,)
+    assert parts(day(30), day(75)) == (
+        Window(BEGINNING, day(32)),
+        Window(day(32), day(60)),
+        Window(day(60), END),
     )
 
 
