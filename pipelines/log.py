@@ -97,7 +97,7 @@ def append_changes(connection: Connection, endpoint: Endpoint, answers: Sequence
         connection,
         endpoint,
         f"raw.{table} as row inner join answered on row.scope = answered.scope"
-        + _of_grain(endpoint),
+        + of_grain(endpoint),
         "row.landed_at desc, answered.landed_at desc",
         in_span(connection, endpoint),
     )
@@ -136,8 +136,8 @@ def _last_rows(
 ) -> str:
     """SQL from its `from` on: of rows that these receipts are about, the last of each key."""
     source = f"""
-        from {rows} {_within(endpoint, "answered")}
-        anti join overtaking on answered.scope = overtaking.scope {_within(endpoint, "overtaking")}
+        from {rows} {within(endpoint, "answered")}
+        anti join overtaking on answered.scope = overtaking.scope {within(endpoint, "overtaking")}
         where {where}"""
     key = f"answered.scope, {_names(endpoint.key)}"
     # mostly each key has one row, and to sort them all costs as much as everything else; of two
@@ -159,7 +159,7 @@ def _names(columns: Iterable[str]) -> str:
     return ", ".join(f'row."{column}"' for column in columns)
 
 
-def _within(endpoint: Endpoint, receipts: str) -> str:
+def within(endpoint: Endpoint, receipts: str) -> str:
     """SQL, after other conditions: a row is of a bucket that the receipt asked for."""
     within = (
         f"and row.bucket_start >= {receipts}.window_start"
@@ -168,7 +168,8 @@ def _within(endpoint: Endpoint, receipts: str) -> str:
     return within if endpoint.is_windowed else ""
 
 
-def _of_grain(endpoint: Endpoint) -> str:
+def of_grain(endpoint: Endpoint) -> str:
+    """SQL, after other conditions: a row is of the grain that the receipt is of."""
     has_grain = endpoint.is_windowed and "granularity" in endpoint.schema.names
     return " and row.granularity = answered.granularity" if has_grain else ""
 

@@ -107,7 +107,10 @@ def write(
 
 
 def _forget_repeats(connection: Connection, endpoint: Endpoint) -> None:
-    """Drop receipts of which these say the same again: all that they asked, and nothing changed."""
+    """Drop receipts of which these say the same again: all that they asked, and nothing changed.
+
+    One from before a change stays: it tells until when the vendor said what it said before.
+    """
     connection.execute(
         f"""
         delete from raw.loads as earlier
@@ -122,7 +125,8 @@ def _forget_repeats(connection: Connection, endpoint: Endpoint) -> None:
             and not exists (
                 select 1 from raw.{endpoint.table} as row
                 where row.scope = earlier.scope and {log.in_span(connection, endpoint)}
-                    and row.landed_at in (earlier.landed_at, answered.landed_at)
+                    {log.within(endpoint, "earlier")} {log.of_grain(endpoint)}
+                    and row.landed_at between earlier.landed_at and answered.landed_at
             )
         """
     )

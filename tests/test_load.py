@@ -137,6 +137,16 @@ def test_what_is_the_same_again_is_not_stored_again(tmp_path: Path) -> None:
     ]
 
 
+def test_a_receipt_from_before_a_change_is_kept(tmp_path: Path) -> None:
+    """It tells until when the vendor said the first; of those since then the last one does."""
+    told = [A, A, ("a", SINCE, 5), ("a", SINCE, 5), ("a", SINCE, 5)]
+    asked = [NOW + timedelta(hours=hours) for hours in range(len(told))]
+    for asked_at, row in zip(asked, told, strict=True):
+        land(tmp_path, asked_at=asked_at, one=saying(page(row)))
+    kept = rows(tmp_path, "select date_part('hour', asked_at) from raw.loads order by landed_at")
+    assert kept == [(at.hour,) for at in asked if at != asked[3]]
+
+
 def test_what_changed_is_appended(tmp_path: Path) -> None:
     """A corrected value, a row that is no longer there, a new one, and one that comes back."""
     for answer in ([A, B], [("a", SINCE, 5), B], [("c", SINCE, 3), B], [A, B, ("c", SINCE, 3)]):
