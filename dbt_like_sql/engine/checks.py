@@ -59,39 +59,50 @@ def promises(model: Model) -> list[tuple[str, str]]:
 def evaluate(
     connection: duckdb.DuckDBPyConnection, model: Model, windows: Windows = EVERYTHING
 ) -> list[CheckResult]:
-    """A model's promises on its rows in these windows (without a `window:`, on all)."""
-    where = f"({condition(model.window, windows)})" if model.window else "true"
-    results = [_try(connection, model, promise, where) for promise in promises(model)]
+    """A model's promises on its rows in these windows (without a `window:`, on all).
+
+    A grain is tried window after window, for the memory that it takes. A report shows all of its
+    trouble, so what it checks is checked on every row.
+    """
+    where = "true"
+    if model.window and model.schema != "reports":
+        where = f"({condition(model.window, windows)})"
+    # without the window in the grain, its rows may repeat in another window
+    each = [condition(model.window, (w,)) for w in windows] if model.window in model.grain else []
+    results = [
+        _try(connection, model, promise, (each or ["true"]) if promise[0] == "grain" else [where])
+        for promise in promises(model)
+    ]
     if model.is_windowed_table:  # a row of no window would never be deleted or built again
         dated = ("check", f"{model.window} is not null")
-        results.append(_try(connection, model, dated, "true"))
+        results.append(_try(connection, model, dated, ["true"]))
     return results
 
 
 def _try(
-    connection: duckdb.DuckDBPyConnection, model: Model, promise: tuple[str, str], where: str
+    connection: duckdb.DuckDBPyConnection, model: Model, promise: tuple[str, str], wheres: list[str]
 ) -> CheckResult:
     kind, expression = promise
-    count, failing = "count(*)", f"select * from {model.name} where {where}"
+    count, failing_rows, samples = "count(*)", 0, tuple[str, ...]()
     if kind == "grain":
-        if model.window not in model.grain:  # its rows may repeat in another window
-            where = "true"
-        columns = ", ".join(f'"{column}"' for column in model.grain)
-        count = "sum(row_count)"
-        failing = (
-            f"select {columns}, count(*) as row_count from {model.name} where {where}"
-            f" group by {columns} having count(*) > 1"
-        )
-    elif kind == "check":
-        failing += f" and ({expression}) is not true"
-    try:
-        row = connection.execute(f"select {count} from ({failing})").fetchone()
-        rows = int(row[0] or 0) if row else 0
-        samples = _samples(connection, failing) if rows else ()
-    except duckdb.Error as error:
-        error.add_note(f"while trying {kind} `{expression}` of {model.path}")
-        raise
-    return CheckResult(model.name, expression, kind, rows == 0, rows, samples)
+        columns, count = ", ".join(f'"{column}"' for column in model.grain), "sum(row_count)"
+    for where in wheres:
+        failing = f"select * from {model.name} where {where}"
+        if kind == "grain":
+            failing = (
+                f"select {columns}, count(*) as row_count from {model.name} where {where}"
+                f" group by {columns} having count(*) > 1"
+            )
+        elif kind == "check":
+            failing += f" and ({expression}) is not true"
+        try:
+            ((rows,),) = connection.execute(f"select {count} from ({failing})").fetchall()
+            samples = samples or (_samples(connection, failing) if rows else ())
+        except duckdb.Error as error:
+            error.add_note(f"while trying {kind} `{expression}` of {model.path}")
+            raise
+        failing_rows += int(rows or 0)
+    return CheckResult(model.name, expression, kind, failing_rows == 0, failing_rows, samples)
 
 
 def _samples(connection: duckdb.DuckDBPyConnection, failing: str) -> tuple[str, ...]:

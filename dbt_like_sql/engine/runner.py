@@ -251,8 +251,10 @@ class _Build:
         if model.name not in self.changed:
             self.checks += self.ledger.failed.get(model.name, [])
             return
-        if is_report or model.window is None:
+        if model.window is None:
             windows = EVERYTHING
+        elif ALL_TIME in windows:
+            windows = self._parts()
         results = evaluate(self.connection, model, windows) if windows else []
         failed = [result for result in results if not result.passed]
         self.checks += results
