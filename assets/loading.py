@@ -278,6 +278,7 @@ def build(
 ) -> runner.BuildReport:
     """Build what is due (and [since, until) besides), in one transaction, and publish it."""
     with warehouse.writer(settings.warehouse) as connection:
+        connection.execute(f"set memory_limit = '{settings.memory_limit}'")
         receipts.create_raw_tables(connection, ENDPOINTS)
         report = runner.build(connection, since, until, now=settings.clock())
         publishing.publish(connection, settings.warehouse)

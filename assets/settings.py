@@ -16,14 +16,18 @@ from dotenv import dotenv_values
 from assets.retention import meters_of
 from assets.sources import SOURCES
 from pipelines.endpoint import Endpoint
-from pipelines.settings import Setting, path, settings_of
+from pipelines.settings import Setting, path, settings_of, size
 from pipelines.source import Account, Clock, Source
 
 WAREHOUSE = Setting(
     "WAREHOUSE", "warehouse/meterhouse.duckdb", "the DuckDB file that loads and builds write", path
 )
+MEMORY_LIMIT = Setting(
+    "MEMORY_LIMIT", "2GB", "of DuckDB in a build; what needs more spills beside the warehouse", size
+)
 DOCUMENTED = (
     WAREHOUSE,
+    MEMORY_LIMIT,
     *(about for source in SOURCES for about in settings_of(source.settings).values()),
 )
 
@@ -49,6 +53,7 @@ class Settings:
     accounts: Mapping[str, tuple[Account[Any], ...]]
     missing: Mapping[str, str]
     clock: Clock
+    memory_limit: str
 
     def is_wanted(self, source: Source[Any, Any], endpoint: Endpoint) -> bool:
         """Whether some account asks for this endpoint at all."""
@@ -70,7 +75,8 @@ def read_settings(
     accounts = {name: of_source for name, (of_source, _) in found.items()}
     missing = {name: why for name, (of_source, why) in found.items() if not of_source}
     warehouse = _read(WAREHOUSE, WAREHOUSE.name, environment)
-    return Settings(warehouse, state_dir, accounts, missing, clock)
+    memory_limit = _read(MEMORY_LIMIT, MEMORY_LIMIT.name, environment)
+    return Settings(warehouse, state_dir, accounts, missing, clock, memory_limit)
 
 
 def _accounts_of(

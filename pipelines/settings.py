@@ -3,6 +3,7 @@
 Not here: the environment, which assets/settings.py alone reads.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,13 @@ def positive(value: str) -> int:
     if not value.isascii() or not value.isdigit() or int(value) < 1:
         raise ValueError("a whole number above zero")
     return int(value)
+
+
+def size(value: str) -> str:
+    """An amount of memory, as DuckDB writes it."""
+    if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", value):
+        raise ValueError("an amount like 512MB or 2GB")
+    return value
 
 
 def yes_or_no(value: str) -> bool:

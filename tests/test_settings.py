@@ -73,6 +73,7 @@ def test_a_named_account_that_lacks_something_is_an_error() -> None:
         ("NEON_REQUESTS_PER_MINUTE", "0", "a whole number above zero"),
         ("NEON_REQUESTS_PER_MINUTE__ACME", "many", "a whole number above zero"),
         ("FORGE_SITES_BY_ENVIRONMENT", "maybe", "yes or no"),
+        ("MEMORY_LIMIT", "a lot", "an amount like 512MB or 2GB"),
         ("NEON_BASE_URL", "neon.example/api", "an address like https://host/path"),
         ("ATLASSIAN_GRAPHQL_URL", "atlassian.example", "an address like https://host/path"),
         ("NEON_BASE_URL", "https://neon.example:one/api", "an address like https://host/path"),
