@@ -19,7 +19,7 @@ from assets.retention import retention
 from assets.settings import read_settings
 from assets.sources import ENDPOINTS, endpoint_of, source_of
 from dbt_like_sql.engine import warehouse
-from pipelines import receipts
+from pipelines import log, receipts
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.receipts import Connection
 from pipelines.source import LoadResult, Slice
@@ -84,11 +84,11 @@ def _spec(endpoint: Endpoint, grain: str) -> dg.AssetSpec:
     inputs = map(endpoint_of, [endpoint.part_of] if endpoint.part_of else endpoint.needs)
     return table_spec(
         f"raw.{endpoint.table}",
-        _columns(endpoint.schema),
+        _columns(log.schema_of(endpoint)),
         {"vendor call": endpoint.request},
         key=raw_key(endpoint.table, grain),
-        description=f"{endpoint.description}\n\n`{endpoint.request}`, appended to "
-        f"`raw.{endpoint.table}`.",
+        description=f"{endpoint.description}\n\n`{endpoint.request}`: what changed is "
+        f"appended to `raw.{endpoint.table}`.",
         group_name=endpoint.source,
         kinds={"dlt", "duckdb"},
         tags={"grain": grain},
@@ -238,8 +238,8 @@ RECEIPTS = table_spec(
     "raw.loads",
     _columns(receipts.SCHEMA),
     description=(
-        "One receipt per scope of every load, written after its last row: what was asked, for "
-        "which window, when. Rows without a receipt count for nothing; facts follow receipts."
+        "One receipt per scope of every load, written together with what changed: what was asked, "
+        "for which window, when. A bucket without a receipt is unknown; facts follow receipts."
     ),
     group_name="receipts",
     kinds={"duckdb"},

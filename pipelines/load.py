@@ -48,11 +48,11 @@ def load(
     clock: Clock,
     done: Callable[[Slice], None] = lambda asked: None,
 ) -> LoadResult:
-    """Ask for every slice, append the answers to raw.<table>, write the receipts.
+    """Ask for every slice, append what changed to raw.<table>, write the receipts.
 
-    `resources` is the vendor as a dlt source. Extracting and normalizing hold no lock; only the
-    short load into DuckDB does. A slice that fails is in `LoadResult.failures` and leaves no
-    receipt; the others land. `done` is called after each.
+    `resources` is the vendor as a dlt source. Asking holds no lock; only the comparison with what
+    stands does. A slice that fails is in `LoadResult.failures` and leaves nothing; the others land.
+    `done` is called after each.
     """
     load_id = f"{clock():%Y%m%dT%H%M%S.%f}-{uuid.uuid4().hex[:8]}"
     walk = Walk(endpoint, load_id, clock, deque(slices), done)
@@ -63,8 +63,8 @@ def load(
             answers = _land(resources(walk.pages).with_resources(endpoint.table), folder)
             if landed := walk.receipts[landed_before:]:
                 with open_warehouse() as connection:
-                    connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
                     receipts.create_raw_tables(connection, [endpoint])
+                    connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
                     receipts.write(connection, endpoint, load_id, landed, answers, clock())
         finally:
             shutil.rmtree(folder, ignore_errors=True)

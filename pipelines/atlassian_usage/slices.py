@@ -17,7 +17,7 @@ AskedFolder: TypeAlias = Asked[Settings, Folder]
 
 @dlt.source(name="atlassian_usage")
 def atlassian_usage(pages: Pages) -> Iterable[DltResource]:
-    """Lines, problems and listings as resources, appended to raw.<table>."""
+    """Lines, problems and listings as resources."""
     for endpoint in ENDPOINTS:
         yield dlt.resource(pages(endpoint), name=endpoint.table, write_disposition="append")
 

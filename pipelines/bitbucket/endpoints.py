@@ -36,7 +36,7 @@ WORKSPACES = Endpoint(
     "bitbucket",
     "bitbucket_workspaces",
     "GET /workspaces/{workspace}",
-    "The workspaces that the token sees, or those of BITBUCKET_WORKSPACES. A snapshot per load.",
+    "The workspaces that the token sees, or those of BITBUCKET_WORKSPACES. Kept as they change.",
     TABLES["bitbucket_workspaces"],
     key=("workspace_uuid",),
 )
@@ -44,7 +44,7 @@ REPOSITORIES = Endpoint(
     "bitbucket",
     "bitbucket_repositories",
     "GET /repositories/{workspace}",
-    "Names of live repositories. Deleted ones are not listed, and have used. A snapshot per load.",
+    "Names of live repositories. Deleted ones are not listed, and have used. Kept as they change.",
     TABLES["bitbucket_repositories"],
     key=("repository_uuid",),
 )

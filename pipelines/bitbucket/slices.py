@@ -27,7 +27,7 @@ UNFINISHED_FOR = timedelta(days=30)
 
 @dlt.source(name="bitbucket")
 def bitbucket(pages: Pages) -> Iterable[DltResource]:
-    """Every endpoint as a resource: its Arrow pages, appended to raw.<table>."""
+    """Every endpoint as a resource: its Arrow pages."""
     for endpoint in ENDPOINTS:
         yield dlt.resource(pages(endpoint), name=endpoint.table, write_disposition="append")
 

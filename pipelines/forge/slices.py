@@ -25,7 +25,7 @@ AskedForge: TypeAlias = Asked[Settings, Forge]
 
 @dlt.source(name="forge")
 def forge(pages: Pages) -> Iterable[DltResource]:
-    """Every endpoint as a resource: its Arrow pages, appended to raw.<table>."""
+    """Every endpoint as a resource: its Arrow pages."""
     for endpoint in ENDPOINTS:
         yield dlt.resource(pages(endpoint), name=endpoint.table, write_disposition="append")
 

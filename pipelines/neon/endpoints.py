@@ -39,7 +39,7 @@ _endpoint = partial(Endpoint, "neon")
 ORGANIZATIONS = _endpoint(
     "neon_organizations",
     "GET /users/me/organizations",
-    "The organizations that the key sees, with their plans. A snapshot per load.",
+    "The organizations that the key sees, with their plans. Kept as they change.",
     TABLES["neon_organizations"],
     key=("org_id",),
 )
@@ -47,14 +47,14 @@ PROJECTS = _endpoint(
     "neon_projects",
     "GET /projects",
     "Names, regions and ages of live projects. Deleted projects are not listed, and bill all "
-    "the same: facts never depend on this table. A snapshot per load.",
+    "the same: facts never depend on this table. Kept as they change.",
     TABLES["neon_projects"],
     key=("project_id",),
 )
 BRANCHES = _endpoint(
     "neon_branches",
     "GET /projects/{project_id}/branches",
-    "Names, parents and sizes of live branches: one request per project. A snapshot per load.",
+    "Names, parents and sizes of live branches: one request per project. Kept as they change.",
     TABLES["neon_branches"],
     key=("project_id", "branch_id"),
     needs=("neon_projects",),

@@ -28,7 +28,7 @@ AskedNeon: TypeAlias = Asked[Settings, Neon]
 
 @dlt.source(name="neon")
 def neon(pages: Pages) -> Iterable[DltResource]:
-    """Every endpoint as a resource: its Arrow pages, appended to raw.<table>."""
+    """Every endpoint as a resource: its Arrow pages."""
     for endpoint in ENDPOINTS:
         yield dlt.resource(pages(endpoint), name=endpoint.table, write_disposition="append")
 
