@@ -1,5 +1,5 @@
 # Every target sets up what it needs; nothing but Python 3.11+ (with venv) and make has to be there.
-.PHONY: help setup run test test-slow coverage check fmt ui lock dbt-export
+.PHONY: help setup run test test-slow coverage bench check fmt ui lock dbt-export
 .DEFAULT_GOAL := help
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -40,6 +40,9 @@ test-slow: setup  ## all tests, the long proofs too
 
 coverage: setup  ## the same tests, and how much of the product they run; fails below the floor
 	$(BIN)/python -m pytest -q $(WORKERS) -m "not slow" --cov
+
+bench: setup  ## what an hour costs by how much history is held
+	$(BIN)/python -m tests.benchmarks.history
 
 check: setup  ## ruff and mypy over the whole tree; changes nothing
 	$(BIN)/ruff check .

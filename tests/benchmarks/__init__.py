@@ -1,0 +1,1 @@
+"""What things cost, by history and size; `make bench` prints it."""
