@@ -259,13 +259,12 @@ class Loader(AbstractContextManager["Loader"]):
     def _lacking(self, needed: Endpoint, window: Window | None, due: Due) -> Due:
         """What of `due` a needed endpoint has no complete answer for."""
         if window is None:
-            return {s: [] for s in due if not self.landed.has_listed(needed, s)}
-        grain, until = window.grain, window.until
-        return {
-            scope: starts
-            for scope, starts in due.items()
-            if not self.landed.covers(needed, scope, Window(grain, min(starts), until))
-        }
+            there = self.landed.scopes(needed)
+        else:
+            grain, until = window.grain, window.until
+            windows = {scope: Window(grain, min(starts), until) for scope, starts in due.items()}
+            there = self.landed.covered(needed, windows)
+        return {scope: starts for scope, starts in due.items() if scope not in there}
 
 
 def _names(endpoint: Endpoint) -> Wanted:

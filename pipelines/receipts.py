@@ -6,7 +6,7 @@ once, or neither. What broke, or was killed, has left nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -192,27 +192,19 @@ class Landed:
     def __init__(self, open_warehouse: OpenWarehouse) -> None:
         self._open = open_warehouse
 
-    def covers(self, endpoint: Endpoint, scope: str, window: Window) -> bool:
-        """Whether complete receipts of an endpoint cover every bucket of the window."""
+    def covered(self, endpoint: Endpoint, windows: Mapping[str, Window]) -> set[str]:
+        """The scopes of whose window complete receipts cover every bucket; one grain for all."""
+        if not windows:
+            return set()
+        first = min(windows.values(), key=lambda window: window.since)
         with self._open() as connection:
-            held = held_since(connection, endpoint.table, window.grain, window.since)
-        return held[scope].keys() >= set(window.buckets())
-
-    def has_listed(self, endpoint: Endpoint, scope: str) -> bool:
-        """Whether a scope of an endpoint without windows was ever listed."""
-        sql = "select exists (from raw.loads where resource = $table and scope = $scope)"
-        return bool(self._rows(endpoint, sql, table=endpoint.table, scope=scope)[0][0])
+            held = held_since(connection, endpoint.table, first.grain, first.since)
+        return {scope for scope, w in windows.items() if held[scope].keys() >= {*w.buckets()}}
 
     def scopes(self, endpoint: Endpoint) -> set[str]:
-        """Every scope of an endpoint that has a complete receipt."""
-        sql = "select distinct scope from raw.loads where resource = $table and complete"
+        """Every scope of an endpoint that has a receipt."""
+        sql = "select distinct scope from raw.loads where resource = $table"
         return {scope for (scope,) in self._rows(endpoint, sql, table=endpoint.table)}
-
-    def listed(self, endpoint: Endpoint, scope: str, columns: Sequence[str]) -> Rows | None:
-        """Columns of what a scope lists now; None where it was never listed."""
-        if not self.has_listed(endpoint, scope):
-            return None
-        return self.last_rows(endpoint, scope, columns)
 
     def last_rows(
         self,

@@ -268,10 +268,9 @@ def test_what_receipts_cover(tmp_path: Path) -> None:
     land(tmp_path, Window("daily", days[2], days[3]), one=partial_answer)
     landed = Landed(partial(warehouse.writer, tmp_path / "here.duckdb"))
     held = Window("daily", days[0], days[2])
-    assert landed.covers(THINGS, "one", held)
-    assert not landed.covers(THINGS, "one", WINDOW)
-    assert not landed.covers(THINGS, "two", held)
-    assert not landed.covers(THINGS, "one", Window("hourly", days[0], days[1]))
+    assert landed.covered(THINGS, {"one": held, "two": held}) == {"one"}
+    assert landed.covered(THINGS, {"one": WINDOW}) == set()
+    assert landed.covered(THINGS, {"one": Window("hourly", days[0], days[1])}) == set()
 
 
 def test_rows_without_a_receipt_name_no_project(world: Open) -> None:
@@ -284,10 +283,10 @@ def test_rows_without_a_receipt_name_no_project(world: Open) -> None:
     assert here.land("neon_project_usage", window).failures
     landed = Landed(partial(warehouse.writer, here.settings.warehouse))
     usage = endpoint_of("neon_project_usage")
-    assert not landed.covers(usage, org, window)
+    assert landed.covered(usage, {org: window}) == set()
     assert landed.values(usage, "project_id", org, window) == []
     assert not here.land("neon_project_usage", window).failures
-    assert landed.covers(usage, org, window)
+    assert landed.covered(usage, {org: window}) == {org}
     used = {key[1] for key in here.expected("daily")}
     assert set(landed.values(usage, "project_id", org, window)) == used
     assert here.company.special["deleted"] in used

@@ -94,7 +94,7 @@ class Folder:
         return self._news
 
     def _looked_through(self, landed: Landed, now: datetime) -> Iterator[News]:
-        before = {*(landed.listed(LISTINGS, "all", LISTINGS.schema.names) or [])}
+        before = {*landed.last_rows(LISTINGS, "all", LISTINGS.schema.names)}
         loaded, history = landed.scopes(FILES), landed.history(FILES, ("file_name", "file_sha256"))
         said = {name: sha256 for name, sha256, _ in history}  # last under that name
         listing: Listing = set()

@@ -58,8 +58,8 @@ def _runs(asked: AskedBitbucket, workspace: str, window: Window) -> Iterator[Sli
 
     Where pages back to the oldest of these are fewer than the runs, the window is wider instead.
     """
-    listed = asked.landed.listed(REPOSITORIES, workspace, ("repository_uuid", "full_name"))
-    names: dict[str, str | None] = dict(listed or [])
+    listed = asked.landed.last_rows(REPOSITORIES, workspace, ("repository_uuid", "full_name"))
+    names: dict[str, str | None] = dict(listed)
     seen = _seen_since(asked, workspace, window.since - UNFINISHED_FOR)
     older = _unfinished_before(seen, window.since, names)
     wider = Window(window.grain, min(older, default=window.since), window.until)

@@ -221,10 +221,13 @@ def _usage_rows(
             frame = (bucket.timeframe_start, bucket.timeframe_end)
             # aligned in every recorded answer, but a period that starts in a bucket may clip it
             tail = (org_id, grain, floor(bucket.timeframe_start, grain))
+            has_extra = any(r.unknown_fields for r in (subject, period, bucket))
             for metric in bucket.metrics:
-                extra = unknown_as_json(
-                    subject=subject, period=period, timeframe=bucket, metric=metric
-                )
+                extra = None
+                if has_extra or metric.unknown_fields:  # rarely, and a call for each row is dear
+                    extra = unknown_as_json(
+                        subject=subject, period=period, timeframe=bucket, metric=metric
+                    )
                 yield (*head, *frame, metric.metric_name, metric.value, extra, *tail)
 
 

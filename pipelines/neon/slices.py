@@ -41,7 +41,7 @@ def slices(asked: AskedNeon) -> Iterator[Slice]:
 
 def _branches(asked: AskedNeon, org: str, _: None) -> Iterator[pa.Table]:
     """Of the projects listed last: a request each."""
-    listed = asked.landed.listed(PROJECTS, org, ("project_id",)) or []
+    listed = asked.landed.last_rows(PROJECTS, org, ("project_id",))
     return asked.client.branches(org, [project for (project,) in listed])
 
 
