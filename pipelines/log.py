@@ -73,7 +73,8 @@ def append_changes(connection: Connection, endpoint: Endpoint, answers: Sequence
     """
     table = endpoint.table
     nothing = f"(select *, 0 as slice, 0 as page from raw.{table} limit 0)"
-    told = f"read_parquet({list(answers)})" if answers else nothing
+    files = ", ".join("'" + file.replace("'", "''") + "'" for file in answers)
+    told = f"read_parquet([{files}])" if answers else nothing
     connection.execute(
         f"""
         -- asked later than these answers, and landed before
