@@ -113,12 +113,16 @@ def days_of(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> W
 
 
 def condition(column: str, windows: Windows) -> str:
-    """SQL that is true for rows of these windows; `true` for all of time."""
+    """SQL that is true for rows of these windows; `true` for all of time.
+
+    A row of no day, which no model may have, is of the beginning: there it is seen, and refused.
+    """
     if ALL_TIME in windows:
         return "true"
     return " or ".join(
-        f"(\"{column}\" >= timestamptz '{since:%Y-%m-%d} 00:00:00+00'"
-        f" and \"{column}\" < timestamptz '{until:%Y-%m-%d} 00:00:00+00')"
+        f"\"{column}\" >= timestamptz '{since:%Y-%m-%d} 00:00:00+00'"
+        f" and \"{column}\" < timestamptz '{until:%Y-%m-%d} 00:00:00+00'"
+        + (f' or "{column}" is null' if since == BEGINNING else "")
         for since, until in windows
     )
 

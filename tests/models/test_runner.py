@@ -602,6 +602,22 @@ def test_a_table_is_first_built_in_parts_of_a_month() -> None:
     )
 
 
+@pytest.mark.parametrize("last", [3, 70])
+def test_a_row_of_no_day_is_refused(
+    warehouse: duckdb.DuckDBPyConnection, folder: Path, last: int
+) -> None:
+    """It would never be deleted or built again; also where a first build goes month by month."""
+    edit(
+        folder,
+        "intermediate/int_usage.sql",
+        "usage.bucket_start as period_start",
+        "case when usage.quantity > 0 then usage.bucket_start end as period_start",
+    )
+    land(warehouse, "daily", (day(1), day(last)), {day(1): 5, day(2): 0})
+    with pytest.raises(CheckFailedError, match="period_start is not null"):
+        build(warehouse, folder=folder)
+
+
 def test_windows_are_whole_days_and_few() -> None:
     """Touching windows become one, and beyond the limit the smallest gap is built too."""
     apart = [Window(day(n), day(n + 1)) for n in (1, 2, 4, 20, 30)]

@@ -1,5 +1,6 @@
 """One model, as the rest of the engine knows it: nothing here needs the parser."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 from dbt_like_sql.engine.warehouse import literal
 from dbt_like_sql.engine.windows import ALL_TIME, Window, condition
 
+_IN_WINDOW = re.compile(r'IN_WINDOW\("(.+?)"\)')
 SCHEMAS = ("staging", "intermediate", "marts", "reports")
 
 
@@ -28,7 +30,7 @@ class Model:
     `expects_no_rows`: each row that it holds is trouble.
     `fingerprint` covers the SELECT, the header words, the input models and seeds; not comments.
     `whole` and `windowed` are its SELECT as a build runs it, over all of time and over a window;
-    `$since`, `$until`, `$now` and `$today` stand for what a build puts there.
+    `IN_WINDOW("column")`, `$now` and `$today` stand for what a build puts there.
     """
 
     name: str
@@ -77,8 +79,5 @@ class Model:
             today = f"date '{utc:%Y-%m-%d}'" if utc else "current_date"
             asked = self.whole.replace("$now", literal(utc) if utc else "current_timestamp")
             return asked.replace("$today", today)
-        ends = {"$since": literal(window.since), "$until": literal(window.until)}
-        filtered = self.windowed
-        for word, instant in ends.items():
-            filtered = filtered.replace(word, instant)
+        filtered = _IN_WINDOW.sub(lambda of: condition(of[1], (window,)), self.windowed)
         return f"select * from ({filtered}) as built where {condition(self.window, (window,))}"  # noqa: S608

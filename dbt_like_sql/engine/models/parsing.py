@@ -220,7 +220,7 @@ def table_name(table: exp.Table) -> str:
 def rendered(query: exp.Query, windows: Mapping[str, str] | None = None) -> str:
     """A query as text, with `$now` and `$today` where it asks for the time.
 
-    `windows`: the column by which each of these inputs is filtered, from `$since` to `$until`.
+    `windows`: the column by which each of these inputs is filtered, as `IN_WINDOW("column")`.
     """
     query = query.copy()
     for node in list(query.walk()):
@@ -229,7 +229,7 @@ def rendered(query: exp.Query, windows: Mapping[str, str] | None = None) -> str:
             node.replace(exp.Placeholder(this="now" if asked in _NOW else "today"))
     for table in list(named_tables(query)):
         if column := (windows or {}).get(table_name(table)):
-            table.replace(_filtered(table, f'"{column}" >= $since and "{column}" < $until'))
+            table.replace(_filtered(table, f'IN_WINDOW("{column}")'))
     return query.sql(dialect="duckdb", comments=False, copy=False)
 
 
