@@ -49,6 +49,11 @@ class Endpoint:
         """Its rows lie in buckets; what has none is a snapshot."""
         return self.grains != (SNAPSHOT,)
 
+    @property
+    def tells_grain(self) -> bool:
+        """Its rows lie in buckets of several grains, and say of which."""
+        return self.is_windowed and "granularity" in self.schema.names
+
     def receipts_at(self, grain: str) -> str:
         """The grain of the receipts that a load at this one writes."""
         return self.grains[0] if grain in self.only_backfilled else grain

@@ -171,8 +171,7 @@ def within(endpoint: Endpoint, receipts: str) -> str:
 
 def of_grain(endpoint: Endpoint) -> str:
     """SQL, after other conditions: a row is of the grain that the receipt is of."""
-    has_grain = endpoint.is_windowed and "granularity" in endpoint.schema.names
-    return " and row.granularity = answered.granularity" if has_grain else ""
+    return " and row.granularity = answered.granularity" if endpoint.tells_grain else ""
 
 
 def in_span(connection: Connection, endpoint: Endpoint) -> str:

@@ -168,20 +168,10 @@ def last_answer(connection: Connection, table: str) -> tuple[bool, datetime] | N
 
 def row_counts(connection: Connection, endpoint: Endpoint, window: Window) -> dict[datetime, int]:
     """How many rows of raw.<table> stand in each bucket of a window, over all scopes."""
-    grain = "and row.granularity = $grain" if "granularity" in endpoint.schema.names else ""
+    within, parameters = _within(endpoint, window)
     found = connection.execute(
-        f"""
-        select row.bucket_start, count(*) from (
-            from raw.{endpoint.table} as row
-            where row.bucket_start >= $since and row.bucket_start < $until {grain}
-            qualify row_number() over (
-                partition by row.scope, {_names(endpoint.key)} order by row.landed_at desc
-            ) = 1
-        ) as row
-        where not row.is_withdrawn
-        group by row.bucket_start
-        """,
-        {"since": window.since, "until": window.until} | ({"grain": window.grain} if grain else {}),
+        f"select row.bucket_start, count(*) from {_standing(endpoint, within)} group by 1",
+        parameters,
     )
     return dict(found.fetchall())
 
@@ -214,39 +204,24 @@ class Landed:
         since: datetime | None = None,
     ) -> Rows:
         """Columns of the rows of a scope that stand, of buckets from `since` on."""
-        of_buckets = "and row.bucket_start >= $since" if since else ""
+        of_buckets = " and row.bucket_start >= $since" if since else ""
+        standing = _standing(endpoint, f"row.scope = $scope{of_buckets}")
         return self._rows(
             endpoint,
-            f"""
-            select {_names(columns)} from (
-                from raw.{endpoint.table} as row
-                where row.scope = $scope {of_buckets}
-                qualify row_number() over (
-                    partition by {_names(endpoint.key)} order by row.landed_at desc
-                ) = 1
-            ) as row
-            where not row.is_withdrawn
-            order by all
-            """,
+            f"select {_names(columns)} from {standing} order by all",
             scope=scope,
             **({"since": since} if since else {}),
         )
 
     def values(self, endpoint: Endpoint, column: str, scope: str, window: Window) -> list[Any]:
         """What a column ever said of a scope and window."""
-        grain = "and row.granularity = $grain" if "granularity" in endpoint.schema.names else ""
+        within, parameters = _within(endpoint, window)
         found = self._rows(
             endpoint,
-            f"""
-            select distinct {_names([column])} from raw.{endpoint.table} as row
-            where row.scope = $scope and row.bucket_start >= $since and row.bucket_start < $until
-                {grain}
-            order by all
-            """,
+            f"select distinct {_names([column])} from raw.{endpoint.table} as row"
+            f" where row.scope = $scope and {within} order by all",
             scope=scope,
-            since=window.since,
-            until=window.until,
-            **({"grain": window.grain} if grain else {}),
+            **parameters,
         )
         return [value for (value,) in found]
 
@@ -269,6 +244,26 @@ class Landed:
         with self._open() as connection:
             create_raw_tables(connection, [endpoint])
             return connection.execute(sql, parameters).fetchall()
+
+
+def _standing(endpoint: Endpoint, where: str) -> str:
+    """SQL, after `from`: of the rows of raw.<table> the last of each key, but for the withdrawn."""
+    return f"""(
+        from raw.{endpoint.table} as row
+        where {where}
+        qualify row_number() over (
+            partition by row.scope, {_names(endpoint.key)} order by row.landed_at desc
+        ) = 1
+    ) as row where not row.is_withdrawn"""
+
+
+def _within(endpoint: Endpoint, window: Window) -> tuple[str, dict[str, Any]]:
+    """SQL that is true for rows of these buckets, and its parameters."""
+    within = "row.bucket_start >= $since and row.bucket_start < $until"
+    ends = {"since": window.since, "until": window.until}
+    if endpoint.tells_grain:
+        return f"{within} and row.granularity = $grain", ends | {"grain": window.grain}
+    return within, ends
 
 
 def _names(columns: Iterable[str]) -> str:

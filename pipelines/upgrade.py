@@ -54,7 +54,7 @@ def _changes(endpoint: Endpoint) -> str:
     scopes = [scope for needed, scope in _SCOPES.items() if {*needed} <= {*columns}]
     key = [f'"{column}"' for column in endpoint.key]
     in_bucket = ["bucket_start"] if endpoint.is_windowed else []
-    in_bucket += ["granularity"] if "granularity" in endpoint.key else []
+    in_bucket += ["granularity"] if endpoint.tells_grain else []
     return f"""
         insert into raw.{endpoint.table} by name
         with receipts as (
