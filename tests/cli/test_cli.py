@@ -119,7 +119,7 @@ def test_a_source_without_settings_is_skipped_and_says_so() -> None:
     result = call("load")
     assert result.exit_code == 0
     for text in (
-        "neon and neon_legacy skipped: NEON_API_KEY is not set",
+        "neon skipped: NEON_API_KEY is not set",
         "forge skipped: ATLASSIAN_EMAIL, ATLASSIAN_API_TOKEN, FORGE_APP_IDS are not set",
         "bitbucket skipped: BITBUCKET_TOKEN is not set",
         "atlassian_platform skipped: there is no folder platform_usage (PLATFORM_USAGE_DIR)",
