@@ -151,3 +151,17 @@ def test_a_late_export_closes_a_cycle_and_the_next_goes_on(world: Open, tmp_path
         assert found[org.id, account, end] == org.used(account, instants[3])
     whole = sum(quantity for key, quantity in found.items() if key[::2] == (org.id, start))
     assert whole == org.total(end - timedelta(seconds=1))
+
+
+def test_an_allowance_is_what_the_api_says(world: Open) -> None:
+    """Used since the renewal, with the allowance and the limit of the organization."""
+    here = world(meters_accounts=1)
+    org, at = orgs_of(here)[0], datetime(2026, 11, 20, 16, tzinfo=UTC)
+    read(here, at)
+    here.build()
+    found = here.read(
+        "select period_start, resets_at, used_quantity, included_quantity, extra_usage_limit"
+        " from reports.allowance where owner_id = ? and owner_type = 'org'",
+        org.id,
+    )
+    assert found == [(*org.cycle_of(at), org.total(at), 25_000, 40_000)]
