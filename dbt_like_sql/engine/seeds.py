@@ -23,7 +23,7 @@ def column_type(name: str) -> str:
         return "TIMESTAMPTZ"
     if name == "date" or name.endswith("_date"):
         return "DATE"
-    if name.endswith(("_factor", "_usd")) or name.startswith("quantity"):
+    if name.endswith(("_factor", "_usd")) or name.startswith(("quantity", "usd_")):
         return "DECIMAL(38,18)"
     if name.endswith(("_hours", "_minutes", "_count")):
         return "INTEGER"

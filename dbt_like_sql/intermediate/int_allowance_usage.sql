@@ -22,6 +22,7 @@ with metered as (
             case allowed.allowed_per when 'user, pooled' then 'org' else allowed.allowed_per end
                 as owner_type
         from seeds.allowances as allowed
+        where allowed.period <> 'bucket'
     ) as owner on usage.source = owner.source and usage.meter = owner.meter
     where usage.source <> 'atlassian_platform'
 ),

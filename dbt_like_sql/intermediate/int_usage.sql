@@ -1,4 +1,4 @@
--- One row per thing that used something, meter and period, from every source, with what the meter is
+-- One row per thing that used something, meter, plan and period, from every source, with what the meter is
 -- (seeds.meters). A meter that nobody has classified has no family and is in no fact, and
 -- reports.unmapped_meters lists it.
 -- grain: series_key, period_start
@@ -9,13 +9,14 @@ with usage as (
         neon.org_id as scope, neon.org_id, neon.project_id, neon.branch_id,
         cast(null as varchar) as site_id, cast(null as varchar) as environment_id,
         cast(null as varchar) as user_id, neon.meter, cast(null as varchar) as unit,
-        neon.granularity, neon.period_start, neon.period_end, neon.quantity, neon.observed_at
+        neon.granularity, neon.period_start, neon.period_end, neon.quantity, neon.observed_at,
+        neon.plan
     from intermediate.int_neon_usage as neon
     union all
     select
         'forge', forge.resource, forge.scope, null, forge.app_id, null, forge.site_id,
         forge.environment_id, null, forge.meter, forge.unit, forge.granularity,
-        forge.period_start, forge.period_end, forge.quantity, forge.observed_at
+        forge.period_start, forge.period_end, forge.quantity, forge.observed_at, null
     from intermediate.int_forge_usage as forge
     where forge.split_by = 'site'
     union all
@@ -23,14 +24,14 @@ with usage as (
         'atlassian_platform', 'platform_usage', platform.org_id, platform.org_id,
         platform.project_id, null, platform.site_id, null, platform.user_id, platform.meter,
         platform.unit, platform.granularity, platform.period_start, platform.period_end,
-        platform.quantity, platform.observed_at
+        platform.quantity, platform.observed_at, null
     from intermediate.int_platform_usage as platform
     union all
     select
         'bitbucket', 'bitbucket_pipeline_runs', bitbucket.workspace_uuid,
         bitbucket.workspace_uuid, bitbucket.repository_uuid, null, bitbucket.workspace_uuid,
         null, null, 'build_seconds_used', 'seconds', 'daily', bitbucket.period_start,
-        bitbucket.period_end, bitbucket.quantity, bitbucket.observed_at
+        bitbucket.period_end, bitbucket.quantity, bitbucket.observed_at, null
     from intermediate.int_bitbucket_usage as bitbucket
 ),
 
@@ -47,8 +48,9 @@ select
     -- as a list, quoted: null is not '', and no two things' parts are one text
     md5(cast(json_array(
         usage.source, usage.org_id, usage.project_id, usage.branch_id, usage.site_id,
-        usage.environment_id, usage.user_id, usage.meter, coalesce(usage.unit, meters.unit)
-    ) as varchar)) as series_key, -- source, all ids, meter and unit; with period_start the grain
+        usage.environment_id, usage.user_id, usage.meter, coalesce(usage.unit, meters.unit),
+        usage.plan
+    ) as varchar)) as series_key, -- source, all ids, meter, unit and plan; with period_start the grain
     usage.source, -- vendor API family: neon, forge, bitbucket, atlassian_platform
     usage.resource, -- the table in raw.* whose receipts tell which buckets are known
     usage.scope, -- what was asked about, as receipts have it; of exports the organization
@@ -72,7 +74,8 @@ select
         < usage.period_end + coalesce(retention.settles_minutes, 0) * interval '1' minute
         as boolean
     ) as is_open, -- true: still filling, or not yet settled, when observed; it will still change
-    usage.observed_at -- when the vendor was asked, or the file exported
+    usage.observed_at, -- when the vendor was asked, or the file exported
+    usage.plan -- as the vendor reported it of the period; null where it reports none (all but Neon)
 from usage
 left join meters
     on usage.source = meters.source

@@ -24,9 +24,11 @@ select
     cast(count(*) as bigint) as period_count, -- periods added up
     cast(sum(usage.quantity) as decimal(38, 9)) as quantity, -- in `unit`, of all of them
     cast(bool_or(usage.is_open) as boolean) as is_open, -- true: one of them will still change
-    max(usage.observed_at) as observed_at -- when the last of them was asked
+    max(usage.observed_at) as observed_at, -- when the last of them was asked
+    usage.plan
 from intermediate.int_usage as usage
 group by
     usage.series_key, usage.source, usage.resource, usage.scope, usage.org_id, usage.project_id,
     usage.branch_id, usage.site_id, usage.environment_id, usage.user_id, usage.family,
-    usage.meter, usage.unit, usage.granularity, date_trunc('day', usage.period_start)
+    usage.meter, usage.unit, usage.granularity, date_trunc('day', usage.period_start),
+    usage.plan

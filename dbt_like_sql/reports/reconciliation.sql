@@ -6,7 +6,19 @@
 -- grain: comparison, source, org_id, project_id, meter, unit, granularity, period_start
 -- window: period_start
 -- check: is_within_tolerance
-with compared as (
+with rest as (
+    -- where the plan changed, the parts of one plan may be rounded up and those of the other down
+    select
+        usage.source, usage.org_id, usage.project_id, usage.site_id, usage.meter, usage.unit,
+        usage.granularity, usage.period_start, sum(usage.quantity) as quantity
+    from intermediate.int_usage as usage
+    where usage.branch_id is null and not usage.is_open
+    group by
+        usage.source, usage.org_id, usage.project_id, usage.site_id, usage.meter, usage.unit,
+        usage.granularity, usage.period_start, usage.environment_id, usage.user_id
+),
+
+compared as (
     select
         neon.comparison, 'neon' as source, neon.org_id, neon.project_id, neon.meter,
         cast(null as varchar) as unit, neon.granularity, neon.period_start, neon.fact_quantity,
@@ -20,14 +32,14 @@ with compared as (
     from intermediate.int_neon_repeats as twice
     union all
     select
-        'parts above whole', usage.source, usage.org_id, usage.project_id, usage.meter,
-        usage.unit, usage.granularity, usage.period_start, cast(0 as decimal(38, 9)),
-        sum(usage.quantity), 0
-    from intermediate.int_usage as usage
-    where usage.quantity < 0 and not usage.is_open
+        'parts above whole', rest.source, rest.org_id, rest.project_id, rest.meter,
+        rest.unit, rest.granularity, rest.period_start, cast(0 as decimal(38, 9)),
+        sum(rest.quantity), 0
+    from rest
+    where rest.quantity < 0
     group by
-        usage.source, usage.org_id, usage.project_id, usage.meter, usage.unit,
-        usage.granularity, usage.period_start
+        rest.source, rest.org_id, rest.project_id, rest.meter, rest.unit, rest.granularity,
+        rest.period_start
     union all
     select
         forge.comparison, 'forge', cast(null as varchar), forge.app_id, forge.meter,

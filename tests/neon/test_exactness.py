@@ -193,7 +193,7 @@ def test_pages_of_one_item_give_the_answer_key(world: Open) -> None:
 
 
 def test_a_plan_change_puts_one_hour_under_two_periods(landed_world: World) -> None:
-    """The hour in which the plan changed has two billing periods and is one fact: their sum."""
+    """The hour in which the plan changed is a fact under each plan, and their sum is the hour."""
     here, changed_at = landed_world, landed_world.company.plan_changed_at
     assert changed_at is not None
     hour, meter = floor(changed_at, "hourly"), "root_branch_bytes_month"
@@ -219,6 +219,12 @@ def test_a_plan_change_puts_one_hour_under_two_periods(landed_world: World) -> N
         assert plans == ["launch", "scale"]
         assert quantity == facts[project]
         assert quantity == here.company.value(org, project, None, meter, "hourly", hour)
+    plans = here.read(
+        "select list(distinct plan order by plan) from marts.fct_storage"
+        " where org_id = ? and period_start = ? and meter = ? group by project_id",
+        org, hour, meter,
+    )  # fmt: skip
+    assert set(map(str, plans)) == {"(['launch', 'scale'],)"}
 
 
 def test_the_open_bucket_is_marked(landed_world: World) -> None:

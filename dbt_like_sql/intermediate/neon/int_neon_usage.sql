@@ -1,8 +1,9 @@
--- One row per project, branch, metric and served period, billing periods added up. Branches stand
+-- One row per project, branch, metric, plan and served period, billing periods added up. Branches stand
 -- for their project; what the project's total has over them (project-only metrics, branches that
 -- Neon no longer reports, lag) is one row without a branch, which may be negative. The sum over any
--- project is therefore the total that v2/projects reports, which is what Neon bills.
--- grain: org_id, project_id, branch_id, meter, period_start
+-- project is therefore the total that v2/projects reports, which is what Neon bills. A bucket in which the
+-- plan changed is a row under each, and its remainder is made of what was used under that plan.
+-- grain: org_id, project_id, branch_id, meter, period_start, plan
 -- window: period_start
 with reported as (
     select usage.*
@@ -20,13 +21,13 @@ entries as (
     select
         reported.org_id, reported.project_id, reported.branch_id, reported.meter,
         reported.granularity, reported.bucket_start, reported.bucket_end, reported.quantity,
-        reported.observed_at, false as is_taken_off
+        reported.observed_at, reported.period_plan, false as is_taken_off
     from reported
     union all
     select
         reported.org_id, reported.project_id, cast(null as varchar), reported.meter,
         reported.granularity, reported.bucket_start, reported.bucket_end, -reported.quantity,
-        reported.observed_at, true
+        reported.observed_at, reported.period_plan, true
     from reported
     where reported.branch_id is not null
 )
@@ -43,10 +44,11 @@ select
     coalesce(
         max(case when not entries.is_taken_off then entries.observed_at end),
         max(entries.observed_at)
-    ) as observed_at -- when Neon said so
+    ) as observed_at, -- when Neon said so
+    entries.period_plan as plan -- as Neon reports it of the billing period
 from entries
 group by
     entries.org_id, entries.project_id, entries.branch_id, entries.meter, entries.granularity,
-    entries.bucket_start, entries.bucket_end
+    entries.bucket_start, entries.bucket_end, entries.period_plan
 -- a total that its branches add up to has nothing left
 having sum(entries.quantity) <> 0 or not bool_or(entries.is_taken_off)

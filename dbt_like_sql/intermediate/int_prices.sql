@@ -1,0 +1,112 @@
+-- One row per meter, unit, plan, granularity and UTC day on which something was used, and part of its
+-- price (what is included, where there is an allowance, and what is beyond it, tier by tier). Of the
+-- prices that hold on that day those of seeds/price_overrides.csv come first, then those of the plan,
+-- then those that have held for less long. Where none can be used, unpriced_reason says why.
+-- grain: source, meter, unit, plan, granularity, day_start, is_included, quantity_floor
+-- check: allowed_per is not null or (quantity_floor is null and quantity_per_block is null)
+-- check: not is_included or period in ('bucket', 'month', 'cycle')
+-- window: day_start
+with used as (
+    select
+        usage.source, usage.meter, usage.unit, usage.plan, usage.granularity, usage.day_start,
+        max(usage.period_end) as period_end
+    from intermediate.int_usage_by_day as usage
+    where usage.family is not null
+    group by
+        usage.source, usage.meter, usage.unit, usage.plan, usage.granularity, usage.day_start
+),
+
+book as (
+    select false as is_override, listed.* from seeds.price_book as listed
+    union all
+    select true, own.* from seeds.price_overrides as own
+),
+
+-- those that hold on some day of the period
+candidates as (
+    select
+        used.source, used.meter, used.unit, used.plan, used.granularity, used.day_start,
+        used.period_end, meter.quantity_per_billed_unit, book.is_override, book.sku,
+        book.invoice_line, book.billed_unit, book.usd_per_unit, book.quantity_floor,
+        book.quantity_ceiling, book.quantity_included, book.allowed_per, book.period,
+        book.quantity_per_block, book.valid_from_date, book.valid_until_date, book.certainty,
+        book.plan is null as is_of_any_plan,
+        book.valid_from_date > cast(used.day_start as date) as is_later
+    from used
+    left join seeds.meters as meter
+        on used.source = meter.source and used.meter = meter.meter and used.unit = meter.unit
+    left join book
+        on used.source = book.source and used.meter = book.meter
+        and meter.billed_unit = book.billed_unit
+        and (book.plan is null or lower(used.plan) = lower(book.plan))
+        and coalesce(book.valid_until_date, date '9999-12-31') > cast(used.day_start as date)
+        and coalesce(book.valid_from_date, date '1970-01-01') < used.period_end
+),
+
+ranked as (
+    select
+        candidates.*,
+        rank() over (
+            partition by
+                candidates.source, candidates.meter, candidates.unit, candidates.plan,
+                candidates.granularity, candidates.day_start
+            order by
+                candidates.is_later is true, candidates.is_override desc,
+                candidates.is_of_any_plan, candidates.valid_from_date desc nulls last
+        ) as place,
+        first_value(candidates.usd_per_unit) over (
+            partition by
+                candidates.source, candidates.meter, candidates.unit, candidates.plan,
+                candidates.granularity, candidates.day_start
+            order by
+                candidates.is_later is true, candidates.is_override, candidates.is_of_any_plan,
+                candidates.valid_from_date desc nulls last, candidates.quantity_floor nulls first
+        ) as list_usd_per_unit,
+        bool_or(candidates.is_later) over same_use as has_later,
+        bool_or(candidates.is_later and candidates.is_override) over same_use as has_later_override
+    from candidates
+    window same_use as (
+        partition by
+            candidates.source, candidates.meter, candidates.unit, candidates.plan,
+            candidates.granularity, candidates.day_start
+    )
+)
+
+select
+    ranked.source,
+    ranked.meter,
+    ranked.unit,
+    ranked.plan,
+    ranked.granularity,
+    ranked.day_start, -- UTC day on which the periods begin
+    part.is_included, -- true: what the allowance covers; false: what is beyond it
+    ranked.sku, -- what is sold, as seeds.price_book names it; null: nobody knows a price
+    ranked.invoice_line, -- as the vendor calls it
+    ranked.billed_unit, -- what it is sold by
+    ranked.quantity_per_billed_unit, -- how much of `unit` that is
+    ranked.list_usd_per_unit, -- US dollars per billed unit, as the vendor lists it
+    case when part.is_included then 0 else ranked.usd_per_unit end
+        as usd_per_unit, -- US dollars per billed unit, as it is charged
+    ranked.quantity_floor, -- billed units beyond the allowance from which on it holds
+    ranked.quantity_ceiling, -- and up to which; null: without an end
+    ranked.quantity_per_block, -- billed units that are sold together; null: any quantity is
+    ranked.quantity_included, -- billed units included, where the price says it itself
+    ranked.allowed_per, -- whose allowance it is beyond; null: there is none
+    ranked.period, -- of the allowance: bucket, (calendar) month, or (billing) cycle
+    ranked.certainty, -- of the price
+    cast(case
+        when ranked.quantity_per_billed_unit is null
+            then 'seeds/meters.csv does not say what this unit is billed by'
+        when ranked.sku is null or ranked.is_later
+            then 'no price of this meter, plan and day is known'
+        when ranked.usd_per_unit is null then concat('no price: ', ranked.certainty)
+        when coalesce(ranked.valid_until_date, date '9999-12-31') < ranked.period_end
+            or case when ranked.is_override then ranked.has_later_override
+                else ranked.has_later end
+            then 'the price changed within the period: it has to be known by the day'
+    end as varchar) as unpriced_reason -- null: it has a price
+from ranked
+inner join (values (false), (true)) as part (is_included)
+    on not part.is_included
+    or (ranked.allowed_per is not null and coalesce(ranked.quantity_floor, 0) = 0)
+where ranked.place = 1

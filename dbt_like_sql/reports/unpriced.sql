@@ -1,0 +1,20 @@
+-- One row per meter, unit, plan and organization of which usage has no cost, and the reason: no price is
+-- known, or how much is included is not. Its quantity is in marts.fct_cost, without a cost.
+-- grain: source, meter, unit, plan, org_id, unpriced_reason
+-- expect: no rows
+select
+    cost.source,
+    cost.meter,
+    cost.unit,
+    cost.plan,
+    cost.org_id,
+    cost.unpriced_reason,
+    cast(min(cost.day_start) as date) as first_date, -- UTC day
+    cast(max(cost.day_start) as date) as last_date, -- UTC day
+    cast(count(distinct date_trunc('month', cost.day_start)) as bigint)
+        as month_count, -- UTC months in which there was such usage
+    cast(sum(cost.quantity) as decimal(38, 9)) as quantity -- in `unit`
+from intermediate.int_cost_by_day as cost
+where cost.unpriced_reason is not null
+group by
+    cost.source, cost.meter, cost.unit, cost.plan, cost.org_id, cost.unpriced_reason
