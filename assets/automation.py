@@ -193,7 +193,8 @@ def build_what_landed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg
     try:
         with warehouse.writer(settings.warehouse, TICK_WAITS_SECONDS) as connection:
             create_raw_tables(connection)
-            what, built_at = due(connection), last_built_at(connection)
+            what = due(connection, own_seeds=settings.own_seeds)
+            built_at = last_built_at(connection)
     except warehouse.WarehouseBusyError as busy:
         return dg.SkipReason(f"looking again at the next tick: {busy}")
     today = floor(settings.clock(), "daily")

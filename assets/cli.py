@@ -42,6 +42,7 @@ def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
     @wraps(command)
     def wrapped(as_json: bool, **arguments: Any) -> None:
         from assets.terminal.console import Report
+        from dbt_like_sql.engine.seeds import SeedError
         from dbt_like_sql.engine.warehouse import WarehouseBusyError
 
         show = Report(as_json)
@@ -49,7 +50,7 @@ def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
             result = command(show, **arguments)
         except SettingsError as error:
             raise click.UsageError(str(error)) from None
-        except (WarehouseBusyError, FileNotFoundError) as error:
+        except (WarehouseBusyError, FileNotFoundError, SeedError) as error:
             raise click.ClickException(str(error)) from None
         if as_json:
             click.echo(json.dumps(result, default=str, indent=2))

@@ -279,7 +279,9 @@ def build(
     with warehouse.writer(settings.warehouse) as connection:
         connection.execute(f"set memory_limit = '{settings.memory_limit}'")
         receipts.create_raw_tables(connection, ENDPOINTS)
-        report = runner.build(connection, since, until, now=settings.clock())
+        report = runner.build(
+            connection, since, until, now=settings.clock(), own_seeds=settings.own_seeds
+        )
         publishing.publish(connection, settings.warehouse)
     return report
 

@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from assets.retention import meters_of
 from assets.sources import SOURCES
 from pipelines.endpoint import Endpoint
-from pipelines.settings import Setting, path, settings_of, size
+from pipelines.settings import Setting, existing_file, path, settings_of, size
 from pipelines.source import Account, Clock, Source
 
 WAREHOUSE = Setting(
@@ -25,9 +25,17 @@ WAREHOUSE = Setting(
 MEMORY_LIMIT = Setting(
     "MEMORY_LIMIT", "2GB", "of DuckDB in a build; what needs more spills beside the warehouse", size
 )
+PRICE_BOOK_OVERRIDES = Setting(
+    "PRICE_BOOK_OVERRIDES",
+    "",
+    "a CSV of your own prices, which come before the price book's: the columns of its "
+    "`price_overrides.csv`",
+    lambda value: existing_file(value) if value else None,
+)
 DOCUMENTED = (
     WAREHOUSE,
     MEMORY_LIMIT,
+    PRICE_BOOK_OVERRIDES,
     *(about for source in SOURCES for about in settings_of(source.settings).values()),
 )
 
@@ -54,6 +62,12 @@ class Settings:
     missing: Mapping[str, str]
     clock: Clock
     memory_limit: str
+    price_overrides: Path | None
+
+    @property
+    def own_seeds(self) -> Mapping[str, Path]:
+        """Files of one's own that take the place of shipped seeds."""
+        return {"seeds.price_overrides": self.price_overrides} if self.price_overrides else {}
 
     def is_wanted(self, source: Source[Any, Any], endpoint: Endpoint) -> bool:
         """Whether some account asks for this endpoint at all."""
@@ -76,7 +90,8 @@ def read_settings(
     missing = {name: why for name, (of_source, why) in found.items() if not of_source}
     warehouse = _read(WAREHOUSE, WAREHOUSE.name, environment)
     memory_limit = _read(MEMORY_LIMIT, MEMORY_LIMIT.name, environment)
-    return Settings(warehouse, state_dir, accounts, missing, clock, memory_limit)
+    overrides = _read(PRICE_BOOK_OVERRIDES, PRICE_BOOK_OVERRIDES.name, environment)
+    return Settings(warehouse, state_dir, accounts, missing, clock, memory_limit, overrides)
 
 
 def _accounts_of(

@@ -71,6 +71,13 @@ def path(value: str) -> Path:
     return Path(value).expanduser()
 
 
+def existing_file(value: str) -> Path:
+    """The path of a file that is there."""
+    if not path(value).is_file():
+        raise ValueError("the path of a file that is there")
+    return path(value)
+
+
 def setting(
     name: str,
     default: str,

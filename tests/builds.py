@@ -18,7 +18,9 @@ def build(settings: Settings, models: Path = PACKAGE_FOLDER) -> BuildReport:
         return loading.build(settings)
     with warehouse.writer(settings.warehouse) as connection:
         receipts.create_raw_tables(connection, ENDPOINTS)
-        report = runner.build(connection, folder=models, now=settings.clock())
+        report = runner.build(
+            connection, folder=models, now=settings.clock(), own_seeds=settings.own_seeds
+        )
         publishing.publish(connection, settings.warehouse)
     return report
 

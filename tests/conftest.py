@@ -177,7 +177,7 @@ def land_tables(
 
 
 def facts_of(settings: Settings) -> dict[FactKey, int]:
-    """All fact tables of the read copy, plans added up; what one plan has two rows of is missing."""
+    """All fact tables of the read copy, plans added up; without what one plan has twice."""
     facts: dict[FactKey, int] = {}
     with warehouse.reader(settings.warehouse) as connection:
         for *parts, quantity in connection.execute(FACTS).fetchall():

@@ -14,6 +14,7 @@ import duckdb
 
 from dbt_like_sql.engine.checks import CheckResult
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
+from dbt_like_sql.engine.seeds import NONE, Own
 from dbt_like_sql.engine.warehouse import literal, models_file
 from dbt_like_sql.engine.windows import Windows, due_windows
 
@@ -173,12 +174,14 @@ class Due:
     token: str
 
 
-def due(connection: duckdb.DuckDBPyConnection, folder: Path = PACKAGE_FOLDER) -> Due | None:
+def due(
+    connection: duckdb.DuckDBPyConnection, folder: Path = PACKAGE_FOLDER, own_seeds: Own = NONE
+) -> Due | None:
     """What a build would cover now; None when every receipt is in every table.
 
     `connection` is the open writer (warehouse.writer) with raw.loads in it.
     """
-    models = load_models(folder, models_file(connection))
+    models = load_models(folder, models_file(connection), own_seeds)
     ledger = Ledger(connection)
     through = ledger.built_through(models)
     landed_at = ledger.landed_at

@@ -16,7 +16,7 @@ from dbt_like_sql.engine.build_state import BuildReport, Ledger, ModelBuild, pub
 from dbt_like_sql.engine.checks import CheckFailedError, CheckResult, evaluate
 from dbt_like_sql.engine.lineage import column_documentation
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model, load_models
-from dbt_like_sql.engine.seeds import content_hash, load_seed, seed_files
+from dbt_like_sql.engine.seeds import NONE, Own, content_hash, load_seed, seed_files
 from dbt_like_sql.engine.warehouse import comment_on, count, models_file, transaction
 from dbt_like_sql.engine.windows import (
     ALL_TIME,
@@ -42,6 +42,7 @@ def build(
     folder: Path = PACKAGE_FOLDER,
     *,
     now: datetime,
+    own_seeds: Own = NONE,
 ) -> BuildReport:
     """Build what is due, and the days of `[since, until)` where given, or nothing at all.
 
@@ -50,11 +51,11 @@ def build(
     that is wrong and CheckFailedError for a promise that does not hold; then, and after any other
     error, the warehouse is as it was.
     """
-    models = load_models(folder, models_file(connection))
+    models = load_models(folder, models_file(connection), own_seeds)
     asked = asked_window(since, until)
     connection.execute("set TimeZone = 'UTC'")
     with transaction(connection):
-        return _Build(connection, models, folder, asked, now).run()
+        return _Build(connection, models, seed_files(folder, own_seeds), asked, now).run()
 
 
 class _Build:
@@ -64,16 +65,15 @@ class _Build:
         self,
         connection: duckdb.DuckDBPyConnection,
         models: dict[str, Model],
-        folder: Path,
+        seeds: dict[str, Path],
         asked: Windows,
         now: datetime,
     ) -> None:
         for schema in (*SCHEMAS, "seeds"):
             connection.execute(f"create schema if not exists {schema}")
-        self.connection, self.models, self.now = connection, models, now
+        self.connection, self.models, self.seeds, self.now = connection, models, seeds, now
         self.ledger = Ledger(connection)
         through = self.ledger.built_through(models)
-        self.seeds = seed_files(folder)
         landed_at = self.ledger.landed_at
         self.news = landed_at is not None and (through is None or landed_at > through)
         due = due_windows(connection, through) if self.news else ()

@@ -5,16 +5,34 @@ A column's type follows from its name, so a seed needs no second file: see `colu
 
 import csv
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import duckdb
 
 from dbt_like_sql.engine.warehouse import literal
 
+# by the name of a seed, a file of one's own that takes the place of the shipped one
+Own = Mapping[str, Path]
+NONE: Own = MappingProxyType({})
 
-def seed_files(folder: Path) -> dict[str, Path]:
-    """`seeds.<name>` and its file, for every CSV below `folder`/seeds, by name."""
-    return {f"seeds.{path.stem}": path for path in sorted((folder / "seeds").glob("*.csv"))}
+
+class SeedError(ValueError):
+    """A file of one's own that cannot be used as a seed."""
+
+
+def seed_files(folder: Path, own: Own = NONE) -> dict[str, Path]:
+    """`seeds.<name>` and its file, for every CSV below `folder`/seeds, by name.
+
+    Raises SeedError where an own file has other columns than the shipped one.
+    """
+    files = {f"seeds.{path.stem}": path for path in sorted((folder / "seeds").glob("*.csv"))}
+    for name, path in own.items():
+        wanted = list(seed_columns(files[name]))
+        if list(seed_columns(path)) != wanted:
+            raise SeedError(f"the first line of {path} has to be {','.join(wanted)}")
+    return {**files, **own}
 
 
 def column_type(name: str) -> str:

@@ -1,14 +1,17 @@
 -- One row per meter, unit, plan and organization of which usage has no cost, and the reason: no price is
 -- known, or how much is included is not. Its quantity is in marts.fct_cost, without a cost.
--- grain: source, meter, unit, plan, org_id, unpriced_reason
--- expect: no rows
+-- grain: source, meter, unit, plan, org_id, sku, unpriced_reason
+-- check: is_stated
 select
     cost.source,
     cost.meter,
     cost.unit,
     cost.plan,
     cost.org_id,
+    cost.sku,
     cost.unpriced_reason,
+    cast(cost.sku is not null and sum(cost.list_cost) is null as boolean)
+        as is_stated, -- true: the price book itself says so; false: a row is missing somewhere
     cast(min(cost.day_start) as date) as first_date, -- UTC day
     cast(max(cost.day_start) as date) as last_date, -- UTC day
     cast(count(distinct date_trunc('month', cost.day_start)) as bigint)
@@ -17,4 +20,5 @@ select
 from intermediate.int_cost_by_day as cost
 where cost.unpriced_reason is not null
 group by
-    cost.source, cost.meter, cost.unit, cost.plan, cost.org_id, cost.unpriced_reason
+    cost.source, cost.meter, cost.unit, cost.plan, cost.org_id, cost.sku,
+    cost.unpriced_reason

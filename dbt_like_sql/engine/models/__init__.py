@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from dbt_like_sql.engine.models.model import SCHEMAS, Model, ModelError
-from dbt_like_sql.engine.seeds import content_hash, seed_files
+from dbt_like_sql.engine.seeds import NONE, Own, content_hash, seed_files
 
 __all__ = ["PACKAGE_FOLDER", "SCHEMAS", "Model", "ModelError", "load_models"]
 
@@ -22,7 +22,9 @@ _Read = tuple[Model, ...]
 _known: dict[str, _Read] = {}
 
 
-def load_models(folder: Path = PACKAGE_FOLDER, keep_in: Path | None = None) -> dict[str, Model]:
+def load_models(
+    folder: Path = PACKAGE_FOLDER, keep_in: Path | None = None, own_seeds: Own = NONE
+) -> dict[str, Model]:
     """All models below `folder`, by name, inputs before readers; ModelError names file and line.
 
     `keep_in` is a file that spares the next process the reading; it may be deleted at any time.
@@ -32,7 +34,7 @@ def load_models(folder: Path = PACKAGE_FOLDER, keep_in: Path | None = None) -> d
         for schema in SCHEMAS
         for path in sorted((folder / schema).rglob("*.sql"))
     ]
-    seeds = {name: content_hash(path) for name, path in seed_files(folder).items()}
+    seeds = {name: content_hash(path) for name, path in seed_files(folder, own_seeds).items()}
     key = hashlib.sha256(f"{texts} {seeds} {_code()}".encode()).hexdigest()
     models = _known.get(key) or (_kept(key, keep_in) if keep_in else None)
     if models is None:
