@@ -2,8 +2,8 @@
 -- price (what is included, where there is an allowance, and what is beyond it, tier by tier). Of the
 -- prices that hold on that day those of seeds/price_overrides.csv come first, then those of the plan,
 -- then those that have held for less long. Where none can be used, unpriced_reason says why.
--- grain: source, meter, unit, plan, granularity, day_start, is_included, quantity_floor
--- check: allowed_per is not null or (quantity_floor is null and quantity_per_block is null)
+-- grain: source, meter, unit, plan, granularity, day_start, is_included, tier_floor
+-- check: allowed_per is not null or (tier_floor is null and quantity_per_block is null)
 -- check: not is_included or period in ('bucket', 'month', 'cycle')
 -- window: day_start
 with used as (
@@ -87,10 +87,21 @@ select
     ranked.list_usd_per_unit, -- US dollars per billed unit, as the vendor lists it
     case when part.is_included then 0 else ranked.usd_per_unit end
         as usd_per_unit, -- US dollars per billed unit, as it is charged
-    ranked.quantity_floor, -- billed units beyond the allowance from which on it holds
-    ranked.quantity_ceiling, -- and up to which; null: without an end
-    ranked.quantity_per_block, -- billed units that are sold together; null: any quantity is
-    ranked.quantity_included, -- billed units included, where the price says it itself
+    ranked.quantity_floor as tier_floor, -- billed units beyond the allowance from which on it holds
+    -- these are small numbers of billed units, and 744 billion of a unit is the most
+    cast(ranked.quantity_floor as decimal(20, 6))
+    * cast(ranked.quantity_per_billed_unit as decimal(18, 3))
+        as tier_since_quantity, -- the same in `unit`
+    cast(ranked.quantity_ceiling as decimal(20, 6))
+    * cast(ranked.quantity_per_billed_unit as decimal(18, 3))
+        as tier_until_quantity, -- up to which it holds, in `unit`; null: without an end
+    cast(ranked.quantity_per_block as decimal(20, 6))
+    * cast(ranked.quantity_per_billed_unit as decimal(18, 3))
+        as block_quantity, -- what is sold together, in `unit`; null: any quantity is
+    ranked.quantity_per_block, -- the same in billed units
+    cast(ranked.quantity_included as decimal(20, 6))
+    * cast(ranked.quantity_per_billed_unit as decimal(18, 3))
+        as included_quantity, -- in `unit`, where the price says it itself
     ranked.allowed_per, -- whose allowance it is beyond; null: there is none
     ranked.period, -- of the allowance: bucket, (calendar) month, or (billing) cycle
     ranked.certainty, -- of the price

@@ -10,24 +10,16 @@
 with priced as (
     select
         usage.*, price.sku, price.invoice_line, price.billed_unit, price.list_usd_per_unit,
-        price.usd_per_unit, price.is_included, price.quantity_floor, price.certainty,
-        price.quantity_per_block,
+        price.usd_per_unit, price.is_included, price.tier_floor, price.certainty,
+        price.tier_since_quantity, price.tier_until_quantity, price.quantity_per_block,
         cast(price.quantity_per_billed_unit as hugeint) as per_unit,
-        cast(price.quantity_per_block * price.quantity_per_billed_unit * 1000000000 as hugeint)
-            as billionths_per_block,
+        cast(price.block_quantity * 1000000000 as hugeint) as billionths_per_block,
         coalesce(draw.quantity_before, 0) as used_before,
-        coalesce(
-            cast(price.quantity_included * price.quantity_per_billed_unit as decimal(38, 9)),
-            draw.included_quantity
-        ) as included_quantity,
-        cast(price.quantity_floor * price.quantity_per_billed_unit as decimal(38, 9))
-            as tier_from,
-        cast(price.quantity_ceiling * price.quantity_per_billed_unit as decimal(38, 9))
-            as tier_until,
+        coalesce(price.included_quantity, draw.included_quantity) as included_quantity,
         case
             when price.unpriced_reason is not null then price.unpriced_reason
             when price.allowed_per is not null and price.usd_per_unit <> 0
-                and price.quantity_included is null and draw.included_quantity is null
+                and price.included_quantity is null and draw.included_quantity is null
                 then concat('how much is included per ', price.allowed_per, ' is not known')
         end as unpriced_reason
     from intermediate.int_usage as usage
@@ -48,17 +40,17 @@ bounded as (
         priced.*,
         case
             when priced.unpriced_reason is not null or priced.is_included then null
-            when priced.included_quantity is null then priced.tier_from
-            else priced.included_quantity + coalesce(priced.tier_from, 0)
+            when priced.included_quantity is null then priced.tier_since_quantity
+            else priced.included_quantity + coalesce(priced.tier_since_quantity, 0)
         end as since_quantity,
         case
             when priced.unpriced_reason is not null then null
             when priced.is_included then priced.included_quantity
-            else coalesce(priced.included_quantity, 0) + priced.tier_until
+            else coalesce(priced.included_quantity, 0) + priced.tier_until_quantity
         end as until_quantity
     from priced
     where case when priced.unpriced_reason is not null
-        then not priced.is_included and coalesce(priced.quantity_floor, 0) = 0
+        then not priced.is_included and coalesce(priced.tier_floor, 0) = 0
         else not priced.is_included or priced.included_quantity is not null end
 ),
 
@@ -81,6 +73,7 @@ billed as (
     select
         cut.*,
         case when cut.billionths_per_block is not null and not cut.is_included
+            and cut.unpriced_reason is null
             then cast((
                 (cast((cut.ends_at - cut.since_quantity) * 1000000000 as hugeint)
                     + cut.billionths_per_block - 1) // cut.billionths_per_block
@@ -94,7 +87,7 @@ billed as (
         end as billed_quantity
     from cut
     where cut.ends_at <> cut.begins_at
-        or (cut.quantity = 0 and not cut.is_included and coalesce(cut.quantity_floor, 0) = 0)
+        or (cut.quantity = 0 and not cut.is_included and coalesce(cut.tier_floor, 0) = 0)
 )
 
 select
@@ -109,7 +102,7 @@ select
     billed.billed_quantity, -- in `billed_unit`; of what is sold in blocks, the blocks it opened
     billed.billed_unit,
     billed.is_included, -- true: the allowance covers it; false: beyond it, or there is none
-    billed.quantity_floor as tier_floor,
+    billed.tier_floor,
     billed.list_usd_per_unit as list_unit_price,
     case when billed.unpriced_reason is null then billed.usd_per_unit end
         as unit_price, -- US dollars per billed unit, as it is charged; of what is included 0

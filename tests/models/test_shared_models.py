@@ -13,6 +13,7 @@ from dbt_like_sql.engine.models.parsing import query_of
 MODELS = load_models()
 # where the vendors' rows are put together, or one vendor's are shown
 UNIONS = {
+    "intermediate.int_allowance_draws",
     "intermediate.int_allowance_usage",
     "intermediate.int_allowances",
     "intermediate.int_usage",
@@ -24,6 +25,7 @@ UNIONS = {
     "staging.stg_loads__usage",
 }
 KEYS = {
+    "intermediate.int_allowance_days": "allowance_key",
     "intermediate.int_allowance_usage": "allowance_key",
     "intermediate.int_usage": "series_key",
     "staging.stg_loads__usage": "thing_key",

@@ -1,0 +1,108 @@
+"""Answers of vendors as literal rows, put into raw.* with their receipts: nobody is asked."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+
+from assets.settings import Settings
+from assets.sources import ENDPOINTS
+from dbt_like_sql.engine import warehouse
+from pipelines.receipts import create_raw_tables
+
+GRAINS = {len("2026-08"): "monthly", len("2026-08-01"): "daily", len("2026-08-01 05"): "hourly"}
+UNITS = {
+    "FUNCTION_COMPUTE": "GB-seconds",
+    "KVS_READ": "GB",
+    "LLM_INPUT": "credits",
+    "LLM_OUTPUT": "credits",
+    "SQL_REQUESTS": "requests",
+}
+
+# source, table, grain, scope, and the window
+Asked = tuple[str, str, str, str, datetime, datetime]
+
+
+@dataclass(frozen=True)
+class Neon:
+    """What Neon said of a project, or of a branch of it, in a month, day or hour, under a plan."""
+
+    project: str
+    meter: str
+    at: str
+    value: int
+    plan: str | None = "scale"
+    branch: str | None = None
+    org: str = "org"
+
+    def land(self, connection: duckdb.DuckDBPyConnection) -> set[Asked]:
+        """Put its row there; the buckets that were asked: of the branches and of their project."""
+        grain, (since, until) = GRAINS[len(self.at)], _bucket(self.at)
+        usage: dict[str, Any] = {
+            "org_id": self.org, "project_id": self.project, "period_id": f"{self.plan}",
+            "period_plan": self.plan, "period_start": since.replace(day=1, hour=0),
+            "timeframe_start": since, "timeframe_end": until, "metric_name": self.meter,
+            "value": self.value, "granularity": grain, "bucket_start": since, "scope": self.org,
+        }  # fmt: skip
+        table = "neon_project_usage"
+        if self.branch:
+            table, usage = "neon_branch_usage", usage | {"branch_id": self.branch}
+        _insert(connection, table, usage | {"is_withdrawn": False})
+        tables = {table, "neon_project_usage"}
+        return {("neon", asked, grain, self.org, since, until) for asked in tables}
+
+
+@dataclass(frozen=True)
+class Forge:
+    """What Atlassian said of a Forge app on one UTC day."""
+
+    app: str
+    meter: str
+    at: str
+    amount: str
+
+    def land(self, connection: duckdb.DuckDBPyConnection) -> set[Asked]:
+        """Put its row there; the day that was asked."""
+        since, until = _bucket(self.at)
+        scope, table = f"{self.app}/{self.meter}", "forge_app_usage"
+        usage = {
+            "app_id": self.app, "resource": self.meter, "period": self.at, "scope": scope,
+            "resolution": "ONE_DAY", "tokens_consumed": self.amount, "bucket_start": since,
+            "token_unit": UNITS[self.meter], "is_withdrawn": False,
+        }  # fmt: skip
+        _insert(connection, table, usage)
+        return {("forge", table, "daily", scope, since, until)}
+
+
+def land(settings: Settings, *rows: Neon | Forge) -> None:
+    """Put these answers into a warehouse, with a receipt of every bucket that they are of."""
+    with warehouse.writer(settings.warehouse) as connection:
+        create_raw_tables(connection, ENDPOINTS)
+        with warehouse.transaction(connection):
+            asked = set().union(*(row.land(connection) for row in rows))
+            for number, (source, table, grain, scope, since, until) in enumerate(sorted(asked)):
+                receipt = {
+                    "source": source, "resource": table, "granularity": grain, "scope": scope,
+                    "window_start": since, "window_end": until, "rows": 1, "pages": 1,
+                    "asked_at": until + timedelta(days=2), "complete": True,
+                }  # fmt: skip
+                _insert(connection, "loads", receipt, number)
+
+
+def _bucket(at: str) -> tuple[datetime, datetime]:
+    start = datetime.fromisoformat(f"{at}-01" if len(at) == 7 else at).replace(tzinfo=UTC)
+    days = {"hourly": 1 / 24, "daily": 1, "monthly": 31}[GRAINS[len(at)]]
+    until = start + timedelta(days=days)
+    return start, until.replace(day=1) if len(at) == 7 else until
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: dict[str, Any], number: int = 0
+) -> None:
+    values = ", ".join(f"? as {name}" for name in columns)
+    connection.execute(
+        f"insert into raw.{table} by name"  # our own names
+        f" select {values}, 'load' as load_id, now() + interval {number} microsecond as landed_at",
+        list(columns.values()),
+    )

@@ -1,0 +1,376 @@
+"""What usage costs: literal usage in, and dollars that a reader can check with a pencil."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assets.settings import read_settings
+from tests.atlassian_usage.folder import Exports, Line
+from tests.conftest import Worlds
+from tests.landed import Forge, Neon, land
+
+GB = 10**9
+COMPUTE, BRANCHES = "compute_unit_seconds", "extra_branches_month"
+TRANSFER, PRIVATE = "public_network_transfer_bytes", "private_network_transfer_bytes"
+ROOT, SNAPSHOTS = "root_branch_bytes_month", "snapshot_storage_bytes_month"
+
+
+def of_neon() -> Iterator[Neon]:
+    """Projects, each of which is one case of a test below."""
+    yield Neon("documented compute", COMPUTE, "2026-08-01", 500_000)
+    yield Neon("documented branches", BRANCHES, "2026-08-01", 288, "launch")
+    yield Neon("2 GB of March", ROOT, "2026-03", 1_488_000_000_000, org="march")
+    yield Neon("3.36 GB of March", ROOT, "2026-03", 2_500_000_000_000, org="march")
+    yield Neon("sends in March", TRANSFER, "2026-03", 80 * GB, "launch", org="march")
+    yield Neon("sends too", TRANSFER, "2026-03", 40 * GB, "launch", org="march")
+    yield Neon("snapshots", SNAPSHOTS, "2026-03", 744 * GB, org="march")
+    yield Neon("snapshots", SNAPSHOTS, "2026-08-01", GB)
+    for at, sent in (("08-30", 400), ("08-31", 250), ("09-01", 450)):
+        yield Neon("crossing", TRANSFER, f"2026-{at}", sent * GB)
+    for hour, branches in (("05", 19), ("06", 5)):
+        yield Neon("by the hour", BRANCHES, f"2026-08-02 {hour}", branches, "launch")
+    yield Neon("tied", TRANSFER, "2026-08-02 05", 700 * GB)
+    yield Neon("tied", TRANSFER, "2026-08-02 05", 300 * GB, branch="b")
+    yield Neon("tied", TRANSFER, "2026-08-02 05", 300 * GB, branch="a")
+    yield Neon("outdone", TRANSFER, "2026-08-02 05", 500 * GB)
+    yield Neon("outdone", TRANSFER, "2026-08-02 05", 600 * GB, branch="a")
+    for plan, branch in (("launch", 5400), ("scale", 9000)):
+        yield Neon("changes plan", COMPUTE, "2026-08-02 05", branch + 1800, plan)
+        yield Neon("changes plan", COMPUTE, "2026-08-02 05", branch, plan, "a")
+    yield Neon("changes plan", BRANCHES, "2026-08-02 05", 10, "launch")
+    yield Neon("changes plan", BRANCHES, "2026-08-02 05", 20, "scale")
+    yield Neon("no plan", COMPUTE, "2026-08-01", 3600, None)
+    yield Neon("business", COMPUTE, "2026-08-01", 3600, "business")
+    yield Neon("negotiated", BRANCHES, "2026-08-01", 240, "enterprise")
+    yield Neon("half priced", COMPUTE, "2025-11", 3600, org="november")
+    yield Neon("idle", COMPUTE, "2026-08-01", 0)
+
+
+def of_forge() -> Iterator[Forge]:
+    """Apps; 10 credits are a million tokens of Haiku."""
+    yield Forge("example", "FUNCTION_COMPUTE", "2026-09-05", "250000")
+    yield Forge("example", "KVS_READ", "2026-09-03", "0.1")
+    yield Forge("example", "KVS_READ", "2026-09-09", "0.05")
+    yield Forge("example", "LLM_INPUT", "2026-09-05", "20")
+    yield Forge("example", "LLM_OUTPUT", "2026-09-05", "5")
+    yield Forge("january", "FUNCTION_COMPUTE", "2026-01-05", "250000")
+    yield Forge("requests", "SQL_REQUESTS", "2026-09-05", "1100000")
+
+
+def of_atlassian() -> dict[str, list[Line]]:
+    """Organizations, of which exports of December tell."""
+    at = "2026-12-31"
+
+    def minutes(day: int, used: str, **more: Any) -> Line:
+        return Line("pipelines_build_minutes", "workspace:w", f"2026-11-{day:02}", used, at, **more)
+
+    def rovo(period: str, used: str, **more: Any) -> Line:
+        return Line("rovo_credits", "org", period, used, at, **more)
+
+    renews = {"included": "900", "resets": "2026-12-20"}
+    days = ((1, "2400"), (2, "200"), (3, "900"), (4, "1"))
+    cycle = (("11-25", "800"), ("12-02", "300"), ("12-03", "50"), ("12-20", "60"))
+    return {
+        "blocks": [minutes(day, used, included="2500") for day, used in days],
+        "storage": [Line("large_file_storage", "workspace:w", "2026-11-30T06:00", "230",
+                         "2026-11-30T06:00", included="5")],
+        "cycle": [rovo(f"2026-{day}", used, **renews) for day, used in cycle],
+        "by the month": [rovo("2026-12", "1000", included="900")],
+        "no allowance": [minutes(1, "70"), rovo("2026-11-01", "70")],
+        "users": [
+            Line("rovo_dev_credits", f"user:{who}", "2026-11", used, at, included="2000")
+            for who, used in (("ann", "1500"), ("bob", "2500"))
+        ],
+        "not sold": [Line("network_traffic", "workspace:w", "2026-11-01", "7", at)],
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def priced(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
+    """A warehouse in which all this was landed and built."""
+    folder = tmp_path_factory.mktemp("cost")
+    here = opened(folder, worlds)
+    for org_id, lines in of_atlassian().items():
+        here.write(f"{org_id}.csv", org_id, *lines)
+    assert not here.land().failures
+    land(here.settings, *of_neon(), *of_forge())
+    here.build()
+    return here
+
+
+def opened(folder: Path, worlds: Worlds) -> Exports:
+    """A warehouse in which nothing was loaded, on 1 January 2027."""
+    (folder / "exports").mkdir(exist_ok=True)
+    environment = {
+        "WAREHOUSE": str(folder / "meterhouse.duckdb"),
+        "XDG_STATE_HOME": str(folder / "state"),
+        "PLATFORM_USAGE_DIR": str(folder / "exports"),
+    }
+    settings = read_settings(environment, lambda: datetime(2027, 1, 1, tzinfo=UTC))
+    return Exports(folder / "exports", settings, worlds.begin(folder))
+
+
+def parts(here: Exports, thing: str, columns: str) -> list[tuple[Any, ...]]:
+    """Columns of what a project, app or organization costs, in order of time."""
+    return here.read(
+        f"select {columns} from marts.fct_cost where ? in (project_id, org_id)"  # noqa: S608
+        " order by period_start, meter, branch_id, site_id, user_id, plan, is_included desc,"
+        " tier_floor nulls first",
+        thing,
+    )
+
+
+def bill(here: Exports, thing: str) -> dict[str, Decimal | None]:
+    """What stands on the lines of the bill of a project, app or organization."""
+    return dict(
+        here.read(
+            "select invoice_line, sum(cost) from reports.monthly_bill"
+            " where ? in (project_id, org_id) group by 1",
+            thing,
+        )
+    )
+
+
+def test_the_examples_of_neons_own_page(priced: Exports) -> None:
+    """500,000 CU-seconds on Scale, 12 child branches for a day on Launch, 2 GB for 31 days."""
+    assert bill(priced, "documented compute") == {"Compute": Decimal("30.83")}
+    assert bill(priced, "documented branches") == {"Extra branches": Decimal("0.15")}
+    assert bill(priced, "2 GB of March") == {"Root storage": Decimal("0.70")}
+    assert bill(priced, "3.36 GB of March") == {"Root storage": Decimal("1.18")}
+    found = parts(priced, "documented branches", "quantity, is_included")
+    assert found == [(216, True), (72, False)]
+
+
+def test_the_examples_of_atlassians_own_page(priced: Exports) -> None:
+    """250,000 GB-seconds, 0.15 GB read, and 2 M tokens in and 0.5 M out of Haiku: $5.75275."""
+    found = priced.read(
+        "select meter, sum(cost) from marts.fct_cost where project_id = 'example' group by 1"
+    )
+    assert dict(found) == {
+        "FUNCTION_COMPUTE": Decimal("1.25"),
+        "KVS_READ": Decimal("0.00275"),
+        "LLM_INPUT": Decimal("2.00"),
+        "LLM_OUTPUT": Decimal("2.50"),
+    }
+
+
+def test_an_allowance_is_that_of_its_day(priced: Exports) -> None:
+    """Until June 2026 half as much computing was free; and a million requests are one unit."""
+    assert bill(priced, "january") == {"Forge Functions: Duration": Decimal("3.75")}
+    found = parts(priced, "requests", "quantity, billed_quantity, cost")
+    assert found == [(100000, Decimal("0.1"), 0), (1000000, 1, Decimal("1.929"))]
+
+
+def test_an_allowance_runs_out_in_the_middle_of_a_row(priced: Exports) -> None:
+    """500 GB a month: 100 of the second day's 250 are included; September begins anew."""
+    columns = "quantity, is_included, billed_quantity, list_unit_price, unit_price, cost, list_cost"
+    tenth = Decimal("0.1")
+    assert parts(priced, "crossing", columns) == [
+        (400 * GB, True, 400, tenth, 0, 0, 40),
+        (100 * GB, True, 100, tenth, 0, 0, 10),
+        (150 * GB, False, 150, tenth, tenth, 15, 15),
+        (450 * GB, True, 450, tenth, 0, 0, 45),
+    ]
+
+
+def test_what_counts_against_an_allowance_may_be_of_the_whole_org(priced: Exports) -> None:
+    """100 GB of an org until May 2026: 120 are sent, and 20 of the later project are beyond it."""
+    found = parts(priced, "sends in March", "quantity, cost")
+    found += parts(priced, "sends too", "quantity, cost")
+    assert found == [(80 * GB, 0), (20 * GB, 0), (20 * GB, 2)]
+
+
+def test_rows_of_one_instant_come_in_order_of_their_ids(priced: Exports) -> None:
+    """Branch a has its 300 GB, b 200 of its 300, and what no branch accounts for comes last."""
+    assert parts(priced, "tied", "branch_id, quantity, cost") == [
+        ("a", 300 * GB, 0),
+        ("b", 200 * GB, 0),
+        ("b", 100 * GB, 10),
+        (None, 100 * GB, 10),
+    ]
+
+
+def test_a_negative_remainder_takes_its_cost_back(priced: Exports) -> None:
+    """The branch says 600 GB and the project 500, of which all are included."""
+    assert parts(priced, "outdone", "branch_id, quantity, cost") == [
+        ("a", 500 * GB, 0),
+        ("a", 100 * GB, 10),
+        (None, -100 * GB, -10),
+    ]
+    assert bill(priced, "outdone") == {"Public transfer": 0}
+
+
+def test_branches_are_counted_by_the_hour(priced: Exports) -> None:
+    """10 of 19 are beyond the 9 of an hour; 5 in the next make up for none of them."""
+    assert parts(priced, "by the hour", "quantity, is_included") == [
+        (9, True),
+        (10, False),
+        (5, True),
+    ]
+
+
+def test_an_hour_in_which_the_plan_changed_has_a_price_for_each(priced: Exports) -> None:
+    """1.5 CU-hours of a branch at Launch's price and 2.5 at Scale's; the remainders, too. Of
+    branch-hours all 30 count, 10 against 9 and the other 20 against 24."""
+    where = "plan, branch_id, quantity, round(cost, 6)"
+    assert [row for row in parts(priced, "changes plan", where) if row[2] >= 1800] == [
+        ("launch", "a", 5400, Decimal("0.159")),
+        ("scale", "a", 9000, Decimal("0.555")),
+        ("launch", None, 1800, Decimal("0.053")),
+        ("scale", None, 1800, Decimal("0.111")),
+    ]
+    found = parts(priced, "changes plan", "plan, quantity, is_included, meter")
+    assert [row[:3] for row in found if row[3] == BRANCHES] == [
+        ("launch", 9, True),
+        ("launch", 1, False),
+        ("scale", 14, True),
+        ("scale", 6, False),
+    ]
+    ((rows, quantity),) = priced.read(
+        "select count(*), sum(quantity) from marts.fct_compute where project_id = 'changes plan'"
+    )
+    assert (rows, quantity) == (4, 5400 + 9000 + 2 * 1800)
+
+
+def test_snapshots_cost_nothing_before_they_did(priced: Exports) -> None:
+    """Charged since May 2026: by a row of the price book, so that it is 0 and not unknown."""
+    assert parts(priced, "snapshots", "cost") == [(0,), (Decimal("0.09"),)]
+
+
+def test_minutes_are_sold_in_blocks(priced: Exports) -> None:
+    """2,500 are included; the second day opens a block of 1,000, the third fills it, and the one
+    minute of the fourth opens another."""
+    columns = "quantity, is_included, billed_quantity, cost"
+    assert parts(priced, "blocks", columns) == [
+        (2400, True, Decimal("2.4"), 0),
+        (100, True, Decimal("0.1"), 0),
+        (100, False, 1, 10),
+        (900, False, 0, 0),
+        (1, False, 1, 10),
+    ]
+    assert bill(priced, "storage") == {"Bitbucket Git LFS storage": 30}
+
+
+def test_a_cycle_is_no_month(priced: Exports) -> None:
+    """900 credits from 20 November to 20 December; beyond them a credit costs a cent from the 3rd
+    on, and nothing before."""
+    columns = "cast(period_date as varchar), quantity, is_included, cost"
+    assert parts(priced, "cycle", columns) == [
+        ("2026-11-25", 800, True, 0),
+        ("2026-12-02", 100, True, 0),
+        ("2026-12-02", 200, False, 0),
+        ("2026-12-03", 50, False, Decimal("0.5")),
+        ("2026-12-20", 60, True, 0),
+    ]
+
+
+def test_allowances_of_users_are_not_pooled(priced: Exports) -> None:
+    """Bob is 500 credits over, whatever ann has left."""
+    assert parts(priced, "users", "user_id, quantity, cost") == [
+        ("ann", 1500, 0),
+        ("bob", 2000, 0),
+        ("bob", 500, 5),
+    ]
+
+
+def test_what_has_no_price_has_no_cost(priced: Exports) -> None:
+    """And is named, with the reason: it is never 0, and never priced as if all were beyond."""
+    why = priced.read(
+        "select coalesce(project_id, org_id), meter, quantity, unpriced_reason from marts.fct_cost"
+        " where cost is null and unit_price is null order by 1, 2"
+    )
+    no_price = "no price of this meter, plan and day is known"
+    changed = "the price changed within the period: it has to be known by the day"
+    included = "how much is included per {} is not known"
+    assert why == [
+        ("business", COMPUTE, 3600, no_price),
+        ("by the month", "rovo_credits", 1000, changed),
+        ("half priced", COMPUTE, 3600, changed),
+        ("negotiated", BRANCHES, 240, included.format("project")),
+        ("no allowance", "pipelines_build_minutes", 70, included.format("workspace")),
+        ("no plan", COMPUTE, 3600, no_price),
+        ("not sold", "network_traffic", 7, "no price: Atlassian publishes none"),
+    ]
+    report = priced.read("select meter, quantity, month_count, is_stated from reports.unpriced")
+    assert len(report) == len(why)
+    assert [row for row in report if row[-1]] == [("network_traffic", 7, 1, True)]
+    # nothing is charged before December, however much is included
+    assert bill(priced, "no allowance")["Rovo credits"] == 0
+
+
+def test_quantities_are_those_of_the_usage(priced: Exports) -> None:
+    """Row by row: the parts of a usage row add up to it, and there is no other."""
+    ids = "source, org_id, project_id, branch_id, site_id, user_id, meter, unit, period_start, plan"
+    differing = priced.read(
+        f"select {ids}, sum(quantity) from marts.fct_cost group by all"  # noqa: S608
+        f" except all select {ids}, quantity from marts.fct_usage"
+        f" union all (select {ids}, quantity from marts.fct_usage"
+        f" except all select {ids}, sum(quantity) from marts.fct_cost group by all)"
+    )
+    assert differing == []
+    assert priced.read("from reports.cost_conservation") == []
+    assert priced.read("select quantity, cost from marts.fct_cost where project_id = 'idle'") == [
+        (0, 0)
+    ]
+
+
+OVERRIDES = """\
+source,sku,invoice_line,meter,plan,billed_unit,usd_per_unit,quantity_floor,quantity_ceiling,\
+quantity_included,allowed_per,period,quantity_per_block,valid_from_date,valid_until_date,\
+certainty,documentation
+neon,neon-compute,Compute,compute_unit_seconds,scale,CU-hour,0.2,,,,,,,2026-08-01,2026-08-02,contract,
+neon,neon-transfer,Transfer,public_network_transfer_bytes,,GB,0.08,,100,600,project,month,,2026-08-01,,contract,
+neon,neon-transfer,Transfer,public_network_transfer_bytes,,GB,0.05,100,,600,project,month,,2026-08-01,,contract,
+"""
+
+
+def test_prices_of_a_contract_come_first(tmp_path: Path, worlds: Worlds) -> None:
+    """On their days, and for their meter and plan. One build prices all of history again, and no
+    raw row is touched; another, without them, gives what was there before."""
+    here = opened(tmp_path, worlds)
+    day = "2026-08-01"
+    land(
+        here.settings,
+        *(Neon("p", COMPUTE, f"2026-08-0{n}", 36_000, plan) for n, plan in
+          ((1, "scale"), (2, "scale"))),
+        Neon("q", COMPUTE, day, 36_000, "launch"),
+        Neon("p", TRANSFER, day, 750 * GB),
+    )  # fmt: skip
+    here.build()
+    listed = here.read("select project_id, cost from marts.fct_cost order by period_start, project_id, meter, cost")
+    raw = here.raw("select * from raw.neon_project_usage order by all")
+    receipts = here.raw("select * from raw.loads order by all")
+    own = tmp_path / "own.csv"
+    own.write_text(OVERRIDES)
+    listed_prices = here.settings
+    here.settings = replace(listed_prices, price_overrides=own)
+    here.build()
+    columns = "meter, plan, billed_quantity, list_unit_price, unit_price, cost, price_certainty"
+    compute = [row[1:] for row in parts(here, "org", columns) if row[0] == COMPUTE]
+    scale, launch = Decimal("0.222"), Decimal("0.106")
+    assert compute == [
+        ("launch", 10, launch, launch, Decimal("1.06"), "certain"),
+        ("scale", 10, scale, Decimal("0.2"), 2, "contract"),
+        ("scale", 10, scale, scale, Decimal("2.22"), "certain"),
+    ]
+    sent = "quantity, is_included, tier_floor, cost"
+    assert [row for row in parts(here, "p", f"{sent}, meter") if row[-1] == TRANSFER] == [
+        (600 * GB, True, None, 0, TRANSFER),
+        (100 * GB, False, None, 8, TRANSFER),
+        (50 * GB, False, 100, Decimal("2.5"), TRANSFER),
+    ]
+    assert here.raw("select * from raw.neon_project_usage order by all") == raw
+    assert here.raw("select * from raw.loads order by all") == receipts
+    # a tier that is left out is usage that nobody charges: it is named
+    own.write_text(OVERRIDES.rpartition("neon,")[0])
+    failed = [check.model for check in here.build().checks if not check.passed]
+    assert failed == ["reports.cost_conservation"]
+    here.settings = listed_prices
+    here.build()
+    again = here.read("select project_id, cost from marts.fct_cost order by period_start, project_id, meter, cost")
+    assert again == listed
