@@ -86,6 +86,8 @@ def of_atlassian() -> dict[str, list[Line]]:
             Line("rovo_dev_credits", f"user:{who}", "2026-11", used, at, included="2000")
             for who, used in (("ann", "1500"), ("bob", "2500"))
         ],
+        "not billed": [Line("indexed_objects", "org", "2026-11-30T06:00", "230",
+                            "2026-11-30T06:00", included="200")],
         "not sold": [Line("network_traffic", "workspace:w", "2026-11-01", "7", at)],
     }  # fmt: skip
 
@@ -299,6 +301,7 @@ def test_what_has_no_price_has_no_cost(priced: Exports) -> None:
     report = priced.read("select meter, quantity, month_count, is_stated from reports.unpriced")
     assert len(report) == len(why)
     assert [row for row in report if row[-1]] == [("network_traffic", 7, 1, True)]
+    assert parts(priced, "not billed", "quantity, cost") == [(230, 0)]
     # nothing is charged before December, however much is included
     assert bill(priced, "no allowance")["Rovo credits"] == 0
 
@@ -342,7 +345,9 @@ def test_prices_of_a_contract_come_first(tmp_path: Path, worlds: Worlds) -> None
         Neon("p", TRANSFER, day, 750 * GB),
     )  # fmt: skip
     here.build()
-    listed = here.read("select project_id, cost from marts.fct_cost order by period_start, project_id, meter, cost")
+    listed = here.read(
+        "select project_id, cost from marts.fct_cost order by period_start, project_id, meter, cost"
+    )
     raw = here.raw("select * from raw.neon_project_usage order by all")
     receipts = here.raw("select * from raw.loads order by all")
     own = tmp_path / "own.csv"
@@ -372,5 +377,7 @@ def test_prices_of_a_contract_come_first(tmp_path: Path, worlds: Worlds) -> None
     assert failed == ["reports.cost_conservation"]
     here.settings = listed_prices
     here.build()
-    again = here.read("select project_id, cost from marts.fct_cost order by period_start, project_id, meter, cost")
+    again = here.read(
+        "select project_id, cost from marts.fct_cost order by period_start, project_id, meter, cost"
+    )
     assert again == listed
