@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 
 from assets.settings import read_settings
 from tests.atlassian_usage.folder import Exports, Line
-from tests.conftest import Worlds
+from tests.conftest import GRAINS, World, Worlds
 from tests.landed import Forge, Neon, land
+from tests.sandbox.bill import neon_bill
 
 GB = 10**9
 COMPUTE, BRANCHES = "compute_unit_seconds", "extra_branches_month"
@@ -381,3 +383,28 @@ def test_prices_of_a_contract_come_first(tmp_path: Path, worlds: Worlds) -> None
         "select project_id, cost from marts.fct_cost order by period_start, project_id, meter, cost"
     )
     assert again == listed
+
+
+def test_the_company_works_out_the_same_bill(landed_world: World) -> None:
+    """Every project and meter of a month, by a calculator that knows no price book: days, hours,
+    branches and remainders, and an org whose plan changes in mid-hour."""
+    here, month = landed_world, datetime(2026, 11, 1, tzinfo=UTC)
+    held = {w.grain: (w.since, w.until) for w in map(here.reach, GRAINS)}
+    expected = neon_bill(here.company, held, month)
+    found = here.read(
+        "select project_id, meter, sum(cost) from marts.fct_cost where period_start >= ?"
+        " group by all having sum(cost) <> 0",
+        month,
+    )
+    assert {(project, meter) for project, meter, _ in found} == expected.keys()
+    for project, meter, cost in found:
+        assert abs(Fraction(cost) - expected[project, meter]) < Fraction(1, 10**12)
+    # and no row of the month is left out of the report, which is in cents
+    ((cents, exact),) = here.read(
+        "select sum(cost), (select sum(cost) from marts.fct_cost where period_start >= $1)"
+        " from reports.monthly_bill where month_start = $1",
+        month,
+    )
+    lines = len(expected)
+    assert lines > 20
+    assert abs(cents - exact) < Decimal("0.005") * lines
