@@ -28,8 +28,8 @@ MEMORY_LIMIT = Setting(
 PRICE_BOOK_OVERRIDES = Setting(
     "PRICE_BOOK_OVERRIDES",
     "",
-    "a CSV of your own prices, which come before the price book's: the columns of its "
-    "`price_overrides.csv`",
+    "a CSV of your own prices, which come before the price book's: the columns of "
+    "`dbt_like_sql/seeds/price_overrides.csv`",
     lambda value: existing_file(value) if value else None,
 )
 DOCUMENTED = (

@@ -5,9 +5,17 @@
 select
     cost.series_key, cost.granularity,
     cast(date_trunc('day', cost.period_start) as timestamptz) as day_start, -- UTC day
-    cost.source, cost.org_id, cost.project_id, cost.meter, cost.unit, cost.plan, cost.sku,
-    cost.invoice_line, cost.billed_unit, cost.is_included, cost.tier_floor, cost.unit_price,
-    cost.unpriced_reason,
+    cost.is_included, cost.tier_floor, cost.unit_price, cost.unpriced_reason,
+    -- a series has one of each on a day
+    any_value(cost.source) as source, -- vendor API family
+    any_value(cost.org_id) as org_id, -- the vendor's organization
+    any_value(cost.project_id) as project_id, -- the vendor's project
+    any_value(cost.meter) as meter, -- the vendor's name of what is metered
+    any_value(cost.unit) as unit, -- the vendor's unit
+    any_value(cost.plan) as plan, -- as the vendor reported it
+    any_value(cost.sku) as sku, -- what is sold; null: nobody knows a price
+    any_value(cost.invoice_line) as invoice_line, -- as the vendor calls it
+    any_value(cost.billed_unit) as billed_unit, -- what it is sold by
     max(cost.period_end) as period_end, -- first instant after its last period, UTC
     cast(sum(cost.quantity) as decimal(38, 9)) as quantity, -- in `unit`
     cast(sum(cost.billed_quantity) as decimal(38, 18)) as billed_quantity, -- in `billed_unit`
@@ -16,7 +24,5 @@ select
     cast(bool_or(cost.is_open) as boolean) as is_open -- true: one of them will still change
 from marts.fct_cost as cost
 group by
-    cost.series_key, cost.granularity, date_trunc('day', cost.period_start), cost.source,
-    cost.org_id, cost.project_id, cost.meter, cost.unit, cost.plan, cost.sku,
-    cost.invoice_line, cost.billed_unit, cost.is_included, cost.tier_floor, cost.unit_price,
-    cost.unpriced_reason
+    cost.series_key, cost.granularity, date_trunc('day', cost.period_start), cost.is_included,
+    cost.tier_floor, cost.unit_price, cost.unpriced_reason

@@ -118,7 +118,7 @@ select
     ) as list_cost, -- the same at list price, as if nothing were included
     true as is_estimate, -- worked out of usage and list prices; no invoice says so
     charged.certainty as price_certainty,
-    charged.unpriced_reason,
+    charged.unpriced_reason, -- why it has no cost; null: it has one
     charged.is_open,
     charged.observed_at,
     charged.series_key

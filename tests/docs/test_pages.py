@@ -130,6 +130,7 @@ def test_the_columns_of_a_fact_are_listed() -> None:
     at = columns.index("meter")
     facts = {name: [*m.columns] for name, m in MODELS.items() if name.startswith("marts.fct_")}
     assert facts.pop("marts.fct_usage") == [*columns[:at], "family", *columns[at:]]
+    assert {*columns} <= {*facts.pop("marts.fct_cost")}
     assert facts
     assert all(found == columns for found in facts.values())
 

@@ -336,7 +336,7 @@ neon,neon-transfer,Transfer,public_network_transfer_bytes,,GB,0.05,100,,600,proj
 
 def test_prices_of_a_contract_come_first(tmp_path: Path, worlds: Worlds) -> None:
     """On their days, and for their meter and plan. One build prices all of history again, and no
-    raw row is touched; another, without them, gives what was there before."""
+    raw row is touched. (Before that, a day that comes late moves what the days after it cost.)"""
     here = opened(tmp_path, worlds)
     day = "2026-08-01"
     land(

@@ -25,7 +25,6 @@ UNIONS = {
     "staging.stg_loads__usage",
 }
 KEYS = {
-    "intermediate.int_allowance_days": "allowance_key",
     "intermediate.int_allowance_usage": "allowance_key",
     "intermediate.int_usage": "series_key",
     "staging.stg_loads__usage": "thing_key",
