@@ -4,8 +4,7 @@
 -- same rows, and a row has all its ids. sum(quantity) is that of marts.fct_usage. A row without a price
 -- has no cost, which is not 0: unpriced_reason and reports.unpriced say why.
 -- grain: series_key, period_start, is_included, tier_floor
--- check: (cost is null) = (unpriced_reason is not null)
--- check: not is_included or cost = 0
+-- check: (cost is null) = (unpriced_reason is not null) and (cost = 0 or not is_included)
 -- window: period_start
 with priced as (
     select
