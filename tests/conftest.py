@@ -45,7 +45,8 @@ FACTS = """
     )
     group by all
     having count(*) = count(distinct plan) + count(*) filter (plan is null)
-        and (count(*) = 1 or sum(quantity) <> 0)  -- remainders of two plans may cancel out
+        -- remainders of two plans may cancel out
+        and (count(*) = 1 or branch_id is not null or sum(quantity) <> 0)
 """
 USAGE_TABLES = ("neon_project_usage", "neon_branch_usage")
 PROJECTS = 11

@@ -22,11 +22,12 @@ WRITTEN = Path(__file__).parent / "warehouse_0_1"
 FACTS = """
     select
         source, org_id, project_id, branch_id, site_id, environment_id, user_id, meter, unit,
-        granularity, cast(period_start as varchar), quantity
+        granularity, cast(period_start as varchar), sum(quantity)
     from (
         from marts.fct_compute union all from marts.fct_storage union all from marts.fct_transfer
         union all from marts.fct_credits union all from marts.fct_operations
     )
+    group by all having count(*) = 1 or branch_id is not null or sum(quantity) <> 0
 """
 Facts = dict[tuple[str | None, ...], Decimal]
 # what 0.1 asked for
