@@ -1,7 +1,8 @@
 """The `meterhouse` command: the same loads and builds as in Dagster, for people at a terminal.
 
 Exit codes: 0 all that was asked for was done, 1 some source or check failed (the others landed),
-2 wrong usage. Heavy imports (dlt, duckdb, sqlglot) wait until a command needs them.
+2 wrong usage, or a setting that cannot be used (the other sources landed). Heavy imports (dlt,
+duckdb, sqlglot) wait until a command needs them.
 """
 
 import json
@@ -53,6 +54,8 @@ def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
             raise click.ClickException(str(error)) from None
         if as_json:
             click.echo(json.dumps(result, default=str, indent=2))
+        if result.get("wrong_settings"):
+            sys.exit(2)
         if result.get("failures"):
             sys.exit(1)
 

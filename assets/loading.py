@@ -19,12 +19,23 @@ from assets.planning import Due
 from assets.settings import Settings
 from assets.sources import ENDPOINTS, source_of
 from dbt_like_sql.engine import publishing, runner, warehouse
+from dbt_like_sql.engine.warehouse import WarehouseBusyError
 from pipelines import receipts
 from pipelines.endpoint import SNAPSHOT, Endpoint
-from pipelines.http import VendorError
+from pipelines.http import VendorClient, VendorError
 from pipelines.load import load
 from pipelines.receipts import Connection, Held, Landed
-from pipelines.source import Account, Asked, Client, LoadResult, Slice, Source
+from pipelines.source import (
+    Account,
+    Asked,
+    Client,
+    LoadResult,
+    Slice,
+    Source,
+    is_usable,
+    no_scope,
+    unexpected,
+)
 from pipelines.windows import Window
 
 Row = dict[str, Any]
@@ -128,6 +139,8 @@ class Loader(AbstractContextManager["Loader"]):
     def load(self, wanted: Wanted, progress: Progress = silent) -> LoadResult:
         """Ask every account that is there for an endpoint, and load what is part of it."""
         before, result = self.requests_sent, LoadResult()
+        wrong = self.settings.wrong.get(source_of(wanted.endpoint).name, ())
+        result.failures += map(VendorError, wrong)
         for job in self._jobs(wanted):
             result.add(self._do(job, progress))
         for part in source_of(wanted.endpoint).endpoints:
@@ -209,6 +222,10 @@ class Loader(AbstractContextManager["Loader"]):
                 result.add(found)
         except VendorError as error:  # which scopes there are could not be asked
             result.failures.append(error)
+        except (WarehouseBusyError, duckdb.Error, OSError):  # of no vendor's making
+            raise
+        except Exception as error:
+            result.failures.append(unexpected(job.endpoint, "all that it is asked for", error))
         for failure in result.failures if account.name else []:
             failure.of_account(account.name)
         if any(failure.status == 401 for failure in result.failures):
@@ -221,14 +238,15 @@ class Loader(AbstractContextManager["Loader"]):
     def _slices(self, job: _Job, result: LoadResult) -> list[Slice]:
         """What is left to ask, once what it follows from is there."""
         source, endpoint = job.source, job.endpoint
-        client = self._clients.get(job.whose) or source.client(job.account)
-        self._clients[job.whose] = client
+        client = self._client(job)
         # those of an earlier account are asked by that one
-        result.scopes = [
+        found = [
             scope
             for scope in source.scopes(job.account, client, endpoint)
             if self._asked_by.setdefault((endpoint.table, scope), job.whose) == job.whose
         ]
+        result.scopes = [scope for scope in found if is_usable(scope)]
+        result.failures += [no_scope(endpoint, scope) for scope in found if not is_usable(scope)]
         due = job.choose(result.scopes)
         self._load_needs(job, due, result)
         grain, known_since = endpoint.grains[0], None
@@ -236,6 +254,15 @@ class Loader(AbstractContextManager["Loader"]):
             known_since = planning.earliest(endpoint.table, grain, self.settings.clock())
         asked = Asked(job.account, client, endpoint, job.window, due, self.landed, known_since)
         return list(source.slices(asked)) if due else []
+
+    def _client(self, job: _Job) -> Client:
+        """The client of an account, made when it is first asked by."""
+        if job.whose not in self._clients:
+            client = job.source.client(job.account)
+            if isinstance(client, VendorClient):
+                client.within(self.settings.limits, self.settings.clock)
+            self._clients[job.whose] = client
+        return self._clients[job.whose]
 
     def _load_needs(self, job: _Job, due: Due, result: LoadResult) -> None:
         """Load what the slices of an endpoint are worked out from, where that is not held.

@@ -123,7 +123,7 @@ def due_buckets(
     settles = retention(table, grain).settles
 
     def is_due(start: datetime, asked_at: datetime | None) -> bool:
-        if asked_at is None:
+        if asked_at is None or not is_believed(asked_at, now):
             return True
         if grain == "hourly" and asked_at < daily_tick and start >= daily_since:
             return True
@@ -148,7 +148,7 @@ def buckets_to_ask(
     left: Due = {}
     for scope in scopes:
         asked = held.get(scope, {})
-        if starts := [s for s in window.buckets() if s not in asked or asked[s] < tick]:
+        if starts := [s for s in window.buckets() if not _is_since(tick, asked.get(s), now)]:
             left[scope] = starts
     return left
 
@@ -158,7 +158,7 @@ def snapshot_is_due(endpoint: Endpoint, last: Answer | None, now: datetime) -> b
     if endpoint.any_time or last is None:
         return True
     _, asked_at = last
-    return asked_at < last_tick(endpoint.table, SNAPSHOT, now)
+    return not _is_since(last_tick(endpoint.table, SNAPSHOT, now), asked_at, now)
 
 
 def is_retired(endpoint: Endpoint, last: Answer | None, now: datetime) -> bool:
@@ -166,4 +166,13 @@ def is_retired(endpoint: Endpoint, last: Answer | None, now: datetime) -> bool:
     if endpoint.retired_on is None or last is None:
         return False
     complete, asked_at = last
-    return not complete and asked_at >= last_tick(endpoint.table, "daily", now)
+    return not complete and _is_since(last_tick(endpoint.table, "daily", now), asked_at, now)
+
+
+def is_believed(asked_at: datetime, now: datetime) -> bool:
+    """Whether the clock was right by which this was asked; two processes may overlap."""
+    return asked_at <= now + timedelta(hours=1)
+
+
+def _is_since(tick: datetime, asked_at: datetime | None, now: datetime) -> bool:
+    return asked_at is not None and asked_at >= tick and is_believed(asked_at, now)

@@ -1,6 +1,7 @@
 """From bytes to typed records to Arrow: wrong shapes are refused, unknown fields are kept."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -30,10 +31,32 @@ def decode(body: bytes, kind: type[T]) -> T:
     The fast strict reading comes first. Only an answer with undocumented fields (Neon has some:
     `slug`, `annotations`) is read a second time, and these fields set apart.
     """
+    with _refusing():
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except msgspec.ValidationError:
+            return typed(_UNTYPED.decode(body), kind)
+
+
+def decode_exactly(body: bytes) -> Any:
+    """`body` as it comes, numbers as Decimal; raises msgspec.DecodeError."""
+    with _refusing():
+        return _UNTYPED.decode(body)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What else reading may end in is an answer that cannot be read, too."""
     try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError:
-        return typed(_UNTYPED.decode(body), kind)
+        yield
+    except RecursionError:
+        raise msgspec.DecodeError("it is nested too deeply") from None
+    except MemoryError:
+        raise msgspec.DecodeError("it takes more memory than there is") from None
+    except ArithmeticError:
+        raise msgspec.DecodeError("a number is too large to be told") from None
+    except UnicodeDecodeError:
+        raise msgspec.DecodeError("it is no UTF-8") from None
 
 
 def typed(value: Any, kind: type[T]) -> T:

@@ -15,12 +15,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines import receipts
 from pipelines.endpoint import Endpoint
 from pipelines.http import VendorError
 from pipelines.receipts import OpenWarehouse, Receipt
+from pipelines.settings import LONGEST_ID
 from pipelines.source import (
     Clock,
     LoadResult,
@@ -31,6 +34,7 @@ from pipelines.source import (
     RetiredError,
     Slice,
     UnknownBeforeError,
+    unexpected,
 )
 
 # an interruption costs at most what was asked for this long; landing costs half a second
@@ -58,6 +62,8 @@ def load(
     walk = Walk(endpoint, load_id, clock, deque(slices), done)
     walk.result.slice_count = len(walk.waiting)
     while walk.waiting:
+        with open_warehouse() as connection:
+            turn = receipts.next_turn(connection)
         folder, landed_before = Path(tempfile.mkdtemp(prefix="meterhouse-dlt-")), len(walk.receipts)
         try:
             answers = _land(resources(walk.pages).with_resources(endpoint.table), folder)
@@ -65,7 +71,7 @@ def load(
                 with open_warehouse() as connection:
                     receipts.create_raw_tables(connection, [endpoint])
                     connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-                    receipts.write(connection, endpoint, load_id, landed, answers, clock())
+                    receipts.write(connection, endpoint, load_id, turn, landed, answers, clock())
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     return walk.result
@@ -132,6 +138,7 @@ class Walk:
                     continue
                 pages, rows = pages + 1, rows + len(page)
                 if len(page):
+                    _check_keys(page, self.endpoint)
                     yield _numbered(page, number, pages)
         except OutOfReachError as error:
             # the oldest bucket aged out in this very moment: once more without it
@@ -152,17 +159,27 @@ class Walk:
         except RetiredError as retired:
             self.result.notes.append(str(retired))
             complete = False  # asked, and known to have no answer: not asked again at every tick
-        except pa.ArrowInvalid as error:
-            about = f"{self.endpoint.table} of {asked.scope}" + (f", {window}" if window else "")
-            advice = "nothing of it counts; please report it with this text"
-            self.result.failures.append(VendorError(f"{about}: {error}: {advice}"))
-            return
         except VendorError as error:
             self.result.failures.append(error)
+            return
+        except duckdb.Error:  # the warehouse, which no slice has for itself
+            raise
+        except Exception as error:
+            about = f"{asked.scope}, {window}" if window else asked.scope
+            self.result.failures.append(unexpected(self.endpoint, about, error))
             return
         self.receipts.append(
             Receipt(asked.scope, window, asked_at, rows, pages, complete, slice=number)
         )
+
+
+def _check_keys(page: pa.Table, endpoint: Endpoint) -> None:
+    """What is known by so long a name would be asked for by it again and again."""
+    for column in {*endpoint.key} & {*page.column_names}:
+        if page[column].type == pa.string():
+            longest = pc.max(pc.utf8_length(page[column])).as_py() or 0
+            if longest > LONGEST_ID:
+                raise ValueError(f"a {column} of {longest:,} characters")
 
 
 def _numbered(page: pa.Table, slice_number: int, number: int) -> pa.Table:

@@ -84,7 +84,7 @@ def append_changes(connection: Connection, endpoint: Endpoint, answers: Sequence
         inner join answered on receipt.scope = answered.scope
             and receipt.granularity = answered.granularity
         where receipt.resource = '{table}' and receipt.complete
-            and receipt.asked_at > answered.asked_at
+            and receipt.turn > answered.turn
         """
     )
     said = _last_rows(

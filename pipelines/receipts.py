@@ -39,6 +39,8 @@ SCHEMA = pa.schema(
         ("pages", pa.int64()),
         ("complete", pa.bool_()),
         ("landed_at", log.INSTANT),
+        # of what was asked before warehouses handed it out: null
+        ("turn", pa.int64()),
     ]
 )
 
@@ -64,17 +66,26 @@ def create_raw_tables(connection: Connection, endpoints: Iterable[Endpoint] = ()
         log.create_table(connection, endpoint.table, log.schema_of(endpoint))
 
 
+def next_turn(connection: Connection) -> int:
+    """The place, in the order of asking, of what is asked from now on: clocks may be wrong."""
+    create_raw_tables(connection)
+    connection.execute("create sequence if not exists raw.turns")
+    ((turn,),) = connection.execute("select nextval('raw.turns')").fetchall()
+    return int(turn)
+
+
 def write(
     connection: Connection,
     endpoint: Endpoint,
     load_id: str,
+    turn: int,
     receipts: Sequence[Receipt],
     answers: Sequence[str],
     now: datetime,
 ) -> None:
     """Write what changed, and the receipts that say so, in one transaction.
 
-    `answers` are the Parquet files of all of their rows.
+    `answers` are the Parquet files of all of their rows, `turn` is when they were asked for.
     """
     ((latest,),) = connection.execute("select max(landed_at) from raw.loads").fetchall()
     # strictly increasing whatever the clock does: logs and builds count on it
@@ -90,6 +101,7 @@ def write(
                 "window_start": receipt.window.since if receipt.window else None,
                 "window_end": receipt.window.until if receipt.window else None,
                 "landed_at": landed_at + number * MICROSECOND,
+                "turn": turn,
             }
             for number, receipt in enumerate(receipts)
         ],
@@ -117,7 +129,8 @@ def _forget_repeats(connection: Connection, endpoint: Endpoint) -> None:
         using answered
         where earlier.resource = '{endpoint.table}' and earlier.scope = answered.scope
             and earlier.granularity = answered.granularity and answered.complete
-            and earlier.landed_at < answered.landed_at and earlier.asked_at <= answered.asked_at
+            and earlier.landed_at < answered.landed_at
+            and coalesce(earlier.turn, 0) <= answered.turn
             and earlier.window_start is not distinct from
                 greatest(earlier.window_start, answered.window_start)
             and earlier.window_end is not distinct from
@@ -145,7 +158,7 @@ def held_since(
         """
         select scope, window_start, window_end, asked_at from raw.loads
         where resource = ? and granularity = ? and (complete or not ?) and window_end > ?
-        order by asked_at
+        order by turn nulls first, asked_at
         """,
         [table, grain, only_complete, since],
     ).fetchall()
@@ -160,7 +173,7 @@ def last_answer(connection: Connection, table: str) -> tuple[bool, datetime] | N
     create_raw_tables(connection)
     found: tuple[bool, datetime] | None = connection.execute(
         "select complete, asked_at from raw.loads where resource = ?"
-        " order by asked_at desc limit 1",
+        " order by turn desc nulls last, asked_at desc limit 1",
         [table],
     ).fetchone()
     return found

@@ -1,19 +1,23 @@
 """A load appends, and its receipts come last: what has none counts for nothing."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import dlt
 import pyarrow as pa
+import pytest
 from dlt.extract import DltResource
 
 from assets.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
+from pipelines import receipts
 from pipelines.endpoint import Endpoint
 from pipelines.http import VendorError
 from pipelines.load import load
@@ -118,10 +122,44 @@ def test_a_scope_that_breaks_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_when_every_scope_breaks_nothing_lands(tmp_path: Path) -> None:
-    """Not even a table."""
+    """Not even a table for it."""
     landing = land(tmp_path, one=saying(then=VendorError("no")))
     assert (landing.receipts, len(landing.failures)) == ([], 1)
-    assert not (tmp_path / "here.duckdb").exists()
+    tables = "select schema_name, table_name from duckdb_tables() where not temporary"
+    assert rows(tmp_path, tables) == [("raw", "loads")]
+    assert rows(tmp_path, RECEIPTS) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OverflowError("date value out of range"),
+        RecursionError("maximum recursion depth exceeded"),
+        MemoryError(),
+        UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+        KeyError("uuid\x1b[31m"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_nobody_thought_of_is_a_refusal(tmp_path: Path, error: Exception) -> None:
+    """Of that slice alone, in words: whose, of which window, what is safe; the next one lands."""
+    landing = land(tmp_path, one=saying(page(A), then=error), two=saying(page(A)))
+    (failure,) = landing.failures
+    assert re.fullmatch(
+        rf"neon GET /things of one, {WINDOW}: what was answered cannot be used "
+        rf"\({type(error).__name__}: .*\). If it stays, please report it with this text. Nothing "
+        "of this window was recorded as loaded; everything landed before is untouched.",
+        str(failure),
+    )
+    assert str(failure).isprintable()
+    assert [row[0] for row in rows(tmp_path, RECEIPTS)] == ["two"]
+
+
+def test_an_overlong_id_is_refused(tmp_path: Path) -> None:
+    """It would be asked with again for ever; the row of another scope lands."""
+    landing = land(tmp_path, one=saying(page(("x" * 501, SINCE, 1))), two=saying(page(A)))
+    assert "a name of 501 characters" in str(landing.failures[0])
+    assert rows(tmp_path, LOG) == [("two", *A)]
 
 
 def test_what_is_the_same_again_is_not_stored_again(tmp_path: Path) -> None:
@@ -195,13 +233,35 @@ def test_what_happened_once_is_not_withdrawn(tmp_path: Path) -> None:
     assert rows(tmp_path, LOG) == [("one", *A), ("one", *B), ("one", "b", SINCE, 5)]
 
 
-def test_an_answer_that_was_overtaken_says_nothing(tmp_path: Path) -> None:
-    """What was asked later counts, although it landed first; where that did not ask, this does."""
+@pytest.mark.parametrize("ahead", [timedelta(minutes=-5), timedelta(days=30)])
+def test_an_answer_that_was_overtaken_says_nothing(tmp_path: Path, ahead: timedelta) -> None:
+    """What was asked later counts, although it landed first; where that did not ask, this does.
+    Whatever the clocks say."""
     later = ("a", DAYS[2], 7)
-    land(tmp_path, Window("daily", SINCE, DAYS[1]), one=saying(page(A)))
-    before = NOW - timedelta(minutes=5)
-    land(tmp_path, asked_at=before, one=saying(page(("a", SINCE, 9), B, later)))
+
+    def overtaken(_: Window | None) -> Iterator[pa.Table]:
+        window = Window("daily", SINCE, DAYS[1])
+        other = Thread(target=lambda: land(tmp_path, window, one=saying(page(A))))
+        other.start()
+        other.join()
+        yield page(("a", SINCE, 9), B, later)
+
+    land(tmp_path, asked_at=NOW + ahead, one=overtaken)
     assert rows(tmp_path, LOG) == [("one", *A), ("one", *later)]
+
+
+@pytest.mark.parametrize("step", [timedelta(days=-30), timedelta(hours=-3), timedelta(days=30)])
+def test_the_later_answer_counts_whatever_the_clock_did(tmp_path: Path, step: timedelta) -> None:
+    """Set back or forth between two answers; what receipts say was last asked is the second."""
+    land(tmp_path, one=saying(page(A)))
+    land(tmp_path, asked_at=NOW + step, one=saying(page(("a", SINCE, 5))))
+    assert rows(tmp_path, LOG) == [("one", *A), ("one", "a", SINCE, 5)]
+    with warehouse.writer(tmp_path / "here.duckdb") as connection:
+        held = receipts.held_since(connection, "things", "daily", SINCE)
+        last = receipts.last_answer(connection, "things")
+    assert held["one"][SINCE] - (NOW + step) < timedelta(seconds=1)
+    assert last is not None
+    assert last[1] == held["one"][SINCE]
 
 
 def test_a_new_column_is_added(tmp_path: Path) -> None:

@@ -84,10 +84,12 @@ class Loads:
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` prints it."""
+        settings = self._loader.settings
         return {
             "asked": self.asked,
             "skipped": [{"source": name, "why": why} for name, why in self.skipped.items()],
             "failures": self.failures,
+            "wrong_settings": [text for wrong in settings.wrong.values() for text in wrong],
             "refused": sorted({source for source, _ in self._loader.refused}),
             "requests": self._loader.requests_sent,
             "rate_limited": self._loader.rate_limited,

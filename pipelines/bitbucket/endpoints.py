@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipelines.bitbucket.records import TABLES
 from pipelines.endpoint import Endpoint
-from pipelines.settings import credential, listed, positive, setting, url
+from pipelines.settings import credential, key, listed, positive, setting, url
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Settings:
     """A Bitbucket token, and the workspaces to ask about."""
 
     token: str = credential(
-        "BITBUCKET_TOKEN", "Bitbucket is asked only when this is set; or email:api_token"
+        "BITBUCKET_TOKEN", "Bitbucket is asked only when this is set; or email:api_token", key
     )
     workspaces: tuple[str, ...] = setting(
         "BITBUCKET_WORKSPACES",

@@ -8,7 +8,7 @@ from functools import partial
 
 from pipelines.endpoint import Endpoint
 from pipelines.forge.records import TABLES
-from pipelines.settings import credential, listed, positive, setting, url, yes_or_no
+from pipelines.settings import credential, header, key, listed, positive, setting, url, yes_or_no
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Settings:
     email: str = credential(
         "ATLASSIAN_EMAIL", "Forge is asked only when this, the token and app ids are set"
     )
-    api_token: str = credential("ATLASSIAN_API_TOKEN", "of the account that owns the apps")
+    api_token: str = credential("ATLASSIAN_API_TOKEN", "of the account that owns the apps", key)
     gateway_url: str = setting(
         "ATLASSIAN_GRAPHQL_URL",
         "https://api.atlassian.com/graphql",
@@ -29,7 +29,7 @@ class Settings:
         "FORGE_APP_IDS", "comma-separated, each a UUID or an ARI", listed
     )
     experimental_api: str = setting(
-        "FORGE_EXPERIMENTAL_API", "ForgeMetricsQuery", "the `X-ExperimentalAPI` header"
+        "FORGE_EXPERIMENTAL_API", "ForgeMetricsQuery", "the `X-ExperimentalAPI` header", header
     )
     requests_per_minute: int = setting(
         "FORGE_REQUESTS_PER_MINUTE", "5", "requests; Atlassian allows 5", positive

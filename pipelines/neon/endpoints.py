@@ -8,7 +8,7 @@ from functools import partial
 
 from pipelines.endpoint import Endpoint
 from pipelines.neon.records import TABLES
-from pipelines.settings import credential, listed, positive, setting, url
+from pipelines.settings import credential, key, listed, positive, setting, url
 from pipelines.windows import GRAINS
 
 
@@ -16,7 +16,7 @@ from pipelines.windows import GRAINS
 class Settings:
     """How Neon is reached: one API key sees the organizations of a person, or one of its own."""
 
-    api_key: str = credential("NEON_API_KEY", "Neon is asked only when this is set")
+    api_key: str = credential("NEON_API_KEY", "Neon is asked only when this is set", key)
     org_ids: tuple[str, ...] = setting(
         "NEON_ORG_IDS",
         "",

@@ -101,9 +101,10 @@ def test_names_are_shown_as_they_are(
     assert name.replace("\x1b", "\N{REPLACEMENT CHARACTER}") in capsys.readouterr().out
 
 
-def test_a_source_that_fails_is_exit_1(world: Open) -> None:
+def test_a_source_that_fails_is_exit_1(world: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other org lands; the failure is in the JSON and no traceback is shown."""
     here = world(projects=4, apps=0, workspaces=0)
+    here.configure(monkeypatch)
     here.sandbox.faults.append(Fault("/consumption_history/v2/projects", 403))
     result = call("load", "--source", "neon", "--grain", "daily", "--json", **here.environment)
     assert result.exit_code == 1

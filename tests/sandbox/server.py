@@ -183,7 +183,9 @@ class _Server(uvicorn.Server):
 @contextmanager
 def _listening(app: Starlette) -> Iterator[str]:
     # Silent: a dropped connection is meant, and uvicorn would report it as an error
-    config = uvicorn.Config(app, loop="asyncio", lifespan="off", ws="none", log_config=None)
+    config = uvicorn.Config(
+        app, loop="asyncio", lifespan="off", ws="none", log_config=None, date_header=False
+    )
     server = _Server(config)
     # named, or asyncio leaves Nagle's algorithm on: 40 ms for every answer
     listener = socket.socket(proto=socket.IPPROTO_TCP)
