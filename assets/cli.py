@@ -54,7 +54,7 @@ def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
             raise click.ClickException(str(error)) from None
         if as_json:
             click.echo(json.dumps(result, default=str, indent=2))
-        if result.get("wrong_settings"):
+        if result.get("unusable_settings"):
             sys.exit(2)
         if result.get("failures"):
             sys.exit(1)

@@ -89,7 +89,7 @@ class Loads:
             "asked": self.asked,
             "skipped": [{"source": name, "why": why} for name, why in self.skipped.items()],
             "failures": self.failures,
-            "wrong_settings": [text for wrong in settings.wrong.values() for text in wrong],
+            "unusable_settings": [text for wrong in settings.wrong.values() for text in wrong],
             "refused": sorted({source for source, _ in self._loader.refused}),
             "requests": self._loader.requests_sent,
             "rate_limited": self._loader.rate_limited,

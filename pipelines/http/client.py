@@ -80,7 +80,7 @@ class VendorClient:
         self.requests_sent = 0
         self.rate_limited = 0
         self._budgets, self._secrets = budgets, Secrets(secrets)
-        self._backoff_seconds = backoff_seconds
+        self.backoff_seconds = backoff_seconds
         self._limits = Limits()
         self._clock: Callable[[], datetime] | None = None
         self._counter = threading.Lock()
@@ -201,7 +201,7 @@ class VendorClient:
         return answer
 
     def _backoff(self, number: int) -> float:
-        longest = min(self._backoff_seconds * 2.0 ** (number - 1), LONGEST_BACKOFF_SECONDS)
+        longest = min(self.backoff_seconds * 2.0 ** (number - 1), LONGEST_BACKOFF_SECONDS)
         return longest * random.uniform(0.5, 1)  # noqa: S311  # no secret
 
     def _count_page(self, about: str) -> None:

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-# what is shorter is no key, and would be found in words that say something else
-SHORTEST = 6
+# what is shorter is no key, and would be found in what says something else
+SHORTEST, SHORTEST_IN_ANSWERS = 4, 12
 STRUCK = "***"
 _NAMED = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 _CODES = re.compile(r"(?:\\+u00|\\+x|%)([0-9a-fA-F]{2})")
@@ -23,6 +23,7 @@ class Secrets:
         plain = [secret for secret in secrets if len(secret) >= SHORTEST]
         # the longest first: a token may be part of another secret
         self._forms = sorted({f for s in plain for f in _forms(s)}, key=len, reverse=True)
+        self._seen = [form.encode() for form in self._forms if len(form) >= SHORTEST_IN_ANSWERS]
 
     def strike(self, text: str) -> str:
         """The text without secrets; before any cut, which would leave a part of one unknown."""
@@ -33,7 +34,7 @@ class Secrets:
         seen = body
         if b"\\" in body or b"%" in body or b"&" in body:
             seen = _plain(body.decode("latin-1")).encode("latin-1", "replace")
-        if not any(form.encode() in seen for form in self._forms):
+        if not any(form in seen for form in self._seen):
             return body
         return re.sub(self._pattern.pattern.encode(), STRUCK.encode(), body)
 

@@ -1,0 +1,234 @@
+"""Every kind of trouble at every endpoint: it is said, costs nothing else, and leaves no trace.
+
+While it lasts, the one scope that it is about fails in words and has no answer of it on record,
+and every other scope loads. After it, the same load again makes the log of a clean one, from which
+alone facts are built.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assets.loading import Loader
+from assets.settings import Settings
+from assets.sources import SOURCES, endpoint_of, source_of
+from dbt_like_sql.engine import warehouse
+from pipelines.http import VendorClient
+from pipelines.source import LoadResult
+from pipelines.windows import Window
+from tests.clock import TODAY
+from tests.conftest import World, open_world
+from tests.faults.front import Asked, Front
+from tests.faults.troubles import TROUBLES, Trouble
+
+WINDOW = Window("daily", TODAY - timedelta(days=3), TODAY)
+SMALL: dict[str, Any] = {"projects": 4, "branches": 1, "apps": 2, "sites": 2, "repositories": 2}
+BOUNDS = {"LIMIT_PAGES": "9", "LIMIT_ANSWER_SIZE": "1MB", "LIMIT_UNPACKED_SIZE": "2MB"}
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """An endpoint, and which requests are about one scope of it; `named`: how errors name that."""
+
+    table: str
+    path: str
+    named: str
+    lacks: tuple[str, ...] = ()
+
+    def scope(self, here: World) -> str:
+        """What its receipts say that they are of."""
+        ids = whose(here)
+        if self.table.startswith("forge"):
+            return f"{ids['app']}/{FIRST}"
+        if self.table in ("neon_organizations", "bitbucket_workspaces"):
+            return "all"
+        return ids["org"] if self.table.startswith("neon") else ids["workspace"]
+
+    def is_meant(self, here: World, asked: Asked) -> bool:
+        """Whether a request is about the scope that has trouble."""
+        if not re.search(self.path.format(**whose(here)), asked.path):
+            return False
+        if "variables" in asked.json:
+            variables, told = asked.json["variables"], GROUPED.get(self.table)
+            is_cube = "environment" in variables
+            of_app = variables["appId"].endswith(whose(here)["app"])
+            of_table = variables["groupBy"] == told and is_cube == (self.table == CUBE)
+            return of_app and of_table and variables["resource"] == FIRST
+        return asked.query.get("org_id") in (None, [whose(here)["org"]])
+
+
+CUBE, FIRST = "forge_site_environment_usage", "FUNCTION_COMPUTE"
+GROUPED = {
+    "forge_site_usage": "CONTEXT_ARI",
+    "forge_environment_usage": "ENVIRONMENT_ID",
+    CUBE: "CONTEXT_ARI",
+}
+NEON = "^/api/v2"
+PLACES = [
+    Place(
+        "neon_organizations",
+        f"{NEON}/users/me/organizations",
+        "organizations",
+        ("numbers", "paging"),
+    ),
+    Place("neon_projects", f"{NEON}/projects$", "{org}"),
+    Place("neon_branches", f"{NEON}/projects/{{project}}/branches", "{project}"),
+    Place("neon_project_usage", f"{NEON}/consumption_history/v2/projects", "{org}"),
+    Place("neon_branch_usage", f"{NEON}/consumption_history/v2/branches", "{org}"),
+    Place("neon_account_usage", f"{NEON}/consumption_history/account", "{org}"),
+    *(Place(table, "graphql", "{app}") for table in ("forge_app_usage", *GROUPED)),
+    Place("bitbucket_workspaces", "^/2.0/workspaces/{slug}", "{slug}", ("numbers", "paging")),
+    Place("bitbucket_repositories", "^/2.0/repositories/{workspace}$", "{workspace}"),
+    Place("bitbucket_pipeline_runs", "/{repository}/pipelines", "{repository}"),
+]
+
+
+def whose(here: World) -> dict[str, str]:
+    """The ids of the scope that has trouble, by what they are of."""
+    org = next(iter(here.company.orgs))
+    project = next(p for p in here.company.projects_of(org) if not p.deleted_at)
+    workspace = here.company.atlassian.workspaces[0]
+    repository = here.company.atlassian.live_repositories(workspace.uuid)[0]
+    return {
+        "org": org,
+        "project": project.id,
+        "app": here.company.forge.app_ids[0],
+        "slug": workspace.slug,
+        "workspace": workspace.uuid,
+        "repository": repository.uuid,
+    }
+
+
+@dataclass
+class Scene:
+    """A world with a front, and what a clean load of each endpoint leaves."""
+
+    here: World
+    front: Front
+    folder: Path
+    clean: dict[str, Rows]
+    count: int = 0
+
+    def settings(self, **changed: str) -> Settings:
+        """Of a warehouse that is not there yet."""
+        self.count += 1
+        file = self.folder / f"{self.count}" / "here.duckdb"
+        found = self.here.settings_with(**BOUNDS, **changed, WAREHOUSE=str(file))
+        few = tuple(replace(a, meters=(FIRST, "KVS_READ")) for a in found.accounts["forge"])
+        return replace(found, accounts={**found.accounts, "forge": few})
+
+    def clean_log(self, table: str) -> Rows:
+        """What a load without trouble leaves."""
+        if table not in self.clean:
+            settings = self.settings()
+            assert load(settings, table).failures == []
+            self.clean[table] = log(settings, table)
+        return self.clean[table]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """One company for all."""
+    folder, front = tmp_path_factory.mktemp("matrix"), Front()
+    with open_world(folder, **SMALL, front=front.before, legacy_account=True) as here:
+        here.environment["FORGE_SITES_BY_ENVIRONMENT"] = "yes"
+        yield Scene(here, front, folder, {})
+
+
+@contextmanager
+def quick(settings: Settings) -> Iterator[Loader]:
+    """A loader whose clients back off for milliseconds."""
+    with Loader(settings) as loader:
+        for source in SOURCES:
+            for account in settings.accounts[source.name]:
+                client = source.client(account)
+                if isinstance(client, VendorClient):
+                    client.within(settings.limits, settings.clock)
+                    client.backoff_seconds = 0.001
+                loader.use(source.name, client, account.name)
+        yield loader
+
+
+def load(settings: Settings, table: str) -> LoadResult:
+    """A run's load of one endpoint, with what it needs."""
+    endpoint = endpoint_of(table)
+    with quick(settings) as loader:
+        if endpoint.is_windowed:
+            return loader.load_window(endpoint, WINDOW)
+        return loader.load_names(endpoint)
+
+
+def log(settings: Settings, table: str) -> Rows:
+    """What was told of an endpoint and of what it needs, and which windows are held."""
+    found: Rows = []
+    with warehouse.writer(settings.warehouse) as connection:
+        for name in (table, *endpoint_of(table).needs):
+            sql = f"select '{name}', * exclude (load_id, landed_at) from raw.{name}"  # noqa: S608
+            found += connection.execute(f"{sql} order by all").fetchall()
+        sql = "select distinct resource, granularity, scope, window_start, window_end, rows"
+        found += connection.execute(f"{sql} from raw.loads where complete order by all").fetchall()
+    return found
+
+
+def scopes_of(settings: Settings, table: str) -> set[str]:
+    """The scopes of complete receipts."""
+    sql = "select distinct scope from raw.loads where resource = ? and complete"
+    with warehouse.writer(settings.warehouse) as connection:
+        return {scope for (scope,) in connection.execute(sql, [table]).fetchall()}
+
+
+def is_in_words(scene: Scene, place: Place, message: str) -> bool:
+    """It names the source, the scope and the window, and says what is safe."""
+    ids, source = whose(scene.here), source_of(endpoint_of(place.table))
+    starts = f"{WINDOW.since:%Y-%m-%d}" if endpoint_of(place.table).is_windowed else ""
+    return (
+        message.startswith(f"{source.name} ")
+        and place.named.format(**ids) in message
+        and starts in message
+        and "untouched" in message
+        and message.isprintable()
+        and len(message) < 1_000
+        and message.count(". ") >= 2
+    )
+
+
+CELLS = [
+    pytest.param(place, trouble, id=f"{place.table}: {trouble.name}", marks=pytest.mark.slow)
+    for place in PLACES
+    for trouble in TROUBLES
+    if trouble.kind not in place.lacks
+]
+
+
+@pytest.mark.parametrize(("place", "trouble"), CELLS)
+def test_trouble_is_said_and_leaves_no_trace(scene: Scene, place: Place, trouble: Trouble) -> None:
+    """As it says above."""
+    table, scope = place.table, place.scope(scene.here)
+    clean = scene.clean_log(table)
+    settings = scene.settings(LIMIT_REQUEST_SECONDS=f"{trouble.patience}")
+    scene.front.is_meant = partial(place.is_meant, scene.here)
+    scene.front.spoil = trouble.spoil
+    try:
+        during = load(settings, table)
+    finally:
+        scene.front.clear()
+    messages = list(dict.fromkeys(map(str, during.failures)))
+    assert all(is_in_words(scene, place, message) for message in messages), messages
+    assert len(messages) <= 1, messages
+    held = scopes_of(settings, table)
+    if messages:
+        assert scope not in held
+    elif not trouble.may_be_so and not during.notes:
+        assert log(settings, table) == clean
+    settings = replace(settings, limits=scene.here.settings.limits)
+    assert load(settings, table).failures == []
+    assert log(settings, table) == clean or trouble.may_be_so
+    assert trouble.ends_run or scopes_of(settings, table) - {scope} == held - {scope}
