@@ -69,7 +69,9 @@ def answering(status: int, content_type: str, body: bytes) -> Iterator[str]:
             thread.join()
 
 
-@pytest.mark.parametrize("kind", [423, 429, 500, 502, 503, 504, "drop", "cut"])
+@pytest.mark.parametrize(
+    "kind", [408, 423, 425, 429, 500, 502, 503, 504, 520, 522, 524, "drop", "cut"]
+)
 def test_what_may_pass_is_tried_again(world: Open, kind: FaultKind) -> None:
     """Twice nothing, then the answer: three requests, and no error."""
     here = world(orgs=1, projects=3)

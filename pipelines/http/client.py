@@ -184,8 +184,9 @@ class VendorClient:
                 raise self._come_back_later(answer, wait, about)
             if answer.is_unreachable and number >= min(tries, TRIES_UNREACHABLE):
                 raise self._unreachable(answer, number, about)
-            if number >= tries or (not wait and spent + backoff >= allowed):
-                self._give_up(place, answer, number, spent, about)
+            is_over = not wait and spent + backoff > allowed
+            if number >= tries or is_over:
+                self._give_up(place, answer, number, allowed if is_over else spent, about)
                 return answer
             spent += 0 if wait else backoff
             time.sleep(wait or backoff)

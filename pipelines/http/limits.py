@@ -24,14 +24,15 @@ class Limits:
     retry_after_seconds: int = setting(
         "LIMIT_RETRY_AFTER_SECONDS",
         "300",
-        "a wait that a vendor asks for; beyond, it is asked no further, and the run says when to "
+        "waits that a vendor asks for; beyond, it is asked no further, and the run says when to "
         "come back",
         positive,
     )
     clock_seconds: int = setting(
         "LIMIT_CLOCK_SECONDS",
         "300",
-        "how far the clock of this machine may be off from a vendor's",
+        "how far the clock of this machine may be off from a vendor's; beyond, it is asked no "
+        "further",
         positive,
     )
     answer_bytes: int = setting("LIMIT_ANSWER_SIZE", "64MB", "an answer as it is sent", byte_count)
