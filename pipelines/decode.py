@@ -19,7 +19,9 @@ _UNTYPED = msgspec.json.Decoder(float_hook=Decimal)
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-class Record(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+# without gc: nothing here refers to itself, and to be looked through as they come takes the garbage
+# collector four times as long as to decode them
+class Record(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Base of everything a vendor answers; what it says beyond the known fields is kept."""
 
     unknown_fields: dict[str, Any] = {}

@@ -7,6 +7,7 @@ hour that is asked eight times is stored once. Not here: the receipts themselves
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import duckdb
 import pyarrow as pa
@@ -14,6 +15,8 @@ import pyarrow as pa
 from pipelines.endpoint import Endpoint
 
 Connection = duckdb.DuckDBPyConnection
+# how many rows are compared at once, for the memory that it takes
+PART_ROWS = 250_000
 
 INSTANT = pa.timestamp("us", "UTC")
 # of the receipt that told the row: what was asked about, by which load, and its place in the order
@@ -87,28 +90,57 @@ def append_changes(connection: Connection, endpoint: Endpoint, answers: Sequence
             and receipt.turn > answered.turn
         """
     )
+    for part in _parts(connection, endpoint, told):
+        _append_part(connection, endpoint, told, part)
+
+
+def _parts(connection: Connection, endpoint: Endpoint, told: str) -> Iterable[str]:
+    """SQL of spans of buckets, about so many rows in each, that together are all of the rows.
+
+    A row is compared with others of its bucket alone, where that is part of the key.
+    """
+    if "bucket_start" not in endpoint.key:
+        return ["true"]
+    cuts, rows = ["-infinity"], 0
+    for bucket, count in connection.execute(
+        f"select bucket_start, count(*) from {told} group by all order by all"
+    ).fetchall():
+        if rows and rows + count > PART_ROWS:
+            cuts, rows = [*cuts, f"{bucket}"], 0
+        rows += count
+    return [
+        f"row.bucket_start >= timestamptz '{since}' and row.bucket_start < timestamptz '{until}'"
+        for since, until in pairwise([*cuts, "infinity"])
+    ]
+
+
+def _append_part(connection: Connection, endpoint: Endpoint, told: str, part: str) -> None:
     said = _last_rows(
         connection,
         endpoint,
         f"{told} as row inner join answered on row.slice = answered.slice",
         # of what a page repeats the last word counts
         "answered.landed_at desc, row.page desc",
+        part,
     )
     stands = _last_rows(
         connection,
         endpoint,
-        f"raw.{table} as row inner join answered on row.scope = answered.scope"
+        f"raw.{endpoint.table} as row inner join answered on row.scope = answered.scope"
         + of_grain(endpoint),
         "row.landed_at desc, answered.landed_at desc",
-        in_span(connection, endpoint),
+        f"{part} and {in_span(connection, endpoint)}",
     )
-    same_key = f"said.scope = stands.scope and {same(endpoint.key, 'said', 'stands')}"
+    either = ", ".join(
+        f'if(said.landed_at is null, stands."{name}", said."{name}") as "{name}"'
+        for name in (*endpoint.schema.names, "scope", "load_id", "landed_at")
+    )
     connection.execute(
         f"""
-        insert into raw.{table} by name
+        insert into raw.{endpoint.table} by name
         with said as (
             select {_names(endpoint.schema.names)},
-                answered.scope, answered.load_id, answered.landed_at, false as is_withdrawn
+                answered.scope, answered.load_id, answered.landed_at
             {said}
         ),
 
@@ -118,22 +150,23 @@ def append_changes(connection: Connection, endpoint: Endpoint, answers: Sequence
             {stands}
         )
 
-        select said.*
+        select {either}, said.landed_at is null as is_withdrawn
         from said
-        left join stands on {same_key}
-        where stands.is_withdrawn is not false
-            or not ({same(endpoint.values, "said", "stands")})
-        union all by name
-        select stands.* exclude (complete) replace (true as is_withdrawn)
-        from stands
-        anti join said on {same_key}
-        where {endpoint.withdraws} and stands.complete and not stands.is_withdrawn
+        full join stands
+            on said.scope = stands.scope and {same(endpoint.key, "said", "stands")}
+        where if(
+            said.landed_at is null,
+            {endpoint.withdraws} and stands.complete and not stands.is_withdrawn,
+            stands.is_withdrawn is not false or not ({same(endpoint.values, "said", "stands")})
+        )
+        -- rows of one time stand together then, in less room, and are found without reading others
+        {"order by bucket_start" if endpoint.is_windowed else ""}
         """
     )
 
 
 def _last_rows(
-    connection: Connection, endpoint: Endpoint, rows: str, order: str, where: str = "true"
+    connection: Connection, endpoint: Endpoint, rows: str, order: str, where: str
 ) -> str:
     """SQL from its `from` on: of rows that these receipts are about, the last of each key."""
     source = f"""

@@ -84,6 +84,8 @@ def _try(
 ) -> CheckResult:
     kind, expression = promise
     count, failing_rows, samples = "count(*)", 0, tuple[str, ...]()
+    if kind == "grain" and model.keeps_grain:
+        return CheckResult(model.name, expression, kind, True, 0)
     if kind == "grain":
         columns, count = ", ".join(f'"{column}"' for column in model.grain), "sum(row_count)"
     for where in wheres:

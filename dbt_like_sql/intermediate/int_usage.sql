@@ -1,8 +1,9 @@
 -- One row per thing that used something, meter and period, from every source, with what the meter is
 -- (seeds.meters). A meter that nobody has classified has no family and is in no fact, and
--- reports.unmapped_meters lists it.
--- grain: series_key, period_start
+-- reports.unmapped_meters lists it. The rows themselves are those of each vendor's model.
+-- grain: source, org_id, project_id, branch_id, site_id, environment_id, user_id, meter, unit, period_start
 -- window: period_start
+-- materialized: view
 with usage as (
     select
         cast('neon' as varchar) as source, cast('neon_project_usage' as varchar) as resource,
@@ -44,11 +45,6 @@ meters as (
 )
 
 select
-    -- as a list, quoted: null is not '', and no two things' parts are one text
-    md5(cast(json_array(
-        usage.source, usage.org_id, usage.project_id, usage.branch_id, usage.site_id,
-        usage.environment_id, usage.user_id, usage.meter, coalesce(usage.unit, meters.unit)
-    ) as varchar)) as series_key, -- source, all ids, meter and unit; with period_start the grain
     usage.source, -- vendor API family: neon, forge, bitbucket, atlassian_platform
     usage.resource, -- the table in raw.* whose receipts tell which buckets are known
     usage.scope, -- what was asked about, as receipts have it; of exports the organization

@@ -223,7 +223,7 @@ def test_an_export_has_only_the_days_built_again_that_differ(folder: Exports) ->
     )
     folder.land()
     built = {model.name: model for model in folder.build().models}
-    assert built["intermediate.int_usage"].rows_written == 1
+    assert built["intermediate.int_usage_by_day"].rows_written == 1
     assert folder.facts("org")[-1] == ("", "2026-01-28", "6")
 
 

@@ -207,6 +207,30 @@ def test_the_fingerprint_is_of_what_is_computed(tmp_path: Path) -> None:
     assert len({first, *others}) == 5
 
 
+@pytest.mark.parametrize(
+    ("sql", "keeps"),
+    [
+        ("select u.org_id, u.used_at from staging.stg_usage as u where u.quantity > 0", True),
+        ("select u.org_id, u.used_at from staging.stg_usage as u, staging.stg_usage as v", False),
+        ("select u.org_id, u.used_at, unnest([1, 2]) as x from staging.stg_usage as u", False),
+        (
+            "select u.org_id, date_trunc('day', u.used_at) as used_at from staging.stg_usage as u",
+            False,
+        ),
+        (
+            "select u.org_id, u.used_at from staging.stg_usage as u"
+            " union all select u.org_id, u.used_at from staging.stg_usage as u",
+            False,
+        ),
+    ],
+)
+def test_what_only_passes_rows_on_keeps_their_grain(tmp_path: Path, sql: str, keeps: bool) -> None:
+    """What joins, unites, unfolds or changes the key may break it, and is tried."""
+    view = f"-- grain: org_id, used_at\n-- materialized: view\n{sql}"
+    models = load(tmp_path, staging__stg_usage=STAGING, marts__fct=view)
+    assert models["marts.fct"].keeps_grain is keeps
+
+
 def test_a_clock_is_noticed(tmp_path: Path) -> None:
     """A model that asks what time it is is known to."""
     models = load(

@@ -27,7 +27,8 @@ class Model:
 
     `window` is the column by which a table is built a window at a time and a view is filtered, with
     `by_month` by whole months, for what looks across the days of one.
-    `expects_no_rows`: each row that it holds is trouble.
+    `expects_no_rows`: each row that it holds is trouble. `keeps_grain`: its rows are those of its
+    one input, or some of them, so their grain holds where that of the input does.
     `fingerprint` covers the SELECT, the header words, the input models and seeds; not comments.
     `whole` and `windowed` are its SELECT as a build runs it, over all of time and over a window;
     `IN_WINDOW("column")`, `$now` and `$today` stand for what a build puts there.
@@ -45,6 +46,7 @@ class Model:
     by_month: bool
     is_view: bool
     expects_no_rows: bool
+    keeps_grain: bool
     inputs: tuple[str, ...]
     columns: tuple[str, ...]
     column_docs: Mapping[str, str]

@@ -1,0 +1,140 @@
+"""Loading pages of usage: ours, a floor written by hand, and dlt's own REST source.
+
+Each is run in a process of its own: `python -m tests.benchmarks.loading WHO URL FILE HOURS`.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+import duckdb
+import httpx
+import msgspec
+import pyarrow as pa
+
+from tests.benchmarks.pages import SINCE
+
+ORG, PATH = "org-1", "consumption_history/v2/projects"
+HOUR = timedelta(hours=1)
+
+
+def ours(url: str, file: Path, hours: int) -> None:
+    """As `meterhouse load` does it: client, slice, load, receipt."""
+    from dbt_like_sql.engine import warehouse
+    from pipelines.load import load
+    from pipelines.neon import SOURCE
+    from pipelines.neon.client import Neon
+    from pipelines.neon.endpoints import PROJECT_USAGE
+    from pipelines.source import Slice
+    from pipelines.windows import Window
+
+    window = Window("hourly", SINCE, SINCE + hours * HOUR)
+    with tempfile.TemporaryDirectory() as folder:
+        neon = Neon("key", [ORG], url, 100_000, Path(folder))
+        slices = [Slice(ORG, window, partial(neon.project_usage, ORG))]
+        opened = partial(warehouse.writer, file)
+        result = load(opened, PROJECT_USAGE, SOURCE.resources, slices, lambda: datetime.now(tz=UTC))
+        neon.close()
+    assert not result.failures, result.failures
+
+
+class Metric(msgspec.Struct):
+    """Of the floor: what is documented, and nothing else."""
+
+    metric_name: str
+    value: Decimal
+
+
+class Hour(msgspec.Struct):
+    """The same."""
+
+    timeframe_start: datetime
+    timeframe_end: datetime
+    metrics: list[Metric]
+
+
+class Period(msgspec.Struct):
+    """The same."""
+
+    period_id: str
+    period_plan: str
+    period_start: datetime
+    consumption: list[Hour]
+
+
+class Project(msgspec.Struct):
+    """The same."""
+
+    project_id: str
+    periods: list[Period]
+
+
+class Cursor(msgspec.Struct):
+    """The same."""
+
+    cursor: str
+
+
+class Page(msgspec.Struct):
+    """The same."""
+
+    projects: list[Project]
+    pagination: Cursor | None = None
+
+
+FLOOR = pa.schema(
+    {
+        "project_id": pa.string(),
+        "period_id": pa.string(),
+        "period_plan": pa.string(),
+        "period_start": pa.timestamp("us", "UTC"),
+        "timeframe_start": pa.timestamp("us", "UTC"),
+        "timeframe_end": pa.timestamp("us", "UTC"),
+        "metric_name": pa.string(),
+        "value": pa.decimal128(38, 9),
+    }
+)
+
+
+def floor(url: str, file: Path, _: int) -> None:
+    """The least that lands the same values: no log, no receipt, no retry, nothing unexpected."""
+    decoder, cursor = msgspec.json.Decoder(Page), ""
+    with httpx.Client(base_url=url, timeout=60) as client, duckdb.connect(file) as connection:
+        while True:
+            params = {"cursor": cursor} if cursor else {}
+            page = decoder.decode(client.get(PATH, params=params).content)
+            rows = [
+                (
+                    project.project_id,
+                    period.period_id,
+                    period.period_plan,
+                    period.period_start,
+                    hour.timeframe_start,
+                    hour.timeframe_end,
+                    metric.metric_name,
+                    metric.value,
+                )
+                for project in page.projects
+                for period in project.periods
+                for hour in period.consumption
+                for metric in hour.metrics
+            ]
+            columns = zip(zip(*rows, strict=True), FLOOR.types, strict=True)
+            answer = pa.table([pa.array(*column) for column in columns], schema=FLOOR)
+            connection.register("answer", answer)
+            connection.execute("create table if not exists usage as from answer limit 0")
+            connection.execute("insert into usage from answer")
+            connection.unregister("answer")
+            if page.pagination is None:
+                return
+            cursor = page.pagination.cursor
+
+
+WHO: dict[str, Callable[[str, Path, int], None]] = {"ours": ours, "floor": floor}
+
+if __name__ == "__main__":
+    WHO[sys.argv[1]](sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
