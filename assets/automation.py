@@ -187,6 +187,7 @@ FILES_SENSORS = [
 )
 def build_what_landed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """One build run over the days that are due."""
+    end_dead_runs(context.instance)
     settings = read_settings()
     if not settings.warehouse.exists():
         return dg.SkipReason("nothing has been loaded yet")
@@ -237,7 +238,8 @@ def run_request(
                 f"{count} runs for it failed, the last is {run_id}; the next: {again_at:%H:%M:%SZ}"
             )
     key = f"{what}, attempt {len(runs) + 1}" if runs else what
-    return dg.RunRequest(run_key=key, tags={**tags, WHAT: what})
+    # it is asked for again here, and not by Dagster as well
+    return dg.RunRequest(run_key=key, tags={**tags, WHAT: what, "dagster/max_retries": "0"})
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> None:
