@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 
 from assets import planning
-from assets.loading import rows_of
+from assets.loading import open_warehouse, rows_of
 from assets.model_assets import DAYS, models
 from assets.raw_assets import partition_key, raw_key
 from assets.retention import retention
@@ -159,7 +159,7 @@ def _rejected(settings: Settings, source: Source[Any, Any]) -> list[str]:
     try:
         with warehouse.reader(settings.warehouse) as connection:
             rows = rows_of(connection, sql)
-    except FileNotFoundError:
+    except warehouse.WarehouseError:
         return []
     return [
         "rejected: "
@@ -187,15 +187,16 @@ FILES_SENSORS = [
 )
 def build_what_landed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """One build run over the days that are due."""
+    end_dead_runs(context.instance)
     settings = read_settings()
     if not settings.warehouse.exists():
         return dg.SkipReason("nothing has been loaded yet")
     try:
-        with warehouse.writer(settings.warehouse, TICK_WAITS_SECONDS) as connection:
+        with open_warehouse(settings, TICK_WAITS_SECONDS) as connection:
             create_raw_tables(connection)
             what, built_at = due(connection), last_built_at(connection)
-    except warehouse.WarehouseBusyError as busy:
-        return dg.SkipReason(f"looking again at the next tick: {busy}")
+    except warehouse.WarehouseError as error:
+        return dg.SkipReason(f"looking again at the next tick: {error}")
     today = floor(settings.clock(), "daily")
     if what is None and (built_at is None or built_at >= today):
         return dg.SkipReason("every receipt is built")
@@ -237,7 +238,8 @@ def run_request(
                 f"{count} runs for it failed, the last is {run_id}; the next: {again_at:%H:%M:%SZ}"
             )
     key = f"{what}, attempt {len(runs) + 1}" if runs else what
-    return dg.RunRequest(run_key=key, tags={**tags, WHAT: what})
+    # it is asked for again here, and not by Dagster as well
+    return dg.RunRequest(run_key=key, tags={**tags, WHAT: what, "dagster/max_retries": "0"})
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> None:

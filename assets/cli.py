@@ -1,12 +1,13 @@
 """The `meterhouse` command: the same loads and builds as in Dagster, for people at a terminal.
 
 Exit codes: 0 all that was asked for was done, 1 some source or check failed (the others landed),
-2 wrong usage, or a setting that cannot be used (the other sources landed). Heavy imports (dlt,
-duckdb, sqlglot) wait until a command needs them.
+2 wrong usage, or a setting that cannot be used (the other sources landed), 130 interrupted (by
+Ctrl-C or SIGTERM). Heavy imports (dlt, duckdb, sqlglot) wait until a command needs them.
 """
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -39,19 +40,28 @@ def instant(text: str) -> datetime:
 def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
     """Print what the command returns (for people, or as JSON) and exit 1 if anything failed."""
 
+    def called(as_json: bool, arguments: dict[str, Any]) -> dict[str, Any]:
+        from assets.terminal.console import Report, shown
+        from dbt_like_sql.engine.warehouse import WarehouseError, in_words
+
+        try:
+            with in_words("a file"):
+                return command(Report(as_json), **arguments)
+        except WarehouseError as error:
+            click.echo(f"Error: {shown(str(error))}", err=True)
+            return {"failures": [str(error)]}
+
     @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
     @wraps(command)
     def wrapped(as_json: bool, **arguments: Any) -> None:
-        from assets.terminal.console import Report
-        from dbt_like_sql.engine.warehouse import WarehouseBusyError
-
-        show = Report(as_json)
         try:
-            result = command(show, **arguments)
+            result = called(as_json, arguments)
         except SettingsError as error:
             raise click.UsageError(str(error)) from None
-        except (WarehouseBusyError, FileNotFoundError) as error:
-            raise click.ClickException(str(error)) from None
+        except KeyboardInterrupt as interrupt:
+            how_far = f" {interrupt};" if interrupt.args else ""
+            click.echo(f"Interrupted.{how_far} run the same again.", err=True)
+            sys.exit(130)
         if as_json:
             click.echo(json.dumps(result, default=str, indent=2))
         if result.get("unusable_settings"):
@@ -68,6 +78,7 @@ def main(context: click.Context) -> None:
     """Your vendors' usage meters, in a warehouse you own."""
     from assets.settings import utc_now
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     context.obj = utc_now
 
 

@@ -5,7 +5,7 @@ LoadResult what happened. Not here: what is due (planning.py), how a vendor is a
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -20,7 +20,7 @@ from assets.settings import Settings
 from assets.sources import ENDPOINTS, source_of
 from dbt_like_sql.engine import publishing, runner, warehouse
 from dbt_like_sql.engine.warehouse import WarehouseBusyError
-from pipelines import receipts
+from pipelines import receipts, upgrade
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.http import VendorClient, VendorError
 from pipelines.load import load
@@ -39,6 +39,8 @@ from pipelines.source import (
 from pipelines.windows import Window
 
 Row = dict[str, Any]
+# a backfill takes hours where a vendor answers five requests a minute
+LONGEST_TURN_SECONDS = 86400.0
 # given which scopes there are, what to ask for
 Choose = Callable[[list[str]], Due]
 # told how many slices there are and how many minutes they take at the least; gives what is to be
@@ -82,6 +84,14 @@ class _Job(Wanted):
         return self.source.name, self.account.name
 
 
+@contextmanager
+def open_warehouse(settings: Settings, timeout_seconds: float = 600) -> Iterator[Connection]:
+    """The warehouse, for writing, in the format of today, when it is this process's turn."""
+    with warehouse.writer(settings.warehouse, timeout_seconds) as connection:
+        upgrade.upgrade(connection, ENDPOINTS)
+        yield connection
+
+
 class Loader(AbstractContextManager["Loader"]):
     """Loads endpoints for the length of a run: a client per account, every scope asked by one."""
 
@@ -99,7 +109,14 @@ class Loader(AbstractContextManager["Loader"]):
 
     def open_warehouse(self) -> AbstractContextManager[Connection]:
         """The warehouse, for writing, when it is this process's turn."""
-        return warehouse.writer(self.settings.warehouse)
+        return open_warehouse(self.settings)
+
+    def turn(self, source: str) -> AbstractContextManager[None]:
+        """Nobody else loads this source into the warehouse meanwhile, so that what is due is asked
+        for once: whoever comes second waits, and finds that it is held."""
+        path, advice = self.settings.warehouse, "Let that load finish, and run the same again."
+        file = path.with_name(f"{path.name}.{source}.lock")
+        return warehouse.turn(file, f"{source} of {path}", advice, LONGEST_TURN_SECONDS)
 
     def use(self, source: str, client: Client, account: str = "") -> None:
         """Use this client for an account instead of making one."""
@@ -303,7 +320,7 @@ def build(
     settings: Settings, since: datetime | None = None, until: datetime | None = None
 ) -> runner.BuildReport:
     """Build what is due (and [since, until) besides), in one transaction, and publish it."""
-    with warehouse.writer(settings.warehouse) as connection:
+    with open_warehouse(settings) as connection:
         connection.execute(f"set memory_limit = '{settings.memory_limit}'")
         receipts.create_raw_tables(connection, ENDPOINTS)
         report = runner.build(connection, since, until, now=settings.clock())
@@ -316,7 +333,7 @@ def rows_of(connection: Connection, sql: str) -> list[Row]:
     try:
         result = connection.execute(sql)
     except duckdb.CatalogException as error:  # a copy of before this report was thought of
-        message = "the read copy is of another version: run `meterhouse build`"
-        raise FileNotFoundError(message) from error
+        message = "what was built is of another version: run `meterhouse build`"
+        raise warehouse.WarehouseError(message) from error
     names = [column for column, *_ in result.description or []]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -12,9 +12,9 @@ from typing import Any
 
 import dagster as dg
 
-from assets.loading import build
-from assets.raw_assets import raw_key, table_spec
-from assets.settings import read_settings
+from assets.loading import build, open_warehouse
+from assets.raw_assets import failing_in_words, raw_key, table_spec
+from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.checks import CheckFailedError, CheckResult, promises
@@ -131,13 +131,23 @@ def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
         window = context.partition_time_window
         since, until = window.start, window.end
     settings = read_settings()
+    with failing_in_words():
+        yield from _built(context, settings, since, until)
+
+
+def _built(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    since: datetime | None,
+    until: datetime | None,
+) -> Iterator[Any]:
     try:
         report = build(settings, since, until)
     except CheckFailedError as failure:
         yield from _check_events(context, failure.results)
         raise dg.Failure(str(failure)) from None
     selected = [m for name, m in MODELS.items() if model_key(name) in context.selected_asset_keys]
-    with warehouse.writer(settings.warehouse) as connection:
+    with open_warehouse(settings) as connection:
         types = warehouse.describe(connection)
         # staging is raw, looked at again: counting it takes as long as reading all of raw
         counts = {

@@ -5,6 +5,7 @@ Not here: how a vendor is asked (pipelines/) and how that is run (loading.py).
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -115,16 +116,22 @@ def raw_asset(endpoint: Endpoint, grain: str) -> dg.AssetsDefinition:
         elif not loader.settings.is_wanted(source, endpoint):
             context.log.info("The settings do not ask for this one.")
         elif spec.partitions_def:
-            yield from _load_partitions(context, loader, endpoint, grain)
+            with failing_in_words():
+                yield from _load_partitions(context, loader, endpoint, grain)
         else:
-            result = loader.load_names(endpoint, partial(_told, context, endpoint))
-            _raise_failures(context, result)
-            if result.receipts:
-                with loader.open_warehouse() as connection:
-                    metadata = _metadata(connection, endpoint, result)
-                yield dg.MaterializeResult(metadata=metadata)
+            with failing_in_words():
+                yield from _load_names(context, loader, endpoint)
 
     return asset
+
+
+@contextmanager
+def failing_in_words() -> Iterator[None]:
+    """Where the warehouse cannot be used, the step fails with the sentence that says why."""
+    try:
+        yield
+    except warehouse.WarehouseError as error:
+        raise dg.Failure(str(error)) from None
 
 
 def _freshness(endpoint: Endpoint, grain: str) -> dg.FreshnessPolicy | None:
@@ -157,6 +164,18 @@ def _raise_failures(context: dg.AssetExecutionContext, result: LoadResult) -> No
         raise dg.Failure(f"{reasons}\nScopes that landed in this run: {landed}.")
 
 
+def _load_names(
+    context: dg.AssetExecutionContext, loader: Loader, endpoint: Endpoint
+) -> Iterator[dg.MaterializeResult[Any]]:
+    with loader.turn(source_of(endpoint).name):
+        result = loader.load_names(endpoint, partial(_told, context, endpoint))
+    _raise_failures(context, result)
+    if result.receipts:
+        with loader.open_warehouse() as connection:
+            metadata = _metadata(connection, endpoint, result)
+        yield dg.MaterializeResult(metadata=metadata)
+
+
 def _load_partitions(
     context: dg.AssetExecutionContext, loader: Loader, endpoint: Endpoint, grain: str
 ) -> Iterator[dg.MaterializeResult[Any]]:
@@ -167,7 +186,8 @@ def _load_partitions(
     _say_out_of_reach(context, endpoint, window, reach)
     if reach is None:
         return
-    result = loader.load_window(endpoint, reach, partial(_told, context, endpoint))
+    with loader.turn(source_of(endpoint).name):
+        result = loader.load_window(endpoint, reach, partial(_told, context, endpoint))
     _raise_failures(context, result)
     with loader.open_warehouse() as connection:
         metadata = _metadata(connection, endpoint, result)

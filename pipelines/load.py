@@ -11,6 +11,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+from filelock import FileLock
 
 from pipelines import receipts
 from pipelines.endpoint import Endpoint
@@ -43,6 +45,7 @@ LAND_EVERY_SECONDS = 20.0
 # that a load takes the same memory whatever the number of pages
 MEMORY_LIMIT = "160MB"
 ROWS_OF_A_GROUP = 8192
+_PREFIX, _LOCK = "meterhouse-dlt-", "in-use"
 
 
 def load(
@@ -62,25 +65,46 @@ def load(
     load_id = f"{clock():%Y%m%dT%H%M%S.%f}-{uuid.uuid4().hex[:8]}"
     walk = Walk(endpoint, load_id, clock, deque(slices), done)
     walk.result.slice_count = len(walk.waiting)
-    while walk.waiting:
-        with open_warehouse() as connection:
-            turn = receipts.next_turn(connection)
-        folder, landed_before = Path(tempfile.mkdtemp(prefix="meterhouse-dlt-")), len(walk.receipts)
+    landed_count = 0
+    while walk.waiting and not walk.is_interrupted:
         try:
-            answers = _land(resources(walk.pages).with_resources(endpoint.table), folder)
-            if landed := walk.receipts[landed_before:]:
-                with open_warehouse() as connection:
-                    receipts.create_raw_tables(connection, [endpoint])
-                    connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-                    receipts.write(connection, endpoint, load_id, turn, landed, answers, clock())
+            with open_warehouse() as connection:
+                turn = receipts.next_turn(connection)
+            with _folder() as folder:
+                answers = _land(resources(walk.pages).with_resources(endpoint.table), folder)
+                if landed := walk.receipts[landed_count:]:
+                    with open_warehouse() as connection:
+                        receipts.create_raw_tables(connection, [endpoint])
+                        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+                        receipts.write(
+                            connection, endpoint, load_id, turn, landed, answers, clock()
+                        )
+                    landed_count = len(walk.receipts)
+        except KeyboardInterrupt:
+            walk.is_interrupted = True
+    if walk.is_interrupted:
+        raise KeyboardInterrupt(f"{landed_count} of {walk.result.slice_count} loaded")
+    return walk.result
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for as long as it takes; those of processes that are gone are removed."""
+    for abandoned in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
+        with suppress(OSError), FileLock(abandoned, blocking=False):  # a living one holds it
+            shutil.rmtree(abandoned.parent, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    with FileLock(folder / _LOCK):
+        try:
+            yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    return walk.result
 
 
 def _land(source: Any, folder: Path) -> list[str]:
     """The answers of a dlt source, as Parquet files of a dataset in `folder`."""
     import dlt  # here, because it costs a second
+    from dlt.pipeline.exceptions import PipelineStepFailed
 
     dlt.config["runtime.log_level"] = "ERROR"
     # so that a part of the time is found in a long answer without reading the rest of it
@@ -93,9 +117,12 @@ def _land(source: Any, folder: Path) -> list[str]:
     )
     # state lives in the receipts; two loads at once must not share a working directory
     pipeline.config.restore_from_destination = False
-    pipeline.extract(source, loader_file_format="parquet")
-    pipeline.normalize()
-    pipeline.load().raise_on_failed_jobs()
+    try:
+        pipeline.extract(source, loader_file_format="parquet")
+        pipeline.normalize()
+        pipeline.load().raise_on_failed_jobs()
+    except PipelineStepFailed as failed:
+        raise failed.exception from None  # a full disk, or a Ctrl-C
     pa.default_memory_pool().release_unused()  # it would stand beside what DuckDB takes
     return [str(path) for path in folder.glob("answers/*/*.parquet")]
 
@@ -111,6 +138,7 @@ class Walk:
     done: Callable[[Slice], None] = lambda asked: None
     result: LoadResult = field(default_factory=LoadResult)
     slices_asked: int = 0
+    is_interrupted: bool = False
 
     def __post_init__(self) -> None:
         self.result.load_ids.append(self.load_id)
@@ -125,7 +153,11 @@ class Walk:
         started = time.monotonic()
         while self.waiting and endpoint.table == self.endpoint.table:
             asked = self.waiting.popleft()
-            yield from self._pages_of(asked)
+            try:
+                yield from self._pages_of(asked)
+            except KeyboardInterrupt:
+                self.is_interrupted = True  # what was asked before lands
+                return
             self.done(asked)
             if time.monotonic() - started >= LAND_EVERY_SECONDS:
                 return

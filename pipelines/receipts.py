@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines import log, upgrade
+from pipelines import log
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.log import Connection as Connection
 from pipelines.windows import Window, whole_buckets
@@ -62,7 +62,6 @@ def create_raw_tables(connection: Connection, endpoints: Iterable[Endpoint] = ()
     """Make raw.loads and the tables of endpoints, with the columns that they have today."""
     log.create_table(connection, "loads", SCHEMA)
     for endpoint in endpoints:
-        upgrade.make_log(connection, endpoint)
         log.create_table(connection, endpoint.table, log.schema_of(endpoint))
 
 

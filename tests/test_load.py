@@ -12,10 +12,13 @@ import dlt
 import pyarrow as pa
 import pytest
 from dlt.extract import DltResource
+from filelock import FileLock
 
 from assets.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
+from assets.terminal import runs
+from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
 from pipelines import receipts
 from pipelines.endpoint import Endpoint
@@ -46,7 +49,7 @@ def page(*rows: Row) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in rows], SCHEMA)
 
 
-def saying(*pages: pa.Table, then: Exception | None = None) -> Ask:
+def saying(*pages: pa.Table, then: BaseException | None = None) -> Ask:
     """A call that answers these pages, and then breaks if it is to."""
 
     def ask(_: Window | None) -> Iterator[pa.Table]:
@@ -369,3 +372,41 @@ def test_four_processes_at_once_load_into_one_warehouse(world: Open) -> None:
     assert [ended(process) for process in started] == [0, 0, 0, 0]
     here.build()
     assert here.facts() == here.expected("daily", "monthly")
+
+
+def load_due(lent: str) -> None:
+    """The days and names that are due of Neon, in a process of its own."""
+    settings = read_settings(clock=clock_from(lent))
+    assert runs.load_due(settings, Report(True), ("neon",), ("daily",)).failures == []
+
+
+def test_two_loads_at_once_ask_for_each_window_once(world: Open) -> None:
+    """Whoever comes second waits, and finds that what was due is held."""
+    here = world(projects=2, branches=1, orgs=1, apps=0, workspaces=0)
+    both = [start(load_due, here.environment, here.clock.lent()) for _ in range(2)]
+    assert [ended(process) for process in both] == [0, 0]
+    usage = [request for request in here.new_requests() if "consumption" in request.path]
+    asked = [f"{request.path} {request.query}" for request in usage]
+    assert len(asked) == len({*asked}) == 2
+
+
+def test_what_was_answered_before_a_ctrl_c_lands(tmp_path: Path) -> None:
+    """It says how far it got, and the same again goes on from there."""
+    one, two = saying(page(A)), saying(page(B), then=KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt, match=r"^1 of 3 loaded$"):
+        land(tmp_path, one=one, two=two, three=saying(page(A)))
+    assert rows(tmp_path, RECEIPTS) == [("one", SINCE, UNTIL, 1, 1, True)]
+    assert rows(tmp_path, LOG) == [("one", *A)]
+
+
+def test_folders_of_killed_loads_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the next load; those of loads that live are not."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name in ("dead", "living"):
+        (tmp_path / f"meterhouse-dlt-{name}").mkdir()
+        (tmp_path / f"meterhouse-dlt-{name}" / "in-use").touch()
+    with FileLock(tmp_path / "meterhouse-dlt-living" / "in-use"):
+        land(tmp_path, one=saying(page(A)))
+    assert [folder.name for folder in tmp_path.glob("meterhouse-*")] == ["meterhouse-dlt-living"]

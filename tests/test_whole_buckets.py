@@ -124,6 +124,7 @@ def old(tmp_path: Path) -> Settings:
             ("else", "hourly", "2026-11-22", "2026-11-22T02:30", "2026-11-22T04:00", hours),
         ):
             land(connection, *receipt)
+        connection.execute("update meta.warehouse set format = 1")
     return settings
 
 

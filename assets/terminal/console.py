@@ -52,8 +52,8 @@ class Report:
         )
 
     def say(self, text: str) -> None:
-        """A line."""
-        self.console.print(text)
+        """A line, or some."""
+        self.console.print("\n".join(map(shown, text.split("\n"))))
 
     @contextmanager
     def loading(self, endpoint: Endpoint, window: Window | None) -> Iterator[Progress]:
@@ -181,9 +181,9 @@ class Report:
         """The totals and the first lines of a table."""
         table = Table(*columns, title=title, title_justify="left", box=None, padding=(0, 0, 0, 1))
         for cells in totals:
-            table.add_row(*map(_shown, cells), style="bold")
+            table.add_row(*map(shown, cells), style="bold")
         for cells in lines[:most]:
-            table.add_row(*map(_shown, cells))
+            table.add_row(*map(shown, cells))
         self.console.print(table)
         if len(lines) > most:
             self.say(f" ... and {len(lines) - most} more")
@@ -272,9 +272,9 @@ def _project(row: Row) -> str:
     return f"{name} (deleted)" if row["is_deleted"] else str(name)
 
 
-def _shown(cell: str) -> str:
+def shown(text: str) -> str:
     """What a terminal would obey in a name is only shown."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cell)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def short(instant: datetime, grain: str) -> str:

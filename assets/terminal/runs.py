@@ -8,7 +8,7 @@ from typing import Any
 from assets import loading, planning
 from assets.loading import Loader, Progress
 from assets.settings import Settings
-from assets.sources import SOURCES
+from assets.sources import SOURCES, source_of
 from assets.terminal.console import Report, short
 from dbt_like_sql.engine.checks import CheckFailedError
 from pipelines.endpoint import SNAPSHOT, Endpoint
@@ -23,8 +23,11 @@ def load_due(
     with Loader(settings) as loader:
         loads = Loads(loader, show)
         for endpoint, grain in loads.askable(families, {*grains, SNAPSHOT}):
-            if grain not in endpoint.only_backfilled and (due := loader.due(endpoint, grain)):
-                loads.load(endpoint, grain, due.window, partial(loader.load, due))
+            if grain in endpoint.only_backfilled:
+                continue
+            with loader.turn(source_of(endpoint).name):
+                if due := loader.due(endpoint, grain):
+                    loads.load(endpoint, grain, due.window, partial(loader.load, due))
         loads.show_outcome()
         return loads
 
@@ -47,7 +50,8 @@ def load_window(
                 continue
             if window := reachable(show, endpoint, grain, since, until, settings.clock()):
                 load = partial(loader.load_window, endpoint, window)
-                loads.load(endpoint, grain, window, load)
+                with loader.turn(source_of(endpoint).name):
+                    loads.load(endpoint, grain, window, load)
         loads.show_outcome()
         return loads
 

@@ -46,9 +46,14 @@ def publish(connection: duckdb.DuckDBPyConnection, path: Path) -> Path:
     changes, is_ours = _unpublished(connection), _is_ours(connection, copy)
     if is_ours and not changes:
         return copy
-    if not (is_ours and _write_changes(connection, draft, changes, copy)):
-        everything = dict.fromkeys(_relations(connection, "current_database()"), "true")
-        _write(connection, draft, everything)
+    try:
+        if not (is_ours and _write_changes(connection, draft, changes, copy)):
+            everything = dict.fromkeys(_relations(connection, "current_database()"), "true")
+            _write(connection, draft, everything)
+    except (OSError, duckdb.Error):  # a full disk is not to stay full of it
+        draft.unlink(missing_ok=True)
+        _remove_side_files(draft)
+        raise
     draft.chmod(draft.stat().st_mode & ~0o222)
     _sync(draft)
     # killed from here on, the copy is not what is noted, and will be written whole

@@ -29,6 +29,7 @@ from assets.definitions import defs
 from assets.model_assets import model_key
 from assets.raw_assets import partition_key, raw_key
 from assets.settings import read_settings
+from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import load_models
 from pipelines.atlassian_usage import client
 from pipelines.http import VendorError
@@ -427,7 +428,7 @@ def read_facts(exports: Exports) -> bool:
     """Whether the read copy has a fact."""
     try:
         return bool(exports.facts("org"))
-    except FileNotFoundError:
+    except warehouse.WarehouseError:
         return False
 
 

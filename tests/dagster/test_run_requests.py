@@ -14,6 +14,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.events import RunFailureReason
+from dagster._core.execution.retries import auto_reexecution_should_retry_run
 
 from assets import automation
 from assets.automation import RANGE_END, RANGE_START, SCHEDULES, build_what_landed, run_request
@@ -251,4 +253,35 @@ def test_dagster_lets_nothing_dead_hold_anything(tmp_path: Path) -> None:
         assert instance.run_monitoring_cancel_timeout_seconds > 0
         assert instance.run_monitoring_max_runtime_seconds > 0
         assert instance.run_monitoring_settings["free_slots_after_run_end_seconds"] > 0
-        assert not instance.run_retries_enabled
+        assert instance.run_retries_enabled
+
+
+@pytest.mark.parametrize(
+    ("why", "is_asked_by_sensor", "is_retried"),
+    [(None, False, True), ("STEP_FAILURE", False, False), (None, True, False)],
+)
+def test_dagster_starts_again_what_was_killed(
+    tmp_path: Path, why: str | None, is_asked_by_sensor: bool, is_retried: bool
+) -> None:
+    """A load whose process is gone; not one that failed, nor what a sensor asks for again."""
+    (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        request = asked(instance) if is_asked_by_sensor else dg.RunRequest()
+        run = made(instance, request, "FAILURE")
+        reason = RunFailureReason(why) if why else None
+        assert auto_reexecution_should_retry_run(instance, run, reason) is is_retried
+
+
+def test_a_build_without_a_warehouse_fails_in_one_sentence(
+    landed_hours: World, instance: dg.DagsterInstance
+) -> None:
+    """What stands in the event log is what a person reads at the terminal, and no page of stack."""
+    landed_hours.settings.warehouse.write_text("hello")
+    result = defs.resolve_job_def("build").execute_in_process(
+        instance=instance, asset_selection=[model_key("marts.fct_compute")], raise_on_error=False
+    )
+    (failure,) = result.filter_events(lambda event: event.is_step_failure)
+    error = failure.step_failure_data.error
+    assert error
+    assert "meterhouse.duckdb cannot be used: it is no DuckDB database. Put a" in error.message
+    assert error.cause is None
