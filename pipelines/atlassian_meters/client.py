@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyrate_limiter import Duration, Rate
 
 from pipelines.atlassian_meters.declared import (
+    REQUIRED,
     Declaration,
     Meter,
     Operation,
@@ -93,13 +94,14 @@ class Meters(VendorClient):
             for first in range(0, len(known), at_once := self._api.accounts_at_once):
                 ids = known[first : first + at_once]
                 asked = values | {"account_ids": ids}
-                told = [*self._told("accounts", self._api.accounts, asked)]
-                fine = [each for each in told if each.get("error") is None]
-                yield reading.table([cycle | each for each in fine])
-                if failed := [str(each["account_id"]) for each in told if each not in fine]:
+                told = self._told("accounts", self._api.accounts, asked)
+                fine = {str(each["account_id"]): each for each in told if not each.get("error")}
+                yield reading.table([cycle | each for each in fine.values()])
+                if unread := [account_id for account_id in ids if account_id not in fine]:
                     yield Note(
-                        f"{self.name} {org_id}: {len(failed)} of {len(ids)} accounts of "
-                        f"{meter.key} in error ({', '.join(failed[:5])}): not read this time"
+                        f"{self.name} {org_id}: {len(unread)} of {len(ids)} accounts of "
+                        f"{meter.key} in error, or not answered ({', '.join(unread[:5])}): the "
+                        "next reading has what they used"
                     )
 
     def _meter(self, meter: Meter, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,10 +144,10 @@ class Meters(VendorClient):
             seen.add(cursor)
 
     def _fields(self, name: str, operation: Operation, item: Any, about: str) -> dict[str, Any]:
-        found = {field: pointed(item, at) for field, at in operation.fields.items() if at}
-        lacking = {"used", "account_id", "meter_id", "meter_key"} & operation.fields.keys()
-        for field in lacking if found.get("error") is None else ():
-            if found[field] is None:
+        told = {field: pointed(item, at) for field, at in operation.fields.items() if at}
+        found = {field: value for field, value in told.items() if value is not None}
+        for field in () if "error" in found else REQUIRED[name]:
+            if field not in found:
                 raise self._lacks(about, f"{name}.fields.{field}", operation.fields[field])
         rest = without(item, {*operation.fields.values(), *_PEOPLE})
         return found | {"extra": self.strike(as_json(rest)) if rest else None}

@@ -88,7 +88,7 @@ def test_an_account_in_error_is_a_note_and_the_others_are_read(world: Open) -> N
     result = land(here)
     assert not result.failures
     (note,) = result.notes
-    assert "1 of 3 accounts of rovo-credits in error (712020:0001): not read this time" in note
+    assert "1 of 3 accounts of rovo-credits in error, or not answered (712020:0001): the" in note
     expected = truth(here)
     del expected[org.id, org.account_ids[1]]
     assert read_of(here) == expected
