@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipelines import atlassian_usage, bitbucket, forge, neon
+from pipelines import atlassian_meters, atlassian_usage, bitbucket, forge, neon
 from pipelines.endpoint import Endpoint
 from pipelines.source import Source
 
@@ -11,6 +11,7 @@ SOURCES: tuple[Source[Any, Any], ...] = (
     forge.SOURCE,
     bitbucket.SOURCE,
     atlassian_usage.SOURCE,
+    atlassian_meters.SOURCE,
 )
 ENDPOINTS: tuple[Endpoint, ...] = tuple(e for source in SOURCES for e in source.endpoints)
 

@@ -30,9 +30,13 @@ class Record(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False)
 def decode(body: bytes, kind: type[T]) -> T:
     """`body` as `kind`; raises msgspec.ValidationError naming the path, or DecodeError.
 
+    As an object it is whatever JSON says, its numbers as int or Decimal.
+
     The fast strict reading comes first. Only an answer with undocumented fields (Neon has some:
     `slug`, `annotations`) is read a second time, and these fields set apart.
     """
+    if kind is object:
+        return decode_exactly(body)  # type: ignore[no-any-return]
     with _refusing():
         try:
             return msgspec.json.decode(body, type=kind)
@@ -104,7 +108,12 @@ def unknown_as_json(**levels: Record) -> str | None:
         for level, record in levels.items()
         for field, value in record.unknown_fields.items()
     }
-    return _JSON.encode(found).decode() if found else None
+    return as_json(found) if found else None
+
+
+def as_json(value: Any) -> str:
+    """A value as JSON, numbers to the last digit."""
+    return _JSON.encode(value).decode()
 
 
 def schema_of(kind: type[Record], leave: str = "", **before: pa.DataType) -> pa.Schema:

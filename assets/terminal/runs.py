@@ -110,7 +110,7 @@ class Loads:
                 if endpoint.source not in named or endpoint.part_of or not wanted:
                     continue
                 if source.name in settings.missing:
-                    self.skipped[endpoint.source] = settings.missing[source.name]
+                    self.skipped[source.name] = settings.missing[source.name]
                 elif settings.is_wanted(source, endpoint):
                     yield from ((endpoint, grain) for grain in wanted)
 

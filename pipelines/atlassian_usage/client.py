@@ -16,14 +16,15 @@ import pyarrow as pa
 
 from pipelines.atlassian_usage.endpoints import FILES, LISTINGS
 from pipelines.atlassian_usage.files.content import ENDINGS, content_of, leads_out, printable
+from pipelines.atlassian_usage.files.layouts import FILE_NAME, Layouts
 from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
-from pipelines.atlassian_usage.files.reading import read
+from pipelines.atlassian_usage.files.reading import identity, read
 from pipelines.endpoint import Endpoint
 from pipelines.http import VendorError
 from pipelines.receipts import Landed
 
 # what programs and systems leave behind, and what is said about the folder
-_SKIPPED = (".", "~$", "readme", "thumbs.db", "desktop.ini")
+_SKIPPED = (".", "~$", "readme", "thumbs.db", "desktop.ini", FILE_NAME)
 _SAME_NAME = "has the name of another file, but for how accents are written: rename it"
 # file name, content, and line, column and reason of a problem, if there is one
 Listing = set[tuple[Any, ...]]
@@ -35,9 +36,9 @@ def find(folder: Path) -> list[Path]:
     """Everything below a folder that may be meant as an export, sorted: files, and links that lead
     to a file or out of the folder.
 
-    Left out: hidden files and folders, lock files (`~$...`), README*, what systems leave behind,
-    and files whose name ends in "template". A folder that is not there, or cannot be listed, is a
-    VendorError.
+    Left out: hidden files and folders, lock files (`~$...`), README*, columns.toml, what systems
+    leave behind, and files whose name ends in "template". A folder that is not there, or cannot be
+    listed, is a VendorError.
     """
     found = []
     for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
@@ -64,10 +65,10 @@ def _is_skipped(name: str) -> bool:
 def fingerprint(folder: Path) -> str:
     """Changes when a file comes, goes or changes: cheap enough for every tick of a sensor."""
     digest = hashlib.sha256()
-    for path in find(folder):
+    for path in (*find(folder), folder / FILE_NAME):
         try:
             status = path.stat() if path.exists() else path.lstat()
-        except OSError:  # gone in this very moment: the next tick sees it gone
+        except OSError:  # not there, or gone in this very moment: the next tick sees it gone
             continue
         digest.update(os.fsencode(path))
         digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
@@ -97,8 +98,11 @@ class Folder:
         before = {*landed.last_rows(LISTINGS, "all", LISTINGS.schema.names)}
         loaded, history = landed.scopes(FILES), landed.history(FILES, ("file_name", "file_sha256"))
         said = {name: sha256 for name, sha256, _ in history}  # last under that name
-        listing: Listing = set()
         names: set[str] = set()
+        layouts, wrong = self._layouts()
+        listing = _listed(FILE_NAME, "", wrong) if wrong else set[Any]()
+        if wrong and not before >= listing:
+            yield FILES, FILE_NAME, wrong
         for path in find(self._folder):
             relative = path.relative_to(self._folder)
             name, sha256, error = printable(relative), "", None
@@ -106,10 +110,11 @@ class Folder:
                 if name in names:
                     name = relative.as_posix().encode("ascii", "backslashreplace").decode()
                     raise Problem(_SAME_NAME)
-                sha256 = hashlib.sha256(content_of(path, self._folder)).hexdigest()
+                content = content_of(path, self._folder)
+                sha256 = identity(content, path.suffix.casefold(), layouts)
                 # a file that is put back as it was replaces what it said in the meantime
                 if sha256 not in loaded or said.get(name, sha256) != sha256:
-                    yield FILES, sha256, read(path, now, name)
+                    yield FILES, sha256, read(path, now, name, layouts)
                     loaded.add(sha256)
             except Problem as found:
                 error = RejectedFileError(Path(name), [found.alone()])
@@ -123,6 +128,13 @@ class Folder:
         if listing != before:
             rows = [dict(zip(LISTINGS.schema.names, row, strict=True)) for row in listing]
             yield LISTINGS, "all", pa.Table.from_pylist(rows, LISTINGS.schema)
+
+    def _layouts(self) -> tuple[Layouts, RejectedFileError | None]:
+        """Those of columns.toml; where it is wrong, files under the contract load all the same."""
+        try:
+            return Layouts.in_folder(self._folder), None
+        except Problem as found:
+            return Layouts(), RejectedFileError(Path(FILE_NAME), [found.alone()])
 
 
 def _listed(name: str, sha256: str, error: RejectedFileError | None) -> Listing:

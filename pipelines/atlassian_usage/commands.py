@@ -32,19 +32,28 @@ def template(path: Path) -> None:
 
 @platform_usage.command()
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=Path)
+@click.option(
+    "--folder", type=Path, default=Path("platform_usage"), help="The folder with columns.toml."
+)
 @click.pass_obj
-def check(clock: Clock, paths: tuple[Path, ...]) -> None:
+def check(clock: Clock, paths: tuple[Path, ...], folder: Path) -> None:
     """Say what is wrong in each FILE, line by line; nothing is loaded.
 
-    Exit code 1 where anything is wrong.
+    Of a file that is laid out in an unknown way, show what is seen and propose an entry of
+    columns.toml. Exit code 1 where anything is wrong.
     """
     from pipelines.atlassian_usage.files import reading as files
-    from pipelines.atlassian_usage.files.problems import RejectedFileError
+    from pipelines.atlassian_usage.files.layouts import Layouts
+    from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
 
+    try:
+        layouts = Layouts.in_folder(folder)
+    except Problem as error:
+        raise click.ClickException(f"{folder / 'columns.toml'}: {error}") from None
     is_wrong = False
     for path in paths:
         try:
-            table = files.read(path, clock())
+            table = files.read(path, clock(), layouts=layouts)
         except RejectedFileError as error:
             is_wrong = True
             what = "or more problem" if error.unlisted else "problem"
@@ -53,6 +62,8 @@ def check(clock: Clock, paths: tuple[Path, ...]) -> None:
                 _show(str(problem), indent="  ")
             if error.unlisted:
                 _show(f"... the first {len(error.problems)} are listed", indent="  ")
+            if seen := files.proposed(path):
+                click.echo(f"\n{seen}")
         else:
             types = ", ".join(sorted({*table["usage_type"].to_pylist()}))
             _show(f"{path}: fine: {_counted(len(table), 'line')}, {types}")

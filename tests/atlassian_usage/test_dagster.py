@@ -235,7 +235,7 @@ def test_a_folder_that_was_set_and_is_not_there_is_an_error(
     assert "(PLATFORM_USAGE_DIR): cannot be listed (No such file or directory)" in " ".join(
         done.output.split()
     )
-    assert "atlassian_platform skipped" not in done.output
+    assert "atlassian_usage skipped" not in done.output
 
 
 def test_without_a_setting_the_sensor_says_why_it_does_nothing(

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from assets.cli import main
 from assets.settings import DOCUMENTED
+from assets.sources import SOURCES
 from assets.terminal.console import Report
 from dbt_like_sql.engine import publishing, warehouse
 from dbt_like_sql.engine.build_state import publish_later
@@ -120,17 +121,18 @@ def test_a_source_without_settings_is_skipped_and_says_so() -> None:
     result = call("load")
     assert result.exit_code == 0
     for text in (
-        "neon and neon_legacy skipped: NEON_API_KEY is not set",
+        "neon skipped: NEON_API_KEY is not set",
         "forge skipped: ATLASSIAN_EMAIL, ATLASSIAN_API_TOKEN, FORGE_APP_IDS are not set",
         "bitbucket skipped: BITBUCKET_TOKEN is not set",
-        "atlassian_platform skipped: there is no folder platform_usage (PLATFORM_USAGE_DIR)",
+        "atlassian_usage skipped: there is no folder platform_usage (PLATFORM_USAGE_DIR)",
+        "atlassian_meters skipped: ATLASSIAN_ORG_ID, ATLASSIAN_ORG_API_KEY are not set",
     ):
         assert text in result.output
     as_json = call("load", "--json")
     assert as_json.exit_code == 0
     skipped = {row["source"]: row["why"] for row in answered(as_json)["skipped"]}
-    assert skipped.keys() == {"neon", "neon_legacy", "forge", "bitbucket", "atlassian_platform"}
-    assert skipped["neon"] == skipped["neon_legacy"] == "NEON_API_KEY is not set"
+    assert skipped.keys() == {source.name for source in SOURCES}
+    assert skipped["neon"] == "NEON_API_KEY is not set"
 
 
 @pytest.mark.parametrize(

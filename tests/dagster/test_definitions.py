@@ -143,8 +143,8 @@ def test_every_asset_says_what_it_is() -> None:
 
 def test_every_raw_asset_says_when_it_is_stale() -> None:
     """One asset per vendor call and granularity; stale can be what a schedule or person fills."""
-    # Neon, Forge, Bitbucket, files; names first, then usage by granularity
-    assert len(RAW_KEYS) == (3 + 3 * 3) + 4 * 2 + (2 + 1) + 1
+    # Neon, Forge, Bitbucket, files, meters; names first, then usage by granularity
+    assert len(RAW_KEYS) == (3 + 3 * 3) + 4 * 2 + (2 + 1) + 1 + 1
     backfilled = {raw_key(c.table, grain) for c in ENDPOINTS for grain in c.only_backfilled}
     for key in RAW_KEYS:
         assert (SPECS[key].freshness_policy is None) == (key in backfilled), key
@@ -159,7 +159,7 @@ def test_partitioned_raw_assets_are_backfilled_by_one_run() -> None:
         and asset.keys <= set(RAW_KEYS)
         and asset.partitions_def
     ]
-    assert len(partitioned) == 3 * 3 + 4 * 2 + 1
+    assert len(partitioned) == 3 * 3 + 4 * 2 + 1 + 1
     for asset in partitioned:
         assert asset.backfill_policy == dg.BackfillPolicy.single_run(), asset.keys
 

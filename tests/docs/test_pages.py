@@ -30,7 +30,7 @@ from tests.docs.pages import (
 OPERATIONS, TABLES = "docs/operations.md", "docs/tables.md"
 MODELS = load_models()
 # what a run, a set-up or a tool makes
-MADE = ("warehouse/", "platform_usage/", ".env", ".venv/", ".dagster/")
+MADE = ("warehouse/", "platform_usage/", "columns.toml", ".env", ".venv/", ".dagster/")
 FILE = re.compile(r"[\w./-]+(\.(py|sql|csv|md|yaml|toml|lock|example|graphql)|/)")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # words of DESIGN that are defined here, whatever else is

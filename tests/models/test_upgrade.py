@@ -30,6 +30,8 @@ FACTS = """
     )
 """
 Facts = dict[tuple[str | None, ...], Decimal]
+# what 0.1 asked for
+OF_0_1 = [e for e in ENDPOINTS if f"raw.{e.table}" in (WRITTEN / "schema.sql").read_text()]
 
 
 def write_warehouse(path: Path, *parts: str) -> None:
@@ -184,7 +186,7 @@ def scope_of(row: dict[str, object]) -> object:
     return row.get("org_id") or row.get("workspace_uuid")
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.table)
+@pytest.mark.parametrize("endpoint", OF_0_1, ids=lambda endpoint: endpoint.table)
 def test_every_answer_can_be_told_at_every_receipt(upgraded: Path, endpoint: Endpoint) -> None:
     """The log says of each receipt what the table of 0.1 said of it, and stores nothing twice."""
     before = answers(upgraded.with_suffix(".0.1.duckdb"), endpoint, is_log=False)
@@ -199,7 +201,7 @@ def test_every_answer_can_be_told_at_every_receipt(upgraded: Path, endpoint: End
 def test_what_was_stored_again_and_again_is_stored_once(upgraded: Path) -> None:
     """No row of a log says the same as the one before it of its key."""
     with duckdb.connect(upgraded, read_only=True) as connection:
-        for endpoint in ENDPOINTS:
+        for endpoint in OF_0_1:
             key = ", ".join(f'"{name}"' for name in endpoint.key)
             values = ", ".join(f'"{name}"' for name in (*endpoint.values, "is_withdrawn"))
             repeats = connection.execute(

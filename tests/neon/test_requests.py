@@ -132,7 +132,7 @@ def test_nothing_is_asked_without_a_key(world: Open) -> None:
     settings = here.settings_with(NEON_API_KEY="")
     result = runs.load_due(settings, Report(True), ("neon", "neon_legacy"), GRAINS).as_json()
     assert {skipped["why"] for skipped in result["skipped"]} == {"NEON_API_KEY is not set"}
-    assert {skipped["source"] for skipped in result["skipped"]} == {"neon", "neon_legacy"}
+    assert {skipped["source"] for skipped in result["skipped"]} == {"neon"}
     assert (result["asked"], result["failures"], result["requests"]) == ([], [], 0)
     assert here.new_requests() == []
 

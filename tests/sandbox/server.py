@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from tests.sandbox.atlassian_meters import AtlassianMeters
 from tests.sandbox.bitbucket import Bitbucket
 from tests.sandbox.company import Company
 from tests.sandbox.desk import Desk, Fault, Request, control
@@ -46,6 +47,7 @@ class Vendor(Protocol):
 VENDORS: dict[str, Callable[..., Vendor]] = {
     "forge": partial(Forge, requests_per_minute=None),
     "bitbucket": lambda company, **options: Bitbucket(company.atlassian, **options),
+    "meters": lambda company, **options: AtlassianMeters(lambda: company.now, **options),
 }
 
 

@@ -1,7 +1,7 @@
--- One row per line of an exported file, with the ids that facts use and the period that it is of. A
--- workspace or repository is named by its uuid where Bitbucket was asked for its name. A gauge is
--- of the UTC month in which it was read, a reading of a counter of the renewal cycle in which it
--- was read.
+-- One row per line of an exported file, and per reading of the meters API and its growth since the one
+-- before, with the ids that facts use and the period that it is of. A workspace or repository is named by
+-- its uuid where Bitbucket was asked for its name. A gauge is of the UTC month in which it was read, an
+-- exported reading of a counter of the renewal cycle in which it was read.
 -- grain: file_sha256, line
 with named as (
     select
@@ -41,45 +41,73 @@ with named as (
         and line.name = repositories.name
         and line.exported_at >= repositories.valid_from
         and line.exported_at < repositories.valid_until
+),
+
+lines as (
+    select
+        named.org_id, named.usage_type as meter, named.unit, named.app, named.scope_type,
+        named.site_id, named.project_id, named.user_id,
+        case when named.granularity = 'day' and not named.is_gauge then 'day' else 'month' end
+            as granularity,
+        case when named.is_gauge then date_trunc('month', named.read_at)
+            when named.is_reading then date_trunc('day', named.renewed_at)
+            else named.first_day end as period_start,
+        case when named.is_gauge then date_trunc('month', named.read_at) + interval '1' month
+            when named.is_reading then date_trunc('day', named.renews_at)
+            else named.last_day end as period_end,
+        named.quantity, named.included_quantity, named.extra_usage_limit,
+        named.forecast_quantity, named.renewed_at, named.renews_at, named.is_final,
+        named.read_at,
+        case named.granularity when 'snapshot' then named.read_at else named.exported_at end
+            as exported_at,
+        concat_ws(' ', named.granularity, named.file_name, named.file_sha256) as precedence,
+        named.file_sha256, named.line, false as is_asked
+    from named
+    union all
+    select
+        asked.org_id, asked.meter, asked.unit, null,
+        case when asked.user_id is null then 'org' else 'user' end, null, null, asked.user_id,
+        asked.granularity, asked.period_start, asked.period_end, asked.quantity,
+        asked.allowance_quantity, asked.limit_quantity, null, asked.cycle_start,
+        asked.cycle_end, false, asked.read_at, asked.exported_at, 'asked',
+        concat_ws(' ', 'asked', asked.org_id, asked.meter, asked.user_id, asked.cycle_start),
+        case asked.granularity when 'month' then 0
+            else date_diff('day', asked.cycle_start, asked.period_end) end,
+        true
+    from intermediate.int_platform_readings as asked
 )
 
 select
-    named.org_id, -- Atlassian organization
-    named.usage_type as meter, -- what was used
-    named.unit, -- of the quantity
-    named.app, -- the app that used it; null: all of them
-    named.scope_type, -- org, site, workspace, user or repository
-    cast(coalesce(named.user_id, named.project_id, named.site_id, named.org_id) as varchar)
+    lines.org_id, -- Atlassian organization
+    lines.meter, -- what was used
+    lines.unit, -- of the quantity
+    cast(lines.app as varchar) as app, -- the app that used it; null: all of them
+    cast(lines.scope_type as varchar) as scope_type, -- org, site, workspace, user or repository
+    cast(coalesce(lines.user_id, lines.project_id, lines.site_id, lines.org_id) as varchar)
         as holder_id, -- the scope itself
     md5(cast(json_array(
-        named.org_id, named.usage_type, named.unit, named.scope_type,
-        coalesce(named.user_id, named.project_id, named.site_id, named.org_id)
+        lines.org_id, lines.meter, lines.unit, lines.scope_type,
+        coalesce(lines.user_id, lines.project_id, lines.site_id, lines.org_id)
     ) as varchar)) as scope_key, -- organization, meter, unit and scope
-    cast(named.site_id as varchar) as site_id, -- site, or workspace; null for org and user
-    cast(named.project_id as varchar) as project_id, -- repository; else null
-    cast(named.user_id as varchar) as user_id, -- user; else null
-    cast(case when named.granularity = 'day' and not named.is_gauge then 'day' else 'month' end
-        as varchar) as granularity, -- day or month
-    cast(case when named.is_gauge then date_trunc('month', named.read_at)
-        when named.is_reading then date_trunc('day', named.renewed_at)
-        else named.first_day end as timestamptz) as period_start, -- first instant, UTC
-    cast(case when named.is_gauge then date_trunc('month', named.read_at) + interval '1' month
-        when named.is_reading then date_trunc('day', named.renews_at)
-        else named.last_day end as timestamptz) as period_end, -- first instant after it, UTC
-    named.quantity, -- as exported
-    named.included_quantity, -- the allowance, where the page showed it
-    named.extra_usage_limit, -- the cap beyond it
-    named.forecast_quantity, -- the page's own
-    cast(named.renewed_at as timestamptz) as renewed_at, -- when its allowance renewed
-    cast(named.renews_at as timestamptz) as renews_at, -- when it does next
-    cast(coalesce(named.is_final, false) as boolean) as is_final, -- it cannot change any more
-    named.read_at, -- up to when it tells
+    cast(lines.site_id as varchar) as site_id, -- site, or workspace; null for org and user
+    cast(lines.project_id as varchar) as project_id, -- repository; else null
+    cast(lines.user_id as varchar) as user_id, -- user; else null
+    cast(lines.granularity as varchar) as granularity, -- day or month
+    cast(lines.period_start as timestamptz) as period_start, -- first instant, UTC
+    cast(lines.period_end as timestamptz) as period_end, -- first instant after it, UTC
+    lines.quantity, -- as exported
+    lines.included_quantity, -- the allowance, where the page showed it
+    lines.extra_usage_limit, -- the cap beyond it
+    lines.forecast_quantity, -- the page's own
+    cast(lines.renewed_at as timestamptz) as renewed_at, -- when its allowance renewed
+    cast(lines.renews_at as timestamptz) as renews_at, -- when it does next
+    cast(coalesce(lines.is_final, false) as boolean) as is_final, -- it cannot change any more
+    lines.read_at, -- up to when it tells
     -- a reading says nothing of what came after it, whenever it was exported
-    cast(case named.granularity when 'snapshot' then named.read_at else named.exported_at end
-        as timestamptz) as exported_at, -- when it was read off the page
+    cast(lines.exported_at as timestamptz) as exported_at, -- when it was read off the page
     -- of two lines of one instant this decides, and not which was loaded first
-    concat_ws(' ', named.granularity, named.file_name, named.file_sha256)
-        as precedence, -- the greater one counts
-    named.file_sha256, -- the content of its file
-    named.line -- the line of the file
-from named
+    lines.precedence, -- the greater one counts
+    lines.file_sha256, -- the content of its file; of what was asked, whose cycle it is of
+    cast(lines.line as integer) as line, -- the line of the file
+    lines.is_asked -- true: the meters API said so; false: a file
+from lines

@@ -1,7 +1,7 @@
 -- One row per scope and period of its own usage, told by the day or by the month and never by both.
 -- Days tell a month of which all days are there that had passed when it was exported, each exported
 -- after its own end. A row without an app is the total of its apps; where there is none, the apps
--- add up.
+-- add up. Of a period that was exported and asked for, what was read later counts.
 -- grain: scope_key, period_start
 with placed as (
     -- the last word on each scope, app and time, in the period of its organization
@@ -25,27 +25,59 @@ with placed as (
     ) = 1
 ),
 
+-- when each side last told of it
+sides as (
+    select
+        placed.*,
+        max(case when placed.is_asked then placed.exported_at end) over same_kind as asked_at,
+        coalesce(
+            max(case when not placed.is_asked then placed.exported_at end) over same_kind,
+            timestamptz '1970-01-01 00:00:00+00'
+        ) as last_exported_at,
+        coalesce(
+            max(case when not placed.is_asked and placed.granularity = 'month'
+                then placed.exported_at end) over same_kind,
+            timestamptz '1970-01-01 00:00:00+00'
+        ) as month_exported_at
+    from placed
+    window same_kind as (
+        partition by
+            placed.org_id, placed.meter, placed.unit, placed.scope_type, placed.whole_start
+    )
+),
+
+-- exported days that were read later may not tell all of the period: what was asked still does
+heard as (
+    select sides.*
+    from sides
+    where sides.asked_at is null
+        or (sides.asked_at >= case sides.granularity when 'day' then sides.last_exported_at
+            else sides.month_exported_at end) = sides.is_asked
+),
+
 -- up to when a month tells, which days have to tell to stand for it
 spans as (
     select
-        placed.*,
-        case when placed.app is null then max(placed.told_until) over of_scope
-            else max(placed.told_until) over of_app end as month_until
-    from placed
-    anti join placed as total
-        on placed.app is not null and total.app is null
-        and placed.scope_key = total.scope_key
-        and placed.period_start >= total.period_start
-        and placed.period_end <= total.period_end
+        heard.*,
+        case when heard.app is null then max(heard.told_until) over of_scope
+            else max(heard.told_until) over of_app end as month_until
+    from heard
+    anti join heard as total
+        on heard.app is not null and total.app is null
+        and heard.scope_key = total.scope_key
+        and heard.period_start >= total.period_start
+        and heard.period_end <= total.period_end
     window
-        of_scope as (partition by placed.scope_key, placed.whole_start),
-        of_app as (partition by placed.scope_key, placed.app, placed.whole_start)
+        of_scope as (partition by heard.scope_key, heard.whole_start),
+        of_app as (partition by heard.scope_key, heard.app, heard.whole_start)
 ),
 
 judged as (
     select
         spans.*,
-        spans.month_until is null or (
+        spans.month_until is null
+        or bool_or(spans.is_asked and spans.granularity = 'day') over of_app
+        or (
             bool_or(spans.granularity = 'day') over of_app
             and count(case when spans.granularity = 'day' and spans.period_end <= spans.month_until
                 and (spans.is_final or spans.exported_at >= spans.period_end) then 1 end)
@@ -87,6 +119,8 @@ select
     cast(max(case when kept.is_split_by_days then kept.period_end else kept.whole_end end)
         as timestamptz) as split_end, -- first instant after that
     kept.is_told_by_days, -- a day, as all that is told of it
+    cast(sum(date_diff('day', kept.period_start, kept.period_end)) as bigint)
+        as days_told, -- how many days it tells of
     cast(sum(kept.quantity) as decimal(38, 9)) as quantity, -- as exported
     cast(max(case when kept.is_told_by_days then kept.renewed_at else kept.whole_start end)
         as timestamptz) as allowed_from, -- when its allowance renewed

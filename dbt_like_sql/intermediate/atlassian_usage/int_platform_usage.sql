@@ -14,7 +14,8 @@ with told as (
         sum(scope.quantity) as quantity,
         max(scope.exported_at) as exported_at,
         bool_and(scope.is_told_by_days)
-        and count(*) < date_diff('day', scope.split_start, scope.split_end) as is_lower_bound
+        and sum(scope.days_told) < date_diff('day', scope.split_start, scope.split_end)
+            as is_lower_bound
     from intermediate.int_platform_scopes as scope
     group by
         scope.org_id, scope.meter, scope.unit, scope.scope_type, scope.site_id,

@@ -1,8 +1,9 @@
 """Files of Atlassian platform usage: checked against contract 1, and read.
 
 An admin puts what the Platform usage page shows into files (CSV, XLSX) under a contract of our
-own: contract.py. Rows of text become typed columns, which are then checked line by line, and as a
-file. A file loads whole or not at all. Not here: which of two exports counts (SQL).
+own (contract.py), or in a layout that columns.toml explains (layouts.py). Rows of text become
+typed columns, which are then checked line by line, and as a file. A file loads whole or not at
+all. Not here: which of two exports counts (SQL).
 """
 
 import hashlib
@@ -27,6 +28,7 @@ from pipelines.atlassian_usage.files.contract import (
     fold,
     unit_of,
 )
+from pipelines.atlassian_usage.files.layouts import FILE_NAME, Layouts, contract_rows, proposal
 from pipelines.atlassian_usage.files.problems import LISTED, Problem, RejectedFileError
 from pipelines.atlassian_usage.files.rows import read_rows
 from pipelines.atlassian_usage.files.values import tidy, value_of
@@ -34,13 +36,16 @@ from pipelines.atlassian_usage.files.xlsx import NoText, Row
 
 MAX_ROWS = 2_000_000
 _BATCH_ROWS = 50_000
+NO_LAYOUTS = Layouts()
 _LOST = (
     "is a number or a date for the spreadsheet, and digits of the id may be gone: format the "
     "column as text, and write the id again"
 )
 
 
-def read(path: Path, now: datetime, file_name: str | None = None) -> pa.Table:
+def read(
+    path: Path, now: datetime, file_name: str | None = None, layouts: Layouts = NO_LAYOUTS
+) -> pa.Table:
     """A file as raw.platform_usage; RejectedFileError with all its problems where it has any.
 
     The columns are those of the contract, then `file_name` (the path as given, unless a name is),
@@ -51,8 +56,8 @@ def read(path: Path, now: datetime, file_name: str | None = None) -> pa.Table:
     tables: list[pa.Table] = []
     try:
         content = content_of(path)
-        rows = read_rows(content, path.suffix.casefold(), problems)
-        for table in _typed_batches(rows, problems):
+        rows = read_rows(content, path.suffix.casefold(), problems, layouts)
+        for table in _typed_batches(contract_rows(rows, layouts, name), problems):
             tables.append(table)
     except Problem as found:
         problems.append(found.alone())
@@ -61,10 +66,36 @@ def read(path: Path, now: datetime, file_name: str | None = None) -> pa.Table:
     if problems:
         raise RejectedFileError(Path(name), problems)
     whole = pa.concat_tables(tables)
-    sha256 = hashlib.sha256(content).hexdigest()
+    sha256 = identity(content, path.suffix.casefold(), layouts)
     for column, value in (("file_name", name), ("file_sha256", sha256)):
         whole = whole.append_column(column, pa.repeat(value, len(whole)))
     return whole.select(SCHEMA.names).cast(SCHEMA)
+
+
+def identity(content: bytes, ending: str, layouts: Layouts = NO_LAYOUTS) -> str:
+    """By what a file is known: its content, and the layouts where one of them is its own."""
+    digest = hashlib.sha256(content)
+    if layouts.layouts:
+        try:
+            if layouts.of(*next(read_rows(content, ending, [], layouts), (0, []))):
+                digest.update(layouts.content)
+        except Problem:
+            pass  # what cannot be read has no layout
+    return digest.hexdigest()
+
+
+def proposed(path: Path) -> str:
+    """What a file of an unknown layout has, and an entry of columns.toml for it; else nothing."""
+    try:
+        rows = read_rows(content_of(path), path.suffix.casefold(), [], NO_LAYOUTS)
+        names, *first = (cells for _, cells in islice(rows, 4))
+    except (Problem, ValueError):
+        return ""
+    if any(called("column", name) in ("usage_type", "scope_type") for name in names):
+        return ""
+    seen = "\n".join(f"  {' | '.join(cells)}" for cells in (names, *first))
+    entry = proposal(names, first)
+    return f"It has\n{seen}\n\nCorrect this, and put it into {FILE_NAME} in the folder:\n\n{entry}"
 
 
 def _typed_batches(rows: Iterator[Row], problems: list[Problem]) -> Iterator[pa.Table]:
@@ -86,8 +117,9 @@ def _header(line: int, names: list[str], problems: list[Problem]) -> dict[str, i
     where none of the contract's is there."""
     if not any(called("column", name) for name in names):
         raise Problem(
-            "has no header with columns of the contract: start from the file that `meterhouse "
-            "platform-usage template` writes",
+            "has no header with columns of the contract, or of a layout in columns.toml: start "
+            "from what `meterhouse platform-usage template` writes, or let `meterhouse "
+            "platform-usage check` propose a layout",
             line,
         )
     places: dict[str, int] = {}

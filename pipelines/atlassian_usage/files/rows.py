@@ -1,5 +1,6 @@
 """From the content of a file to its rows of text, each with its line, whatever the format."""
 
+import codecs
 import csv
 import io
 import re
@@ -7,16 +8,21 @@ from collections.abc import Iterator
 
 from pipelines.atlassian_usage.files.content import refuse_other_kinds
 from pipelines.atlassian_usage.files.contract import called
+from pipelines.atlassian_usage.files.layouts import Layouts
 from pipelines.atlassian_usage.files.problems import Problem
 from pipelines.atlassian_usage.files.xlsx import Row, xlsx_rows
 
 
-def read_rows(content: bytes, ending: str, problems: list[Problem]) -> Iterator[Row]:
+def read_rows(
+    content: bytes, ending: str, problems: list[Problem], layouts: Layouts
+) -> Iterator[Row]:
     """The header and the rows below it, as wide as it is; without blank ones, and without the
     comments before the header."""
     refuse_other_kinds(content, ending)
     width = 0
-    for line, cells in xlsx_rows(content) if ending == ".xlsx" else _csv_rows(content, problems):
+    for line, cells in (
+        xlsx_rows(content) if ending == ".xlsx" else _csv_rows(content, problems, layouts)
+    ):
         if not any(map(str.strip, cells)) or (not width and cells[0].lstrip().startswith("#")):
             continue
         if not width:
@@ -32,15 +38,17 @@ def read_rows(content: bytes, ending: str, problems: list[Problem]) -> Iterator[
             problems.append(Problem(reason, line))
 
 
-def _csv_rows(content: bytes, problems: list[Problem]) -> Iterator[Row]:
+def _csv_rows(content: bytes, problems: list[Problem], layouts: Layouts) -> Iterator[Row]:
     """The rows of a CSV with their physical lines, up to where it cannot be read any further.
 
     Not pandas.read_csv: it fills up rows that are too short, lets an open quote run to the end
     of the file, and does not tell the physical line.
     """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        content = content.decode("utf-16", "replace").encode()
     _refuse_other_encodings(content)
     text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
-    reader = csv.reader(text, strict=True)
+    reader = csv.reader(text, strict=True, delimiter=_delimiter(text, layouts))
     line = 1
     try:
         for cells in reader:
@@ -52,6 +60,14 @@ def _csv_rows(content: bytes, problems: list[Problem]) -> Iterator[Row]:
             'it, double it (""), or take it away'
         )
         problems.append(Problem(reason, line))
+
+
+def _delimiter(text: io.TextIOWrapper, layouts: Layouts) -> str:
+    """A comma, but for a layout that is known once another sign parts its header."""
+    header = text.readline()
+    text.seek(0)
+    named = (d for d in ",;\t" if layouts.of(1, next(csv.reader([header], delimiter=d), [])))
+    return next(named, ",")
 
 
 def _refuse_other_encodings(content: bytes) -> None:

@@ -1,0 +1,25 @@
+-- One row per organization or account of it, meter and UTC day on which the meters API was read: a
+-- running total since the billing cycle began, the last one that was read on that day.
+-- grain: org_id, meter, user_id, day_start
+select
+    lower(reading.org_id) as org_id, -- Atlassian organization, in small letters
+    reading.usage_type as meter, -- what was used, in our contract's words: rovo_credits, ...
+    reading.unit, -- of the quantity
+    cast(lower(reading.account_id) as varchar) as user_id, -- account; null: the whole organization
+    reading.bucket_start as day_start, -- UTC day on which it was read
+    reading.read_at, -- up to when it tells
+    cast(reading.used as decimal(38, 9)) as quantity, -- used since the cycle began
+    reading.limit_quantity, -- the cap that an admin set
+    reading.allowance_quantity, -- what is included in the cycle
+    date_trunc('day', reading.cycle_start) as cycle_start, -- UTC day on which the allowance renewed
+    date_trunc('day', reading.cycle_end) as cycle_end, -- and on which it renews next
+    reading.is_partial, -- true: the account may have used more, as the API has only a part of it
+    reading.load_id -- the load that landed it
+from raw.platform_readings as reading
+inner join staging.stg_loads__buckets as bucket
+    on reading.scope = bucket.scope and reading.bucket_start = bucket.bucket_start
+where bucket.resource = 'platform_readings'
+qualify not reading.is_withdrawn and row_number() over (
+    partition by reading.scope, reading.usage_type, reading.account_id, reading.bucket_start
+    order by reading.landed_at desc
+) = 1

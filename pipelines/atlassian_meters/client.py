@@ -1,0 +1,207 @@
+"""Atlassian's meters API, asked as declared (declared.py), as Arrow pages of readings.
+
+Read only. Nothing here was tried against Atlassian: no path of it was known on 2026-11-26.
+Reference: https://developer.atlassian.com/cloud/admin/organization/rovo-credits/.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+from pyrate_limiter import Duration, Rate
+
+from pipelines.atlassian_meters.declared import (
+    REQUIRED,
+    Declaration,
+    Meter,
+    Operation,
+    instant,
+    pointed,
+    quantity,
+    without,
+)
+from pipelines.atlassian_meters.endpoints import READINGS
+from pipelines.decode import as_json
+from pipelines.http import Budget, VendorClient, VendorError
+from pipelines.source import Clock, Note
+from pipelines.windows import Window
+
+# people, who land nowhere
+_PEOPLE = frozenset({"/email", "/name", "/displayName", "/nickname", "/publicName", "/picture"})
+_MOST_PAGES = 10_000
+
+
+class Meters(VendorClient):
+    """One organization API key."""
+
+    name, title = "atlassian_meters", "Atlassian's meters API"
+    address_setting = "ATLASSIAN_ADMIN_URL"
+    budget_setting = "ATLASSIAN_ADMIN_REQUESTS_PER_MINUTE"
+    status_page = "https://status.atlassian.com"
+    advice: ClassVar = {
+        401: "The organization API key is not valid, or expired (it lives a year at most): make "
+        "another at admin.atlassian.com, Settings, API keys, and set ATLASSIAN_ORG_API_KEY.",
+        403: "The key may not read this: it has to be of an admin of this organization.",
+        404: "Either ATLASSIAN_ORG_ID is not the organization of this key, or a path in "
+        "METERS_API_FILE is not the API's. This is no sign of zero usage.",
+    }
+
+    def __init__(
+        self,
+        api_key: str,
+        api: Declaration,
+        base_url: str,
+        requests_per_minute: int,
+        state_dir: Path,
+        clock: Clock,
+        backoff_seconds: float = 1.0,
+    ) -> None:
+        self._api, self._clock = api, clock
+        super().__init__(
+            base_url,
+            {"Authorization": f"Bearer {api_key}"},
+            [api_key],
+            Budget(state_dir, self.name, api_key, [Rate(requests_per_minute, Duration.MINUTE)]),
+            backoff_seconds=backoff_seconds,
+        )
+        if ":" in api_key or "@" in api_key:
+            raise self.error(
+                "key",
+                "ATLASSIAN_ORG_API_KEY is an email with an API token",
+                "Set an organization API key alone, from admin.atlassian.com, Settings, API keys; "
+                "an email and its token are for Forge (ATLASSIAN_EMAIL, ATLASSIAN_API_TOKEN).",
+                401,
+            )
+
+    def readings(
+        self, org_id: str, account_ids: Iterable[str], window: Window
+    ) -> Iterator[pa.Table | Note]:
+        """What the organization and its accounts used of every declared meter in their cycle.
+
+        The rows are of `window`'s day, on which they are read. A Note names accounts in error.
+        """
+        for meter in self._api.meters:
+            values = {"org_id": org_id, "meter_key": meter.key}
+            found = self._meter(meter, values)
+            values["meter_id"] = found["meter_id"]
+            reading = _Reading(self, meter, values, window)
+            (whole,) = self._told("organization", self._api.organization, values)
+            yield reading.table([found | whole])
+            known = [*dict.fromkeys([*account_ids, *self._listed(values)])]
+            cycle = {name: whole[name] for name in ("cycle_start", "cycle_end")}
+            for first in range(0, len(known), at_once := self._api.accounts_at_once):
+                ids = known[first : first + at_once]
+                asked = values | {"account_ids": ids}
+                told = self._told("accounts", self._api.accounts, asked)
+                fine = {str(each["account_id"]): each for each in told if not each.get("error")}
+                yield reading.table([cycle | each for each in fine.values()])
+                if unread := [account_id for account_id in ids if account_id not in fine]:
+                    yield Note(
+                        f"{self.name} {org_id}: {len(unread)} of {len(ids)} accounts of "
+                        f"{meter.key} in error, or not answered ({', '.join(unread[:5])}): the "
+                        "next reading has what they used"
+                    )
+
+    def _meter(self, meter: Meter, values: Mapping[str, Any]) -> dict[str, Any]:
+        keys = []
+        for found in self._told("find_meter", self._api.find_meter, values):
+            if found["meter_key"] == meter.key:
+                return found
+            keys.append(str(found["meter_key"]))
+        raise self.error(
+            f"meter {meter.key} of {values['org_id']}",
+            f"the organization has no such meter, but {', '.join(sorted(keys)) or 'none at all'}",
+            "Correct meters.key in METERS_API_FILE.",
+        )
+
+    def _listed(self, values: Mapping[str, Any]) -> Iterator[str]:
+        if self._api.list_accounts:
+            for found in self._told("list_accounts", self._api.list_accounts, values):
+                yield str(found["account_id"])
+
+    def _told(
+        self, name: str, operation: Operation, values: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """The fields of every item of every page, with what else it says in `extra`."""
+        about, cursor, seen = f"{name} of {values['org_id']}", None, set[Any]()
+        while True:
+            filled = {"cursor": cursor, "meter_id": None, "account_ids": [], **values}
+            path, request = operation.path_for(filled), operation.request(filled)
+            body = self._send(operation.method, path, about, **request)
+            answer = self.decoded(body, object, about)
+            items = pointed(answer, operation.items)
+            if operation.items and not isinstance(items, list):
+                raise self._lacks(about, f"{name}.items", operation.items, body)
+            for item in items if operation.items else [answer]:
+                yield self._fields(name, operation, item, about)
+            cursor = pointed(answer, operation.next_cursor) if operation.next_cursor else None
+            if not cursor:
+                return
+            if cursor in seen or len(seen) == _MOST_PAGES:
+                raise self.undocumented(about, f"page {len(seen) + 2} leads nowhere new")
+            seen.add(cursor)
+
+    def _fields(self, name: str, operation: Operation, item: Any, about: str) -> dict[str, Any]:
+        told = {field: pointed(item, at) for field, at in operation.fields.items() if at}
+        found = {field: value for field, value in told.items() if value is not None}
+        for field in () if "error" in found else REQUIRED[name]:
+            if field not in found:
+                raise self._lacks(about, f"{name}.fields.{field}", operation.fields[field])
+        rest = without(item, {*operation.fields.values(), *_PEOPLE})
+        return found | {"extra": self.strike(as_json(rest)) if rest else None}
+
+    def _lacks(self, about: str, where: str, pointer: str, body: bytes = b"") -> VendorError:
+        return self.undocumented(about, f"nothing is at {pointer} ({where})", body)
+
+
+class _Reading:
+    """Rows of raw.platform_readings of one organization, meter and day."""
+
+    def __init__(
+        self, client: Meters, meter: Meter, values: Mapping[str, Any], window: Window
+    ) -> None:
+        self._client, self._about = client, f"{meter.key} of {values['org_id']}"
+        self._read_at = client._clock()
+        self._whole_since = client._api.accounts_complete_since
+        self._same = {
+            "org_id": values["org_id"],
+            "usage_type": meter.usage_type,
+            "unit": meter.unit,
+            "meter_id": str(values["meter_id"]),
+            "bucket_start": window.since,
+            "read_at": self._read_at,
+        }
+
+    def table(self, told: Iterable[Mapping[str, Any]]) -> pa.Table:
+        """A page; a VendorError where a value is none that it can be."""
+        return pa.Table.from_pylist([self._row(each) for each in told], READINGS.schema)
+
+    def _row(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            cycle_start, cycle_end = instant(told["cycle_start"]), instant(told["cycle_end"])
+            if not cycle_start or not cycle_end or not cycle_start <= self._read_at < cycle_end:
+                raise ValueError(f"a cycle from {cycle_start} to {cycle_end} is not the current")
+            account_id = told.get("account_id")
+            return self._same | {
+                "account_id": None if account_id is None else str(account_id),
+                "used": quantity(told["used"]),
+                "limit_quantity": quantity(told.get("limit")),
+                "allowance_quantity": quantity(told.get("allowance")),
+                "pay_as_you_go": _text(told.get("pay_as_you_go")),
+                "cycle_start": cycle_start,
+                "cycle_end": cycle_end,
+                "is_partial": account_id is not None and cycle_start < _midnight(self._whole_since),
+                "extra": told["extra"],
+            }
+        except (ArithmeticError, OverflowError, ValueError) as error:
+            raise self._client.undocumented(self._about, str(error)) from None
+
+
+def _midnight(day: Any) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else as_json(value)

@@ -1,0 +1,215 @@
+"""The meters API as a file declares it: three requests, and where in their answers things are.
+
+Not here: how they are sent (client.py). The file is meters_api.toml, or that of METERS_API_FILE.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+import msgspec
+
+SHIPPED = Path(__file__).with_name("meters_api.toml")
+# what a request may hold in braces; a list of ids is a list where it stands alone, else has commas
+PLACEHOLDERS = ("org_id", "meter_key", "meter_id", "account_ids", "cursor")
+# what an operation's answer has to tell, and may
+REQUIRED = {
+    "find_meter": ("meter_key", "meter_id"),
+    "organization": ("used", "cycle_start", "cycle_end"),
+    "accounts": ("account_id", "used"),
+    "list_accounts": ("account_id",),
+}
+_OPTIONAL = {
+    "find_meter": ("pay_as_you_go",),
+    "organization": ("limit", "allowance", "pay_as_you_go"),
+    "accounts": ("limit", "error", "cycle_start", "cycle_end"),
+    "list_accounts": (),
+}
+_PLACEHOLDER = re.compile(r"\{(\w*)\}")
+
+
+class Meter(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A meter by the API's key, and what it is called in facts."""
+
+    key: str
+    usage_type: str
+    unit: str
+
+
+class Operation(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A request, and where in its answer things are: JSON pointers (RFC 6901).
+
+    `items` points to a list in the answer, and `fields` into each of its items; without it, into
+    the answer. `next_cursor` is what {cursor} is in the request for the next page.
+    """
+
+    path: str
+    fields: dict[str, str]
+    method: Literal["GET", "POST"] = "GET"
+    params: dict[str, Any] = {}
+    body: Any = None
+    items: str | None = None
+    next_cursor: str | None = None
+
+    def request(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What httpx needs for it; a parameter that stands for nothing is left out."""
+        about: dict[str, Any] = {"params": _filled(self.params, values)}
+        if self.body is not None:
+            about["json"] = _filled(self.body, values)
+        return about
+
+    @property
+    def placeholders(self) -> set[str]:
+        """Those that it has."""
+        return {*_placeholders([self.path, self.params, self.body])}
+
+    def path_for(self, values: Mapping[str, Any]) -> str:
+        """The path with its placeholders filled."""
+        return _PLACEHOLDER.sub(lambda found: quote(_text(values[found[1]]), safe=""), self.path)
+
+
+class Declaration(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """All of it. Without paths the API is off."""
+
+    find_meter: Operation
+    organization: Operation
+    accounts: Operation
+    meters: tuple[Meter, ...]
+    accounts_complete_since: date
+    list_accounts: Operation | None = None
+    accounts_at_once: int = 100
+
+    @property
+    def operations(self) -> dict[str, Operation]:
+        """The operations by name."""
+        named = {name: getattr(self, name) for name in REQUIRED}
+        return {name: operation for name, operation in named.items() if operation}
+
+    @property
+    def is_off(self) -> bool:
+        """No path is written down."""
+        return not any(operation.path for operation in self.operations.values())
+
+
+def declaration(value: str) -> Declaration:
+    """The declaration in a file; ValueError with what it has to be."""
+    path = Path(value).expanduser() if value else SHIPPED
+    try:
+        declared = msgspec.toml.decode(path.read_bytes(), type=Declaration)
+    except OSError as error:
+        raise ValueError(f"a file that can be read ({error.strerror})") from None
+    except msgspec.DecodeError as error:
+        raise ValueError(f"a file like {SHIPPED.name}: {error}") from None
+    if not declared.is_off:
+        for problem in _problems(declared):
+            raise ValueError(f"a file like {SHIPPED.name}: {problem}")
+    return declared
+
+
+def _problems(declared: Declaration) -> Iterator[str]:
+    """What no type says: all that is needed is there, and nothing that means nothing."""
+    for name, operation in declared.operations.items():
+        required, optional = REQUIRED[name], _OPTIONAL[name]
+        if not operation.path.startswith("/"):
+            yield f"{name}.path is {operation.path!r} and has to start with a slash"
+        for field in required:
+            if not operation.fields.get(field):
+                yield f"{name}.fields.{field} is missing: a JSON pointer like /data/id"
+        for field in operation.fields.keys() - {*required, *optional}:
+            yield f"{name}.fields.{field} is not known: there are {', '.join(required + optional)}"
+        pointers: dict[str, str | None] = {f"fields.{f}": at for f, at in operation.fields.items()}
+        pointers |= {"items": operation.items, "next_cursor": operation.next_cursor}
+        for field, at in pointers.items():
+            if at and not at.startswith("/"):
+                yield f"{name}.{field} is {at!r}: a JSON pointer starts with a slash"
+        for placeholder in operation.placeholders:
+            if placeholder not in PLACEHOLDERS:
+                known = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
+                yield f"{name} has {{{placeholder}}}, and there are {known}"
+        if operation.next_cursor and "cursor" not in operation.placeholders:
+            yield f"{name} has a next_cursor, and no {{cursor}} to put it"
+    if "account_ids" not in declared.accounts.placeholders:
+        yield "accounts has no {account_ids}: it has to be asked about some"
+
+
+def _placeholders(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from _PLACEHOLDER.findall(value)
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _placeholders(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _placeholders(each)
+
+
+def _text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def _filled(value: Any, values: Mapping[str, Any]) -> Any:
+    """A template with its placeholders filled; keys whose value is nothing are left out."""
+    if isinstance(value, dict):
+        filled = {key: _filled(each, values) for key, each in value.items()}
+        return {key: each for key, each in filled.items() if each is not None}
+    if isinstance(value, list):
+        return [_filled(each, values) for each in value]
+    if not isinstance(value, str):
+        return value
+    if alone := _PLACEHOLDER.fullmatch(value):
+        return values[alone[1]]
+    return _PLACEHOLDER.sub(lambda found: _text(values[found[1]]), value)
+
+
+# -- answers ----------------------------------------------------------------------------------
+
+
+def pointed(value: Any, pointer: str | None) -> Any:
+    """What a JSON pointer points to; None where nothing is there."""
+    for part in (pointer or "").split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        elif isinstance(value, dict):
+            value = value.get(key)
+        else:
+            return None
+    return value
+
+
+def without(value: Any, pointers: set[str], at: str = "") -> Any:
+    """The rest of an answer: all but what these pointers point to; None: nothing else is there."""
+    if at in pointers or not isinstance(value, dict):
+        return None if at in pointers else value
+    rest = {
+        key: without(each, pointers, f"{at}/{key.replace('~', '~0').replace('/', '~1')}")
+        for key, each in value.items()
+    }
+    return {key: each for key, each in rest.items() if each is not None} or None
+
+
+def quantity(value: Any) -> Decimal | None:
+    """A number, or one as text, that fits DECIMAL(38, 9); ValueError where it is none."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        raise ValueError(f"{value!r} is no number")
+    if not re.fullmatch(r"\d{1,20}(\.\d{1,9}0*)?", text := f"{Decimal(value):f}"):
+        raise ValueError(f"{value!r} is no quantity of at most 20 digits and 9 decimals")
+    return Decimal(text)
+
+
+def instant(value: Any) -> datetime | None:
+    """An ISO instant, a date, or milliseconds since 1970; ValueError where it is none."""
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return datetime.fromtimestamp(value / 1000, UTC)
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no instant")
+    found = datetime.fromisoformat(value)
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -1,0 +1,75 @@
+"""What the meters API is asked for, and the settings that it is reached with."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipelines.atlassian_meters.declared import Declaration, declaration
+from pipelines.decode import INSTANT, NUMBER, TEXT
+from pipelines.endpoint import Endpoint
+from pipelines.settings import credential, listed, positive, setting, url
+
+
+@dataclass(frozen=True)
+class Settings:
+    """An organization API key, the organizations it is of, and how the API is asked."""
+
+    org_ids: tuple[str, ...] = credential(
+        "ATLASSIAN_ORG_ID", "as in admin.atlassian.com/o/ORG_ID; comma-separated", listed
+    )
+    api_key: str = credential(
+        "ATLASSIAN_ORG_API_KEY", "an organization API key: no API token, which has an email"
+    )
+    account_ids: tuple[str, ...] = setting(
+        "ATLASSIAN_ACCOUNT_IDS",
+        "",
+        "comma-separated: whose usage is read, beside those that were read before",
+        listed,
+        is_of_account=True,
+    )
+    api: Declaration = setting(
+        "METERS_API_FILE",
+        "",
+        "how the meters API is asked: a filled-in copy of meters_api.toml; none: it is not",
+        declaration,
+    )
+    base_url: str = setting(
+        "ATLASSIAN_ADMIN_URL", "https://api.atlassian.com", "where Atlassian's API is", url
+    )
+    requests_per_minute: int = setting(
+        "ATLASSIAN_ADMIN_REQUESTS_PER_MINUTE", "60", "requests; Atlassian names no number", positive
+    )
+
+
+READINGS = Endpoint(
+    "atlassian_platform",
+    "platform_readings",
+    "the meters API",
+    "What Atlassian's meters API says of an organization's current billing cycle, and of its "
+    "accounts: a running total, kept as it is read day by day. It has no history: a day on which "
+    "nobody asked is told by the next reading.",
+    pa.schema(
+        {
+            "org_id": TEXT,
+            "usage_type": TEXT,
+            "unit": TEXT,
+            "account_id": TEXT,
+            "bucket_start": INSTANT,
+            "read_at": INSTANT,
+            "used": NUMBER,
+            "limit_quantity": NUMBER,
+            "allowance_quantity": NUMBER,
+            "pay_as_you_go": TEXT,
+            "cycle_start": INSTANT,
+            "cycle_end": INSTANT,
+            "is_partial": pa.bool_(),
+            "meter_id": TEXT,
+            "extra": TEXT,
+        }
+    ),
+    ("daily",),
+    key=("usage_type", "account_id", "bucket_start"),
+    # an account that fails later in the day was read all the same
+    withdraws=False,
+)
+ENDPOINTS = (READINGS,)

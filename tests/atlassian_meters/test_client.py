@@ -1,0 +1,223 @@
+"""How the meters API is asked: as a file declares it, and read only."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from assets import planning
+from assets.settings import SettingsError, read_settings
+from pipelines.atlassian_meters.declared import SHIPPED
+from pipelines.source import LoadResult
+from pipelines.windows import Window
+from tests.atlassian_meters.test_facts import READINGS, orgs_of
+from tests.clock import NOW
+from tests.conftest import Open, World
+from tests.sandbox.atlassian_meters import API_KEY, DECLARED
+from tests.sandbox.desk import Fault, Request
+
+OTHER = Path(__file__).with_name("other_layout.toml")
+
+
+def asked(here: World) -> list[Request]:
+    """What the stand-in was asked."""
+    return here.sandbox.vendors["meters"].desk.requests
+
+
+def land(here: World, **environment: str) -> LoadResult:
+    """Read today's totals, some settings changed."""
+    here.settings = here.settings_with(**environment)
+    return here.land("platform_readings", here_today(here))
+
+
+def here_today(here: World) -> Window:
+    """The window of today."""
+    return planning.everything_in_reach("platform_readings", "daily", here.settings.clock())
+
+
+def read_of(here: World) -> dict[tuple[str, str | None], Decimal]:
+    """What landed, by organization and account."""
+    rows = here.raw("select org_id, account_id, used from raw.platform_readings")
+    assert len(rows) == len({row[:2] for row in rows})
+    return {(org_id, account): used for org_id, account, used in rows}
+
+
+def truth(here: World) -> dict[tuple[str, str | None], Decimal]:
+    """The stand-in's own totals."""
+    now, found = here.company.now, dict[tuple[str, str | None], Decimal]()
+    for org in orgs_of(here):
+        found |= {(org.id, account): org.used(account, now) for account in org.account_ids}
+        found[org.id, None] = org.total(now)
+    return found
+
+
+def test_accounts_are_asked_about_by_the_hundred(world: Open) -> None:
+    """250 accounts are listed on three pages and asked about in three requests."""
+    here = world()
+    assert not land(here).failures
+    assert read_of(here) == truth(here)
+    paths = [
+        (request.path.split("/")[-1], len(request.query.get("id", ()))) for request in asked(here)
+    ]
+    of_one = [("meters", 0), ("usage", 0)]
+    assert paths == [
+        *of_one, *[("accounts", 0)] * 3, ("accounts", 100), ("accounts", 100), ("accounts", 50),
+        *of_one, ("accounts", 0), ("accounts", 3),
+    ]  # fmt: skip
+
+
+def test_another_layout_is_another_file(world: Open) -> None:
+    """POST with a body, a cursor, numbers as text, milliseconds: the same totals."""
+    here = world(meters_accounts=90)
+    ids = [account for org in orgs_of(here) for account in org.account_ids]
+    names = {"METERS_API_FILE": str(OTHER), "ATLASSIAN_ACCOUNT_IDS": ",".join(ids)}
+    found = truth(here)
+    for org in orgs_of(here):
+        found |= {(org.id, account): org.used(account, here.company.now) for account in ids}
+    assert not land(here, **names).failures
+    assert read_of(here) == found
+
+
+def test_an_account_in_error_is_a_note_and_the_others_are_read(world: Open) -> None:
+    """It is no zero; the answer's other fields are kept, and nobody's name."""
+    here = world(meters_accounts=3)
+    org = orgs_of(here)[0]
+    org.failing = {org.account_ids[1]}
+    result = land(here)
+    assert not result.failures
+    (note,) = result.notes
+    assert "1 of 3 accounts of rovo-credits in error, or not answered (712020:0001): the" in note
+    expected = truth(here)
+    del expected[org.id, org.account_ids[1]]
+    assert read_of(here) == expected
+    extra = here.raw("select distinct extra from raw.platform_readings order by all")
+    assert extra == [('{"usage":{"isEstimate":false}}',), (None,)]
+    kept = here.raw(
+        "select distinct limit_quantity, allowance_quantity, pay_as_you_go, cycle_start, cycle_end,"
+        " is_partial from raw.platform_readings where org_id = ? and account_id is null",
+        org.id,
+    )
+    cycle = org.cycle_of(here.company.now)
+    assert kept == [(40_000, 25_000, "true", *cycle, False)]
+
+
+def test_what_the_api_may_have_only_a_part_of_is_marked(world: Open) -> None:
+    """Accounts in a cycle from before 2026-11-05; an organization's total is always whole."""
+    here = world(meters_accounts=2)
+    assert not land(here).failures
+    rows = here.raw(
+        "select org_id, bool_or(is_partial), count(*) filter (is_partial)"
+        " from raw.platform_readings group by 1 order by 1"
+    )
+    assert rows == [("0rg-a", False, 0), ("0rg-b", True, 3)]
+
+
+def test_an_email_with_a_token_is_refused_with_the_difference(world: Open) -> None:
+    """Before anything is sent."""
+    here = world(meters_accounts=1)
+    (failure,) = land(here, ATLASSIAN_ORG_API_KEY="ann@example.com:token-of-ann").failures
+    assert "is an email with an API token. Set an organization API key alone" in str(failure)
+    assert "token-of-ann" not in str(failure)
+    assert asked(here) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (401, "or expired (it lives a year at most): make another"),
+        (403, "it has to be of an admin of this organization"),
+        (404, "This is no sign of zero usage"),
+    ],
+)
+def test_refusals_say_what_to_do(world: Open, status: int, advice: str) -> None:
+    """Nothing lands of this organization; the other is read unless the key itself is refused."""
+    here = world(meters_accounts=1)
+    org, other = orgs_of(here)
+    fault = Fault(f"/orgs/{org.id}/meters", status, count=10)
+    here.sandbox.vendors["meters"].desk.faults.append(fault)
+    failure, *_ = land(here).failures
+    assert advice in str(failure)
+    assert {org_id for org_id, _ in read_of(here)} <= {other.id}
+
+
+def test_a_key_that_no_meter_has_names_those_there_are(world: Open, tmp_path: Path) -> None:
+    """They differ between organizations in their ids alone."""
+    here, mine = world(meters_accounts=1), tmp_path / "mine.toml"
+    mine.write_text(DECLARED.read_text().replace('"rovo-credits"', '"rovo"'))
+    failure, *_ = land(here, METERS_API_FILE=str(mine)).failures
+    assert "no such meter, but indexed-objects, rovo-credits. Correct meters.key" in str(failure)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('items = "/meters"', 'items = "/meter"', "nothing is at /meter (find_meter.items)"),
+        ('"/usage/amount"', '"/usage/sum"', "nothing is at /usage/sum (organization.fields.used)"),
+        ('"/cycle/to"', '"/cycle/from"', "is not the current"),
+    ],
+)
+def test_an_answer_that_is_not_as_declared_is_named(
+    world: Open, tmp_path: Path, old: str, new: str, why: str
+) -> None:
+    """With the pointer that found nothing; nothing lands."""
+    here, mine = world(meters_accounts=1), tmp_path / "mine.toml"
+    mine.write_text(DECLARED.read_text().replace(old, new))
+    failure, *_ = land(here, METERS_API_FILE=str(mine)).failures
+    assert why in str(failure)
+    assert here.raw("select count(*) from raw.loads") == [(0,)]
+
+
+def declared_as(tmp_path: Path, old: str, new: str) -> str:
+    """The sandbox's declaration with something changed."""
+    text, mine = DECLARED.read_text(), tmp_path / "mine.toml"
+    assert old in text
+    mine.write_text(text.replace(old, new, 1))
+    return str(mine)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("[find_meter]", "[find_meters]", "Object contains unknown field `find_meters`"),
+        ('path = "/sandbox', 'path = "sandbox', "find_meter.path is 'sandbox/v9/orgs/{org_id}"),
+        ('used = "/usage/amount"', "", "organization.fields.used is missing: a JSON pointer"),
+        ('limit = "/limits', 'limits = "/limits', "organization.fields.limits is not known: there"),
+        ('"/usage/amount"', '"usage.amount"', "'usage.amount': a JSON pointer starts with a slash"),
+        ("{account_ids}", "{accounts}", "accounts has {accounts}, and there are {org_id}"),
+        ('{ id = "{account_ids}" }', "{}", "accounts has no {account_ids}"),
+        ('{ after = "{cursor}" }', "{}", "list_accounts has a next_cursor, and no {cursor}"),
+        ("= 2026-11-05", "= now", "Invalid value"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_an_error(
+    tmp_path: Path, old: str, new: str, why: str
+) -> None:
+    """Of the setting, in words, before anything is asked."""
+    named = {"METERS_API_FILE": declared_as(tmp_path, old, new)}
+    with pytest.raises(SettingsError, match=re.escape(why)):
+        read_settings(named, lambda: NOW)
+
+
+def test_a_file_that_is_not_there_is_an_error() -> None:
+    """One that is named and missing is no source that is skipped."""
+    with pytest.raises(SettingsError, match=r"has to be a file that can be read \(No such file"):
+        read_settings({"METERS_API_FILE": "/nowhere/api.toml"}, lambda: NOW)
+
+
+def test_with_nothing_declared_it_is_off() -> None:
+    """The file that ships has no path in it, whatever key there is."""
+    named = {"ATLASSIAN_ORG_ID": "0rg-a", "ATLASSIAN_ORG_API_KEY": API_KEY}
+    why = read_settings(named, lambda: NOW).missing["atlassian_meters"]
+    assert why.startswith("it is off: no path is known. Write the three of Atlassian's reference")
+    assert 'path = "/' not in SHIPPED.read_text()
+
+
+def test_today_alone_can_be_read(world: Open) -> None:
+    """There is no history: an older day is not asked for."""
+    here = world(meters_accounts=1)
+    window = here_today(here)
+    older = Window("daily", window.since - timedelta(days=3), window.until)
+    assert planning.within_reach(READINGS, older, here.settings.clock()) == window
+    assert window.since == datetime(2026, 11, 21, tzinfo=UTC)

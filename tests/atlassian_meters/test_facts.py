@@ -1,0 +1,167 @@
+"""Facts of readings are what accounts and organizations used, whenever they were read."""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from assets import planning
+from assets.loading import Loader
+from assets.sources import endpoint_of
+from tests.atlassian_usage.folder import Line
+from tests.conftest import Open, World
+from tests.sandbox.atlassian_meters import AtlassianMeters, MeteredOrg
+from tests.sandbox.platform_exports import write_rows
+
+READINGS = endpoint_of("platform_readings")
+FIRST = datetime(2026, 9, 20, 16, tzinfo=UTC)
+# organization, account, start of the cycle
+Sums = dict[tuple[str, str | None, datetime], Decimal]
+
+
+def orgs_of(here: World) -> list[MeteredOrg]:
+    """The stand-in's organizations."""
+    meters = here.sandbox.vendors["meters"]
+    assert isinstance(meters, AtlassianMeters)
+    return [*meters.orgs.values()]
+
+
+def read(here: World, at: datetime) -> None:
+    """Read every meter at an instant."""
+    here.company.now = at
+    with Loader(here.settings) as loader:
+        window = planning.everything_in_reach("platform_readings", "daily", here.settings.clock())
+        assert not loader.load_window(READINGS, window).failures
+
+
+def sums(here: World) -> Sums:
+    """Facts by organization, account and cycle."""
+    found: Sums = defaultdict(Decimal)
+    cycles = {org.id: org for org in orgs_of(here)}
+    rows = here.read(
+        "select org_id, user_id, period_start, quantity from marts.fct_credits"
+        " where source = 'atlassian_platform' and meter = 'rovo_credits'"
+    )
+    for org_id, user, start, quantity in rows:
+        found[org_id, user, cycles[org_id].cycle_of(start.astimezone(UTC))[0]] += quantity
+    return {key: quantity for key, quantity in found.items() if quantity}
+
+
+def used(here: World, readings: Iterable[datetime]) -> Sums:
+    """The truth at the last of these instants in each cycle."""
+    found: Sums = {}
+    for org in orgs_of(here):
+        last = {org.cycle_of(at)[0]: at for at in sorted(readings)}
+        for cycle, at in last.items():
+            of_accounts = {account: org.used(account, at) for account in org.account_ids}
+            found |= {(org.id, account, cycle): total for account, total in of_accounts.items()}
+            found[org.id, None, cycle] = org.total(at) - sum(of_accounts.values())
+    return {key: quantity for key, quantity in found.items() if quantity}
+
+
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))]
+)
+def test_three_cycles_whatever_days_were_missed(world: Open, seed: int) -> None:
+    """Renewals between readings, an account that leaves, one in error, a total that falls: what
+    was used is the last total of each cycle, by account, and the rest is nobody's."""
+    here, chance = world(meters_accounts=5, facts_alone=True), random.Random(seed)
+    org = orgs_of(here)[0]
+    days = sorted(chance.sample(range(85), 9 if seed == 0 else 40))
+    instants = [FIRST + timedelta(days=day, hours=chance.randrange(-15, 8)) for day in days]
+    org.left[org.account_ids[0]] = instants[3] - timedelta(minutes=1)
+    corrected = org.account_ids[1], org.cycle_of(instants[5])[0]
+    org.corrections[corrected] = (instants[5], min(Decimal(3), org.used(corrected[0], instants[5])))
+    for number, at in enumerate(instants):
+        # in error now and then, but for the last reading of a cycle
+        is_last = at == max(each for each in instants if org.cycle_of(each) == org.cycle_of(at))
+        org.failing = set() if is_last else {chance.choice(org.account_ids[1:])}
+        read(here, at)
+        if number == 4:
+            here.build()
+    here.build()
+    left, at_last = org.account_ids[0], used(here, instants)
+    # of its last cycle what it used after the last reading before it left is nobody's
+    found, cycle = sums(here), org.cycle_of(instants[3])[0]
+    for sums_of in (found, at_last):
+        nobodys = sums_of.pop((org.id, None, cycle), Decimal())
+        sums_of["whole", None, cycle] = nobodys + sums_of.pop((org.id, left, cycle), Decimal())
+    assert found == at_last
+
+
+def test_growth_is_of_the_day_and_the_first_reading_of_all_days_before(world: Open) -> None:
+    """Read on three afternoons, and once just after midnight, which is of the day before."""
+    here = world(meters_accounts=1, facts_alone=True)
+    org = orgs_of(here)[1]
+    instants = [
+        datetime(2026, 11, 5, 16, tzinfo=UTC),
+        datetime(2026, 11, 7, 16, tzinfo=UTC),
+        datetime(2026, 11, 9, 0, 20, tzinfo=UTC),
+    ]
+    for at in instants:
+        read(here, at)
+    here.build()
+    found = here.read(
+        "select period_start, period_end, quantity from marts.fct_credits"
+        " where org_id = ? and user_id = ? order by 1",
+        org.id,
+        org.account_ids[0],
+    )
+    totals = [org.used(org.account_ids[0], at) for at in instants]
+    assert [(s.astimezone(UTC).day, e.astimezone(UTC).day, q) for s, e, q in found] == [
+        (3, 6, totals[0]),
+        (7, 8, totals[1] - totals[0]),
+        (8, 9, totals[2] - totals[1]),
+    ]
+
+
+def export(here: World, org: MeteredOrg, at: datetime, exported_at: datetime) -> None:
+    """What an admin exports of the cycle of an instant."""
+    start, end = org.cycle_of(at)
+    told = end - timedelta(seconds=1)
+    period, read_on = f"{start:%Y-%m-%d}/{end:%Y-%m-%d}", f"{exported_at:%Y-%m-%dT%H:%M}"
+    scopes = {"org": org.total(told)}
+    scopes |= {f"user:{account}": org.used(account, told) for account in org.account_ids}
+    lines = [
+        Line("rovo_credits", scope, period, f"{total}", read_on) for scope, total in scopes.items()
+    ]
+    write_rows(here.exports / "late.csv", [line.row(org.id) for line in lines], "csv")
+
+
+def test_a_late_export_closes_a_cycle_and_the_next_goes_on(world: Open, tmp_path: Path) -> None:
+    """Exported after its end it counts, whole and by account; before it the readings do."""
+    here = world(meters_accounts=3, facts_alone=True, platform_usage_dir=tmp_path / "exports")
+    here.exports.mkdir()
+    org = orgs_of(here)[0]
+    instants = [datetime(2026, 10, day, 16, tzinfo=UTC) for day in (16, 20, 30)]
+    instants += [datetime(2026, 11, 17, 16, tzinfo=UTC)]
+    for at in instants:
+        read(here, at)
+    export(here, org, instants[0], instants[3])
+    here.land("platform_usage", None)
+    here.build()
+    start, end = org.cycle_of(instants[0])
+    found = sums(here)
+    for account in org.account_ids:
+        assert found[org.id, account, start] == org.used(account, end - timedelta(seconds=1))
+        assert found[org.id, account, end] == org.used(account, instants[3])
+    whole = sum(quantity for key, quantity in found.items() if key[::2] == (org.id, start))
+    assert whole == org.total(end - timedelta(seconds=1))
+
+
+def test_an_allowance_is_what_the_api_says(world: Open) -> None:
+    """Used since the renewal, with the allowance and the limit of the organization."""
+    here = world(meters_accounts=1)
+    org, at = orgs_of(here)[0], datetime(2026, 11, 20, 16, tzinfo=UTC)
+    read(here, at)
+    here.build()
+    found = here.read(
+        "select period_start, resets_at, used_quantity, included_quantity, extra_usage_limit"
+        " from reports.allowance where owner_id = ? and owner_type = 'org'",
+        org.id,
+    )
+    assert found == [(*org.cycle_of(at), org.total(at), 25_000, 40_000)]

@@ -1,0 +1,195 @@
+"""Files in a layout that columns.toml explains load as those of the contract do; no others do."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from assets.cli import main
+from pipelines.atlassian_usage.files import reading
+from pipelines.atlassian_usage.files.layouts import Layouts
+from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
+from tests.atlassian_usage.folder import Exports
+from tests.clock import NOW
+
+USERS = """
+[[layout]]
+name = "credits by user"
+headers = ["Tag", "Nutzer", "Verbrauch"]
+date_format = "%d.%m.%Y"
+decimal = ","
+[layout.columns]
+period_start = "Tag"
+scope_id = "Nutzer"
+quantity = "Verbrauch"
+[layout.constants]
+org_id = "orgx"
+usage_type = "rovo_credits"
+scope_type = "user"
+granularity = "day"
+unit = "credits"
+[layout.leave_out]
+Nutzer = ["Summe"]
+"""
+LINES = "Tag;Nutzer;Verbrauch;Notiz\n05.11.2026;ann@x;1.234,5;\n05.11.2026;Summe;1.234,5;\n"
+
+
+def saved(folder: Path, columns: str, name: str, content: bytes) -> Path:
+    """A file, and columns.toml beside it."""
+    (folder / "columns.toml").write_text(columns)
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        LINES.encode(),
+        LINES.encode("utf-8-sig"),
+        LINES.encode("utf-16"),
+        LINES.replace("\n", "\r\n").encode(),
+        LINES.replace(";", "\t").encode("utf-16"),
+        LINES.replace("1.234,5", '"1.234,5"').replace(";", ",").encode(),
+        LINES.replace("1.234,5", "1\u202f234,5").encode(),
+    ],
+)
+def test_a_file_of_a_known_layout_loads(tmp_path: Path, content: bytes) -> None:
+    """Whatever its encoding, line ends and delimiter; a total is left out."""
+    path = saved(tmp_path, USERS, "credits 2026-11-20.csv", content)
+    (row,) = reading.read(path, NOW, layouts=Layouts.in_folder(tmp_path)).to_pylist()
+    told = {name: value for name, value in row.items() if value is not None}
+    del told["file_name"], told["file_sha256"]
+    assert told == {
+        "contract_version": "1",
+        "org_id": "orgx",
+        "usage_type": "rovo_credits",
+        "scope_type": "user",
+        "scope_id": "ann@x",
+        "period_start": datetime(2026, 11, 5, tzinfo=UTC),
+        "period_end": datetime(2026, 11, 6, tzinfo=UTC),
+        "granularity": "day",
+        "quantity": Decimal("1234.5"),
+        "unit": "credits",
+        "is_final": False,
+        "exported_at": datetime(2026, 11, 20, tzinfo=UTC),
+        "source": "ui_export",
+        "line": 2,
+    }
+
+
+CYCLES = """
+[[layout]]
+name = "cycles"
+headers = ["From", "To", "Org", "Used", "At"]
+date_format = "%d %b %Y %H:%M"
+zone = "Australia/Sydney"
+last_day = true
+[layout.columns]
+period_start = "From"
+period_end = "To"
+org_id = "Org"
+scope_id = "Org"
+quantity = "Used"
+exported_at = "At"
+[layout.constants]
+usage_type = "rovo_credits"
+scope_type = "org"
+granularity = "month"
+unit = "credits"
+"""
+
+
+def test_last_days_and_a_zone(tmp_path: Path) -> None:
+    """A period ends after its last day; a time of day is one of the zone, a date is a date."""
+    line = 'From,To,Org,Used,At\n2026-10-15,2026-11-14,o,"1,000.5",20 Nov 2026 09:30\n'
+    path = saved(tmp_path, CYCLES, "a.csv", line.encode())
+    (row,) = reading.read(path, NOW, layouts=Layouts.in_folder(tmp_path)).to_pylist()
+    found = {row[name] for name in ("period_start", "period_end", "exported_at", "quantity")}
+    assert found == {
+        datetime(2026, 10, 15, tzinfo=UTC),
+        datetime(2026, 11, 15, tzinfo=UTC),
+        datetime(2026, 11, 19, 22, 30, tzinfo=UTC),
+        Decimal("1000.5"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("a.csv", LINES, "line 2, column exported_at: is blank and may not be"),
+        ("2026-11-20.csv", LINES.replace("05.11.", "05.31."), "line 2, column period_start: "),
+        ("2026-11-20.csv", LINES.replace("1.234,5", "viel"), "'viel' is no plain number"),
+        ("2026-11-20.csv", LINES.replace("Nutzer", "User"), "has no header with columns of the"),
+    ],
+)
+def test_what_means_nothing_is_refused(
+    tmp_path: Path, name: str, content: str, problem: str
+) -> None:
+    """With its line and the contract's column; and nothing of an unknown layout loads."""
+    path = saved(tmp_path, USERS, name, content.encode())
+    with pytest.raises(RejectedFileError) as rejected:
+        reading.read(path, NOW, layouts=Layouts.in_folder(tmp_path))
+    assert any(problem in str(each) for each in rejected.value.problems), rejected.value.problems
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("decimal", "decimals", "Object contains unknown field `decimals`"),
+        ("scope_id", "scope", "scope is no column of the contract"),
+        ('quantity = "Verbrauch"', 'quantity = "Used"', "'Used' is not among the headers"),
+        ('decimal = ","', 'zone = "Mars"', "'Mars' is no time zone"),
+        ("[[layout]]", "[layout", "is no file of layouts"),
+    ],
+)
+def test_a_layout_that_cannot_be_meant_is_a_problem(
+    tmp_path: Path, old: str, new: str, why: str
+) -> None:
+    """Of columns.toml, by the layout's name."""
+    (tmp_path / "columns.toml").write_text(USERS.replace(old, new, 1))
+    with pytest.raises(Problem, match=why):
+        Layouts.in_folder(tmp_path)
+
+
+def test_a_wrong_columns_toml_keeps_no_file_of_the_contract_from_loading(tmp_path: Path) -> None:
+    """It is named; once it is corrected, files in its layouts load; corrected again, anew."""
+    exports = Exports.in_folder(tmp_path)
+    saved(exports.folder, "[[layout", "2026-11-20.csv", LINES.encode())
+    failures = [str(failure) for failure in exports.land().failures]
+    assert sum("columns.toml: is no file of layouts" in failure for failure in failures) == 1
+    (exports.folder / "columns.toml").write_text(USERS)
+    assert not exports.land().failures
+    (exports.folder / "columns.toml").write_text(USERS.replace("orgx", "orgy"))
+    assert not exports.land().failures
+    assert exports.land().receipts == []
+    exports.build()
+    rows = exports.read("select org_id, quantity from marts.fct_credits order by all")
+    assert rows == [("orgx", Decimal("1234.5")), ("orgy", Decimal("1234.5"))]
+
+
+def test_check_proposes_a_layout_that_loads(tmp_path: Path) -> None:
+    """It shows the header and three rows; what it proposes needs the constants filled in alone."""
+    content = "Date,User email,Credits used\n2026-11-05,ann@x,5\n2026-11-05,bob@x,7\n"
+    path = saved(tmp_path, "", "usage 2026-11-20.csv", content.encode())
+    (tmp_path / "columns.toml").unlink()
+    arguments = ["platform-usage", "check", str(path), "--folder", str(tmp_path)]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 1
+    assert "Date | User email | Credits used\n  2026-11-05 | ann@x | 5" in done.output
+    entry = done.output.partition("in the folder:\n\n")[2]
+    for name, value in {
+        "org_id": "orgx",
+        "usage_type": "rovo_credits",
+        "scope_type": "user",
+        "granularity": "day",
+        "unit": "credits",
+    }.items():
+        assert f'{name} = ""' in entry
+        entry = entry.replace(f'{name} = ""', f'{name} = "{value}"')
+    entry = entry.replace('exported_at = ""', "")
+    (tmp_path / "columns.toml").write_text(entry)
+    done = CliRunner().invoke(main, arguments)
+    assert not done.exit_code
+    assert " ".join(done.output.split()) == f"{path}: fine: 2 lines, rovo_credits"
