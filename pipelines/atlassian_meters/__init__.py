@@ -9,7 +9,7 @@ from pipelines.source import Account, Source
 def _client(account: Account[Settings]) -> Meters:
     reached = dict(vars(account.settings))
     del reached["org_ids"], reached["account_ids"]  # what is asked, and not how
-    return Meters(**reached, state_dir=account.state_dir, clock=account.clock)
+    return Meters(**reached, state_dir=account.state_dir)
 
 
 def _org_ids(account: Account[Settings]) -> list[str]:

@@ -25,12 +25,11 @@ from pipelines.atlassian_meters.declared import (
 from pipelines.atlassian_meters.endpoints import READINGS
 from pipelines.decode import as_json
 from pipelines.http import Budget, VendorClient, VendorError
-from pipelines.source import Clock, Note
+from pipelines.source import Note
 from pipelines.windows import Window
 
 # people, who land nowhere
 _PEOPLE = frozenset({"/email", "/name", "/displayName", "/nickname", "/publicName", "/picture"})
-_MOST_PAGES = 10_000
 
 
 class Meters(VendorClient):
@@ -40,6 +39,7 @@ class Meters(VendorClient):
     address_setting = "ATLASSIAN_ADMIN_URL"
     budget_setting = "ATLASSIAN_ADMIN_REQUESTS_PER_MINUTE"
     status_page = "https://status.atlassian.com"
+    wait_headers = ("Retry-After", "X-RateLimit-Reset")
     advice: ClassVar = {
         401: "The organization API key is not valid, or expired (it lives a year at most): make "
         "another at admin.atlassian.com, Settings, API keys, and set ATLASSIAN_ORG_API_KEY.",
@@ -55,10 +55,9 @@ class Meters(VendorClient):
         base_url: str,
         requests_per_minute: int,
         state_dir: Path,
-        clock: Clock,
         backoff_seconds: float = 1.0,
     ) -> None:
-        self._api, self._clock = api, clock
+        self._api = api
         super().__init__(
             base_url,
             {"Authorization": f"Bearer {api_key}"},
@@ -86,7 +85,7 @@ class Meters(VendorClient):
             values = {"org_id": org_id, "meter_key": meter.key}
             found = self._meter(meter, values)
             values["meter_id"] = found["meter_id"]
-            reading = _Reading(self, meter, values, window)
+            reading = _Reading(self, meter, values, window, self._now(), self._api)
             (whole,) = self._told("organization", self._api.organization, values)
             yield reading.table([found | whole])
             known = [*dict.fromkeys([*account_ids, *self._listed(values)])]
@@ -139,7 +138,7 @@ class Meters(VendorClient):
             cursor = pointed(answer, operation.next_cursor) if operation.next_cursor else None
             if not cursor:
                 return
-            if cursor in seen or len(seen) == _MOST_PAGES:
+            if cursor in seen:
                 raise self.undocumented(about, f"page {len(seen) + 2} leads nowhere new")
             seen.add(cursor)
 
@@ -160,18 +159,23 @@ class _Reading:
     """Rows of raw.platform_readings of one organization, meter and day."""
 
     def __init__(
-        self, client: Meters, meter: Meter, values: Mapping[str, Any], window: Window
+        self,
+        client: Meters,
+        meter: Meter,
+        values: Mapping[str, Any],
+        window: Window,
+        read_at: datetime,
+        api: Declaration,
     ) -> None:
         self._client, self._about = client, f"{meter.key} of {values['org_id']}"
-        self._read_at = client._clock()
-        self._whole_since = client._api.accounts_complete_since
+        self._read_at, self._whole_since = read_at, api.accounts_complete_since
         self._same = {
             "org_id": values["org_id"],
             "usage_type": meter.usage_type,
             "unit": meter.unit,
             "meter_id": str(values["meter_id"]),
             "bucket_start": window.since,
-            "read_at": self._read_at,
+            "read_at": read_at,
         }
 
     def table(self, told: Iterable[Mapping[str, Any]]) -> pa.Table:

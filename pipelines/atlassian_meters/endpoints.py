@@ -7,7 +7,7 @@ import pyarrow as pa
 from pipelines.atlassian_meters.declared import Declaration, declaration
 from pipelines.decode import INSTANT, NUMBER, TEXT
 from pipelines.endpoint import Endpoint
-from pipelines.settings import credential, listed, positive, setting, url
+from pipelines.settings import credential, key, listed, positive, setting, url
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Settings:
         "ATLASSIAN_ORG_ID", "as in admin.atlassian.com/o/ORG_ID; comma-separated", listed
     )
     api_key: str = credential(
-        "ATLASSIAN_ORG_API_KEY", "an organization API key: no API token, which has an email"
+        "ATLASSIAN_ORG_API_KEY", "an organization API key: no API token, which has an email", key
     )
     account_ids: tuple[str, ...] = setting(
         "ATLASSIAN_ACCOUNT_IDS",

@@ -68,6 +68,8 @@ class VendorClient:
     budget_setting: str
     status_page: str
     advice: ClassVar[Mapping[int, str]]
+    # in which a vendor says when to come back
+    wait_headers: ClassVar[Sequence[str]] = ("Retry-After",)
 
     def __init__(
         self,
@@ -263,7 +265,8 @@ class VendorClient:
 
     def _wait_of(self, answer: Answer, about: str) -> float:
         """The seconds that the vendor asks to wait: told as such, as HTTP date or ISO instant."""
-        told = answer.headers.get("Retry-After", "").strip()
+        named = (answer.headers.get(name, "").strip() for name in self.wait_headers)
+        told = next(filter(None, named), "")
         if told.isascii() and told.isdigit():
             return float(told[:9])
         instant = _instant(told)
