@@ -25,17 +25,8 @@ from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.http import VendorClient, VendorError
 from pipelines.load import load
 from pipelines.receipts import Connection, Held, Landed
-from pipelines.source import (
-    Account,
-    Asked,
-    Client,
-    LoadResult,
-    Slice,
-    Source,
-    is_usable,
-    no_scope,
-    unexpected,
-)
+from pipelines.settings import LONGEST_ID
+from pipelines.source import Account, Asked, Client, LoadResult, Slice, Source, unexpected
 from pipelines.windows import Window
 
 Row = dict[str, Any]
@@ -245,8 +236,10 @@ class Loader(AbstractContextManager["Loader"]):
             for scope in source.scopes(job.account, client, endpoint)
             if self._asked_by.setdefault((endpoint.table, scope), job.whose) == job.whose
         ]
-        result.scopes = [scope for scope in found if is_usable(scope)]
-        result.failures += [no_scope(endpoint, scope) for scope in found if not is_usable(scope)]
+        result.scopes = [s for s in found if s.isprintable() and len(s) <= LONGEST_ID]
+        for scope in {*found} - {*result.scopes}:
+            no_id = ValueError(f"an id of {len(scope):,} characters that is none")
+            result.failures.append(unexpected(endpoint, scope, no_id))
         due = job.choose(result.scopes)
         self._load_needs(job, due, result)
         grain, known_since = endpoint.grains[0], None

@@ -15,7 +15,6 @@ import pyarrow as pa
 from pipelines.endpoint import Endpoint
 from pipelines.http.client import LONGEST_QUOTATION, SAFE, VendorError, readable
 from pipelines.receipts import Landed, Receipt
-from pipelines.settings import LONGEST_ID
 from pipelines.windows import Window
 
 Clock = Callable[[], datetime]
@@ -47,20 +46,6 @@ def unexpected(endpoint: Endpoint, about: str, error: Exception) -> VendorError:
     return VendorError(
         f"{endpoint.source} {endpoint.request} of {readable(about)[:LONGEST_QUOTATION]}: what was "
         f"answered cannot be used ({what}). If it stays, please report it with this text. {SAFE}"
-    )
-
-
-def is_usable(scope: str) -> bool:
-    """Whether a vendor may know something by this name."""
-    return scope.isprintable() and len(scope) <= LONGEST_ID
-
-
-def no_scope(endpoint: Endpoint, scope: str) -> VendorError:
-    """The refusal of a scope that is no name."""
-    shown = readable(scope[:40])
-    return VendorError(
-        f"{endpoint.source} {endpoint.request} of {shown!r}: this id of {len(scope):,} characters "
-        f"is none that can be asked about. Correct the setting, or report it. {SAFE}"
     )
 
 

@@ -119,7 +119,8 @@ def _cursor(make: Callable[[Asked], str], is_empty: bool, asked: Asked, reply: R
 
 def _http() -> Iterator[Trouble]:
     for status in (204, 400, 401, 403, 404, 422):
-        yield Trouble(f"{status}", "refusals", partial(_status, status, {}))
+        refused = partial(_status, status, {})
+        yield Trouble(f"{status}", "refusals", refused, ends_run=status == 401)
     for status in (408, 429, 500, 503, 522):
         yield Trouble(f"{status}", "outages", partial(_status, status, {}))
     for status in (301, 308):
