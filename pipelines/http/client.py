@@ -148,7 +148,7 @@ class VendorClient:
 
     def _send(self, method: str, path: str, about: str, **content: Any) -> bytes:
         if self._ended:
-            raise self._ended
+            raise VendorError(str(self._ended), self._ended.status)
         self._count_page(about)
         try:
             answer = self._answer(self._wire.request(method, path, **content), about)
@@ -224,36 +224,30 @@ class VendorClient:
             self._lost_seconds += seconds
         lost = self._lost_seconds >= self._limits.lost_seconds
         what = answer.trouble or f"HTTP {answer.status}"
+        advice = f"Check the network and {self.status_page}, then run the same again."
         if lost:
             what += f", and {self._lost_seconds:.0f} s lost in this run (LIMIT_LOST_SECONDS)"
-        if lost or answer.status == NO_ANSWER:
-            error = self.error(
-                about,
-                f"no answer after {tries} tries ({what})",
-                f"Check the network and {self.status_page}, then run the same again.",
-            )
-            raise self._end(error) if lost else error
+            raise self._end(about, f"no answer after {tries} tries ({what})", advice)
+        if answer.status == NO_ANSWER:
+            raise self.error(about, f"no answer after {tries} tries ({what})", advice)
 
     def _unreachable(self, answer: Answer, tries: int, about: str) -> VendorError:
-        return self._end(
-            self.error(
-                about,
-                f"nobody answers at {self.address_setting} after {tries} tries ({answer.trouble})",
-                f"Check the network, its proxy and {self.address_setting}, then run the same "
-                "again.",
-            )
+        what = f"nobody answers at {self.address_setting} after {tries} tries ({answer.trouble})"
+        advice = (
+            f"Check the network, its proxy and {self.address_setting}, then run the same again."
         )
+        return self._end(about, what, advice)
 
     def _come_back_later(self, answer: Answer, wait_seconds: float, about: str) -> VendorError:
         at = self._now() + timedelta(seconds=wait_seconds)
         what = f"HTTP {answer.status}, and to come back at {at:%Y-%m-%dT%H:%M:%SZ}"
         advice = f"Run the same again then. {self.explain(answer.status, '')}"
-        return self._end(self.error(about, what, advice, answer.status))
+        return self._end(about, what, advice, answer.status)
 
-    def _end(self, error: VendorError) -> VendorError:
+    def _end(self, about: str, what: str, advice: str, status: int | None = None) -> VendorError:
         """Nothing more is asked in this run: every other request would end the same way."""
-        told = f"{error} {self.title} is asked nothing more in this run."
-        self._ended = self._ended or VendorError(told, error.status)
+        told = f"{self.error(about, what, advice)} {self.title} is asked nothing more in this run."
+        self._ended = self._ended or VendorError(told, status)
         return self._ended
 
     # -- time ---------------------------------------------------------------------------------
@@ -279,13 +273,11 @@ class VendorClient:
         here = self._clock()
         if abs(here - told) > timedelta(seconds=self._limits.clock_seconds):
             raise self._end(
-                self.error(
-                    about,
-                    f"the clock of this machine says {here:%Y-%m-%dT%H:%M:%SZ}, and "
-                    f"{self.title}'s {told:%Y-%m-%dT%H:%M:%SZ}",
-                    "Set the clock right (LIMIT_CLOCK_SECONDS is how far it may be off), then run "
-                    "the same again.",
-                )
+                about,
+                f"the clock of this machine says {here:%Y-%m-%dT%H:%M:%SZ}, and "
+                f"{self.title}'s {told:%Y-%m-%dT%H:%M:%SZ}",
+                "Set the clock right (LIMIT_CLOCK_SECONDS is how far it may be off), then run the "
+                "same again.",
             )
 
     # -- errors -------------------------------------------------------------------------------
