@@ -213,9 +213,8 @@ class Loader(AbstractContextManager["Loader"]):
                 result.add(found)
         except VendorError as error:  # which scopes there are could not be asked
             result.failures.append(error)
-        except (WarehouseBusyError, duckdb.Error, OSError):  # of no vendor's making
-            raise
         except Exception as error:
+            _raise_what_no_vendor_did(error)
             result.failures.append(unexpected(job.endpoint, "all that it is asked for", error))
         for failure in result.failures if account.name else []:
             failure.of_account(account.name)
@@ -285,6 +284,14 @@ class Loader(AbstractContextManager["Loader"]):
             windows = {scope: Window(grain, min(starts), until) for scope, starts in due.items()}
             there = self.landed.covered(needed, windows)
         return {scope: starts for scope, starts in due.items() if scope not in there}
+
+
+def _raise_what_no_vendor_did(error: BaseException | None) -> None:
+    """The warehouse, or the disk: dlt raises these as something else."""
+    while error:
+        if isinstance(error, WarehouseBusyError | duckdb.Error | OSError):
+            raise error
+        error = error.__cause__ or error.__context__
 
 
 def _names(endpoint: Endpoint) -> Wanted:
