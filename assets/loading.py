@@ -26,7 +26,16 @@ from pipelines.http import VendorClient, VendorError
 from pipelines.load import load
 from pipelines.receipts import Connection, Held, Landed
 from pipelines.settings import LONGEST_ID
-from pipelines.source import Account, Asked, Client, LoadResult, Slice, Source, unexpected
+from pipelines.source import (
+    OF_THE_MACHINE,
+    Account,
+    Asked,
+    Client,
+    LoadResult,
+    Slice,
+    Source,
+    unexpected,
+)
 from pipelines.windows import Window
 
 Row = dict[str, Any]
@@ -289,7 +298,7 @@ class Loader(AbstractContextManager["Loader"]):
 def _raise_what_no_vendor_did(error: BaseException | None) -> None:
     """The warehouse, or the disk: dlt raises these as something else."""
     while error:
-        if isinstance(error, WarehouseBusyError | duckdb.Error | OSError):
+        if isinstance(error, (WarehouseBusyError, *OF_THE_MACHINE)):
             raise error
         error = error.__cause__ or error.__context__
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,6 +24,7 @@ from pipelines.http import VendorError
 from pipelines.receipts import OpenWarehouse, Receipt
 from pipelines.settings import LONGEST_ID
 from pipelines.source import (
+    OF_THE_MACHINE,
     Clock,
     LoadResult,
     Note,
@@ -162,7 +162,7 @@ class Walk:
         except VendorError as error:
             self.result.failures.append(error)
             return
-        except duckdb.Error:  # the warehouse, which no slice has for itself
+        except OF_THE_MACHINE:
             raise
         except Exception as error:
             about = f"{asked.scope}, {window}" if window else asked.scope

@@ -3,6 +3,7 @@
 Not here: any vendor (a folder each beside this file), and how slices land (load.py).
 """
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+import duckdb
 import pyarrow as pa
 
 from pipelines.endpoint import Endpoint
@@ -38,6 +40,10 @@ class UnknownBeforeError(VendorError):
 
 class RetiredError(VendorError):
     """The vendor has taken this endpoint away; that is known, and no failure of a run."""
+
+
+# of the warehouse, a budget's file or the disk, which no slice has for itself
+OF_THE_MACHINE = (duckdb.Error, sqlite3.Error, OSError)
 
 
 def unexpected(endpoint: Endpoint, about: str, error: Exception) -> VendorError:

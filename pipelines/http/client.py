@@ -33,7 +33,7 @@ TRIES = 7
 # of one that nobody hears: a network that is gone is gone for every request
 TRIES_UNREACHABLE = 4
 LONGEST_BACKOFF_SECONDS = 30.0
-LONGEST_QUOTATION = 300
+LONGEST_QUOTATION = 500
 SAFE = "Nothing of this window was recorded as loaded; everything landed before is untouched."
 
 
@@ -160,8 +160,8 @@ class VendorClient:
             raise self.error(about, f"it cannot be asked ({error})", advice) from None
         if answer.status != 200:
             message = _vendor_message(answer, self.strike(answer.body.decode(errors="replace")))
-            what = f"HTTP {answer.status}: {self.strike(message)[:LONGEST_QUOTATION]}"
-            raise self.error(about, what, self.explain(answer.status, message), answer.status)
+            advice = self.explain(answer.status, message)
+            raise self.error(about, f"HTTP {answer.status}: {message}", advice, answer.status)
         return self._secrets.strike_answer(answer.body)
 
     def _answer(self, request: httpx.Request, about: str) -> Answer:
@@ -284,7 +284,8 @@ class VendorClient:
 
     def error(self, about: str, what: str, advice: str, status: int | None = None) -> VendorError:
         """A VendorError that says: about what, what happened, what to do, what is safe."""
-        text = self.strike(f"{self.name} {about}: {what}. {advice} {SAFE}")
+        about, what = (self.strike(text)[:LONGEST_QUOTATION] for text in (about, what))
+        text = f"{self.name} {about}: {what}. {self.strike(advice)} {SAFE}"
         return VendorError(readable(text), status)
 
     def decoded(self, body: bytes, kind: type[T], about: str) -> T:
