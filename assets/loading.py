@@ -25,15 +25,15 @@ from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.http import VendorClient, VendorError
 from pipelines.load import load
 from pipelines.receipts import Connection, Held, Landed
+from pipelines.settings import LONGEST_ID
 from pipelines.source import (
+    OF_THE_MACHINE,
     Account,
     Asked,
     Client,
     LoadResult,
     Slice,
     Source,
-    is_usable,
-    no_scope,
     unexpected,
 )
 from pipelines.windows import Window
@@ -239,9 +239,8 @@ class Loader(AbstractContextManager["Loader"]):
                 result.add(found)
         except VendorError as error:  # which scopes there are could not be asked
             result.failures.append(error)
-        except (WarehouseBusyError, duckdb.Error, OSError):  # of no vendor's making
-            raise
         except Exception as error:
+            _raise_what_no_vendor_did(error)
             result.failures.append(unexpected(job.endpoint, "all that it is asked for", error))
         for failure in result.failures if account.name else []:
             failure.of_account(account.name)
@@ -262,8 +261,10 @@ class Loader(AbstractContextManager["Loader"]):
             for scope in source.scopes(job.account, client, endpoint)
             if self._asked_by.setdefault((endpoint.table, scope), job.whose) == job.whose
         ]
-        result.scopes = [scope for scope in found if is_usable(scope)]
-        result.failures += [no_scope(endpoint, scope) for scope in found if not is_usable(scope)]
+        result.scopes = [s for s in found if s.isprintable() and len(s) <= LONGEST_ID]
+        for scope in {*found} - {*result.scopes}:
+            no_id = ValueError(f"an id of {len(scope):,} characters that is none")
+            result.failures.append(unexpected(endpoint, scope, no_id))
         due = job.choose(result.scopes)
         self._load_needs(job, due, result)
         grain, known_since = endpoint.grains[0], None
@@ -309,6 +310,14 @@ class Loader(AbstractContextManager["Loader"]):
             windows = {scope: Window(grain, min(starts), until) for scope, starts in due.items()}
             there = self.landed.covered(needed, windows)
         return {scope: starts for scope, starts in due.items() if scope not in there}
+
+
+def _raise_what_no_vendor_did(error: BaseException | None) -> None:
+    """The warehouse, or the disk: dlt raises these as something else."""
+    while error:
+        if isinstance(error, (WarehouseBusyError, *OF_THE_MACHINE)):
+            raise error
+        error = error.__cause__ or error.__context__
 
 
 def _names(endpoint: Endpoint) -> Wanted:

@@ -52,17 +52,11 @@ def decode_exactly(body: bytes) -> Any:
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """What else reading may end in is an answer that cannot be read, too."""
+    """Nested too deeply, too large for memory, no number, no UTF-8: that cannot be read either."""
     try:
         yield
-    except RecursionError:
-        raise msgspec.DecodeError("it is nested too deeply") from None
-    except MemoryError:
-        raise msgspec.DecodeError("it takes more memory than there is") from None
-    except ArithmeticError:
-        raise msgspec.DecodeError("a number is too large to be told") from None
-    except UnicodeDecodeError:
-        raise msgspec.DecodeError("it is no UTF-8") from None
+    except (RecursionError, MemoryError, ArithmeticError, UnicodeDecodeError) as error:
+        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from None
 
 
 def typed(value: Any, kind: type[T]) -> T:

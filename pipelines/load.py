@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock
@@ -27,6 +26,7 @@ from pipelines.http import VendorError
 from pipelines.receipts import OpenWarehouse, Receipt
 from pipelines.settings import LONGEST_ID
 from pipelines.source import (
+    OF_THE_MACHINE,
     Clock,
     LoadResult,
     Note,
@@ -174,7 +174,7 @@ class Walk:
                     continue
                 pages, rows = pages + 1, rows + len(page)
                 if len(page):
-                    _check_keys(page, self.endpoint)
+                    _check(page, self.endpoint)
                     yield _numbered(page, number, pages)
         except OutOfReachError as error:
             # the oldest bucket aged out in this very moment: once more without it
@@ -198,7 +198,7 @@ class Walk:
         except VendorError as error:
             self.result.failures.append(error)
             return
-        except duckdb.Error:  # the warehouse, which no slice has for itself
+        except OF_THE_MACHINE:
             raise
         except Exception as error:
             about = f"{asked.scope}, {window}" if window else asked.scope
@@ -209,13 +209,15 @@ class Walk:
         )
 
 
-def _check_keys(page: pa.Table, endpoint: Endpoint) -> None:
-    """What is known by so long a name would be asked for by it again and again."""
-    for column in {*endpoint.key} & {*page.column_names}:
-        if page[column].type == pa.string():
-            longest = pc.max(pc.utf8_length(page[column])).as_py() or 0
+def _check(page: pa.Table, endpoint: Endpoint) -> None:
+    """Refuse what nobody could read again; and ids that would be asked with for ever."""
+    for column in page.schema:
+        if pa.types.is_timestamp(column.type):
+            pc.min_max(page[column.name]).as_py()  # raises before the year 1 and after 9999
+        elif column.name in endpoint.key and column.type == pa.string():
+            longest = pc.max(pc.utf8_length(page[column.name])).as_py() or 0
             if longest > LONGEST_ID:
-                raise ValueError(f"a {column} of {longest:,} characters")
+                raise ValueError(f"a {column.name} of {longest:,} characters")
 
 
 def _numbered(page: pa.Table, slice_number: int, number: int) -> pa.Table:

@@ -3,6 +3,7 @@
 Not here: any vendor (a folder each beside this file), and how slices land (load.py).
 """
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,12 +11,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+import duckdb
 import pyarrow as pa
 
 from pipelines.endpoint import Endpoint
 from pipelines.http.client import LONGEST_QUOTATION, SAFE, VendorError, readable
 from pipelines.receipts import Landed, Receipt
-from pipelines.settings import LONGEST_ID
 from pipelines.windows import Window
 
 Clock = Callable[[], datetime]
@@ -41,26 +42,16 @@ class RetiredError(VendorError):
     """The vendor has taken this endpoint away; that is known, and no failure of a run."""
 
 
+# of the warehouse, a budget's file or the disk, which no slice has for itself
+OF_THE_MACHINE = (duckdb.Error, sqlite3.Error, OSError)
+
+
 def unexpected(endpoint: Endpoint, about: str, error: Exception) -> VendorError:
     """What nobody thought of, as the refusal of what it happened to."""
     what = readable(f"{type(error).__name__}: {error}")[:LONGEST_QUOTATION]
     return VendorError(
         f"{endpoint.source} {endpoint.request} of {readable(about)[:LONGEST_QUOTATION]}: what was "
         f"answered cannot be used ({what}). If it stays, please report it with this text. {SAFE}"
-    )
-
-
-def is_usable(scope: str) -> bool:
-    """Whether a vendor may know something by this name."""
-    return scope.isprintable() and len(scope) <= LONGEST_ID
-
-
-def no_scope(endpoint: Endpoint, scope: str) -> VendorError:
-    """The refusal of a scope that is no name."""
-    shown = readable(scope[:40])
-    return VendorError(
-        f"{endpoint.source} {endpoint.request} of {shown!r}: this id of {len(scope):,} characters "
-        f"is none that can be asked about. Correct the setting, or report it. {SAFE}"
     )
 
 

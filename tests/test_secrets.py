@@ -4,11 +4,13 @@ import base64
 import html
 import json
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from pipelines.http.secrets import Secrets
+from tests.test_http import answering, neon_at
 
 KEY = 'napi_s3cr3t/k+y&"<=' + "0123456789abcdef"
 WAYS: dict[str, Callable[[str], str]] = {
@@ -64,3 +66,17 @@ def test_a_secret_within_another_is_struck_as_a_whole() -> None:
     basic = base64.b64encode(f"me@example.com:{token}".encode()).decode()
     for secrets in (Secrets([token, basic]), Secrets([basic, token])):
         assert secrets.strike(f"Basic {basic}!") == "Basic ***!"
+
+
+def test_an_answer_that_echoes_the_key_lands_without_it(tmp_path: Path) -> None:
+    """In a field that nobody knows, as in one that everybody does."""
+    said = {"id": "org-1", "name": f"of {KEY}", "headers": {"authorization": [f"Bearer {KEY}"]}}
+    body = json.dumps({"organizations": [said]}).encode()
+    with answering(200, "application/json", body) as base_url:
+        client = neon_at(base_url, tmp_path, KEY)
+        (page,) = client.organizations()
+        client.close()
+    (row,) = page.to_pylist()
+    assert row["org_id"] == "org-1"
+    assert row["name"] == "of ***"
+    assert json.loads(row["extra"]) == {"item.headers": {"authorization": ["Bearer ***"]}}

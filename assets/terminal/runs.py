@@ -80,6 +80,7 @@ class Loads:
         self._loader, self._show = loader, show
         self.asked: list[dict[str, Any]] = []
         self.skipped: dict[str, str] = {}
+        self._said: set[str] = set()
 
     @property
     def failures(self) -> list[str]:
@@ -133,7 +134,9 @@ class Loads:
             f"  {endpoint.table:<30}{span:<27}{result.requests:>5} req{result.rows:>8,} rows"
         )
         for text in dict.fromkeys([*result.notes, *failed]):
-            self._show.say(f"    {text}")
+            if text not in self._said:  # a vendor that is gone is gone for all of its endpoints
+                self._show.say(f"    {text}")
+            self._said.add(text)
         self.asked.append(
             {
                 "call": endpoint.request,

@@ -33,7 +33,7 @@ TRIES = 7
 # of one that nobody hears: a network that is gone is gone for every request
 TRIES_UNREACHABLE = 4
 LONGEST_BACKOFF_SECONDS = 30.0
-LONGEST_QUOTATION = 300
+LONGEST_QUOTATION = 500
 SAFE = "Nothing of this window was recorded as loaded; everything landed before is untouched."
 
 
@@ -150,7 +150,7 @@ class VendorClient:
 
     def _send(self, method: str, path: str, about: str, **content: Any) -> bytes:
         if self._ended:
-            raise self._ended
+            raise VendorError(str(self._ended), self._ended.status)
         self._count_page(about)
         try:
             answer = self._answer(self._wire.request(method, path, **content), about)
@@ -162,8 +162,8 @@ class VendorClient:
             raise self.error(about, f"it cannot be asked ({error})", advice) from None
         if answer.status != 200:
             message = _vendor_message(answer, self.strike(answer.body.decode(errors="replace")))
-            what = f"HTTP {answer.status}: {self.strike(message)[:LONGEST_QUOTATION]}"
-            raise self.error(about, what, self.explain(answer.status, message), answer.status)
+            advice = self.explain(answer.status, message)
+            raise self.error(about, f"HTTP {answer.status}: {message}", advice, answer.status)
         return self._secrets.strike_answer(answer.body)
 
     def _answer(self, request: httpx.Request, about: str) -> Answer:
@@ -226,36 +226,30 @@ class VendorClient:
             self._lost_seconds += seconds
         lost = self._lost_seconds >= self._limits.lost_seconds
         what = answer.trouble or f"HTTP {answer.status}"
+        advice = f"Check the network and {self.status_page}, then run the same again."
         if lost:
             what += f", and {self._lost_seconds:.0f} s lost in this run (LIMIT_LOST_SECONDS)"
-        if lost or answer.status == NO_ANSWER:
-            error = self.error(
-                about,
-                f"no answer after {tries} tries ({what})",
-                f"Check the network and {self.status_page}, then run the same again.",
-            )
-            raise self._end(error) if lost else error
+            raise self._end(about, f"no answer after {tries} tries ({what})", advice)
+        if answer.status == NO_ANSWER:
+            raise self.error(about, f"no answer after {tries} tries ({what})", advice)
 
     def _unreachable(self, answer: Answer, tries: int, about: str) -> VendorError:
-        return self._end(
-            self.error(
-                about,
-                f"nobody answers at {self.address_setting} after {tries} tries ({answer.trouble})",
-                f"Check the network, its proxy and {self.address_setting}, then run the same "
-                "again.",
-            )
+        what = f"nobody answers at {self.address_setting} after {tries} tries ({answer.trouble})"
+        advice = (
+            f"Check the network, its proxy and {self.address_setting}, then run the same again."
         )
+        return self._end(about, what, advice)
 
     def _come_back_later(self, answer: Answer, wait_seconds: float, about: str) -> VendorError:
         at = self._now() + timedelta(seconds=wait_seconds)
         what = f"HTTP {answer.status}, and to come back at {at:%Y-%m-%dT%H:%M:%SZ}"
         advice = f"Run the same again then. {self.explain(answer.status, '')}"
-        return self._end(self.error(about, what, advice, answer.status))
+        return self._end(about, what, advice, answer.status)
 
-    def _end(self, error: VendorError) -> VendorError:
+    def _end(self, about: str, what: str, advice: str, status: int | None = None) -> VendorError:
         """Nothing more is asked in this run: every other request would end the same way."""
-        told = f"{error} {self.title} is asked nothing more in this run."
-        self._ended = self._ended or VendorError(told, error.status)
+        told = f"{self.error(about, what, advice)} {self.title} is asked nothing more in this run."
+        self._ended = self._ended or VendorError(told, status)
         return self._ended
 
     # -- time ---------------------------------------------------------------------------------
@@ -282,20 +276,19 @@ class VendorClient:
         here = self._clock()
         if abs(here - told) > timedelta(seconds=self._limits.clock_seconds):
             raise self._end(
-                self.error(
-                    about,
-                    f"the clock of this machine says {here:%Y-%m-%dT%H:%M:%SZ}, and "
-                    f"{self.title}'s {told:%Y-%m-%dT%H:%M:%SZ}",
-                    "Set the clock right (LIMIT_CLOCK_SECONDS is how far it may be off), then run "
-                    "the same again.",
-                )
+                about,
+                f"the clock of this machine says {here:%Y-%m-%dT%H:%M:%SZ}, and "
+                f"{self.title}'s {told:%Y-%m-%dT%H:%M:%SZ}",
+                "Set the clock right (LIMIT_CLOCK_SECONDS is how far it may be off), then run the "
+                "same again.",
             )
 
     # -- errors -------------------------------------------------------------------------------
 
     def error(self, about: str, what: str, advice: str, status: int | None = None) -> VendorError:
         """A VendorError that says: about what, what happened, what to do, what is safe."""
-        text = self.strike(f"{self.name} {about}: {what}. {advice} {SAFE}")
+        about, what = (self.strike(text)[:LONGEST_QUOTATION] for text in (about, what))
+        text = f"{self.name} {about}: {what}. {self.strike(advice)} {SAFE}"
         return VendorError(readable(text), status)
 
     def decoded(self, body: bytes, kind: type[T], about: str) -> T:

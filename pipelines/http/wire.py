@@ -5,9 +5,9 @@ Not here: whether and when it is tried again (client.py).
 
 import time
 import urllib.request
-from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpcore
@@ -96,46 +96,23 @@ def proxy_of(url: httpx.URL) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-class _Network(httpcore.NetworkBackend):
+class _Network(httpcore.SyncBackend):
     """Connections that know until when."""
 
-    def __init__(self) -> None:
-        self._backend = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        left = _left(timeout)
-        return _Stream(self._backend.connect_tcp(host, port, left, local_address, socket_options))
+    def connect_tcp(self, *where: Any, **how: Any) -> Any:
+        return _waiting(super().connect_tcp, *where, **how)
 
 
-class _Stream(httpcore.NetworkStream):
-    """One of them: every read and write ends when the try has to be over."""
+def _bounded(stream: Any) -> Any:
+    """Every wait on a connection ends when the try has to be over, whatever else it waits for."""
+    for name in ("read", "write", "start_tls"):
+        setattr(stream, name, partial(_waiting, getattr(stream, name)))
+    return stream
 
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(timeout))
-
-    def start_tls(
-        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, _left(timeout)))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-    def close(self) -> None:
-        self._stream.close()
+def _waiting(method: Any, *what: Any, timeout: float | None = None, **how: Any) -> Any:
+    found = method(*what, timeout=_left(timeout), **how)
+    return _bounded(found) if isinstance(found, httpcore.NetworkStream) else found
 
 
 def _left(timeout: float | None) -> float:

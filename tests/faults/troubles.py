@@ -112,6 +112,8 @@ def _cursor(make: Callable[[Asked], str], is_empty: bool, asked: Asked, reply: R
     elif "data" in page:
         for place, _ in _found(page, ("groupValue",)):
             place["groupValue"] += cursor
+        for place, _ in _found(page, ("pageSize",)):
+            place["pageSize"] = 1
     else:
         page["pagination"] = {"cursor": cursor, "next": cursor}
     reply.say(page)
@@ -119,7 +121,8 @@ def _cursor(make: Callable[[Asked], str], is_empty: bool, asked: Asked, reply: R
 
 def _http() -> Iterator[Trouble]:
     for status in (204, 400, 401, 403, 404, 422):
-        yield Trouble(f"{status}", "refusals", partial(_status, status, {}))
+        refused = partial(_status, status, {})
+        yield Trouble(f"{status}", "refusals", refused, ends_run=status == 401)
     for status in (408, 429, 500, 503, 522):
         yield Trouble(f"{status}", "outages", partial(_status, status, {}))
     for status in (301, 308):
@@ -158,24 +161,25 @@ def _numbers() -> Iterator[Trouble]:
     for literal in ("NaN", "Infinity", "1e400", "1e99999999999999999999", "9" * 40, "true", '"x"'):
         yield Trouble(literal[:9], "numbers", partial(_number, literal))
     for literal in ("-1", "0.0000000000000000000000000001"):
-        yield Trouble(literal[:9], "numbers", partial(_number, literal), may_be_so=True)
+        yield Trouble(literal[:9], "odd numbers", partial(_number, literal), may_be_so=True)
 
 
 def _times() -> Iterator[Trouble]:
     for name, instant in {
         "year 1": "0001-01-01T00:00:00+14:00",
-        "year 2099": "2099-01-01T00:00:00Z",
-        "naive": "2026-11-20T00:00:00",
         "no time": "yesterday",
         "year 10000": "10000-01-01T00:00:00Z",
     }.items():
         yield Trouble(name, "times", partial(_set, TIMES, instant))
+    naive = partial(_set, TIMES, "2026-11-20T00:00:00")
+    yield Trouble("naive", "times without a zone", naive)
+    yield Trouble("2099", "times to come", partial(_set, TIMES, "2099-01-01T00:00:00Z"))
 
 
 def _paging() -> Iterator[Trouble]:
     always_new = partial(_cursor, lambda asked: f"made-{uuid4().hex}")
     yield Trouble("always another page", "paging", partial(always_new, False))
-    yield Trouble("always an empty page", "paging", partial(always_new, True))
+    yield Trouble("always an empty page", "empty pages", partial(always_new, True))
     yield Trouble("the same page", "paging", partial(_cursor, lambda asked: "made-1", False))
 
 

@@ -59,10 +59,12 @@ def read(
         rows = read_rows(content, path.suffix.casefold(), problems, layouts)
         for table in _typed_batches(contract_rows(rows, layouts, name), problems):
             tables.append(table)
+        if tables:
+            rules.check(pa.concat_tables(tables), now, problems)
     except Problem as found:
         problems.append(found.alone())
-    if tables:
-        rules.check(pa.concat_tables(tables), now, problems)
+    except Exception as error:  # of this file alone, whatever it is
+        problems.append(Problem(f"cannot be read ({type(error).__name__}): please report it"))
     if problems:
         raise RejectedFileError(Path(name), problems)
     whole = pa.concat_tables(tables)
