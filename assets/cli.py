@@ -8,7 +8,6 @@ until a command needs them.
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -177,11 +176,11 @@ def sandbox(unless_configured: bool, arguments: tuple[str, ...]) -> None:
     warehouse of its own, warehouse/sandbox.duckdb, unless WAREHOUSE is set.
     """
     if unless_configured and any(read_settings().accounts.values()):
-        sys.exit(subprocess.call(list(arguments)))  # noqa: S603  # the caller's own command
+        os.execvp(arguments[0], arguments)  # noqa: S606  # the caller's own command
     environment = {"WAREHOUSE": str(Path("warehouse") / "sandbox.duckdb"), **os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")]))
-    call = [sys.executable, "-m", "tests.sandbox", *arguments]
-    sys.exit(subprocess.call(call, env=environment))  # noqa: S603
+    # in place of this process, so that a Ctrl-C is the command's alone
+    os.execve(sys.executable, [sys.executable, "-m", "tests.sandbox", *arguments], environment)  # noqa: S606
 
 
 for a_source in SOURCES:
