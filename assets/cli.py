@@ -44,7 +44,7 @@ def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
         from dbt_like_sql.engine.warehouse import WarehouseError, in_words
 
         try:
-            with in_words("a file"):
+            with in_words():
                 return command(Report(as_json), **arguments)
         except WarehouseError as error:
             click.echo(f"Error: {shown(str(error))}", err=True)

@@ -5,6 +5,7 @@ a receipt count for nothing. A long load lands as it goes: what was killed goes 
 receipt. Not here: which slices there are (each vendor's slices.py) and raw.loads (receipts.py).
 """
 
+import logging
 import shutil
 import tempfile
 import time
@@ -97,7 +98,7 @@ def _land(source: Any, folder: Path) -> list[str]:
     import dlt  # here, because it costs a second
     from dlt.pipeline.exceptions import PipelineStepFailed
 
-    dlt.config["runtime.log_level"] = "ERROR"
+    logging.getLogger("dlt").disabled = True  # what it tells, in pages, is raised as well
     pipeline = dlt.pipeline(
         "meterhouse",
         destination=dlt.destinations.filesystem(folder.as_uri()),
