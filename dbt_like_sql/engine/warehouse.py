@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import re
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -115,6 +116,8 @@ def writer(path: Path, timeout_seconds: float = 600) -> Iterator[duckdb.DuckDBPy
     with in_words(path), writer_lock(path, timeout_seconds):
         connection = _connect(path, deadline, timeout_seconds)
         try:
+            # what a build spilled that was killed: nobody else has the file open now
+            shutil.rmtree(f"{path}.tmp", ignore_errors=True)
             if not _is_claimed(connection, path):
                 connection.execute(_CLAIM)
             yield connection

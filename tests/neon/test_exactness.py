@@ -167,20 +167,15 @@ def test_killed_again_and_again_and_then_run(landed_world: World, tmp_path: Path
     assert [*tmp_path.glob("meterhouse-*")] == []
 
 
-@pytest.mark.parametrize(
-    ("seed", "kills"), [(0, 3), *(pytest.param(n, 1, marks=pytest.mark.slow) for n in range(1, 31))]
-)
-def test_killed_at_any_moment_and_then_run(
-    world: Open, tmp_path: Path, seed: int, kills: int
-) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(30))
+def test_killed_at_any_moment_and_then_run(world: Open, tmp_path: Path, seed: int) -> None:
     """SIGKILL whenever it may be, and one run more is as if nothing had been."""
     here = world(projects=2, branches=1, orgs=1, apps=0, workspaces=0)
-    moment = random.Random(seed)
-    for _ in range(kills):
-        process = start(run, here.environment | {"TMPDIR": str(tmp_path)}, "", here.clock.lent())
-        process.join(moment.uniform(0, 4))
-        process.kill()
-        process.join()
+    process = start(run, here.environment | {"TMPDIR": str(tmp_path)}, "", here.clock.lent())
+    process.join(random.Random(seed).uniform(0, 4))
+    process.kill()
+    process.join()
     assert exit_code(here, tmp_path, run) == 0
     assert here.facts() == here.expected()
     assert [*tmp_path.glob("meterhouse-*")] == []
