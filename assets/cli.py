@@ -8,7 +8,6 @@ Ctrl-C or SIGTERM). Heavy imports (dlt, duckdb, sqlglot) wait until a command ne
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -45,7 +44,7 @@ def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
         from dbt_like_sql.engine.warehouse import WarehouseError, in_words
 
         try:
-            with in_words("a file"):
+            with in_words():
                 return command(Report(as_json), **arguments)
         except WarehouseError as error:
             click.echo(f"Error: {shown(str(error))}", err=True)
@@ -179,11 +178,11 @@ def sandbox(unless_configured: bool, arguments: tuple[str, ...]) -> None:
     warehouse of its own, warehouse/sandbox.duckdb, unless WAREHOUSE is set.
     """
     if unless_configured and any(read_settings().accounts.values()):
-        sys.exit(subprocess.call(list(arguments)))  # noqa: S603  # the caller's own command
+        os.execvp(arguments[0], arguments)  # noqa: S606  # the caller's own command
     environment = {"WAREHOUSE": str(Path("warehouse") / "sandbox.duckdb"), **os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")]))
-    call = [sys.executable, "-m", "tests.sandbox", *arguments]
-    sys.exit(subprocess.call(call, env=environment))  # noqa: S603
+    # in place of this process, so that a Ctrl-C is the command's alone
+    os.execve(sys.executable, [sys.executable, "-m", "tests.sandbox", *arguments], environment)  # noqa: S606
 
 
 for a_source in SOURCES:

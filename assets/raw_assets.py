@@ -129,7 +129,8 @@ def raw_asset(endpoint: Endpoint, grain: str) -> dg.AssetsDefinition:
 def failing_in_words() -> Iterator[None]:
     """Where the warehouse cannot be used, the step fails with the sentence that says why."""
     try:
-        yield
+        with warehouse.in_words():
+            yield
     except warehouse.WarehouseError as error:
         raise dg.Failure(str(error)) from None
 

@@ -5,6 +5,7 @@ a receipt count for nothing. A long load lands as it goes: what was killed goes 
 receipt. Not here: which slices there are (each vendor's slices.py) and raw.loads (receipts.py).
 """
 
+import logging
 import shutil
 import tempfile
 import time
@@ -106,7 +107,7 @@ def _land(source: Any, folder: Path) -> list[str]:
     import dlt  # here, because it costs a second
     from dlt.pipeline.exceptions import PipelineStepFailed
 
-    dlt.config["runtime.log_level"] = "ERROR"
+    logging.getLogger("dlt").disabled = True  # what it tells, in pages, is raised as well
     # so that a part of the time is found in a long answer without reading the rest of it
     dlt.config["data_writer.row_group_size"] = ROWS_OF_A_GROUP
     pipeline = dlt.pipeline(

@@ -9,6 +9,8 @@ import contextlib
 import logging
 import os
 import re
+import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -38,6 +40,7 @@ _log = logging.getLogger(__name__)
 # what comes of a disk or a file, and not of a query
 _OF_STORAGE = (
     OSError,
+    sqlite3.Error,
     duckdb.IOException,
     duckdb.TransactionException,
     duckdb.FatalException,
@@ -47,9 +50,10 @@ _OF_STORAGE = (
 )
 _SAFE = "Nothing of this step was kept, what landed before is untouched: then run the same again."
 _ADVICE = {
-    "No space left|quota|max_temp_directory_size|too large": f"Free some space. {_SAFE}",
-    "(?i)permission|not permitted|read-only|directory|file exists": "Let this user write its folder"
-    " and its files, or set WAREHOUSE to another place; nothing was changed.",
+    "not a database|malformed": "Delete it under $XDG_STATE_HOME/meterhouse: it is made anew.",
+    "No space left|quota|max_temp_directory_size|too large|disk I/O": f"Free some space. {_SAFE}",
+    "(?i)permission|not permitted|read-?only|directory|file exists": "Let this user write its"
+    " folder and its files, or set WAREHOUSE to another place; nothing was changed.",
     "set lock": "A load or a build holds it: try again in a moment.",
     "memory": f"Raise MEMORY_LIMIT, or free some memory. {_SAFE}",
     "version number": "A newer DuckDB wrote it: use the meterhouse that did; nothing was changed.",
@@ -112,6 +116,8 @@ def writer(path: Path, timeout_seconds: float = 600) -> Iterator[duckdb.DuckDBPy
     with in_words(path), writer_lock(path, timeout_seconds):
         connection = _connect(path, deadline, timeout_seconds)
         try:
+            # what a build spilled that was killed: nobody else has the file open now
+            shutil.rmtree(f"{path}.tmp", ignore_errors=True)
             if not _is_claimed(connection, path):
                 connection.execute(_CLAIM)
             yield connection
@@ -150,7 +156,9 @@ def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @contextlib.contextmanager
-def in_words(path: Path | str, advice: str = "") -> Iterator[None]:
+def in_words(
+    path: Path | str = "a temporary file or a request budget", advice: str = ""
+) -> Iterator[None]:
     """What a disk or a file does not allow is a WarehouseError of one sentence."""
     try:
         yield

@@ -256,27 +256,22 @@ def test_dagster_lets_nothing_dead_hold_anything(tmp_path: Path) -> None:
         assert instance.run_retries_enabled
 
 
-@pytest.mark.parametrize(
-    ("why", "is_asked_by_sensor", "is_retried"),
-    [(None, False, True), ("STEP_FAILURE", False, False), (None, True, False)],
-)
-def test_dagster_starts_again_what_was_killed(
-    tmp_path: Path, why: str | None, is_asked_by_sensor: bool, is_retried: bool
-) -> None:
+def test_dagster_starts_again_what_was_killed(tmp_path: Path) -> None:
     """A load whose process is gone; not one that failed, nor what a sensor asks for again."""
     (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        request = asked(instance) if is_asked_by_sensor else dg.RunRequest()
-        run = made(instance, request, "FAILURE")
-        reason = RunFailureReason(why) if why else None
-        assert auto_reexecution_should_retry_run(instance, run, reason) is is_retried
+        load, build = (made(instance, r, "FAILURE") for r in (dg.RunRequest(), asked(instance)))
+        assert auto_reexecution_should_retry_run(instance, load, None)
+        assert not auto_reexecution_should_retry_run(instance, load, RunFailureReason.STEP_FAILURE)
+        assert not auto_reexecution_should_retry_run(instance, build, None)
 
 
 def test_a_build_without_a_warehouse_fails_in_one_sentence(
-    landed_hours: World, instance: dg.DagsterInstance
+    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What stands in the event log is what a person reads at the terminal, and no page of stack."""
-    landed_hours.settings.warehouse.write_text("hello")
+    monkeypatch.setenv("WAREHOUSE", str(tmp_path / "meterhouse.duckdb"))
+    (tmp_path / "meterhouse.duckdb").write_text("hello")
     result = defs.resolve_job_def("build").execute_in_process(
         instance=instance, asset_selection=[model_key("marts.fct_compute")], raise_on_error=False
     )

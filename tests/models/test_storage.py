@@ -191,6 +191,15 @@ def as_somebody_else() -> Iterator[None]:
             os.seteuid(me)
 
 
+def test_what_a_killed_build_spilled_is_removed(path: Path) -> None:
+    """By whoever writes next."""
+    spilled = Path(f"{path}.tmp") / "duckdb_temp_storage_DEFAULT-0.tmp"
+    spilled.parent.mkdir()
+    spilled.write_bytes(b"a million rows")
+    with writer(path):
+        assert not spilled.parent.exists()
+
+
 def test_no_extension_is_ever_fetched(path: Path) -> None:
     """Neither to write nor to read."""
     for opened in (writer, reader):
