@@ -36,6 +36,8 @@ BRANCHES = {"neon_project_usage": 1, "neon_branch_usage": 2}
 # the facts of a project and hour: six metrics of two branches and what they leave of the project's
 # eight
 VALUES_PER_PROJECT_AND_HOUR = 20
+# ids as long as Neon's
+NAME, BRANCH = "steep-frost-", "lpad(cast(10 * p + b as varchar), 8, '0')"
 METRICS = {"neon_project_usage": PROJECT_METRICS, "neon_branch_usage": BRANCH_METRICS}
 
 
@@ -50,10 +52,11 @@ class Cost:
 
 def usage(table: str, projects: int, since: datetime, until: datetime) -> str:
     """SQL of what Neon says of these hours: branches have half of their project, together."""
-    branch = "" if table == "neon_project_usage" else "concat('br-', p, '-', b) as branch_id,"
+    branch = "" if table == "neon_project_usage" else f"concat('br-{NAME}', {BRANCH}) as branch_id,"
     return f"""
         select
-            concat('p-', p) as project_id, {branch} 'period' as period_id, 'scale' as period_plan,
+            concat('{NAME}', lpad(cast(p as varchar), 8, '0')) as project_id, {branch}
+            '4ae3f1d4-60a0-4e2b-a1a1-9a43e2cf5a0c' as period_id, 'scale' as period_plan,
             timestamptz '2026-01-01 00:00:00+00' as period_start,
             cast(null as timestamptz) as period_end, hour as timeframe_start,
             hour + interval 1 hour as timeframe_end, ({[*METRICS[table]]})[m] as metric_name,
