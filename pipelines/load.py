@@ -44,8 +44,8 @@ from pipelines.source import (
 LAND_EVERY_SECONDS = 20.0
 # of DuckDB while it compares answers with what stands; beyond it spills beside the warehouse, so
 # that a load takes the same memory whatever the number of pages
-MEMORY_LIMIT = "160MB"
-ROWS_OF_A_GROUP = 8192
+MEMORY_LIMIT = "128MB"
+ROWS_OF_A_GROUP = 10_000
 _PREFIX, _LOCK = "meterhouse-dlt-", "in-use"
 
 
@@ -110,6 +110,8 @@ def _land(source: Any, folder: Path) -> list[str]:
     logging.getLogger("dlt").disabled = True  # what it tells, in pages, is raised as well
     # so that a part of the time is found in a long answer without reading the rest of it
     dlt.config["data_writer.row_group_size"] = ROWS_OF_A_GROUP
+    # what is known of the groups of a file is in memory until it ends
+    dlt.config["data_writer.file_max_items"] = 100 * ROWS_OF_A_GROUP
     pipeline = dlt.pipeline(
         "meterhouse",
         destination=dlt.destinations.filesystem(folder.as_uri()),
