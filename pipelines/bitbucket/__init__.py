@@ -1,14 +1,17 @@
 """Bitbucket: what an account of it is, and which scopes it asks about."""
 
 from pipelines.bitbucket.client import Bitbucket
-from pipelines.bitbucket.endpoints import ENDPOINTS, WORKSPACES, Settings
+from pipelines.bitbucket.endpoints import ENDPOINTS, RUNS, WORKSPACES, Settings
 from pipelines.endpoint import Endpoint
 from pipelines.source import Account, Source
 
 
 def _scopes(account: Account[Settings], bitbucket: Bitbucket, endpoint: Endpoint) -> list[str]:
-    """The uuids of the workspaces of BITBUCKET_WORKSPACES, or else all that the token sees."""
-    return [account.everything] if endpoint == WORKSPACES else bitbucket.workspace_uuids()
+    """The uuids of the workspaces of BITBUCKET_WORKSPACES, or else all that the token sees; of runs
+    those of their repositories."""
+    if endpoint == WORKSPACES:
+        return [account.everything]
+    return bitbucket.repository_uuids() if endpoint == RUNS else bitbucket.workspace_uuids()
 
 
 SOURCE = Source(

@@ -59,6 +59,5 @@ RUNS = Endpoint(
     ("daily",),
     key=("repository_uuid", "run_uuid", "bucket_start"),
     withdraws=False,
-    needs=("bitbucket_repositories",),
 )
 ENDPOINTS = (WORKSPACES, REPOSITORIES, RUNS)
