@@ -135,3 +135,18 @@ def table_of(
         for record in records
     )
     return pa.Table.from_pylist(list(rows), schema=schema)
+
+
+# a billion of these still fit into NUMBER when they are added up
+LARGEST = Decimal(10) ** 20
+
+
+def cannot_be(value: Decimal, decimals: int = NUMBER.scale) -> str | None:
+    """Why a quantity is none that can be kept exactly and added up; None: it is one."""
+    if not value.is_finite() or abs(value) >= LARGEST:
+        return f"{value} is no quantity that can be added up"
+    exponent = value.as_tuple().exponent
+    is_fine = isinstance(exponent, str) or exponent >= -decimals
+    if not is_fine and len(f"{value:f}".rstrip("0").partition(".")[2]) > decimals:
+        return f"{value} has more than {decimals} decimals"
+    return None

@@ -28,17 +28,20 @@ from pipelines.receipts import OpenWarehouse, Receipt
 from pipelines.settings import LONGEST_ID
 from pipelines.source import (
     OF_THE_MACHINE,
+    BucketsRefusedError,
     Clock,
     LoadResult,
     Note,
     OutOfReachError,
     Pages,
     PartialAnswerError,
+    RefusedError,
     RetiredError,
     Slice,
     UnknownBeforeError,
     unexpected,
 )
+from pipelines.windows import Window
 
 # an interruption costs at most what was asked for this long; landing costs half a second
 LAND_EVERY_SECONDS = 20.0
@@ -170,10 +173,16 @@ class Walk:
         self.slices_asked += 1
         number, asked_at, rows, pages, complete = self.slices_asked, self.clock(), 0, 0, True
         window = asked.window
+        windows: list[Window | None] = [window]
+        if window and asked.less:
+            windows = [*window.without(asked.less)]
         try:
             for page in asked.ask(window):
                 if isinstance(page, Note):
                     self.result.notes.append(page)
+                    continue
+                if isinstance(page, Window):
+                    windows.append(page)
                     continue
                 pages, rows = pages + 1, rows + len(page)
                 if len(page):
@@ -194,7 +203,13 @@ class Walk:
             self.result.notes.append(str(unknown))
             if unknown.window is None:
                 return
-            window = unknown.window
+            windows = [unknown.window]
+        except BucketsRefusedError as refused:
+            self.result.failures.append(refused)
+            windows = [*window.without({*refused.buckets, *asked.less})] if window else []
+        except RefusedError as refused:
+            self.result.failures.append(refused)
+            complete, number = False, 0  # of no slice: what was told before it counts for nothing
         except RetiredError as retired:
             self.result.notes.append(str(retired))
             complete = False  # asked, and known to have no answer: not asked again at every tick
@@ -207,9 +222,11 @@ class Walk:
             about = f"{asked.scope}, {window}" if window else asked.scope
             self.result.failures.append(unexpected(self.endpoint, about, error))
             return
-        self.receipts.append(
-            Receipt(asked.scope, window, asked_at, rows, pages, complete, slice=number)
-        )
+        for each in windows:
+            self.receipts.append(
+                Receipt(asked.scope, each, asked_at, rows, pages, complete, slice=number)
+            )
+            rows = pages = 0  # counted once
 
 
 def _check(page: pa.Table, endpoint: Endpoint) -> None:

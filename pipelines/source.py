@@ -4,7 +4,7 @@ Not here: any vendor (a folder each beside this file), and how slices land (load
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
@@ -55,23 +55,47 @@ def unexpected(endpoint: Endpoint, about: str, error: Exception) -> VendorError:
     )
 
 
+class RefusedError(VendorError):
+    """What the vendor lists it refuses to tell of: in a bad moment, or for good.
+
+    Others are asked all the same. How long it has been so says whether a run fails for it.
+    """
+
+    def __init__(self, message: str, status: int | None, scope: str) -> None:
+        super().__init__(message, status)
+        self.scope = scope
+
+
+class BucketsRefusedError(VendorError):
+    """What was told of these buckets cannot be; of the others it counts."""
+
+    def __init__(self, message: str, buckets: Collection[datetime]) -> None:
+        super().__init__(message)
+        self.buckets = buckets
+
+
 class Note(str):
     """Something a person should know of an answer that counts all the same."""
 
     __slots__ = ()
 
 
-# asks for one scope over a window (None: a snapshot), page by page
-Ask = Callable[[Any], Iterator[pa.Table | Note]]
+# asks for one scope over a window (None: a snapshot), page by page; a Window says that rows of it
+# come along, though nobody asked for all of it
+Ask = Callable[[Any], Iterator[pa.Table | Note | Window]]
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One scope over one window (None: a snapshot), as its receipt says; and how it is asked."""
+    """One scope over one window (None: a snapshot), as its receipt says; and how it is asked.
+
+    `less`: buckets of the window that the receipt does not claim.
+    """
 
     scope: str
     window: Window | None
     ask: Ask
+    less: Collection[datetime] = ()
 
 
 def snapshot(scope: str, ask: Callable[..., Iterator[pa.Table]], *arguments: Any) -> Slice:

@@ -331,9 +331,10 @@ def test_what_receipts_cover(tmp_path: Path) -> None:
     land(tmp_path, Window("daily", days[2], days[3]), one=partial_answer)
     landed = Landed(partial(warehouse.writer, tmp_path / "here.duckdb"))
     held = Window("daily", days[0], days[2])
-    assert landed.covered(THINGS, {"one": held, "two": held}) == {"one"}
-    assert landed.covered(THINGS, {"one": WINDOW}) == set()
-    assert landed.covered(THINGS, {"one": Window("hourly", days[0], days[1])}) == set()
+    assert landed.lacking(THINGS, {"one": held, "two": held}) == {"two": {*days[:2]}}
+    assert landed.lacking(THINGS, {"one": WINDOW}) == {"one": {days[2]}}
+    hours = Window("hourly", days[0], days[1])
+    assert landed.lacking(THINGS, {"one": hours}) == {"one": {*hours.buckets()}}
 
 
 def test_rows_without_a_receipt_name_no_project(world: Open) -> None:
@@ -346,10 +347,10 @@ def test_rows_without_a_receipt_name_no_project(world: Open) -> None:
     assert here.land("neon_project_usage", window).failures
     landed = Landed(partial(warehouse.writer, here.settings.warehouse))
     usage = endpoint_of("neon_project_usage")
-    assert landed.covered(usage, {org: window}) == set()
+    assert landed.lacking(usage, {org: window}) == {org: {*window.buckets()}}
     assert landed.values(usage, "project_id", org, window) == []
     assert not here.land("neon_project_usage", window).failures
-    assert landed.covered(usage, {org: window}) == {org}
+    assert landed.lacking(usage, {org: window}) == {}
     used = {key[1] for key in here.expected("daily")}
     assert set(landed.values(usage, "project_id", org, window)) == used
     assert here.company.special["deleted"] in used

@@ -26,6 +26,7 @@ from pipelines.forge.records import (
     usage_table,
 )
 from pipelines.http import RETRIED_STATUSES, Answer, Budget, VendorClient, VendorError
+from pipelines.source import BucketsRefusedError
 from pipelines.windows import Window
 
 USER_AGENT = "ForgeMetricsExportServer/1.0.0"  # Atlassian asks for this one
@@ -141,10 +142,17 @@ class Forge(VendorClient):
             variables["environment"] = environment_id
             owner["environment_id"] = environment_id
             about += f", environment {environment_id}"
-        resolutions: dict[datetime, str] = {}
+        resolutions, refused = dict[datetime, str](), dict[datetime, str]()
         for page in self._pages(variables, about):
             self._check_days(page, window, resolutions, about)
-            yield usage_table(table, owner, page, column)
+            yield usage_table(table, owner, page, column, refused)
+        if refused:
+            told = "; ".join(f"{day:%Y-%m-%d}: {why}" for day, why in refused.items())
+            raise BucketsRefusedError(
+                f"forge {about}: {told}. Nothing of these days counts, the others are loaded; they "
+                "are asked for again. Report it to Atlassian.",
+                refused,
+            )
 
     def _pages(self, variables: dict[str, Any], about: str) -> Iterator[Usage]:
         """Every page. There is no total: the last one is empty, or short however one counts.

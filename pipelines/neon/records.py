@@ -5,6 +5,7 @@ Shapes from Neon's OpenAPI 2.7.3 and recorded answers; a field that is not docum
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeAlias
 
@@ -17,6 +18,7 @@ from pipelines.decode import (
     TEXT,
     Instant,
     Record,
+    cannot_be,
     schema_of,
     table_of,
     unknown_as_json,
@@ -38,7 +40,7 @@ class Bucket(Record):
 
     timeframe_start: Instant
     timeframe_end: Instant | None = None
-    metrics: list[Metric] = msgspec.field(default_factory=list)
+    metrics: list[Metric] | None = None
 
 
 class Period(Record):
@@ -48,13 +50,13 @@ class Period(Record):
     period_plan: str | None = None
     period_start: Instant | None = None
     period_end: Instant | None = None
-    consumption: list[Bucket] = msgspec.field(default_factory=list)
+    consumption: list[Bucket] | None = None
 
 
 class Usage(Record):
-    """What something used; no periods: it is idle."""
+    """What something used; no periods, as an empty list or null: it is idle."""
 
-    periods: list[Period]
+    periods: list[Period] | None
 
 
 class ProjectUsage(Usage):
@@ -189,7 +191,7 @@ TABLES: dict[str, pa.Schema] = {
 
 def account_usage(periods: list[Period]) -> Usage:
     """The legacy answer has a column per metric: every numeric column of a timeframe is one."""
-    for bucket in (bucket for period in periods for bucket in period.consumption):
+    for bucket in (bucket for period in periods for bucket in period.consumption or []):
         bucket.metrics = [
             Metric(metric_name=name, value=Decimal(value))
             for name, value in bucket.unknown_fields.items()
@@ -199,28 +201,36 @@ def account_usage(periods: list[Period]) -> Usage:
     return Usage(periods=periods)
 
 
-def usage_table(name: str, subjects: Iterable[Usage], org_id: str, window: Window) -> pa.Table:
+def usage_table(
+    name: str,
+    subjects: Iterable[Usage],
+    org_id: str,
+    window: Window,
+    refused: dict[datetime, str] | None = None,
+) -> pa.Table:
     """What projects, branches or an account used as raw.<name>; values stay exact decimals.
 
     A row per period, timeframe and metric. What is the same for all metrics of a timeframe becomes
     a column of timeframes first: a row of Python objects for each metric costs three times as much.
+    A timeframe outside the window is a ValueError. `refused` takes the buckets with a value that
+    cannot be, and why: nothing of these counts.
     """
     frames = [
         (subject, period, bucket)
         for subject in subjects
-        for period in subject.periods
-        for bucket in period.consumption
+        for period in subject.periods or []
+        for bucket in period.consumption or []
     ]
-    metrics = [metric for _, _, bucket in frames for metric in bucket.metrics]
-    frame_of = pa.array(
-        [number for number, (_, _, bucket) in enumerate(frames) for _ in bucket.metrics], pa.int32()
-    )
+    _leave_out_what_cannot_be(frames, window, {} if refused is None else refused)
+    told = [bucket.metrics or [] for _, _, bucket in frames]
+    metrics = [metric for some in told for metric in some]
+    frame_of = pa.array([number for number, some in enumerate(told) for _ in some], pa.int32())
     of_metrics = {
         "metric_name": [metric.metric_name for metric in metrics],
         "value": [metric.value for metric in metrics],
         "extra": list(_extras(frames)),
     }
-    of_frames = _columns_of(frames, org_id, window.grain)
+    of_frames = _columns_of(frames, org_id, window)
     columns = [
         pa.array(of_metrics[field.name], field.type)
         if field.name in of_metrics
@@ -230,11 +240,25 @@ def usage_table(name: str, subjects: Iterable[Usage], org_id: str, window: Windo
     return pa.table(columns, schema=TABLES[name])
 
 
-def _columns_of(frames: Sequence[_Frame], org_id: str, grain: str) -> dict[str, list[Any]]:
+def _leave_out_what_cannot_be(
+    frames: Iterable[_Frame], window: Window, refused: dict[datetime, str]
+) -> None:
+    for subject, _, bucket in frames:
+        kept = []
+        for metric in bucket.metrics or []:
+            if why := cannot_be(metric.value):
+                whose = getattr(subject, "branch_id", getattr(subject, "project_id", "account"))
+                bucket_start = _bucket_of(bucket.timeframe_start, window)
+                refused[bucket_start] = f"{metric.metric_name} {why} ({whose})"
+            else:
+                kept.append(metric)
+        bucket.metrics = kept
+
+
+def _columns_of(frames: Sequence[_Frame], org_id: str, window: Window) -> dict[str, list[Any]]:
     """By name, a value for each timeframe."""
     starts = [bucket.timeframe_start for _, _, bucket in frames]
-    # aligned in every recorded answer, but a period that starts in a bucket may clip it
-    buckets = {start: floor(start, grain) for start in {*starts}}
+    buckets = {start: _bucket_of(start, window) for start in {*starts}}
     return {
         "project_id": [getattr(subject, "project_id", None) for subject, _, _ in frames],
         "branch_id": [getattr(subject, "branch_id", None) for subject, _, _ in frames],
@@ -245,7 +269,7 @@ def _columns_of(frames: Sequence[_Frame], org_id: str, grain: str) -> dict[str, 
         "timeframe_start": starts,
         "timeframe_end": [bucket.timeframe_end for _, _, bucket in frames],
         "org_id": [org_id] * len(frames),
-        "granularity": [grain] * len(frames),
+        "granularity": [window.grain] * len(frames),
         "bucket_start": [buckets[start] for start in starts],
     }
 
@@ -254,12 +278,23 @@ def _extras(frames: Iterable[_Frame]) -> Iterator[str | None]:
     """What was said beyond the known fields, for each metric; rarely anything."""
     for subject, period, bucket in frames:
         has_extra = any(record.unknown_fields for record in (subject, period, bucket))
-        for metric in bucket.metrics:
+        for metric in bucket.metrics or []:
             yield (
                 unknown_as_json(subject=subject, period=period, timeframe=bucket, metric=metric)
                 if has_extra or metric.unknown_fields
                 else None
             )
+
+
+def _bucket_of(instant: datetime, window: Window) -> datetime:
+    """The bucket of a timeframe; a billing period that starts in a bucket may clip it."""
+    try:
+        bucket = floor(instant, window.grain)
+    except OverflowError:
+        bucket = None
+    if bucket is None or not window.since <= bucket < window.until:
+        raise ValueError(f"a timeframe starts at {instant}, which was not asked for")
+    return bucket
 
 
 def named_table(name: str, records: Iterable[Record], **org: str) -> pa.Table:
