@@ -100,6 +100,7 @@ def run(show: Any) -> dict[str, Any]:
 @click.option("--grain", type=click.Choice(GRAINS), multiple=True, help="Default: all three.")
 @click.option("--since", type=instant, help="Default: whatever is due.")
 @click.option("--until", type=instant, help="Widened to whole buckets. Default: now.")
+@click.option("--gaps", is_flag=True, help="Only what is missing, or was open when it was asked.")
 @reporting
 def load(
     show: Any,
@@ -107,11 +108,14 @@ def load(
     grain: tuple[str, ...],
     since: datetime | None,
     until: datetime | None,
+    gaps: bool,
 ) -> dict[str, Any]:
-    """Ask vendors for usage: what is due, or a window of your own."""
+    """Ask vendors for usage: what is due, a window of your own, or what closes gaps."""
     from assets.terminal import runs
 
     _check_span(since, until)
+    if gaps and since:
+        raise click.UsageError("--gaps finds its windows itself: leave out --since")
     settings, grains = read_settings(), grain or GRAINS
     # a vendor's name stands for all of its endpoints
     families = {
@@ -123,7 +127,7 @@ def load(
     if since:
         window = (since, until or settings.clock())
         return runs.load_window(settings, show, families, grains, *window).as_json()
-    return runs.load_due(settings, show, families, grains).as_json()
+    return runs.load_due(settings, show, families, grains, gaps).as_json()
 
 
 @main.command()

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from assets import planning
-from assets.planning import Due
+from assets.planning import Due, Standings
 from assets.settings import Settings
 from assets.sources import ENDPOINTS, source_of
 from dbt_like_sql.engine import publishing, runner, warehouse
@@ -32,17 +32,20 @@ from pipelines.source import (
     Asked,
     Client,
     LoadResult,
+    RefusedError,
     Slice,
     Source,
     unexpected,
 )
-from pipelines.windows import Window
+from pipelines.windows import Window, next_bucket
 
 Row = dict[str, Any]
 # a backfill takes hours where a vendor answers five requests a minute
 LONGEST_TURN_SECONDS = 86400.0
 # given which scopes there are, what to ask for
 Choose = Callable[[list[str]], Due]
+# by scope buckets that are not held
+Lacking = dict[str, set[datetime]]
 # told how many slices there are and how many minutes they take at the least; gives what is to be
 # called after each
 Progress = Callable[[int, float], Callable[[Slice], None]]
@@ -134,32 +137,40 @@ class Loader(AbstractContextManager["Loader"]):
 
     # -- what to load -------------------------------------------------------------------------
 
-    def due(self, endpoint: Endpoint, grain: str) -> Wanted | None:
+    def due(self, endpoint: Endpoint, grain: str, only_gaps: bool = False) -> Wanted | None:
         """What is due of an endpoint, as far as can be told without asking; None: nothing.
 
-        What was answered in part is not due again, until somebody gives the token more, and
-        backfills; an endpoint that had no answer at all may have all of it tomorrow.
+        `only_gaps`: what is to be read again for corrections alone is not part of it.
         """
-        now, only_complete = self.settings.clock(), endpoint.retired_on is not None
-        if grain == SNAPSHOT:
-            last, _ = self._receipts(endpoint)
-            return _names(endpoint) if planning.snapshot_is_due(endpoint, last, now) else None
-        reach = planning.everything_in_reach(endpoint.table, grain, now)
-        last, held = self._receipts(endpoint, reach, only_complete)
+        now = self.settings.clock()
+        if endpoint.any_time:
+            return None if only_gaps else _names(endpoint)
+        reach = None
+        if grain != SNAPSHOT:
+            reach = planning.everything_in_reach(endpoint.table, grain, now)
+        last, held, standings = self._receipts(endpoint, grain, reach)
         if planning.is_retired(endpoint, last, now):
             return None
-        choose = partial(planning.due_buckets, endpoint, grain, held, now=now)
-        starts = chain.from_iterable(choose(self._known_scopes(endpoint, held)).values())
-        since = min(starts, default=None)
-        return Wanted(endpoint, Window(grain, since, reach.until), choose) if since else None
+        choose: Choose = partial(planning.due_names, endpoint, standings, now=now)
+        if reach:
+            of_buckets = partial(planning.due_buckets, endpoint, grain, held, standings, now=now)
+            choose = partial(of_buckets, only_gaps=only_gaps)
+        due = choose(self._known_scopes(endpoint, standings))
+        starts = [*chain.from_iterable(due.values())]
+        if not (reach and starts):
+            return Wanted(endpoint, None, choose) if due and not reach else None
+        until = next_bucket(max(starts), grain) if only_gaps else reach.until
+        return Wanted(endpoint, Window(grain, min(starts), until), choose)
 
     def load(self, wanted: Wanted, progress: Progress = silent) -> LoadResult:
         """Ask every account that is there for an endpoint, and load what is part of it."""
-        before, result = self.requests_sent, LoadResult()
+        before, result, jobs = self.requests_sent, LoadResult(), [*self._jobs(wanted)]
         wrong = self.settings.wrong.get(source_of(wanted.endpoint).name, ())
         result.failures += map(VendorError, wrong)
-        for job in self._jobs(wanted):
+        for job in jobs:
             result.add(self._do(job, progress))
+        if jobs and len(jobs) == len(self.settings.accounts[source_of(wanted.endpoint).name]):
+            self._end_others(wanted.endpoint, result)
         for part in source_of(wanted.endpoint).endpoints:
             if part.part_of == wanted.endpoint.table:
                 found = self.load_names(part)
@@ -172,7 +183,7 @@ class Loader(AbstractContextManager["Loader"]):
         self, endpoint: Endpoint, window: Window, progress: Progress = silent
     ) -> LoadResult:
         """Load a window of an endpoint, due or not."""
-        last, held = self._receipts(endpoint, window)
+        last, held, _ = self._receipts(endpoint, window.grain, window)
         if planning.is_retired(endpoint, last, self.settings.clock()):
             note = f"{endpoint.request} was answered as retired today; it is not asked again"
             return LoadResult(notes=[note])
@@ -187,7 +198,7 @@ class Loader(AbstractContextManager["Loader"]):
 
     def slices(self, endpoint: Endpoint, window: Window) -> list[Slice]:
         """What a load of this window would ask for, of every account; what it needs is loaded."""
-        _, held = self._receipts(endpoint, window)
+        _, held, _ = self._receipts(endpoint, window.grain, window)
         jobs = self._jobs(self._window(endpoint, window, held))
         return [a_slice for job in jobs for a_slice in self._slices(job, LoadResult())]
 
@@ -196,25 +207,27 @@ class Loader(AbstractContextManager["Loader"]):
         choose = partial(planning.buckets_to_ask, endpoint, window, held, now=now)
         return Wanted(endpoint, window, choose)
 
-    def _known_scopes(self, endpoint: Endpoint, held: Held) -> list[str]:
-        """The scopes that the settings name, or else those that were asked before."""
+    def _known_scopes(self, endpoint: Endpoint, standings: Standings) -> list[str]:
+        """The scopes that the settings name, or else those that were asked before and are there."""
         source = source_of(endpoint)
+        named = source.named_scopes if endpoint.is_windowed else lambda account: ()
+        there = [scope for scope, standing in standings.items() if not standing.is_ended]
         return [
             scope
             for account in self.settings.accounts[source.name]
-            for scope in source.named_scopes(account) or held or [planning.NOBODY]
+            for scope in named(account) or there or [planning.NOBODY]
         ]
 
     def _receipts(
-        self, endpoint: Endpoint, window: Window | None = None, only_complete: bool = True
-    ) -> tuple[planning.Answer | None, Held]:
-        """The last answer of an endpoint, and the buckets from a window on that are held."""
+        self, endpoint: Endpoint, grain: str, window: Window | None = None
+    ) -> tuple[planning.Answer | None, Held, Standings]:
+        """The last answer of an endpoint, the buckets from a window on that are held, and how each
+        scope stands."""
         with self.open_warehouse() as connection:
             last, held = receipts.last_answer(connection, endpoint.table), Held()
             if window:
-                of_window = (endpoint.table, window.grain, window.since, only_complete)
-                held = receipts.held_since(connection, *of_window)
-        return last, held
+                held = receipts.held_since(connection, endpoint.table, window.grain, window.since)
+            return last, held, receipts.standings(connection, endpoint.table, grain)
 
     # -- how it is loaded ---------------------------------------------------------------------
 
@@ -242,6 +255,7 @@ class Loader(AbstractContextManager["Loader"]):
         except Exception as error:
             _raise_what_no_vendor_did(error)
             result.failures.append(unexpected(job.endpoint, "all that it is asked for", error))
+        self._judge_refusals(job, result)
         for failure in result.failures if account.name else []:
             failure.of_account(account.name)
         if any(failure.status == 401 for failure in result.failures):
@@ -266,12 +280,13 @@ class Loader(AbstractContextManager["Loader"]):
             no_id = ValueError(f"an id of {len(scope):,} characters that is none")
             result.failures.append(unexpected(endpoint, scope, no_id))
         due = job.choose(result.scopes)
-        self._load_needs(job, due, result)
+        less = self._load_needs(job, due, result)
         grain, known_since = endpoint.grains[0], None
         if grain != SNAPSHOT:
             known_since = planning.earliest(endpoint.table, grain, self.settings.clock())
         asked = Asked(job.account, client, endpoint, job.window, due, self.landed, known_since)
-        return list(source.slices(asked)) if due else []
+        slices = source.slices(asked) if due else []
+        return [replace(a_slice, less=less.get(a_slice.scope, ())) for a_slice in slices]
 
     def _client(self, job: _Job) -> Client:
         """The client of an account, made when it is first asked by."""
@@ -282,34 +297,73 @@ class Loader(AbstractContextManager["Loader"]):
             self._clients[job.whose] = client
         return self._clients[job.whose]
 
-    def _load_needs(self, job: _Job, due: Due, result: LoadResult) -> None:
+    def _judge_refusals(self, job: _Job, result: LoadResult) -> None:
+        """What is refused, and did not answer lately, fails no run where others answer.
+
+        What answered before is taken to have ended, until it answers again.
+        """
+        refused = [failure for failure in result.failures if isinstance(failure, RefusedError)]
+        if not refused:
+            return
+        grain, now = job.window.grain if job.window else SNAPSHOT, self.settings.clock()
+        *_, standings = self._receipts(job.endpoint, grain)
+        lately = {s for s, about in standings.items() if planning.answers_lately(about, now)}
+        lasting = [failure for failure in refused if lately and failure.scope not in lately]
+        gone = {failure.scope for failure in lasting}
+        result.failures = [failure for failure in result.failures if failure not in lasting]
+        result.notes += map(str, lasting)
+        result.scopes = [scope for scope in result.scopes if scope not in gone]
+        answered = {scope for scope, about in standings.items() if about.answered_at}
+        self._end(job.endpoint, (gone & answered).__contains__)
+
+    def _end_others(self, endpoint: Endpoint, result: LoadResult) -> None:
+        """All that there is was told: what was asked before and is not among it has ended."""
+        if not (endpoint.any_time or endpoint.part_of or result.failures):
+            there = {scope for table, scope in self._asked_by if table == endpoint.table}
+            self._end(endpoint, lambda scope: scope not in there)
+
+    def _end(self, endpoint: Endpoint, is_gone: Callable[[str], bool]) -> None:
+        """Write down, once, what has ended."""
+        with self.open_warehouse() as connection:
+            standings = receipts.standings(connection, endpoint.table, SNAPSHOT)
+            ended = [s for s, about in standings.items() if is_gone(s) and not about.is_ended]
+            receipts.end(connection, endpoint, ended, self.settings.clock())
+
+    def _load_needs(self, job: _Job, due: Due, result: LoadResult) -> Lacking:
         """Load what the slices of an endpoint are worked out from, where that is not held.
 
         A scope of which it cannot be loaded is taken out of `due`; why is a failure of `result`.
+        Where some buckets of it cannot be, these are what nothing is claimed of.
         """
+        less: Lacking = {}
         for table in job.endpoint.needs:
             needed, window = job.source.endpoint(table), job.window
             at = window if window and window.grain in needed.grains else None
-            if lacking := self._lacking(needed, at, due):
-                need = replace(job, endpoint=needed, window=at, choose=lambda _: lacking)
-                found = self._do(need, silent)
-                result.notes += found.notes
-                for scope in self._lacking(needed, at, lacking):
-                    del due[scope]
-                    why = (
-                        f"{table} of {scope} was not loaded, so {job.endpoint.table} was not asked"
-                    )
-                    result.failures += found.failures or [VendorError(why)]
+            found = self._load_need(replace(job, endpoint=needed, window=at), due)
+            result.notes += found.notes
+            for scope, buckets in self._lacking(needed, at, due).items():
+                less[scope] = buckets
+                if at and not buckets >= {*due[scope]}:
+                    continue
+                del due[scope]
+                if not (found.failures or scope in found.scopes):  # refused, which is said
+                    result.scopes.remove(scope)
+                    continue
+                why = f"{table} of {scope} was not loaded, so {job.endpoint.table} was not asked"
+                result.failures += found.failures or [VendorError(why)]
+        return less
 
-    def _lacking(self, needed: Endpoint, window: Window | None, due: Due) -> Due:
-        """What of `due` a needed endpoint has no complete answer for."""
+    def _load_need(self, need: _Job, due: Due) -> LoadResult:
+        asked = {scope: due[scope] for scope in self._lacking(need.endpoint, need.window, due)}
+        return self._do(replace(need, choose=lambda _: asked), silent) if asked else LoadResult()
+
+    def _lacking(self, needed: Endpoint, window: Window | None, due: Due) -> Lacking:
+        """The scopes of `due` that a needed endpoint has no whole answer for, and the buckets."""
         if window is None:
             there = self.landed.scopes(needed)
-        else:
-            grain, until = window.grain, window.until
-            windows = {scope: Window(grain, min(starts), until) for scope, starts in due.items()}
-            there = self.landed.covered(needed, windows)
-        return {scope: starts for scope, starts in due.items() if scope not in there}
+            return {scope: set() for scope in due if scope not in there}
+        windows = {s: Window(window.grain, min(starts), window.until) for s, starts in due.items()}
+        return self.landed.lacking(needed, windows)
 
 
 def _raise_what_no_vendor_did(error: BaseException | None) -> None:

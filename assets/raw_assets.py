@@ -29,6 +29,8 @@ from pipelines.windows import Window, floor
 # a line per asset and process on everybody's terminal; the version of dagster is pinned
 warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
 
+# scopes that are named
+SHOWN = 10
 PARTITIONS = {
     "hourly": dg.HourlyPartitionsDefinition("2026-06-01-00:00", end_offset=1),
     "daily": dg.DailyPartitionsDefinition("2026-01-01", end_offset=1),
@@ -160,7 +162,7 @@ def _raise_failures(context: dg.AssetExecutionContext, result: LoadResult) -> No
     for note in result.notes:
         context.log.warning(note)
     if result.failures:
-        landed = ", ".join(result.landed_scopes) or "none"
+        landed = _some_of(result.landed_scopes) or "none"
         reasons = "\n".join(dict.fromkeys(str(failure) for failure in result.failures))
         raise dg.Failure(f"{reasons}\nScopes that landed in this run: {landed}.")
 
@@ -184,7 +186,7 @@ def _load_partitions(
     asked = context.partition_time_window
     window = Window(grain, asked.start.astimezone(UTC), asked.end.astimezone(UTC))
     reach = planning.within_reach(endpoint, window, loader.settings.clock())
-    _say_out_of_reach(context, endpoint, window, reach)
+    _say_out_of_reach(context, endpoint, window, reach, loader.settings.clock())
     if reach is None:
         return
     with loader.turn(source_of(endpoint).name):
@@ -214,10 +216,14 @@ def _load_partitions(
 
 
 def _say_out_of_reach(
-    context: dg.AssetExecutionContext, endpoint: Endpoint, window: Window, reach: Window | None
+    context: dg.AssetExecutionContext,
+    endpoint: Endpoint,
+    window: Window,
+    reach: Window | None,
+    now: datetime,
 ) -> None:
     texts = {
-        start: planning.out_of_reach(endpoint, window.grain, start)
+        start: planning.out_of_reach(endpoint, window.grain, start, now)
         for start in window.buckets()
         if reach is None or start < reach.since
     }
@@ -242,9 +248,14 @@ def _metadata(connection: Connection, endpoint: Endpoint, result: LoadResult) ->
         "rows landed": result.rows,
         "requests sent": result.requests,
         "pages": sum(receipt.pages for receipt in result.receipts),
-        "scopes": ", ".join(result.landed_scopes),
+        "scopes": _some_of(result.landed_scopes),
         "load id": ", ".join(result.load_ids),
     }
+
+
+def _some_of(scopes: list[str]) -> str:
+    more = [f"and {len(scopes) - SHOWN} more"] if len(scopes) > SHOWN else []
+    return ", ".join([*scopes[:SHOWN], *more])
 
 
 RAW_ASSETS = [

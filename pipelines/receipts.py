@@ -24,6 +24,8 @@ OpenWarehouse = Callable[[], AbstractContextManager[Connection]]
 # scope -> start of bucket -> when it was last asked
 Held = dict[str, dict[datetime, datetime]]
 MICROSECOND = timedelta(microseconds=1)
+# stands for the grain of a receipt that says that a scope is no longer asked about
+ENDED = "ended"
 
 SCHEMA = pa.schema(
     [
@@ -144,27 +146,89 @@ def _forget_repeats(connection: Connection, endpoint: Endpoint) -> None:
     )
 
 
-def held_since(
-    connection: Connection,
-    table: str,
-    grain: str,
-    since: datetime,
-    only_complete: bool = True,
-) -> Held:
-    """The buckets of raw.<table> that (complete) receipts cover, and when each was last asked."""
+def held_since(connection: Connection, table: str, grain: str, since: datetime) -> Held:
+    """The buckets of raw.<table> that complete receipts cover, and when each was last asked."""
     create_raw_tables(connection)
     found = connection.execute(
         """
         select scope, window_start, window_end, asked_at from raw.loads
-        where resource = ? and granularity = ? and (complete or not ?) and window_end > ?
+        where resource = ? and granularity = ? and complete and window_end > ?
         order by turn nulls first, asked_at
         """,
-        [table, grain, only_complete, since],
+        [table, grain, since],
     ).fetchall()
     held: Held = defaultdict(dict)
     for scope, start, end, asked_at in found:
         held[scope] |= dict.fromkeys(whole_buckets(grain, start, end), asked_at)
     return held
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one scope answers at one grain: when it last did, and since when it did not.
+
+    `is_ended`: it was gone, or no longer named, and did not answer since, at any grain.
+    """
+
+    answered_at: datetime | None
+    asked_at: datetime | None
+    refused_for: timedelta | None
+    is_ended: bool
+
+
+def standings(connection: Connection, table: str, grain: str) -> dict[str, Standing]:
+    """How every scope that was ever asked about stands."""
+    create_raw_tables(connection)
+    found = connection.execute(
+        """
+        select
+            scope,
+            max(asked_at) filter (where complete and granularity = $grain),
+            max(asked_at) filter (where granularity = $grain),
+            max(asked_at) filter (where is_refusal) - min(asked_at) filter (where is_refusal),
+            coalesce(
+                max(landed_at) filter (where granularity = $ended)
+                > max(landed_at) filter (where complete and granularity <> $ended),
+                bool_or(granularity = $ended)
+            )
+        from (
+            select
+                *,
+                not complete and granularity = $grain and landed_at > coalesce(
+                    max(landed_at) filter (where complete and granularity = $grain)
+                        over (partition by scope), timestamptz '1970-01-01 00:00:00+00'
+                ) as is_refusal
+            from raw.loads
+            where resource = $table
+        )
+        group by scope
+        """,
+        {"table": table, "grain": grain, "ended": ENDED},
+    ).fetchall()
+    return {scope: Standing(*rest) for scope, *rest in found}
+
+
+def end(connection: Connection, endpoint: Endpoint, scopes: Iterable[str], now: datetime) -> None:
+    """Write down that scopes are gone, or no longer named. What they told stays.
+
+    One that answers later is there again.
+    """
+    for scope in scopes:
+        connection.execute(
+            """
+            insert into raw.loads by name
+            select
+                'ended' as load_id, $source as source, $table as resource, $ended as granularity,
+                $scope as scope, $now::timestamptz as asked_at, 0 as rows, 0 as pages,
+                true as complete,
+                greatest($now::timestamptz, max(landed_at) + interval 1 microsecond) as landed_at
+            from raw.loads
+            """,
+            {
+                **{"source": endpoint.source, "table": endpoint.table, "ended": ENDED},
+                **{"scope": scope, "now": now},
+            },
+        )
 
 
 def last_answer(connection: Connection, table: str) -> tuple[bool, datetime] | None:
@@ -194,14 +258,18 @@ class Landed:
     def __init__(self, open_warehouse: OpenWarehouse) -> None:
         self._open = open_warehouse
 
-    def covered(self, endpoint: Endpoint, windows: Mapping[str, Window]) -> set[str]:
-        """The scopes of whose window complete receipts cover every bucket; one grain for all."""
+    def lacking(
+        self, endpoint: Endpoint, windows: Mapping[str, Window]
+    ) -> dict[str, set[datetime]]:
+        """By scope, the buckets of its window that no complete receipt covers, if there are any;
+        one grain for all."""
         if not windows:
-            return set()
+            return {}
         first = min(windows.values(), key=lambda window: window.since)
         with self._open() as connection:
             held = held_since(connection, endpoint.table, first.grain, first.since)
-        return {scope for scope, w in windows.items() if held[scope].keys() >= {*w.buckets()}}
+        lacking = {scope: {*w.buckets()} - held[scope].keys() for scope, w in windows.items()}
+        return {scope: buckets for scope, buckets in lacking.items() if buckets}
 
     def scopes(self, endpoint: Endpoint) -> set[str]:
         """Every scope of an endpoint that has a receipt."""
@@ -211,17 +279,18 @@ class Landed:
     def last_rows(
         self,
         endpoint: Endpoint,
-        scope: str,
+        scope: str | None,
         columns: Sequence[str],
         since: datetime | None = None,
     ) -> Rows:
-        """Columns of the rows of a scope that stand, of buckets from `since` on."""
+        """Columns of the rows of a scope (None: of all) that stand, of buckets from `since` on."""
+        of_scope = "row.scope = $scope" if scope else "true"
         of_buckets = " and row.bucket_start >= $since" if since else ""
-        standing = _standing(endpoint, f"row.scope = $scope{of_buckets}")
+        standing = _standing(endpoint, of_scope + of_buckets)
         return self._rows(
             endpoint,
             f"select {_names(columns)} from {standing} order by all",
-            scope=scope,
+            **({"scope": scope} if scope else {}),
             **({"since": since} if since else {}),
         )
 

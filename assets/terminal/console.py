@@ -231,8 +231,7 @@ class Report:
         failures = [
             f"{risk['resource']} {risk['granularity']} of {risk['scope']}: {risk['bucket_count']} "
             f"buckets from {risk['span_start']:%Y-%m-%dT%H:%MZ} are {risk['state']} and gone at "
-            f"{risk['lost_at']:%Y-%m-%dT%H:%MZ}: run `meterhouse load --grain "
-            f"{risk['granularity']}`"
+            f"{risk['lost_at']:%Y-%m-%dT%H:%MZ}: run `meterhouse load --gaps`"
             for risk in risks
         ]
         for failure in failures:

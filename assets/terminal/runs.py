@@ -17,16 +17,20 @@ from pipelines.windows import Window
 
 
 def load_due(
-    settings: Settings, show: Report, families: Iterable[str], grains: Iterable[str]
+    settings: Settings,
+    show: Report,
+    families: Iterable[str],
+    grains: Iterable[str],
+    only_gaps: bool = False,
 ) -> "Loads":
-    """Load everything that is due now; names of things too."""
+    """Load everything that is due now, names of things too; or only what closes gaps."""
     with Loader(settings) as loader:
-        loads = Loads(loader, show)
-        for endpoint, grain in loads.askable(families, {*grains, SNAPSHOT}):
+        loads, names = Loads(loader, show), () if only_gaps else (SNAPSHOT,)
+        for endpoint, grain in loads.askable(families, {*grains, *names}):
             if grain in endpoint.only_backfilled:
                 continue
             with loader.turn(source_of(endpoint).name):
-                if due := loader.due(endpoint, grain):
+                if due := loader.due(endpoint, grain, only_gaps):
                     loads.load(endpoint, grain, due.window, partial(loader.load, due))
         loads.show_outcome()
         return loads
@@ -41,17 +45,24 @@ def load_window(
     until: datetime,
 ) -> "Loads":
     """Load every bucket that [since, until) touches, as far as the vendor still answers."""
-    wanted = set(grains)
+    wanted, told, beyond = set(grains), set[Endpoint](), dict[Endpoint, str]()
     with Loader(settings) as loader:
         loads = Loads(loader, show)
         for endpoint, grain in loads.askable(families, wanted):
             # the same receipts are not asked for twice
             if grain in endpoint.only_backfilled and endpoint.grains[0] in wanted:
                 continue
-            if window := reachable(show, endpoint, grain, since, until, settings.clock()):
+            now = settings.clock()
+            if window := reachable(show, endpoint, grain, since, until, now):
                 load = partial(loader.load_window, endpoint, window)
                 with loader.turn(source_of(endpoint).name):
                     loads.load(endpoint, grain, window, load)
+            if planning.reaches(endpoint, grain, since, now):
+                told.add(endpoint)
+            else:
+                beyond.setdefault(endpoint, planning.out_of_reach(endpoint, grain, since, now))
+        # a grain that reaches as far tells the same
+        loads.beyond = [text for endpoint, text in beyond.items() if endpoint not in told]
         loads.show_outcome()
         return loads
 
@@ -66,26 +77,29 @@ def reachable(
         return None
     reach = planning.within_reach(endpoint, window, now)
     if reach is None or reach.since > window.since:
-        show.say(planning.out_of_reach(endpoint, grain, window.since))
+        show.say(planning.out_of_reach(endpoint, grain, window.since, now))
     return reach
 
 
 class Loads:
     """Endpoints loaded one after the other, each shown when it is done; what was skipped and why.
 
-    `asked` has a line per endpoint and grain, as `--json` prints it.
+    `asked` has a line per endpoint and grain, as `--json` prints it. `beyond` is what was wanted
+    and no vendor tells any more.
     """
 
     def __init__(self, loader: Loader, show: Report) -> None:
         self._loader, self._show = loader, show
         self.asked: list[dict[str, Any]] = []
+        self.beyond: list[str] = []
         self.skipped: dict[str, str] = {}
         self._said: set[str] = set()
 
     @property
     def failures(self) -> list[str]:
         """What went wrong, every sentence once."""
-        return list(dict.fromkeys(text for line in self.asked for text in line["failed"]))
+        failed = [text for line in self.asked for text in line["failed"]]
+        return list(dict.fromkeys([*failed, *self.beyond]))
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` prints it."""

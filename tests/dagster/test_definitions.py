@@ -286,6 +286,22 @@ def test_a_refusing_vendor_fails_the_run_in_words(
     assert key not in log_of(instance, result)
 
 
+def test_a_free_org_keeps_no_branches_from_starting(
+    world: Open, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run succeeds, the partitions are green, and the log says how to leave it out."""
+    here = world(projects=2, branches=1, orgs=1, apps=0, workspaces=0, free_org=True)
+    here.configure(monkeypatch)
+    branches = raw_key("neon_branch_usage", "hourly")
+    result = run(instance, "load_neon_hourly", [HOURLY, branches], hours(2)[0], hours(2)[-1])
+    assert result.success
+    assert {*materialized(result, HOURLY), *materialized(result, branches)} == {*hours(2)}
+    assert "name the others in NEON_ORG_IDS" in log_of(instance, result)
+    free = here.company.free_org
+    asked = [r for r in here.new_requests() if free and r.query.get("org_id") == [free.id]]
+    assert len(asked) == 1
+
+
 def land_two_days(configured: World) -> None:
     """The hours of today and yesterday, as the command line would land them."""
     end = next_bucket(NOW, "hourly")
