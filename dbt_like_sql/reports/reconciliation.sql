@@ -24,7 +24,7 @@ with compared as (
         usage.unit, usage.granularity, usage.period_start, cast(0 as decimal(38, 9)),
         sum(usage.quantity), 0
     from intermediate.int_usage as usage
-    where usage.quantity < 0 and not usage.is_open
+    where usage.is_overdrawn and not usage.is_open
     group by
         usage.source, usage.org_id, usage.project_id, usage.meter, usage.unit,
         usage.granularity, usage.period_start
