@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+import assets.terminal.interrupt as interrupts  # first, for what the others take
 from assets.settings import SettingsError, read_settings
 from assets.sources import ENDPOINTS, SOURCES
 from pipelines.windows import GRAINS
@@ -58,8 +59,7 @@ def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
         except SettingsError as error:
             raise click.UsageError(str(error)) from None
         except KeyboardInterrupt as interrupt:
-            how_far = f" {interrupt};" if interrupt.args else ""
-            click.echo(f"Interrupted.{how_far} run the same again.", err=True)
+            interrupts.say(interrupt)
             sys.exit(130)
         if as_json:
             click.echo(json.dumps(result, default=str, indent=2))

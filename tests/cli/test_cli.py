@@ -219,6 +219,34 @@ def test_status_before_anything_was_built_says_what_to_do() -> None:
     assert isinstance(result.exception, SystemExit)
 
 
+def test_an_interruption_is_exit_130_and_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says how far a load got; also where the command has only begun to be read."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt("87 of 216 loaded")
+
+    monkeypatch.setattr("assets.terminal.runs.load_due", interrupted)
+    result = call("load")
+    assert result.exit_code == 130
+    assert result.output == "Interrupted. 87 of 216 loaded; run the same again.\n"
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert capsys.readouterr().err == "Interrupted. Run the same again.\n"
+
+
+@pytest.mark.parametrize("command", ["build", "load", "status"])
+def test_a_warehouse_that_cannot_be_used_is_exit_1(tmp_path: Path, command: str) -> None:
+    """In one sentence, and as JSON where a script reads it."""
+    (tmp_path / "here.duckdb").write_text("hello")
+    source = {"NEON_API_KEY": "key", "NEON_BASE_URL": "http://127.0.0.1:9/"}
+    result = call(command, "--json", WAREHOUSE=str(tmp_path / "here.duckdb"), **source)
+    assert result.exit_code == 1
+    (failure,) = answered(result)["failures"]
+    assert "here.duckdb cannot be used: it is no DuckDB database. Put a backup" in failure
+    assert result.stderr == f"Error: {failure}\n"
+
+
 def test_sandbox_passes_the_exit_code_on(tmp_path: Path) -> None:
     """The command runs with the stand-in vendor's settings, and its exit code is the answer."""
     script = "import os, sys; print(os.environ['NEON_BASE_URL']); sys.exit(3)"
