@@ -19,7 +19,7 @@ from assets.planning import Due, Standings
 from assets.settings import Settings
 from assets.sources import ENDPOINTS, source_of
 from dbt_like_sql.engine import publishing, runner, warehouse
-from dbt_like_sql.engine.warehouse import WarehouseBusyError
+from dbt_like_sql.engine.warehouse import WarehouseError
 from pipelines import receipts, upgrade
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.http import VendorClient, VendorError
@@ -252,8 +252,9 @@ class Loader(AbstractContextManager["Loader"]):
                 result.add(found)
         except VendorError as error:  # which scopes there are could not be asked
             result.failures.append(error)
+        except (WarehouseError, *OF_THE_MACHINE):  # of no vendor's making
+            raise
         except Exception as error:
-            _raise_what_no_vendor_did(error)
             result.failures.append(unexpected(job.endpoint, "all that it is asked for", error))
         self._judge_refusals(job, result)
         for failure in result.failures if account.name else []:
@@ -364,14 +365,6 @@ class Loader(AbstractContextManager["Loader"]):
             return {scope: set() for scope in due if scope not in there}
         windows = {s: Window(window.grain, min(starts), window.until) for s, starts in due.items()}
         return self.landed.lacking(needed, windows)
-
-
-def _raise_what_no_vendor_did(error: BaseException | None) -> None:
-    """The warehouse, or the disk: dlt raises these as something else."""
-    while error:
-        if isinstance(error, (WarehouseBusyError, *OF_THE_MACHINE)):
-            raise error
-        error = error.__cause__ or error.__context__
 
 
 def _names(endpoint: Endpoint) -> Wanted:

@@ -73,7 +73,7 @@ def load(
     while walk.waiting and not walk.is_interrupted:
         try:
             with open_warehouse() as connection:
-                turn = receipts.next_turn(connection)
+                ask_number = receipts.next_ask_number(connection)
             with _folder() as folder:
                 answers = _land(resources(walk.pages).with_resources(endpoint.table), folder)
                 if landed := walk.receipts[landed_count:]:
@@ -81,7 +81,7 @@ def load(
                         receipts.create_raw_tables(connection, [endpoint])
                         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
                         receipts.write(
-                            connection, endpoint, load_id, turn, landed, answers, clock()
+                            connection, endpoint, load_id, ask_number, landed, answers, clock()
                         )
                     landed_count = len(walk.receipts)
         except KeyboardInterrupt:

@@ -87,7 +87,7 @@ def append_changes(connection: Connection, endpoint: Endpoint, answers: Sequence
         inner join answered on receipt.scope = answered.scope
             and receipt.granularity = answered.granularity
         where receipt.resource = '{table}' and receipt.complete
-            and receipt.turn > answered.turn
+            and receipt.ask_number > answered.ask_number
         """
     )
     for part in _parts(connection, endpoint, told):

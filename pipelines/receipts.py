@@ -42,7 +42,7 @@ SCHEMA = pa.schema(
         ("complete", pa.bool_()),
         ("landed_at", log.INSTANT),
         # of what was asked before warehouses handed it out: null
-        ("turn", pa.int64()),
+        ("ask_number", pa.int64()),
     ]
 )
 
@@ -67,26 +67,26 @@ def create_raw_tables(connection: Connection, endpoints: Iterable[Endpoint] = ()
         log.create_table(connection, endpoint.table, log.schema_of(endpoint))
 
 
-def next_turn(connection: Connection) -> int:
+def next_ask_number(connection: Connection) -> int:
     """The place, in the order of asking, of what is asked from now on: clocks may be wrong."""
     create_raw_tables(connection)
-    connection.execute("create sequence if not exists raw.turns")
-    ((turn,),) = connection.execute("select nextval('raw.turns')").fetchall()
-    return int(turn)
+    connection.execute("create sequence if not exists raw.ask_numbers")
+    ((ask_number,),) = connection.execute("select nextval('raw.ask_numbers')").fetchall()
+    return int(ask_number)
 
 
 def write(
     connection: Connection,
     endpoint: Endpoint,
     load_id: str,
-    turn: int,
+    ask_number: int,
     receipts: Sequence[Receipt],
     answers: Sequence[str],
     now: datetime,
 ) -> None:
     """Write what changed, and the receipts that say so, in one transaction.
 
-    `answers` are the Parquet files of all of their rows, `turn` is when they were asked for.
+    `answers` are the Parquet files of all of their rows, `ask_number` is when they were asked for.
     """
     ((latest,),) = connection.execute("select max(landed_at) from raw.loads").fetchall()
     # strictly increasing whatever the clock does: logs and builds count on it
@@ -102,7 +102,7 @@ def write(
                 "window_start": receipt.window.since if receipt.window else None,
                 "window_end": receipt.window.until if receipt.window else None,
                 "landed_at": landed_at + number * MICROSECOND,
-                "turn": turn,
+                "ask_number": ask_number,
             }
             for number, receipt in enumerate(receipts)
         ],
@@ -131,7 +131,7 @@ def _forget_repeats(connection: Connection, endpoint: Endpoint) -> None:
         where earlier.resource = '{endpoint.table}' and earlier.scope = answered.scope
             and earlier.granularity = answered.granularity and answered.complete
             and earlier.landed_at < answered.landed_at
-            and coalesce(earlier.turn, 0) <= answered.turn
+            and coalesce(earlier.ask_number, 0) <= answered.ask_number
             and earlier.window_start is not distinct from
                 greatest(earlier.window_start, answered.window_start)
             and earlier.window_end is not distinct from
@@ -153,7 +153,7 @@ def held_since(connection: Connection, table: str, grain: str, since: datetime) 
         """
         select scope, window_start, window_end, asked_at from raw.loads
         where resource = ? and granularity = ? and complete and window_end > ?
-        order by turn nulls first, asked_at
+        order by ask_number nulls first, asked_at
         """,
         [table, grain, since],
     ).fetchall()
@@ -236,7 +236,7 @@ def last_answer(connection: Connection, table: str) -> tuple[bool, datetime] | N
     create_raw_tables(connection)
     found: tuple[bool, datetime] | None = connection.execute(
         "select complete, asked_at from raw.loads where resource = ?"
-        " order by turn desc nulls last, asked_at desc limit 1",
+        " order by ask_number desc nulls last, asked_at desc limit 1",
         [table],
     ).fetchone()
     return found

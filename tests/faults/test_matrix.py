@@ -180,9 +180,9 @@ def log(settings: Settings, table: str) -> Rows:
     return found
 
 
-def last_turns(settings: Settings, table: str) -> dict[str, int]:
+def last_numbers(settings: Settings, table: str) -> dict[str, int]:
     """By scope, which of its complete receipts is the last."""
-    sql = "select scope, max(turn) from raw.loads where resource = ? and complete group by scope"
+    sql = "select scope, max(ask_number) from raw.loads where resource = ? and complete group by 1"
     with warehouse.writer(settings.warehouse) as connection:
         create_raw_tables(connection)
         return dict(connection.execute(sql, [table]).fetchall())
@@ -253,7 +253,7 @@ def what_is_wrong(scene: Scene, settings: Settings, place: Place, trouble: Troub
     limits = replace(settings.limits, request_seconds=trouble.patience)
     scene.front.is_meant = partial(place.is_meant, scene.here)
     scene.front.spoil = trouble.spoil
-    before = last_turns(settings, place.table)
+    before = last_numbers(settings, place.table)
     try:
         during = load(replace(settings, limits=limits), place.table)
     finally:
@@ -261,8 +261,8 @@ def what_is_wrong(scene: Scene, settings: Settings, place: Place, trouble: Troub
     messages = {str(failure) for failure in during.failures}
     if not all(is_in_words(scene, place, message) for message in messages) or len(messages) > 1:
         return messages
-    after, told = last_turns(settings, place.table), log(settings, place.table)
-    held = {name for name, turn in after.items() if turn > before.get(name, 0)}
+    after, told = last_numbers(settings, place.table), log(settings, place.table)
+    held = {name for name, number in after.items() if number > before.get(name, 0)}
     whole, scope = scene.clean_log(place.table), place.scope(scene.here)
     if messages and scope in held:
         return f"held, although {messages}"
