@@ -17,7 +17,8 @@ HEAD = """# Benchmarks
 What `make bench` measured on {date}: {cores} cores, {memory} GB of memory, Python {python},
 DuckDB {duckdb}, dlt {dlt}. Each program ran in a process of its own, in turn (A B A B), and the
 least of its rounds counts; the spread is by how much the worst exceeded it. Only ratios mean
-something elsewhere. `--full` measures the sizes that the claims are about.
+something elsewhere, and wall only on an idle machine. `--full` measures the sizes that the claims
+are about.
 """
 
 
