@@ -20,6 +20,7 @@ from pyrate_limiter import Duration, Rate
 import pipelines.bitbucket.records as records
 from pipelines.http import Budget, VendorClient, VendorError
 from pipelines.source import Note, PartialAnswerError, RefusedError
+from pipelines.windows import Window
 
 PER_PAGE, AT_ONCE = 100, 8
 # clocks differ
@@ -170,8 +171,12 @@ class Bitbucket(VendorClient):
 
     # -- usage --------------------------------------------------------------------------------
 
-    def runs(self, repository: str, since: datetime, now: datetime) -> Iterator[pa.Table | Note]:
+    def runs(
+        self, repository: str, since: datetime, now: datetime, window: Window | None = None
+    ) -> Iterator[pa.Table | Note]:
         """The runs of a listed repository, newest first, until they are older than `since`.
+
+        `window` is what they are asked for, as errors name it.
 
         A run may come twice; what comes later is newer. One that is dated after `now` cannot be:
         it is left out, and a Note names it. RefusedError where the repository is a 403 or a 404
@@ -183,7 +188,7 @@ class Bitbucket(VendorClient):
         if len(self._refusals) >= AT_ONCE:
             raise VendorError(str(self._refusals[0]), self._refusals[0].status)
         name = listed.full_name or repository
-        about = f"pipelines of repository {name} since {since:%Y-%m-%dT%H:%MZ}"
+        about = f"pipelines of repository {name}, {window or f'since {since:%Y-%m-%dT%H:%MZ}'}"
         try:
             for runs in self._runs_of(repository, about, since, now):
                 told = [run for run in runs if since <= run.created_on <= now + AHEAD]

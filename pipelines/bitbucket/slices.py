@@ -72,7 +72,8 @@ def _runs(asked: AskedBitbucket) -> Iterator[Slice]:
     now, asks = asked.account.clock(), []
     for repository, window in windows:
         since, alone = plan(seen[repository], window, now)
-        asks.append(partial(_ask, asked.client, repository, since, now, alone))
+        runs = partial(asked.client.runs, repository, since, now, window)
+        asks.append(partial(_ask, runs, partial(asked.client.runs_again, repository, alone)))
     ahead = _Ahead(asks)
     for number, (repository, window) in enumerate(windows):
         yield Slice(repository, window, partial(_told, ahead, number, seen[repository]))
@@ -101,10 +102,8 @@ def plan(seen: Sequence[Run], window: Window, now: datetime) -> tuple[datetime, 
     return (oldest, []) if len(alone) > pages[0] - pages[1] else (since, sorted(alone))
 
 
-def _ask(
-    client: Bitbucket, repository: str, since: datetime, now: datetime, alone: Sequence[str]
-) -> list[pa.Table | Note]:
-    return [*client.runs(repository, since, now), *client.runs_again(repository, alone)]
+def _ask(*asks: Callable[[], Iterable[pa.Table | Note]]) -> list[pa.Table | Note]:
+    return [page for ask in asks for page in ask()]
 
 
 class _Ahead:

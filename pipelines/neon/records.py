@@ -40,7 +40,7 @@ class Bucket(Record):
 
     timeframe_start: Instant
     timeframe_end: Instant | None = None
-    metrics: list[Metric] | None = None
+    metrics: list[Metric] = msgspec.field(default_factory=list)
 
 
 class Period(Record):
@@ -50,7 +50,7 @@ class Period(Record):
     period_plan: str | None = None
     period_start: Instant | None = None
     period_end: Instant | None = None
-    consumption: list[Bucket] | None = None
+    consumption: list[Bucket] = msgspec.field(default_factory=list)
 
 
 class Usage(Record):
@@ -191,7 +191,7 @@ TABLES: dict[str, pa.Schema] = {
 
 def account_usage(periods: list[Period]) -> Usage:
     """The legacy answer has a column per metric: every numeric column of a timeframe is one."""
-    for bucket in (bucket for period in periods for bucket in period.consumption or []):
+    for bucket in (bucket for period in periods for bucket in period.consumption):
         bucket.metrics = [
             Metric(metric_name=name, value=Decimal(value))
             for name, value in bucket.unknown_fields.items()
@@ -219,10 +219,10 @@ def usage_table(
         (subject, period, bucket)
         for subject in subjects
         for period in subject.periods or []
-        for bucket in period.consumption or []
+        for bucket in period.consumption
     ]
     _leave_out_what_cannot_be(frames, window, {} if refused is None else refused)
-    told = [bucket.metrics or [] for _, _, bucket in frames]
+    told = [bucket.metrics for _, _, bucket in frames]
     metrics = [metric for some in told for metric in some]
     frame_of = pa.array([number for number, some in enumerate(told) for _ in some], pa.int32())
     of_metrics = {
@@ -245,7 +245,7 @@ def _leave_out_what_cannot_be(
 ) -> None:
     for subject, _, bucket in frames:
         kept = []
-        for metric in bucket.metrics or []:
+        for metric in bucket.metrics:
             if why := cannot_be(metric.value):
                 whose = getattr(subject, "branch_id", getattr(subject, "project_id", "account"))
                 bucket_start = _bucket_of(bucket.timeframe_start, window)
@@ -278,7 +278,7 @@ def _extras(frames: Iterable[_Frame]) -> Iterator[str | None]:
     """What was said beyond the known fields, for each metric; rarely anything."""
     for subject, period, bucket in frames:
         has_extra = any(record.unknown_fields for record in (subject, period, bucket))
-        for metric in bucket.metrics or []:
+        for metric in bucket.metrics:
             yield (
                 unknown_as_json(subject=subject, period=period, timeframe=bucket, metric=metric)
                 if has_extra or metric.unknown_fields

@@ -243,7 +243,7 @@ def test_a_walk_that_breaks_counts_for_nothing(four_days_ago: World) -> None:
     here.sandbox.bitbucket.faults.append(Fault(path, 301))
     landing = here.land(RUNS, window(here, 1))
     (failure,) = landing.failures
-    assert f"{broken.full_name} since" in str(failure)
+    assert f"{broken.full_name}, daily" in str(failure)
     assert len(landing.landed_scopes) == 3
     here.build()
     assert max(day for _, r, day in seconds(here) if r == broken.uuid) <= last_day
@@ -265,7 +265,7 @@ def test_a_repository_that_does_not_answer_once_is_asked_again(world: Open, stat
     asked = (here.settings, Report(True), ("bitbucket",), ("daily",))
     first = runs_of.load_due(*asked).as_json()
     (note,) = [note for line in first["asked"] for note in line["notes"]]
-    assert f"{one.full_name} since" in note
+    assert f"{one.full_name}, daily" in note
     assert first["failures"] == []
     held = "select count(distinct scope) from raw.loads where complete and granularity = 'daily'"
     assert here.raw(held) == [(3,)]
