@@ -44,7 +44,7 @@ from pipelines.source import (
 LAND_EVERY_SECONDS = 20.0
 # of DuckDB while it compares answers with what stands; beyond it spills beside the warehouse, so
 # that a load takes the same memory whatever the number of pages
-MEMORY_LIMIT = "128MB"
+MEMORY_LIMIT = "100MB"
 ROWS_OF_A_GROUP = 10_000
 _PREFIX, _LOCK = "meterhouse-dlt-", "in-use"
 
