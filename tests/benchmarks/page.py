@@ -68,6 +68,15 @@ def picture(finding: Finding) -> str:
     ).replace("<text ", '<text fill="#222" ')
 
 
+def verdict(finding: Finding) -> str:
+    """Whether what was measured stays below the limit."""
+    if finding.limit is None:
+        return ""
+    most = max(finding.bars.values())
+    found = f"{most:,.2f} of {finding.limit:,g} {finding.unit}"
+    return f"{'It holds' if most <= finding.limit else '**It does not hold**'}: {found}.\n\n"
+
+
 def write(findings: Sequence[Finding], end: str) -> None:
     """Replace the page, which ends so, and the pictures of these findings."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
@@ -88,6 +97,7 @@ def write(findings: Sequence[Finding], end: str) -> None:
         parts.append(
             f"## {finding.name}\n\n{fill(finding.claim, 140)}\n\n{finding.table}\n\n"
             f"![{finding.name}](benchmarks/{finding.name}.svg)\n\n"
+            + verdict(finding)
             + "".join(f"{note}\n\n" for note in finding.notes)
             + f"`.venv/bin/python -m tests.benchmarks {finding.name}`\n"
         )
