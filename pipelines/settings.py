@@ -14,6 +14,8 @@ import httpx
 
 # what is longer is no id, whatever it is
 LONGEST_ID = 500
+# a longer word is more likely a credential than what a setting may be
+LONGEST_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,11 @@ class Setting:
     is_of_account: bool = False
 
     def shown(self, text: str) -> str:
-        """What is wrong may be shown, but for a credential, also one within an address."""
-        return "set" if self.read is key else repr(re.sub(r"(?<=//)[^/]*@|\?.*", "***", text))
+        """What is wrong may be shown, but for a credential: also one within an address, or one
+        that was set under this name by mistake."""
+        if self.read is key or (len(text) > LONGEST_SHOWN and not re.search(r"[/.]", text)):
+            return "set"
+        return repr(re.sub(r"(?<=//)[^/]*@|\?.*", "***", text))
 
 
 def url(value: str) -> str:
