@@ -46,8 +46,9 @@ from pipelines.windows import Window
 # an interruption costs at most what was asked for this long; landing costs half a second
 LAND_EVERY_SECONDS = 20.0
 # of DuckDB while it compares answers with what stands; beyond it spills beside the warehouse, so
-# that a load takes the same memory whatever the number of pages
-MEMORY_LIMIT = "100MB"
+# that a load takes the same memory whatever the number of pages. Each thread has buffers of its
+# own: two of them run out of it where one does not, and take more CPU
+MEMORY_LIMIT = "128MB"
 ROWS_OF_A_GROUP = 10_000
 _PREFIX, _LOCK = "meterhouse-dlt-", "in-use"
 
@@ -79,7 +80,7 @@ def load(
                 if landed := walk.receipts[landed_count:]:
                     with open_warehouse() as connection:
                         receipts.create_raw_tables(connection, [endpoint])
-                        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+                        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'; set threads = 1")
                         receipts.write(
                             connection, endpoint, load_id, ask_number, landed, answers, clock()
                         )

@@ -16,7 +16,7 @@ from pipelines.endpoint import Endpoint
 
 Connection = duckdb.DuckDBPyConnection
 # how many rows are compared at once, for the memory that it takes
-PART_ROWS = 150_000
+PART_ROWS = 250_000
 
 INSTANT = pa.timestamp("us", "UTC")
 # of the receipt that told the row: what was asked about, by which load, and its place in the order
