@@ -15,7 +15,7 @@ import dagster as dg
 
 from assets import planning
 from assets.loading import open_warehouse, rows_of
-from assets.model_assets import DAYS, models
+from assets.model_assets import DAYS, MODELS, SHOWN, model_key
 from assets.raw_assets import partition_key, raw_key
 from assets.retention import retention
 from assets.settings import Settings, read_settings
@@ -107,7 +107,7 @@ def _schedules_of(source: Source[Any, Any]) -> Iterator[dg.ScheduleDefinition]:
 SCHEDULES = [schedule for source in SOURCES for schedule in _schedules_of(source)]
 BUILD_JOB = dg.define_asset_job(
     "build",
-    selection=dg.AssetSelection.assets(models),
+    selection=dg.AssetSelection.assets(*SHOWN),
     description="Build the SQL models of some days, and publish the read copy",
 )
 
@@ -119,9 +119,12 @@ def _files_sensor(source: Source[Any, Any], endpoint: Endpoint) -> dg.SensorDefi
     The daily one looks again at what was rejected for a date that was yet to come. A run that
     failed for a rejected file is followed by one that has nothing to load, and succeeds.
     """
+    # Dagster builds after it has loaded only where something that is selected reads what is loaded
+    readers = [model_key(m.name) for m in MODELS.values() if f"raw.{endpoint.table}" in m.inputs]
+    loaded = raw_key(endpoint.table, SNAPSHOT)
     job = dg.define_asset_job(
         f"load_{endpoint.table}_files",
-        selection=dg.AssetSelection.assets(raw_key(endpoint.table, SNAPSHOT), *models.keys),
+        selection=dg.AssetSelection.assets(loaded, *readers, *SHOWN),
         description=f"Load what is new of {endpoint.request}, say what is wrong with the rest, and "
         "build. Where something is rejected, build_what_landed builds what the rest said.",
     )

@@ -5,7 +5,7 @@ LoadResult what happened. Not here: what is due (planning.py), how a vendor is a
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -22,12 +22,10 @@ from dbt_like_sql.engine import publishing, runner, warehouse
 from dbt_like_sql.engine.warehouse import WarehouseError
 from pipelines import receipts, upgrade
 from pipelines.endpoint import SNAPSHOT, Endpoint
-from pipelines.http import VendorClient, VendorError
-from pipelines.load import load
-from pipelines.receipts import Connection, Held, Landed
+from pipelines.log import OF_THE_MACHINE
+from pipelines.receipts import Answers, Connection, Landed
 from pipelines.settings import LONGEST_ID
 from pipelines.source import (
-    OF_THE_MACHINE,
     Account,
     Asked,
     Client,
@@ -35,6 +33,7 @@ from pipelines.source import (
     RefusedError,
     Slice,
     Source,
+    VendorError,
     unexpected,
 )
 from pipelines.windows import Window, next_bucket
@@ -105,6 +104,9 @@ class Loader(AbstractContextManager["Loader"]):
         self.refused: set[tuple[str, str]] = set()
         self._clients: dict[tuple[str, str], Client] = {}
         self._asked_by: dict[tuple[str, str], tuple[str, str]] = {}
+        # of all that vendors still answer for; read again once something was loaded
+        self._answers: Answers | None = None
+        self._open: Connection | None = None
 
     def __exit__(self, *error: object) -> None:
         for client in self._clients.values():
@@ -112,7 +114,17 @@ class Loader(AbstractContextManager["Loader"]):
 
     def open_warehouse(self) -> AbstractContextManager[Connection]:
         """The warehouse, for writing, when it is this process's turn."""
-        return open_warehouse(self.settings)
+        return nullcontext(self._open) if self._open else open_warehouse(self.settings)
+
+    @contextmanager
+    def at_once(self) -> Iterator[Connection]:
+        """One opening of the warehouse for all that is asked of it inside, about one moment."""
+        with self.open_warehouse() as connection:
+            before, self._open = self._open, connection
+            try:
+                yield connection
+            finally:
+                self._open = before
 
     def turn(self, source: str) -> AbstractContextManager[None]:
         """Nobody else loads this source into the warehouse meanwhile, so that what is due is asked
@@ -145,14 +157,14 @@ class Loader(AbstractContextManager["Loader"]):
         now = self.settings.clock()
         if endpoint.any_time:
             return None if only_gaps else _names(endpoint)
-        reach = None
+        answers = self._answers or self.look()
+        if planning.is_retired(endpoint, answers.last.get(endpoint.table), now):
+            return None
+        standings, reach = answers.standings(endpoint.table, grain), None
+        choose: Choose = partial(planning.due_names, endpoint, standings, now=now)
         if grain != SNAPSHOT:
             reach = planning.everything_in_reach(endpoint.table, grain, now)
-        last, held, standings = self._receipts(endpoint, grain, reach)
-        if planning.is_retired(endpoint, last, now):
-            return None
-        choose: Choose = partial(planning.due_names, endpoint, standings, now=now)
-        if reach:
+            held = answers.held(endpoint.table, grain)
             of_buckets = partial(planning.due_buckets, endpoint, grain, held, standings, now=now)
             choose = partial(of_buckets, only_gaps=only_gaps)
         due = choose(self._known_scopes(endpoint, standings))
@@ -177,17 +189,19 @@ class Loader(AbstractContextManager["Loader"]):
                 result.failures += found.failures
                 result.notes += found.notes
         result.requests = self.requests_sent - before
+        if result.requests or result.receipts:
+            self._answers = None
         return result
 
     def load_window(
         self, endpoint: Endpoint, window: Window, progress: Progress = silent
     ) -> LoadResult:
         """Load a window of an endpoint, due or not."""
-        last, held, _ = self._receipts(endpoint, window.grain, window)
-        if planning.is_retired(endpoint, last, self.settings.clock()):
+        answers, now = self._answers_of(endpoint, window), self.settings.clock()
+        if planning.is_retired(endpoint, answers.last.get(endpoint.table), now):
             note = f"{endpoint.request} was answered as retired today; it is not asked again"
             return LoadResult(notes=[note])
-        result = self.load(self._window(endpoint, window, held), progress)
+        result = self.load(self._window(endpoint, window, answers), progress)
         if result.scopes and not (result.slice_count or result.failures):
             result.notes.append("nothing to ask: all of it was asked since the last tick")
         return result
@@ -198,12 +212,11 @@ class Loader(AbstractContextManager["Loader"]):
 
     def slices(self, endpoint: Endpoint, window: Window) -> list[Slice]:
         """What a load of this window would ask for, of every account; what it needs is loaded."""
-        _, held, _ = self._receipts(endpoint, window.grain, window)
-        jobs = self._jobs(self._window(endpoint, window, held))
+        jobs = self._jobs(self._window(endpoint, window, self._answers_of(endpoint, window)))
         return [a_slice for job in jobs for a_slice in self._slices(job, LoadResult())]
 
-    def _window(self, endpoint: Endpoint, window: Window, held: Held) -> Wanted:
-        now = self.settings.clock()
+    def _window(self, endpoint: Endpoint, window: Window, answers: Answers) -> Wanted:
+        now, held = self.settings.clock(), answers.held(endpoint.table, window.grain)
         choose = partial(planning.buckets_to_ask, endpoint, window, held, now=now)
         return Wanted(endpoint, window, choose)
 
@@ -218,16 +231,29 @@ class Loader(AbstractContextManager["Loader"]):
             for scope in named(account) or there or [planning.NOBODY]
         ]
 
-    def _receipts(
-        self, endpoint: Endpoint, grain: str, window: Window | None = None
-    ) -> tuple[planning.Answer | None, Held, Standings]:
-        """The last answer of an endpoint, the buckets from a window on that are held, and how each
-        scope stands."""
+    def forget(self) -> None:
+        """What was answered is looked up again when it is asked for next."""
+        self._answers = None
+
+    def look(self) -> Answers:
+        """What was answered of all that vendors still answer for; clients recall what they need."""
+        now = self.settings.clock()
+        since = {
+            (e.table, grain): None if grain == SNAPSHOT else planning.earliest(e.table, grain, now)
+            for e in ENDPOINTS
+            for grain in e.grains
+            if not e.any_time and grain not in e.only_backfilled
+        }
+        with self.at_once() as connection:
+            for endpoint in ENDPOINTS:
+                for job in self._jobs(_names(endpoint)) if endpoint.any_time else ():
+                    job.source.recall(self._client(job), self.landed)
+            self._answers = Answers(connection, since)
+        return self._answers
+
+    def _answers_of(self, endpoint: Endpoint, window: Window) -> Answers:
         with self.open_warehouse() as connection:
-            last, held = receipts.last_answer(connection, endpoint.table), Held()
-            if window:
-                held = receipts.held_since(connection, endpoint.table, window.grain, window.since)
-            return last, held, receipts.standings(connection, endpoint.table, grain)
+            return Answers(connection, {(endpoint.table, window.grain): window.since})
 
     # -- how it is loaded ---------------------------------------------------------------------
 
@@ -247,6 +273,8 @@ class Loader(AbstractContextManager["Loader"]):
             rate = source.requests_per_minute(account.settings) if job.window else None
             done = progress(len(slices), (len(slices) - 1) // rate if rate and slices else 0)
             if slices:
+                from pipelines.load import load  # here: it takes Arrow
+
                 clock, opener = self.settings.clock, self.open_warehouse
                 found = load(opener, job.endpoint, source.resources, slices, clock, done)
                 result.add(found)
@@ -293,8 +321,7 @@ class Loader(AbstractContextManager["Loader"]):
         """The client of an account, made when it is first asked by."""
         if job.whose not in self._clients:
             client = job.source.client(job.account)
-            if isinstance(client, VendorClient):
-                client.within(self.settings.limits, self.settings.clock)
+            client.within(self.settings.limits, self.settings.clock)
             self._clients[job.whose] = client
         return self._clients[job.whose]
 
@@ -307,7 +334,8 @@ class Loader(AbstractContextManager["Loader"]):
         if not refused:
             return
         grain, now = job.window.grain if job.window else SNAPSHOT, self.settings.clock()
-        *_, standings = self._receipts(job.endpoint, grain)
+        with self.open_warehouse() as connection:
+            standings = receipts.standings(connection, job.endpoint.table, grain)
         lately = {s for s, about in standings.items() if planning.answers_lately(about, now)}
         lasting = [failure for failure in refused if lately and failure.scope not in lately]
         gone = {failure.scope for failure in lasting}
@@ -378,10 +406,20 @@ def build(
     """Build what is due (and [since, until) besides), in one transaction, and publish it."""
     with open_warehouse(settings) as connection:
         connection.execute(f"set memory_limit = '{settings.memory_limit}'")
+        if not since and (report := idle(connection, settings)):
+            return report
         receipts.create_raw_tables(connection, ENDPOINTS)
         report = runner.build(connection, since, until, now=settings.clock())
         publishing.publish(connection, settings.warehouse)
     return report
+
+
+def idle(connection: Connection, settings: Settings) -> runner.BuildReport | None:
+    """The report of a build that has nothing to make and nothing to publish, if that is so."""
+    receipts.create_raw_tables(connection)
+    report = runner.idle(connection, now=settings.clock())
+    is_current = report and publishing.is_current(connection, settings.warehouse)
+    return report if is_current else None
 
 
 def rows_of(connection: Connection, sql: str) -> list[Row]:

@@ -136,18 +136,22 @@ def due_buckets(
     the first two, once they have settled, of scopes that answered before.
     """
     table, tick = endpoint.table, last_tick(endpoint.table, grain, now)
-    wanted = [start for start in everything_in_reach(table, grain, now).buckets() if start <= tick]
+    settles = retention(table, grain).settles
+    wanted = [
+        (start, next_bucket(start, grain) + settles)
+        for start in everything_in_reach(table, grain, now).buckets()
+        if start <= tick
+    ]
     trailing_since = trailing(table, grain, now).since
     # hours are read again once a day as far back as days are (see trailing)
     daily_tick, daily_since = last_tick(table, "daily", now), trailing(table, "daily", now).since
-    settles = retention(table, grain).settles
     if only_gaps:
-        wanted = [start for start in wanted if next_bucket(start, grain) + settles <= now]
+        wanted = [(start, settled_at) for start, settled_at in wanted if settled_at <= now]
 
-    def is_due(start: datetime, asked_at: datetime | None) -> bool:
+    def is_due(start: datetime, settled_at: datetime, asked_at: datetime | None) -> bool:
         if asked_at is None or not is_believed(asked_at, now):
             return True
-        was_open = asked_at < next_bucket(start, grain) + settles
+        was_open = asked_at < settled_at
         if only_gaps:
             return was_open
         if grain == "hourly" and asked_at < daily_tick and start >= daily_since:
@@ -160,7 +164,7 @@ def due_buckets(
         is_left_out = only_gaps and (standing is None or standing.answered_at is None)
         if is_left_out or _is_put_off(standing, tick, now):
             continue
-        if starts := [start for start in wanted if is_due(start, asked.get(start))]:
+        if starts := [start for start, at in wanted if is_due(start, at, asked.get(start))]:
             due[scope] = starts
     return due
 

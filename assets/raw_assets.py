@@ -4,7 +4,7 @@ Not here: how a vendor is asked (pipelines/) and how that is run (loading.py).
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -12,7 +12,6 @@ from itertools import groupby
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 
 from assets import planning
 from assets.loading import Loader, Row, forecast
@@ -66,17 +65,17 @@ def table_spec(
     return dg.AssetSpec(key, owners=["team:usage-data"], metadata=about, **shown)
 
 
-def _columns(schema: pa.Schema) -> dg.TableSchema:
+def _columns(columns: log.Columns, help_of: Mapping[str, str] | None = None) -> dg.TableSchema:
+    about = help_of or {}
     return dg.TableSchema(
-        [
-            dg.TableColumn(
-                field.name,
-                str(field.type),
-                (field.metadata or {}).get(b"help", b"").decode() or None,
-            )
-            for field in schema
-        ]
+        [dg.TableColumn(name, kind, about.get(name)) for name, kind in columns.items()]
     )
+
+
+def _help(endpoint: Endpoint) -> dict[str, str]:
+    """What the columns of its rows mean, as far as their schema says."""
+    found = {field.name: field.metadata for field in endpoint.schema if field.metadata}
+    return {name: about[b"help"].decode() for name, about in found.items() if b"help" in about}
 
 
 def _spec(endpoint: Endpoint, grain: str) -> dg.AssetSpec:
@@ -87,7 +86,7 @@ def _spec(endpoint: Endpoint, grain: str) -> dg.AssetSpec:
     inputs = map(endpoint_of, [endpoint.part_of] if endpoint.part_of else endpoint.needs)
     return table_spec(
         f"raw.{endpoint.table}",
-        _columns(log.schema_of(endpoint)),
+        _columns(log.columns_of_log(endpoint), _help(endpoint)),
         {"vendor call": endpoint.request},
         key=raw_key(endpoint.table, grain),
         description=f"{endpoint.description}\n\n`{endpoint.request}`: what changed is "
@@ -268,7 +267,7 @@ RAW_ASSETS = [
 PARTS = [_spec(endpoint, SNAPSHOT) for endpoint in ENDPOINTS if endpoint.part_of]
 RECEIPTS = table_spec(
     "raw.loads",
-    _columns(receipts.SCHEMA),
+    _columns(receipts.COLUMNS),
     description=(
         "One receipt per scope of every load, written together with what changed: what was asked, "
         "for which window, when. A bucket without a receipt is unknown; facts follow receipts."

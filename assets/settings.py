@@ -11,12 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
-
 from assets.retention import meters_of
 from assets.sources import SOURCES
 from pipelines.endpoint import Endpoint
-from pipelines.http.limits import Limits
+from pipelines.limits import Limits
 from pipelines.settings import Setting, path, settings_of, size
 from pipelines.source import Account, Clock, Source
 
@@ -73,8 +71,7 @@ def read_settings(
     """Settings from the environment, `.env` in the working directory filling what is not set."""
     clock = clock or utc_now
     if environment is None:
-        from_file = {k: v for k, v in dotenv_values(".env").items() if v is not None}
-        environment = from_file | dict(os.environ)
+        environment = _file() | dict(os.environ)
     # request budgets are the machine's, not the warehouse's: XDG base directory specification
     state_home = Path(environment.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
     state_dir = state_home / "meterhouse"
@@ -89,6 +86,22 @@ def read_settings(
         limits=Limits(**{f: _read(it, it.name, environment) for f, it in LIMITS.items()}),
         wrong={name: wrong for name, (_, _, wrong) in found.items() if wrong},
     )
+
+
+def _file() -> dict[str, str]:
+    """What `.env` in the working directory says."""
+    if not Path(".env").exists():
+        return {}
+    from dotenv import dotenv_values
+
+    return {name: value for name, value in dotenv_values(".env").items() if value is not None}
+
+
+def warehouse_path() -> Path:
+    """Where the warehouse is, for what needs no other setting."""
+    environment = _file() | dict(os.environ)
+    path: Path = _read(WAREHOUSE, WAREHOUSE.name, environment)
+    return path
 
 
 def _accounts_of(

@@ -1,5 +1,6 @@
 """From bytes to typed records to Arrow: wrong shapes are refused, unknown fields are kept."""
 
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,6 +17,8 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 TEXT, INSTANT, NUMBER = pa.string(), pa.timestamp("us", "UTC"), pa.decimal128(38, 9)
 _ARROW = {str: TEXT, datetime: INSTANT, Decimal: NUMBER, int: pa.int64(), bool: pa.bool_()}
 _UNTYPED = msgspec.json.Decoder(float_hook=Decimal)
+# msgspec crashes where two threads look at a type for the first time, and garbage is collected
+_LOCK = threading.Lock()
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -37,9 +40,12 @@ def decode(body: bytes, kind: type[T]) -> T:
     """
     if kind is object:
         return decode_exactly(body)  # type: ignore[no-any-return]
+    with _LOCK:
+        decoder = _decoder(kind)  # type: ignore[arg-type]
     with _refusing():
         try:
-            return msgspec.json.decode(body, type=kind)
+            found: T = decoder.decode(body)
+            return found
         except msgspec.ValidationError:
             return typed(_UNTYPED.decode(body), kind)
 
@@ -62,6 +68,11 @@ def _refusing() -> Iterator[None]:
 def typed(value: Any, kind: type[T]) -> T:
     """What was decoded already (numbers as Decimal) as `kind`; raises msgspec.ValidationError."""
     return msgspec.convert(_set_unknown_apart(value, _plan(kind)), kind)  # type: ignore[arg-type]
+
+
+@cache
+def _decoder(kind: Any) -> Any:
+    return msgspec.json.Decoder(kind)
 
 
 @cache

@@ -23,11 +23,10 @@ from filelock import FileLock
 
 from pipelines import receipts
 from pipelines.endpoint import Endpoint
-from pipelines.http import VendorError
+from pipelines.log import OF_THE_MACHINE
 from pipelines.receipts import OpenWarehouse, Receipt
 from pipelines.settings import LONGEST_ID
 from pipelines.source import (
-    OF_THE_MACHINE,
     BucketsRefusedError,
     Clock,
     LoadResult,
@@ -39,6 +38,7 @@ from pipelines.source import (
     RetiredError,
     Slice,
     UnknownBeforeError,
+    VendorError,
     unexpected,
 )
 from pipelines.windows import Window

@@ -6,65 +6,86 @@ a whole answer. So what a vendor said at any receipt is the last row of each key
 hour that is asked eight times is stored once. Not here: the receipts themselves (receipts.py).
 """
 
-from collections.abc import Iterable, Sequence
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import duckdb
-import pyarrow as pa
 
 from pipelines.endpoint import Endpoint
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Connection = duckdb.DuckDBPyConnection
+# what the warehouse, a budget's file or the disk says, which no slice has for itself
+OF_THE_MACHINE = (duckdb.Error, sqlite3.Error, OSError)
 # how many rows are compared at once, for the memory that it takes
 PART_ROWS = 250_000
+# the columns of a table, and their types in DuckDB
+Columns = Mapping[str, str]
 
-INSTANT = pa.timestamp("us", "UTC")
+INSTANT = "TIMESTAMP WITH TIME ZONE"
 # of the receipt that told the row: what was asked about, by which load, and its place in the order
-STAMP = pa.schema(
-    [
-        ("scope", pa.string()),
-        ("load_id", pa.string()),
-        ("landed_at", INSTANT),
-        ("is_withdrawn", pa.bool_()),
-    ]
-)
+STAMP = {
+    "scope": "VARCHAR",
+    "load_id": "VARCHAR",
+    "landed_at": INSTANT,
+    "is_withdrawn": "BOOLEAN",
+}
 _TYPES = {
-    pa.string(): "VARCHAR",
-    pa.bool_(): "BOOLEAN",
-    pa.int32(): "INTEGER",
-    pa.int64(): "BIGINT",
-    INSTANT: "TIMESTAMP WITH TIME ZONE",
+    "string": "VARCHAR",
+    "bool": "BOOLEAN",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "timestamp[us, tz=UTC]": INSTANT,
 }
 
 
-def schema_of(endpoint: Endpoint) -> pa.Schema:
+def columns_for(schema: "pa.Schema") -> Columns:
+    """Columns as DuckDB has them."""
+    return {field.name: _duckdb_type(str(field.type)) for field in schema}
+
+
+def _duckdb_type(arrow: str) -> str:
+    return _TYPES.get(arrow) or arrow.replace("decimal128", "DECIMAL")
+
+
+def columns_of_log(endpoint: Endpoint) -> Columns:
     """The columns of raw.<table>: those of the endpoint's rows, then the stamp."""
-    return pa.schema([*endpoint.schema, *STAMP])
+    return {**columns_for(endpoint.schema), **STAMP}
 
 
-def create_table(connection: Connection, table: str, schema: pa.Schema) -> None:
+def create_table(connection: Connection, table: str, columns: Columns) -> None:
     """Make raw.<table>, or add the columns that an older version did not have."""
-    columns = {field.name: f'"{field.name}" {_duckdb_type(field.type)}' for field in schema}
-    connection.execute("create schema if not exists raw")
-    connection.execute(f"create table if not exists raw.{table} ({', '.join(columns.values())})")
-    for column in columns.keys() - set(columns_of(connection, table)):
-        connection.execute(f"alter table raw.{table} add column {columns[column]}")
+    written = {name: f'"{name}" {kind}' for name, kind in columns.items()}
+    missing = written.keys() - {*columns_of(connection, table)}
+    if missing == written.keys():
+        connection.execute("create schema if not exists raw")
+        connection.execute(f"create table raw.{table} ({', '.join(written.values())})")
+        return
+    for name in missing:
+        connection.execute(f"alter table raw.{table} add column {written[name]}")
 
 
 def columns_of(connection: Connection, table: str) -> list[str]:
     """The columns that raw.<table> has; none where it is not there."""
-    found = connection.execute(
-        "select column_name from duckdb_columns() where database_name = current_database()"
-        " and schema_name = 'raw' and table_name = ?",
-        [table],
-    )
-    return [column for (column,) in found.fetchall()]
+    try:
+        found = connection.execute(f"from raw.{table} limit 0").description
+    except duckdb.CatalogException:
+        return []
+    return [name for name, *_ in found or []]
 
 
-def _duckdb_type(kind: pa.DataType) -> str:
-    if pa.types.is_decimal(kind):
-        return f"DECIMAL({kind.precision}, {kind.scale})"
-    return _TYPES[kind]
+def literal(value: str | datetime | int | None) -> str:
+    """A value as SQL writes it: with any parameter DuckDB's client imports pandas, for a second."""
+    if isinstance(value, datetime):
+        return f"timestamptz '{value.isoformat(sep=' ')}'"
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return "null" if value is None else f"{value}"
 
 
 def append_changes(connection: Connection, endpoint: Endpoint, answers: Sequence[str]) -> None:
@@ -76,7 +97,7 @@ def append_changes(connection: Connection, endpoint: Endpoint, answers: Sequence
     """
     table = endpoint.table
     nothing = f"(select *, 0 as slice, 0 as page from raw.{table} limit 0)"
-    files = ", ".join("'" + file.replace("'", "''") + "'" for file in answers)
+    files = ", ".join(map(literal, answers))
     told = f"read_parquet([{files}])" if answers else nothing
     connection.execute(
         f"""

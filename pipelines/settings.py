@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-
-import httpx
+from urllib.parse import urlsplit
 
 # what is longer is no id, whatever it is
 LONGEST_ID = 500
@@ -45,11 +44,13 @@ class Setting:
 def url(value: str) -> str:
     """An address; of another machine https alone, for a credential is sent there."""
     try:
-        address = httpx.URL(value)
-    except httpx.InvalidURL:
-        address = httpx.URL()
-    is_safe = address.scheme == "https" or (address.scheme == "http" and is_loopback(address.host))
-    if not is_safe or not address.host or address.userinfo or address.query:
+        address = urlsplit(value)
+        host, port = address.hostname or "", address.port
+    except ValueError:
+        address, host, port = urlsplit(""), "", 0
+    is_safe = address.scheme == "https" or (address.scheme == "http" and is_loopback(host))
+    is_plain = host and port != 0 and "@" not in address.netloc and not address.query
+    if not (is_safe and is_plain and re.fullmatch(r"[!-~]+", value)):
         raise ValueError("an address like https://host/path")
     return value
 

@@ -3,23 +3,44 @@
 Not here: any vendor (a folder each beside this file), and how slices land (load.py).
 """
 
-import sqlite3
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
-
-import duckdb
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from pipelines.endpoint import Endpoint
-from pipelines.http.client import LONGEST_QUOTATION, SAFE, VendorError, readable
-from pipelines.receipts import Landed, Receipt
 from pipelines.windows import Window
 
+if TYPE_CHECKING:  # what every command imports needs neither Arrow nor DuckDB
+    import pyarrow as pa
+
+    from pipelines.limits import Limits
+    from pipelines.receipts import Landed, Receipt
+
 Clock = Callable[[], datetime]
+
+LONGEST_QUOTATION = 500
+SAFE = "Nothing of this window was recorded as loaded; everything landed before is untouched."
+
+
+class VendorError(RuntimeError):
+    """A vendor could not be asked, refused, or answered something that is not documented.
+
+    `status` is the HTTP status, or None where there was no HTTP answer to blame.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+    def of_account(self, name: str) -> None:
+        """Say whose credentials were used, where a vendor has several accounts."""
+        whose = f" (Account {name}: its settings end in __{name}.)"
+        self.args = (str(self).removesuffix(whose) + whose,)
 
 
 class OutOfReachError(VendorError):
@@ -42,8 +63,9 @@ class RetiredError(VendorError):
     """The vendor has taken this endpoint away; that is known, and no failure of a run."""
 
 
-# of the warehouse, a budget's file or the disk, which no slice has for itself
-OF_THE_MACHINE = (duckdb.Error, sqlite3.Error, OSError)
+def readable(text: str) -> str:
+    """What a terminal would obey is only shown."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def unexpected(endpoint: Endpoint, about: str, error: Exception) -> VendorError:
@@ -82,7 +104,7 @@ class Note(str):
 
 # asks for one scope over a window (None: a snapshot), page by page; a Window says that rows of it
 # come along, though nobody asked for all of it
-Ask = Callable[[Any], Iterator[pa.Table | Note | Window]]
+Ask: TypeAlias = "Callable[[Any], Iterator[pa.Table | Note | Window]]"
 
 
 @dataclass(frozen=True)
@@ -128,7 +150,7 @@ class LoadResult:
         """The scopes that have a receipt of this load."""
         return sorted({receipt.scope for receipt in self.receipts})
 
-    def add(self, other: "LoadResult") -> None:
+    def add(self, other: LoadResult) -> None:
         """Take in what another load of the same endpoint did."""
         self.load_ids += other.load_ids
         self.receipts += other.receipts
@@ -147,6 +169,9 @@ class Client(Protocol):
 
     requests_sent: int
     rate_limited: int
+
+    def within(self, limits: Limits, clock: Clock) -> None:
+        """Bear so much of a vendor, and hold this clock against its own."""
 
     def close(self) -> None:
         """Let go of connections and budget files."""
@@ -199,7 +224,7 @@ class Asked(Generic[S, C]):
                 yield scope, Window(self.window.grain, min(starts), self.window.until)
 
 
-Pages = Callable[[Endpoint], Iterator[pa.Table]]
+Pages: TypeAlias = "Callable[[Endpoint], Iterator[pa.Table]]"
 
 
 @dataclass(frozen=True)
@@ -209,8 +234,10 @@ class Source(Generic[S, C]):
     Its folder is `pipelines/<name>`; there, slices.py has `slices`, which turns what is asked into
     slices, and the vendor as a dlt source, called like it. `scopes` may ask the vendor which there
     are; `named_scopes` are those known without asking. `missing` says why the source is skipped
-    although every required setting is there. `fingerprint` changes when there is something new to
-    load, for sources that a sensor watches; `problems` is the report of what could not be loaded.
+    although every required setting is there. `recall` lets a client that is asked at every run look
+    up what landed before, while the warehouse is open for others. `fingerprint` changes when there
+    is something new to load, for sources that a sensor watches; `problems` is the report of what
+    could not be loaded.
     """
 
     name: str
@@ -223,6 +250,7 @@ class Source(Generic[S, C]):
     missing: Callable[[S], str | None] = lambda settings: None
     is_wanted: Callable[[S, Endpoint], bool] = lambda settings, endpoint: True
     requests_per_minute: Callable[[S], float | None] = lambda settings: None
+    recall: Callable[[C, Landed], None] = lambda client, landed: None
     fingerprint: Callable[[S], str] = lambda settings: ""
     problems: str | None = None
     commands: Callable[[], Sequence[Any]] = lambda: ()

@@ -42,8 +42,8 @@ def upgrade(connection: Connection, endpoints: Iterable[Endpoint]) -> None:
 
 def _make_log(connection: Connection, endpoint: Endpoint) -> None:
     connection.execute(f"alter table raw.{endpoint.table} rename to answers_of_0_1")
-    log.create_table(connection, endpoint.table, log.schema_of(endpoint))
-    log.create_table(connection, "answers_of_0_1", endpoint.schema)
+    log.create_table(connection, endpoint.table, log.columns_of_log(endpoint))
+    log.create_table(connection, "answers_of_0_1", log.columns_for(endpoint.schema))
     connection.execute(_changes(endpoint))
     connection.execute("drop table raw.answers_of_0_1")
 

@@ -251,6 +251,31 @@ def test_a_budget_is_shared_and_survives_restarts(tmp_path: Path) -> None:
     assert all(later > earlier for earlier, later in pairwise(spent))
 
 
+DECODE_AT_ONCE = """
+import gc, sys, threading
+from pipelines.decode import Record, decode
+gc.set_threshold(1)
+sys.setswitchinterval(1e-6)
+for number in range(100):
+    Item = type(Record)("Item", (Record,), {"__annotations__": {"value": int}})
+    Page = type(Record)("Page", (Record,), {"__annotations__": {"items": list[Item]}})
+    threads = [
+        threading.Thread(target=decode, args=(b'{"items": [{"value": 1}]}', Page))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_threads_decode_a_type_for_the_first_time() -> None:
+    """A process of its own, for it crashed where garbage was collected meanwhile."""
+    done = subprocess.run([sys.executable, "-c", DECODE_AT_ONCE], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_another_credential_has_another_budget(tmp_path: Path) -> None:
     """What one key spends does not hold up another."""
     for credential in ("one", "another"):

@@ -39,8 +39,11 @@ SCHEMA = pa.schema(
     {"name": pa.string(), "bucket_start": pa.timestamp("us", "UTC"), "value": pa.int64()}
 )
 KEY = ("name", "bucket_start")
-THINGS = Endpoint("neon", "things", "GET /things", "Things.", SCHEMA, ("daily",), KEY)
-NAMES = Endpoint("neon", "things", "GET /things", "Things as they are now.", SCHEMA, key=("name",))
+TABLES = {"things": SCHEMA}
+THINGS = Endpoint("neon", "things", "GET /things", "Things.", __name__, ("daily",), KEY)
+NAMES = Endpoint(
+    "neon", "things", "GET /things", "Things as they are now.", __name__, key=("name",)
+)
 Row = tuple[str | None, datetime, int]
 
 
@@ -260,21 +263,19 @@ def test_the_later_answer_counts_whatever_the_clock_did(tmp_path: Path, step: ti
     land(tmp_path, asked_at=NOW + step, one=saying(page(("a", SINCE, 5))))
     assert rows(tmp_path, LOG) == [("one", *A), ("one", "a", SINCE, 5)]
     with warehouse.writer(tmp_path / "here.duckdb") as connection:
-        held = receipts.held_since(connection, "things", "daily", SINCE)
-        last = receipts.last_answer(connection, "things")
+        answers = receipts.Answers(connection, {("things", "daily"): SINCE})
+    held, (_, last) = answers.held("things", "daily"), answers.last["things"]
     assert held["one"][SINCE] - (NOW + step) < timedelta(seconds=1)
-    assert last is not None
-    assert last[1] == held["one"][SINCE]
+    assert last == held["one"][SINCE]
 
 
-def test_a_new_column_is_added(tmp_path: Path) -> None:
+def test_a_new_column_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table of an older version gains the column; its rows stay, with null in it."""
     land(tmp_path, one=saying(page(A)))
     wider = pa.schema([*SCHEMA, ("note", pa.string())])
     noted = page(B).append_column("note", pa.array(["new"])).cast(wider)
-    found = land(
-        tmp_path, endpoint=replace(THINGS, schema=wider), one=saying(noted), two=saying(noted)
-    )
+    monkeypatch.setitem(TABLES, "things", wider)
+    found = land(tmp_path, endpoint=replace(THINGS), one=saying(noted), two=saying(noted))
     assert not found.failures
     told = rows(tmp_path, "select scope, name, note, is_withdrawn from raw.things order by all")
     assert told == [

@@ -114,7 +114,7 @@ def old(tmp_path: Path) -> Settings:
     with warehouse.writer(settings.warehouse) as connection:
         create_raw_tables(connection)
         answers = [*endpoint_of(PROJECTS).schema, ("load_id", pa.string()), ("page", pa.int32())]
-        log.create_table(connection, PROJECTS, pa.schema(answers))
+        log.create_table(connection, PROJECTS, log.columns_for(pa.schema(answers)))
         for receipt in (
             ("org", "daily", "2026-11-14", "2026-11-21", "2026-11-22T03:00", week),
             ("org", "daily", "2026-11-14", noon, "2026-11-22T04:00", week | part),

@@ -9,11 +9,31 @@ from assets import loading, planning
 from assets.loading import Loader, Progress
 from assets.settings import Settings
 from assets.sources import SOURCES, source_of
-from assets.terminal.console import Report, short
-from dbt_like_sql.engine.checks import CheckFailedError
+from assets.terminal.console import Facts, Report, short
+from dbt_like_sql.engine.runner import BuildReport, CheckFailedError
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.source import LoadResult
 from pipelines.windows import Window
+
+
+def run(
+    settings: Settings, show: Report, families: Iterable[str], grains: Iterable[str]
+) -> dict[str, Any]:
+    """Load everything that is due now, build, and show the facts; where nothing is due, all of it
+    is told by one look into the warehouse."""
+    facts = None
+    with Loader(settings) as loader:
+        with loader.at_once() as connection:
+            loader.look()
+            if idle := loading.idle(connection, settings):
+                facts = Facts(connection)
+        loads = load_due(settings, show, families, grains, loader=loader)
+    loaded = loads.as_json()
+    is_idle = idle and not loads.asked
+    built = shown(idle, show) if idle and is_idle else build(settings, show)
+    show.facts(settings, facts if is_idle else None)
+    show.next_commands(settings)
+    return {**loaded, **built, "failures": [*loaded["failures"], *built["failures"]]}
 
 
 def load_due(
@@ -22,14 +42,18 @@ def load_due(
     families: Iterable[str],
     grains: Iterable[str],
     only_gaps: bool = False,
+    loader: Loader | None = None,
 ) -> "Loads":
     """Load everything that is due now, names of things too; or only what closes gaps."""
-    with Loader(settings) as loader:
+    with loader or Loader(settings) as loader:
         loads, names = Loads(loader, show), () if only_gaps else (SNAPSHOT,)
         for endpoint, grain in loads.askable(families, {*grains, *names}):
             if grain in endpoint.only_backfilled:
                 continue
+            if not loader.due(endpoint, grain, only_gaps):
+                continue
             with loader.turn(source_of(endpoint).name):
+                loader.forget()  # whoever had the turn before may have loaded it
                 if due := loader.due(endpoint, grain, only_gaps):
                     loads.load(endpoint, grain, due.window, partial(loader.load, due))
         loads.show_outcome()
@@ -190,6 +214,11 @@ def build(
     except CheckFailedError as error:
         show.say(str(error))
         return {"failures": [str(error)]}
+    return shown(report, show)
+
+
+def shown(report: BuildReport, show: Report) -> dict[str, Any]:
+    """What a build did, shown and as `--json` prints it."""
     show.built(report)
     return {
         "models": [

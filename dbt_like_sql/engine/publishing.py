@@ -43,9 +43,9 @@ def publish(connection: duckdb.DuckDBPyConnection, path: Path) -> Path:
     copy = read_copy(path)
     draft = Path(f"{copy}.draft")
     create_tables(connection)
-    changes, is_ours = _unpublished(connection), _is_ours(connection, copy)
-    if is_ours and not changes:
+    if is_current(connection, path):
         return copy
+    changes, is_ours = _unpublished(connection), _is_ours(connection, copy)
     try:
         if not (is_ours and _write_changes(connection, draft, changes, copy)):
             everything = dict.fromkeys(_relations(connection, "current_database()"), "true")
@@ -64,6 +64,11 @@ def publish(connection: duckdb.DuckDBPyConnection, path: Path) -> Path:
     draft.replace(copy)
     _sync(copy.parent)
     return copy
+
+
+def is_current(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    """The read copy is as we left it, and holds all that was built."""
+    return _is_ours(connection, read_copy(path)) and not _unpublished(connection)
 
 
 def _unpublished(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

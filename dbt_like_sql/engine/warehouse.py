@@ -191,7 +191,12 @@ def models_file(connection: duckdb.DuckDBPyConnection) -> Path | None:
     row = connection.execute(
         "select path from duckdb_databases() where database_name = current_database()"
     ).fetchone()
-    return Path(row[0]).with_suffix(".models.json") if row and row[0] else None
+    return models_beside(Path(row[0])) if row and row[0] else None
+
+
+def models_beside(path: Path) -> Path:
+    """The same of the warehouse at this path."""
+    return path.with_suffix(".models.json")
 
 
 def describe(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:

@@ -23,10 +23,32 @@ from pipelines.atlassian_meters.declared import (
     without,
 )
 from pipelines.atlassian_meters.endpoints import READINGS
-from pipelines.decode import as_json
+from pipelines.decode import INSTANT, NUMBER, TEXT, as_json
 from pipelines.http import Budget, VendorClient, VendorError
 from pipelines.source import Note
 from pipelines.windows import Window
+
+TABLES = {
+    "platform_readings": pa.schema(
+        {
+            "org_id": TEXT,
+            "usage_type": TEXT,
+            "unit": TEXT,
+            "account_id": TEXT,
+            "bucket_start": INSTANT,
+            "read_at": INSTANT,
+            "used": NUMBER,
+            "limit_quantity": NUMBER,
+            "allowance_quantity": NUMBER,
+            "pay_as_you_go": TEXT,
+            "cycle_start": INSTANT,
+            "cycle_end": INSTANT,
+            "is_partial": pa.bool_(),
+            "meter_id": TEXT,
+            "extra": TEXT,
+        }
+    )
+}
 
 # people, who land nowhere
 _PEOPLE = frozenset({"/email", "/name", "/displayName", "/nickname", "/publicName", "/picture"})

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyrate_limiter import Rate
 
 from pipelines.decode import decode_exactly, typed
+from pipelines.forge.endpoints import app_uuid
 from pipelines.forge.records import (
     FLAT,
     GROUPED,
@@ -37,7 +38,6 @@ NOT_THE_OWNER = (
     "Only the account that owns an app may ask about it: check FORGE_APP_IDS, and whose token this "
     "is. This is no sign of zero usage."
 )
-APP_ARI = "ari:cloud:ecosystem::app/"
 # table -> how the gateway is asked to group
 GROUPINGS: dict[str, str | None] = {
     "forge_app_usage": None,
@@ -47,11 +47,6 @@ GROUPINGS: dict[str, str | None] = {
 }
 # what a group is called, and the column of its value
 GROUPS = {"CONTEXT_ARI": ("site", "site_id"), "ENVIRONMENT_ID": ("environment", "environment_id")}
-
-
-def app_uuid(app_id: str) -> str:
-    """The bare id of an app given as UUID or ARI: the same app under both."""
-    return app_id.strip().lower().removeprefix(APP_ARI)
 
 
 class Forge(VendorClient):

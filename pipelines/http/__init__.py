@@ -7,6 +7,6 @@ from pipelines.http.budget import Budget as Budget
 from pipelines.http.client import RETRIED_STATUSES as RETRIED_STATUSES
 from pipelines.http.client import TRIES as TRIES
 from pipelines.http.client import VendorClient as VendorClient
-from pipelines.http.client import VendorError as VendorError
-from pipelines.http.limits import Limits as Limits
 from pipelines.http.wire import Answer as Answer
+from pipelines.limits import Limits as Limits
+from pipelines.source import VendorError as VendorError

@@ -20,9 +20,10 @@ import msgspec
 
 from pipelines.decode import decode
 from pipelines.http.budget import Budget
-from pipelines.http.limits import Limits
 from pipelines.http.secrets import Secrets
 from pipelines.http.wire import Answer, TooMuchError, Wire
+from pipelines.limits import Limits
+from pipelines.source import LONGEST_QUOTATION, SAFE, VendorError, readable
 
 T = TypeVar("T")
 
@@ -33,24 +34,6 @@ TRIES = 7
 # of one that nobody hears: a network that is gone is gone for every request
 TRIES_UNREACHABLE = 4
 LONGEST_BACKOFF_SECONDS = 30.0
-LONGEST_QUOTATION = 500
-SAFE = "Nothing of this window was recorded as loaded; everything landed before is untouched."
-
-
-class VendorError(RuntimeError):
-    """A vendor could not be asked, refused, or answered something that is not documented.
-
-    `status` is the HTTP status, or None where there was no HTTP answer to blame.
-    """
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-
-    def of_account(self, name: str) -> None:
-        """Say whose credentials were used, where a vendor has several accounts."""
-        whose = f" (Account {name}: its settings end in __{name}.)"
-        self.args = (str(self).removesuffix(whose) + whose,)
 
 
 class VendorClient:
@@ -318,11 +301,6 @@ class VendorClient:
         self._wire.close()
         for budget in self._budgets:
             budget.close()
-
-
-def readable(text: str) -> str:
-    """What a terminal would obey is only shown."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _instant(text: str) -> datetime | None:

@@ -13,7 +13,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from pipelines.http.limits import Limits
+from pipelines.limits import Limits
 from pipelines.settings import is_loopback
 
 # how long nothing at all may come

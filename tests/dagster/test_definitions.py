@@ -316,7 +316,8 @@ def land_two_days(configured: World) -> None:
 def test_a_build_materializes_what_was_selected(
     configured: World, instance: dg.DagsterInstance
 ) -> None:
-    """Selected models turn green for the run's days, with row counts, types and check results."""
+    """Selected models turn green for the run's days, with row counts, types and check results; so
+    does a table that they are made from, where it was written. What is as before has no event."""
     land_two_days(configured)
     compute, coverage = model_key("marts.fct_compute"), model_key("reports.coverage")
     yesterday = partition_key("daily", NOW - timedelta(days=1))
@@ -333,6 +334,12 @@ def test_a_build_materializes_what_was_selected(
               for check in result.get_asset_check_evaluations()}  # fmt: skip
     assert checks[compute, "grain_is_unique"]
     assert {key for key, _ in checks} == {compute, coverage}
+    facts = model_key("intermediate.int_neon_usage")
+    assert set(materialized(result, facts)) == {yesterday, today()}
+    again = run(instance, "build", [compute, coverage], today(), today())
+    keys = {event.asset_key for event in again.get_asset_materialization_events()}
+    assert compute in keys
+    assert not keys & {coverage, model_key("marts.dim_org"), model_key("staging.stg_neon__usage")}
 
 
 def test_a_blocking_check_fails_the_run_and_keeps_the_tables(

@@ -69,6 +69,7 @@ def _read(path: Path, schema: str, sql: str) -> Model:
         inputs=tuple(sorted({table_name(table) for table in named_tables(query)})),
         columns=tuple(query.named_selects),
         column_docs=column_docs(sql, statement),
+        lineage={},
         fingerprint=normalised(sql, statement.tokens),
         whole=rendered(query),
         windowed="",
