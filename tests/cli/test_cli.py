@@ -171,9 +171,10 @@ def test_a_setting_that_cannot_be_used_is_exit_2(value: str) -> None:
     assert f"NEON_REQUESTS_PER_MINUTE is '{value}'" in result.output
 
 
-def test_a_window_out_of_reach_is_exit_1(world: Open) -> None:
+def test_a_window_out_of_reach_is_exit_1(world: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is asked, and it is said which grain reaches it; with that one it is exit 0."""
     here = world(now=NOW, projects=3, apps=0, workspaces=0)
+    here.configure(monkeypatch)
     month = ("load", "--source", "neon", "--since", "2026-01-01", "--until", "2026-02-01")
     alone = call(*month, "--grain", "hourly", "--json", **here.environment)
     assert alone.exit_code == 1
