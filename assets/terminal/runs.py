@@ -123,16 +123,20 @@ class Loads:
     def failures(self) -> list[str]:
         """What went wrong, every sentence once."""
         failed = [text for line in self.asked for text in line["failed"]]
-        return list(dict.fromkeys([*failed, *self.beyond]))
+        return list(dict.fromkeys([*self._unusable, *failed, *self.beyond]))
+
+    @property
+    def _unusable(self) -> list[str]:
+        """What is wrong with settings, for which nothing could even be due."""
+        return [text for wrong in self._loader.settings.wrong.values() for text in wrong]
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` prints it."""
-        settings = self._loader.settings
         return {
             "asked": self.asked,
             "skipped": [{"source": name, "why": why} for name, why in self.skipped.items()],
             "failures": self.failures,
-            "unusable_settings": [text for wrong in settings.wrong.values() for text in wrong],
+            "unusable_settings": self._unusable,
             "refused": sorted({source for source, _ in self._loader.refused}),
             "requests": self._loader.requests_sent,
             "rate_limited": self._loader.rate_limited,
@@ -192,6 +196,8 @@ class Loads:
     def show_outcome(self) -> None:
         """Say what was skipped and why, and what was asked in all."""
         say, loader = self._show.say, self._loader
+        for text in {*self._unusable} - self._said:
+            say(text)
         for why in dict.fromkeys(self.skipped.values()):
             sources = " and ".join(name for name, its in self.skipped.items() if its == why)
             say(f"{sources} skipped: {why}.")

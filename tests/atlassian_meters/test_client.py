@@ -221,6 +221,7 @@ def test_today_alone_can_be_read(world: Open) -> None:
     older = Window("daily", window.since - timedelta(days=3), window.until)
     assert planning.within_reach(READINGS, older, here.settings.clock()) == window
     assert window.since == datetime(2026, 11, 21, tzinfo=UTC)
+    assert {receipt.window for receipt in land(here).receipts} == {window}
 
 
 def test_a_429_says_when_to_come_back(world: Open) -> None:
