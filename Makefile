@@ -41,8 +41,8 @@ test-slow: setup  ## all tests, the long proofs too
 coverage: setup  ## the same tests, and how much of the product they run; fails below the floor
 	$(BIN)/python -m pytest -q $(WORKERS) -m "not slow" --cov
 
-bench: setup  ## what an hour costs by how much history is held
-	$(BIN)/python -m tests.benchmarks.history
+bench: setup  ## measure what is claimed of cost, and write docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks
 
 check: setup  ## ruff and mypy over the whole tree; changes nothing
 	$(BIN)/ruff check .

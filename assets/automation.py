@@ -14,8 +14,8 @@ from typing import Any
 import dagster as dg
 
 from assets import planning
-from assets.loading import rows_of
-from assets.model_assets import DAYS, models
+from assets.loading import open_warehouse, rows_of
+from assets.model_assets import DAYS, MODELS, SHOWN, model_key
 from assets.raw_assets import partition_key, raw_key
 from assets.retention import retention
 from assets.settings import Settings, read_settings
@@ -107,7 +107,7 @@ def _schedules_of(source: Source[Any, Any]) -> Iterator[dg.ScheduleDefinition]:
 SCHEDULES = [schedule for source in SOURCES for schedule in _schedules_of(source)]
 BUILD_JOB = dg.define_asset_job(
     "build",
-    selection=dg.AssetSelection.assets(models),
+    selection=dg.AssetSelection.assets(*SHOWN),
     description="Build the SQL models of some days, and publish the read copy",
 )
 
@@ -119,9 +119,12 @@ def _files_sensor(source: Source[Any, Any], endpoint: Endpoint) -> dg.SensorDefi
     The daily one looks again at what was rejected for a date that was yet to come. A run that
     failed for a rejected file is followed by one that has nothing to load, and succeeds.
     """
+    # Dagster builds after it has loaded only where something that is selected reads what is loaded
+    readers = [model_key(m.name) for m in MODELS.values() if f"raw.{endpoint.table}" in m.inputs]
+    loaded = raw_key(endpoint.table, SNAPSHOT)
     job = dg.define_asset_job(
         f"load_{endpoint.table}_files",
-        selection=dg.AssetSelection.assets(raw_key(endpoint.table, SNAPSHOT), *models.keys),
+        selection=dg.AssetSelection.assets(loaded, *readers, *SHOWN),
         description=f"Load what is new of {endpoint.request}, say what is wrong with the rest, and "
         "build. Where something is rejected, build_what_landed builds what the rest said.",
     )
@@ -159,7 +162,7 @@ def _rejected(settings: Settings, source: Source[Any, Any]) -> list[str]:
     try:
         with warehouse.reader(settings.warehouse) as connection:
             rows = rows_of(connection, sql)
-    except FileNotFoundError:
+    except warehouse.WarehouseError:
         return []
     return [
         "rejected: "
@@ -187,16 +190,17 @@ FILES_SENSORS = [
 )
 def build_what_landed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """One build run over the days that are due."""
+    end_dead_runs(context.instance)
     settings = read_settings()
     if not settings.warehouse.exists():
         return dg.SkipReason("nothing has been loaded yet")
     try:
-        with warehouse.writer(settings.warehouse, TICK_WAITS_SECONDS) as connection:
+        with open_warehouse(settings, TICK_WAITS_SECONDS) as connection:
             create_raw_tables(connection)
             what = due(connection, own_seeds=settings.own_seeds)
             built_at = last_built_at(connection)
-    except warehouse.WarehouseBusyError as busy:
-        return dg.SkipReason(f"looking again at the next tick: {busy}")
+    except warehouse.WarehouseError as error:
+        return dg.SkipReason(f"looking again at the next tick: {error}")
     today = floor(settings.clock(), "daily")
     if what is None and (built_at is None or built_at >= today):
         return dg.SkipReason("every receipt is built")
@@ -238,7 +242,8 @@ def run_request(
                 f"{count} runs for it failed, the last is {run_id}; the next: {again_at:%H:%M:%SZ}"
             )
     key = f"{what}, attempt {len(runs) + 1}" if runs else what
-    return dg.RunRequest(run_key=key, tags={**tags, WHAT: what})
+    # it is asked for again here, and not by Dagster as well
+    return dg.RunRequest(run_key=key, tags={**tags, WHAT: what, "dagster/max_retries": "0"})
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> None:

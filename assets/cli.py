@@ -1,12 +1,15 @@
 """The `meterhouse` command: the same loads and builds as in Dagster, for people at a terminal.
 
 Exit codes: 0 all that was asked for was done, 1 some source or check failed (the others landed),
-2 wrong usage. Heavy imports (dlt, duckdb, sqlglot) wait until a command needs them.
+2 wrong usage, or a setting that cannot be used (the other sources landed), 130 interrupted (by
+Ctrl-C or SIGTERM). Heavy imports (dlt, duckdb, sqlglot) wait until a command needs them.
 """
 
+import atexit
+import gc
 import json
 import os
-import subprocess
+import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +19,7 @@ from typing import Any
 
 import click
 
+import assets.terminal.interrupt as interrupts  # first, for what the others take
 from assets.settings import SettingsError, read_settings
 from assets.sources import ENDPOINTS, SOURCES
 from pipelines.windows import GRAINS
@@ -38,22 +42,31 @@ def instant(text: str) -> datetime:
 def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
     """Print what the command returns (for people, or as JSON) and exit 1 if anything failed."""
 
+    def called(as_json: bool, arguments: dict[str, Any]) -> dict[str, Any]:
+        from assets.terminal.console import Report, shown
+        from dbt_like_sql.engine.warehouse import WarehouseError, in_words
+
+        try:
+            with in_words():
+                return command(Report(as_json), **arguments)
+        except WarehouseError as error:
+            click.echo(f"Error: {shown(str(error))}", err=True)
+            return {"failures": [str(error)]}
+
     @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
     @wraps(command)
     def wrapped(as_json: bool, **arguments: Any) -> None:
-        from assets.terminal.console import Report
-        from dbt_like_sql.engine.seeds import SeedError
-        from dbt_like_sql.engine.warehouse import WarehouseBusyError
-
-        show = Report(as_json)
         try:
-            result = command(show, **arguments)
+            result = called(as_json, arguments)
         except SettingsError as error:
             raise click.UsageError(str(error)) from None
-        except (WarehouseBusyError, FileNotFoundError, SeedError) as error:
-            raise click.ClickException(str(error)) from None
+        except KeyboardInterrupt as interrupt:
+            interrupts.say(interrupt)
+            sys.exit(130)
         if as_json:
             click.echo(json.dumps(result, default=str, indent=2))
+        if result.get("unusable_settings"):
+            sys.exit(2)
         if result.get("failures"):
             sys.exit(1)
 
@@ -66,6 +79,10 @@ def main(context: click.Context) -> None:
     """Your vendors' usage meters, in a warehouse you own."""
     from assets.settings import utc_now
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # a fifth of a command that has nothing to do went into looking for garbage
+    gc.set_threshold(50_000)
+    atexit.register(gc.freeze)
     context.obj = utc_now
 
 
@@ -75,12 +92,7 @@ def run(show: Any) -> dict[str, Any]:
     """Load what is due now, build the facts, and show them."""
     from assets.terminal import runs
 
-    settings = read_settings()
-    loaded = runs.load_due(settings, show, FAMILIES, GRAINS).as_json()
-    built = runs.build(settings, show)
-    show.facts(settings)
-    show.next_commands(settings)
-    return {**loaded, **built, "failures": [*loaded["failures"], *built["failures"]]}
+    return runs.run(read_settings(), show, FAMILIES, GRAINS)
 
 
 @main.command()
@@ -88,6 +100,7 @@ def run(show: Any) -> dict[str, Any]:
 @click.option("--grain", type=click.Choice(GRAINS), multiple=True, help="Default: all three.")
 @click.option("--since", type=instant, help="Default: whatever is due.")
 @click.option("--until", type=instant, help="Widened to whole buckets. Default: now.")
+@click.option("--gaps", is_flag=True, help="Only what is missing, or was open when it was asked.")
 @reporting
 def load(
     show: Any,
@@ -95,11 +108,14 @@ def load(
     grain: tuple[str, ...],
     since: datetime | None,
     until: datetime | None,
+    gaps: bool,
 ) -> dict[str, Any]:
-    """Ask vendors for usage: what is due, or a window of your own."""
+    """Ask vendors for usage: what is due, a window of your own, or what closes gaps."""
     from assets.terminal import runs
 
     _check_span(since, until)
+    if gaps and since:
+        raise click.UsageError("--gaps finds its windows itself: leave out --since")
     settings, grains = read_settings(), grain or GRAINS
     # a vendor's name stands for all of its endpoints
     families = {
@@ -111,7 +127,7 @@ def load(
     if since:
         window = (since, until or settings.clock())
         return runs.load_window(settings, show, families, grains, *window).as_json()
-    return runs.load_due(settings, show, families, grains).as_json()
+    return runs.load_due(settings, show, families, grains, gaps).as_json()
 
 
 @main.command()
@@ -166,11 +182,11 @@ def sandbox(unless_configured: bool, arguments: tuple[str, ...]) -> None:
     warehouse of its own, warehouse/sandbox.duckdb, unless WAREHOUSE is set.
     """
     if unless_configured and any(read_settings().accounts.values()):
-        sys.exit(subprocess.call(list(arguments)))  # noqa: S603  # the caller's own command
+        os.execvp(arguments[0], arguments)  # noqa: S606  # the caller's own command
     environment = {"WAREHOUSE": str(Path("warehouse") / "sandbox.duckdb"), **os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")]))
-    call = [sys.executable, "-m", "tests.sandbox", *arguments]
-    sys.exit(subprocess.call(call, env=environment))  # noqa: S603
+    # in place of this process, so that a Ctrl-C is the command's alone
+    os.execve(sys.executable, [sys.executable, "-m", "tests.sandbox", *arguments], environment)  # noqa: S606
 
 
 for a_source in SOURCES:

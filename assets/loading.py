@@ -5,7 +5,7 @@ LoadResult what happened. Not here: what is due (planning.py), how a vendor is a
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -15,21 +15,36 @@ from typing import Any
 import duckdb
 
 from assets import planning
-from assets.planning import Due
+from assets.planning import Due, Standings
 from assets.settings import Settings
 from assets.sources import ENDPOINTS, source_of
 from dbt_like_sql.engine import publishing, runner, warehouse
-from pipelines import receipts
+from dbt_like_sql.engine.warehouse import WarehouseError
+from pipelines import receipts, upgrade
 from pipelines.endpoint import SNAPSHOT, Endpoint
-from pipelines.http import VendorError
-from pipelines.load import load
-from pipelines.receipts import Connection, Held, Landed
-from pipelines.source import Account, Asked, Client, LoadResult, Slice, Source
-from pipelines.windows import Window
+from pipelines.log import OF_THE_MACHINE
+from pipelines.receipts import Answers, Connection, Landed
+from pipelines.settings import LONGEST_ID
+from pipelines.source import (
+    Account,
+    Asked,
+    Client,
+    LoadResult,
+    RefusedError,
+    Slice,
+    Source,
+    VendorError,
+    unexpected,
+)
+from pipelines.windows import Window, next_bucket
 
 Row = dict[str, Any]
+# a backfill takes hours where a vendor answers five requests a minute
+LONGEST_TURN_SECONDS = 86400.0
 # given which scopes there are, what to ask for
 Choose = Callable[[list[str]], Due]
+# by scope buckets that are not held
+Lacking = dict[str, set[datetime]]
 # told how many slices there are and how many minutes they take at the least; gives what is to be
 # called after each
 Progress = Callable[[int, float], Callable[[Slice], None]]
@@ -71,6 +86,14 @@ class _Job(Wanted):
         return self.source.name, self.account.name
 
 
+@contextmanager
+def open_warehouse(settings: Settings, timeout_seconds: float = 600) -> Iterator[Connection]:
+    """The warehouse, for writing, in the format of today, when it is this process's turn."""
+    with warehouse.writer(settings.warehouse, timeout_seconds) as connection:
+        upgrade.upgrade(connection, ENDPOINTS)
+        yield connection
+
+
 class Loader(AbstractContextManager["Loader"]):
     """Loads endpoints for the length of a run: a client per account, every scope asked by one."""
 
@@ -81,6 +104,9 @@ class Loader(AbstractContextManager["Loader"]):
         self.refused: set[tuple[str, str]] = set()
         self._clients: dict[tuple[str, str], Client] = {}
         self._asked_by: dict[tuple[str, str], tuple[str, str]] = {}
+        # of all that vendors still answer for; read again once something was loaded
+        self._answers: Answers | None = None
+        self._open: Connection | None = None
 
     def __exit__(self, *error: object) -> None:
         for client in self._clients.values():
@@ -88,7 +114,24 @@ class Loader(AbstractContextManager["Loader"]):
 
     def open_warehouse(self) -> AbstractContextManager[Connection]:
         """The warehouse, for writing, when it is this process's turn."""
-        return warehouse.writer(self.settings.warehouse)
+        return nullcontext(self._open) if self._open else open_warehouse(self.settings)
+
+    @contextmanager
+    def at_once(self) -> Iterator[Connection]:
+        """One opening of the warehouse for all that is asked of it inside, about one moment."""
+        with self.open_warehouse() as connection:
+            before, self._open = self._open, connection
+            try:
+                yield connection
+            finally:
+                self._open = before
+
+    def turn(self, source: str) -> AbstractContextManager[None]:
+        """Nobody else loads this source into the warehouse meanwhile, so that what is due is asked
+        for once: whoever comes second waits, and finds that it is held."""
+        path, advice = self.settings.warehouse, "Let that load finish, and run the same again."
+        file = path.with_name(f"{path.name}.{source}.lock")
+        return warehouse.turn(file, f"{source} of {path}", advice, LONGEST_TURN_SECONDS)
 
     def use(self, source: str, client: Client, account: str = "") -> None:
         """Use this client for an account instead of making one."""
@@ -106,47 +149,59 @@ class Loader(AbstractContextManager["Loader"]):
 
     # -- what to load -------------------------------------------------------------------------
 
-    def due(self, endpoint: Endpoint, grain: str) -> Wanted | None:
+    def due(self, endpoint: Endpoint, grain: str, only_gaps: bool = False) -> Wanted | None:
         """What is due of an endpoint, as far as can be told without asking; None: nothing.
 
-        What was answered in part is not due again, until somebody gives the token more, and
-        backfills; an endpoint that had no answer at all may have all of it tomorrow.
+        `only_gaps`: what is to be read again for corrections alone is not part of it.
         """
-        now, only_complete = self.settings.clock(), endpoint.retired_on is not None
-        if grain == SNAPSHOT:
-            last, _ = self._receipts(endpoint)
-            return _names(endpoint) if planning.snapshot_is_due(endpoint, last, now) else None
-        reach = planning.everything_in_reach(endpoint.table, grain, now)
-        last, held = self._receipts(endpoint, reach, only_complete)
-        if planning.is_retired(endpoint, last, now):
+        now = self.settings.clock()
+        if endpoint.any_time:
+            return None if only_gaps else _names(endpoint)
+        answers = self._answers or self.look()
+        if planning.is_retired(endpoint, answers.last.get(endpoint.table), now):
             return None
-        choose = partial(planning.due_buckets, endpoint, grain, held, now=now)
-        starts = chain.from_iterable(choose(self._known_scopes(endpoint, held)).values())
-        since = min(starts, default=None)
-        return Wanted(endpoint, Window(grain, since, reach.until), choose) if since else None
+        standings, reach = answers.standings(endpoint.table, grain), None
+        choose: Choose = partial(planning.due_names, endpoint, standings, now=now)
+        if grain != SNAPSHOT:
+            reach = planning.everything_in_reach(endpoint.table, grain, now)
+            held = answers.held(endpoint.table, grain)
+            of_buckets = partial(planning.due_buckets, endpoint, grain, held, standings, now=now)
+            choose = partial(of_buckets, only_gaps=only_gaps)
+        due = choose(self._known_scopes(endpoint, standings))
+        starts = [*chain.from_iterable(due.values())]
+        if not (reach and starts):
+            return Wanted(endpoint, None, choose) if due and not reach else None
+        until = next_bucket(max(starts), grain) if only_gaps else reach.until
+        return Wanted(endpoint, Window(grain, min(starts), until), choose)
 
     def load(self, wanted: Wanted, progress: Progress = silent) -> LoadResult:
         """Ask every account that is there for an endpoint, and load what is part of it."""
-        before, result = self.requests_sent, LoadResult()
-        for job in self._jobs(wanted):
+        before, result, jobs = self.requests_sent, LoadResult(), [*self._jobs(wanted)]
+        wrong = self.settings.wrong.get(source_of(wanted.endpoint).name, ())
+        result.failures += map(VendorError, wrong)
+        for job in jobs:
             result.add(self._do(job, progress))
+        if jobs and len(jobs) == len(self.settings.accounts[source_of(wanted.endpoint).name]):
+            self._end_others(wanted.endpoint, result)
         for part in source_of(wanted.endpoint).endpoints:
             if part.part_of == wanted.endpoint.table:
                 found = self.load_names(part)
                 result.failures += found.failures
                 result.notes += found.notes
         result.requests = self.requests_sent - before
+        if result.requests or result.receipts:
+            self._answers = None
         return result
 
     def load_window(
         self, endpoint: Endpoint, window: Window, progress: Progress = silent
     ) -> LoadResult:
         """Load a window of an endpoint, due or not."""
-        last, held = self._receipts(endpoint, window)
-        if planning.is_retired(endpoint, last, self.settings.clock()):
+        answers, now = self._answers_of(endpoint, window), self.settings.clock()
+        if planning.is_retired(endpoint, answers.last.get(endpoint.table), now):
             note = f"{endpoint.request} was answered as retired today; it is not asked again"
             return LoadResult(notes=[note])
-        result = self.load(self._window(endpoint, window, held), progress)
+        result = self.load(self._window(endpoint, window, answers), progress)
         if result.scopes and not (result.slice_count or result.failures):
             result.notes.append("nothing to ask: all of it was asked since the last tick")
         return result
@@ -157,34 +212,48 @@ class Loader(AbstractContextManager["Loader"]):
 
     def slices(self, endpoint: Endpoint, window: Window) -> list[Slice]:
         """What a load of this window would ask for, of every account; what it needs is loaded."""
-        _, held = self._receipts(endpoint, window)
-        jobs = self._jobs(self._window(endpoint, window, held))
+        jobs = self._jobs(self._window(endpoint, window, self._answers_of(endpoint, window)))
         return [a_slice for job in jobs for a_slice in self._slices(job, LoadResult())]
 
-    def _window(self, endpoint: Endpoint, window: Window, held: Held) -> Wanted:
-        now = self.settings.clock()
+    def _window(self, endpoint: Endpoint, window: Window, answers: Answers) -> Wanted:
+        now, held = self.settings.clock(), answers.held(endpoint.table, window.grain)
         choose = partial(planning.buckets_to_ask, endpoint, window, held, now=now)
         return Wanted(endpoint, window, choose)
 
-    def _known_scopes(self, endpoint: Endpoint, held: Held) -> list[str]:
-        """The scopes that the settings name, or else those that were asked before."""
+    def _known_scopes(self, endpoint: Endpoint, standings: Standings) -> list[str]:
+        """The scopes that the settings name, or else those that were asked before and are there."""
         source = source_of(endpoint)
+        named = source.named_scopes if endpoint.is_windowed else lambda account: ()
+        there = [scope for scope, standing in standings.items() if not standing.is_ended]
         return [
             scope
             for account in self.settings.accounts[source.name]
-            for scope in source.named_scopes(account) or held or [planning.NOBODY]
+            for scope in named(account) or there or [planning.NOBODY]
         ]
 
-    def _receipts(
-        self, endpoint: Endpoint, window: Window | None = None, only_complete: bool = True
-    ) -> tuple[planning.Answer | None, Held]:
-        """The last answer of an endpoint, and the buckets from a window on that are held."""
+    def forget(self) -> None:
+        """What was answered is looked up again when it is asked for next."""
+        self._answers = None
+
+    def look(self) -> Answers:
+        """What was answered of all that vendors still answer for; clients recall what they need."""
+        now = self.settings.clock()
+        since = {
+            (e.table, grain): None if grain == SNAPSHOT else planning.earliest(e.table, grain, now)
+            for e in ENDPOINTS
+            for grain in e.grains
+            if not e.any_time and grain not in e.only_backfilled
+        }
+        with self.at_once() as connection:
+            for endpoint in ENDPOINTS:
+                for job in self._jobs(_names(endpoint)) if endpoint.any_time else ():
+                    job.source.recall(self._client(job), self.landed)
+            self._answers = Answers(connection, since)
+        return self._answers
+
+    def _answers_of(self, endpoint: Endpoint, window: Window) -> Answers:
         with self.open_warehouse() as connection:
-            last, held = receipts.last_answer(connection, endpoint.table), Held()
-            if window:
-                of_window = (endpoint.table, window.grain, window.since, only_complete)
-                held = receipts.held_since(connection, *of_window)
-        return last, held
+            return Answers(connection, {(endpoint.table, window.grain): window.since})
 
     # -- how it is loaded ---------------------------------------------------------------------
 
@@ -204,11 +273,18 @@ class Loader(AbstractContextManager["Loader"]):
             rate = source.requests_per_minute(account.settings) if job.window else None
             done = progress(len(slices), (len(slices) - 1) // rate if rate and slices else 0)
             if slices:
+                from pipelines.load import load  # here: it takes Arrow
+
                 clock, opener = self.settings.clock, self.open_warehouse
                 found = load(opener, job.endpoint, source.resources, slices, clock, done)
                 result.add(found)
         except VendorError as error:  # which scopes there are could not be asked
             result.failures.append(error)
+        except (WarehouseError, *OF_THE_MACHINE):  # of no vendor's making
+            raise
+        except Exception as error:
+            result.failures.append(unexpected(job.endpoint, "all that it is asked for", error))
+        self._judge_refusals(job, result)
         for failure in result.failures if account.name else []:
             failure.of_account(account.name)
         if any(failure.status == 401 for failure in result.failures):
@@ -221,50 +297,102 @@ class Loader(AbstractContextManager["Loader"]):
     def _slices(self, job: _Job, result: LoadResult) -> list[Slice]:
         """What is left to ask, once what it follows from is there."""
         source, endpoint = job.source, job.endpoint
-        client = self._clients.get(job.whose) or source.client(job.account)
-        self._clients[job.whose] = client
+        client = self._client(job)
         # those of an earlier account are asked by that one
-        result.scopes = [
+        found = [
             scope
             for scope in source.scopes(job.account, client, endpoint)
             if self._asked_by.setdefault((endpoint.table, scope), job.whose) == job.whose
         ]
+        result.scopes = [s for s in found if s.isprintable() and len(s) <= LONGEST_ID]
+        for scope in {*found} - {*result.scopes}:
+            no_id = ValueError(f"an id of {len(scope):,} characters that is none")
+            result.failures.append(unexpected(endpoint, scope, no_id))
         due = job.choose(result.scopes)
-        self._load_needs(job, due, result)
+        less = self._load_needs(job, due, result)
         grain, known_since = endpoint.grains[0], None
         if grain != SNAPSHOT:
             known_since = planning.earliest(endpoint.table, grain, self.settings.clock())
         asked = Asked(job.account, client, endpoint, job.window, due, self.landed, known_since)
-        return list(source.slices(asked)) if due else []
+        slices = source.slices(asked) if due else []
+        return [replace(a_slice, less=less.get(a_slice.scope, ())) for a_slice in slices]
 
-    def _load_needs(self, job: _Job, due: Due, result: LoadResult) -> None:
+    def _client(self, job: _Job) -> Client:
+        """The client of an account, made when it is first asked by."""
+        if job.whose not in self._clients:
+            client = job.source.client(job.account)
+            client.within(self.settings.limits, self.settings.clock)
+            self._clients[job.whose] = client
+        return self._clients[job.whose]
+
+    def _judge_refusals(self, job: _Job, result: LoadResult) -> None:
+        """What is refused, and did not answer lately, fails no run where others answer.
+
+        What answered before is taken to have ended, until it answers again.
+        """
+        refused = [failure for failure in result.failures if isinstance(failure, RefusedError)]
+        if not refused:
+            return
+        grain, now = job.window.grain if job.window else SNAPSHOT, self.settings.clock()
+        with self.open_warehouse() as connection:
+            standings = receipts.standings(connection, job.endpoint.table, grain)
+        lately = {s for s, about in standings.items() if planning.answers_lately(about, now)}
+        lasting = [failure for failure in refused if lately and failure.scope not in lately]
+        gone = {failure.scope for failure in lasting}
+        result.failures = [failure for failure in result.failures if failure not in lasting]
+        result.notes += map(str, lasting)
+        result.scopes = [scope for scope in result.scopes if scope not in gone]
+        answered = {scope for scope, about in standings.items() if about.answered_at}
+        self._end(job.endpoint, (gone & answered).__contains__)
+
+    def _end_others(self, endpoint: Endpoint, result: LoadResult) -> None:
+        """All that there is was told: what was asked before and is not among it has ended."""
+        if not (endpoint.any_time or endpoint.part_of or result.failures):
+            there = {scope for table, scope in self._asked_by if table == endpoint.table}
+            self._end(endpoint, lambda scope: scope not in there)
+
+    def _end(self, endpoint: Endpoint, is_gone: Callable[[str], bool]) -> None:
+        """Write down, once, what has ended."""
+        with self.open_warehouse() as connection:
+            standings = receipts.standings(connection, endpoint.table, SNAPSHOT)
+            ended = [s for s, about in standings.items() if is_gone(s) and not about.is_ended]
+            receipts.end(connection, endpoint, ended, self.settings.clock())
+
+    def _load_needs(self, job: _Job, due: Due, result: LoadResult) -> Lacking:
         """Load what the slices of an endpoint are worked out from, where that is not held.
 
         A scope of which it cannot be loaded is taken out of `due`; why is a failure of `result`.
+        Where some buckets of it cannot be, these are what nothing is claimed of.
         """
+        less: Lacking = {}
         for table in job.endpoint.needs:
             needed, window = job.source.endpoint(table), job.window
             at = window if window and window.grain in needed.grains else None
-            if lacking := self._lacking(needed, at, due):
-                need = replace(job, endpoint=needed, window=at, choose=lambda _: lacking)
-                found = self._do(need, silent)
-                result.notes += found.notes
-                for scope in self._lacking(needed, at, lacking):
-                    del due[scope]
-                    why = (
-                        f"{table} of {scope} was not loaded, so {job.endpoint.table} was not asked"
-                    )
-                    result.failures += found.failures or [VendorError(why)]
+            found = self._load_need(replace(job, endpoint=needed, window=at), due)
+            result.notes += found.notes
+            for scope, buckets in self._lacking(needed, at, due).items():
+                less[scope] = buckets
+                if at and not buckets >= {*due[scope]}:
+                    continue
+                del due[scope]
+                if not (found.failures or scope in found.scopes):  # refused, which is said
+                    result.scopes.remove(scope)
+                    continue
+                why = f"{table} of {scope} was not loaded, so {job.endpoint.table} was not asked"
+                result.failures += found.failures or [VendorError(why)]
+        return less
 
-    def _lacking(self, needed: Endpoint, window: Window | None, due: Due) -> Due:
-        """What of `due` a needed endpoint has no complete answer for."""
+    def _load_need(self, need: _Job, due: Due) -> LoadResult:
+        asked = {scope: due[scope] for scope in self._lacking(need.endpoint, need.window, due)}
+        return self._do(replace(need, choose=lambda _: asked), silent) if asked else LoadResult()
+
+    def _lacking(self, needed: Endpoint, window: Window | None, due: Due) -> Lacking:
+        """The scopes of `due` that a needed endpoint has no whole answer for, and the buckets."""
         if window is None:
             there = self.landed.scopes(needed)
-        else:
-            grain, until = window.grain, window.until
-            windows = {scope: Window(grain, min(starts), until) for scope, starts in due.items()}
-            there = self.landed.covered(needed, windows)
-        return {scope: starts for scope, starts in due.items() if scope not in there}
+            return {scope: set() for scope in due if scope not in there}
+        windows = {s: Window(window.grain, min(starts), window.until) for s, starts in due.items()}
+        return self.landed.lacking(needed, windows)
 
 
 def _names(endpoint: Endpoint) -> Wanted:
@@ -276,8 +404,10 @@ def build(
     settings: Settings, since: datetime | None = None, until: datetime | None = None
 ) -> runner.BuildReport:
     """Build what is due (and [since, until) besides), in one transaction, and publish it."""
-    with warehouse.writer(settings.warehouse) as connection:
+    with open_warehouse(settings) as connection:
         connection.execute(f"set memory_limit = '{settings.memory_limit}'")
+        if not since and (report := idle(connection, settings)):
+            return report
         receipts.create_raw_tables(connection, ENDPOINTS)
         report = runner.build(
             connection, since, until, now=settings.clock(), own_seeds=settings.own_seeds
@@ -286,12 +416,20 @@ def build(
     return report
 
 
+def idle(connection: Connection, settings: Settings) -> runner.BuildReport | None:
+    """The report of a build that has nothing to make and nothing to publish, if that is so."""
+    receipts.create_raw_tables(connection)
+    report = runner.idle(connection, now=settings.clock(), own_seeds=settings.own_seeds)
+    is_current = report and publishing.is_current(connection, settings.warehouse)
+    return report if is_current else None
+
+
 def rows_of(connection: Connection, sql: str) -> list[Row]:
     """What a report of the read copy holds, by the names of its columns."""
     try:
         result = connection.execute(sql)
     except duckdb.CatalogException as error:  # a copy of before this report was thought of
-        message = "the read copy is of another version: run `meterhouse build`"
-        raise FileNotFoundError(message) from error
+        message = "what was built is of another version: run `meterhouse build`"
+        raise warehouse.WarehouseError(message) from error
     names = [column for column, *_ in result.description or []]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

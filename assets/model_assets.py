@@ -12,21 +12,21 @@ from typing import Any
 
 import dagster as dg
 
-from assets.loading import build
-from assets.raw_assets import raw_key, table_spec
-from assets.settings import read_settings
+from assets.loading import Row, build, open_warehouse
+from assets.raw_assets import failing_in_words, raw_key, table_spec
+from assets.settings import Settings, read_settings, warehouse_path
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.build_state import BuildReport, ModelBuild
 from dbt_like_sql.engine.checks import CheckFailedError, CheckResult, promises
-from dbt_like_sql.engine.lineage import column_documentation, column_lineage
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model, load_models
 from dbt_like_sql.engine.seeds import seed_columns, seed_files
 from dbt_like_sql.engine.windows import ALL_TIME, Windows
 from pipelines.windows import next_bucket
 
+BACKFILL = "dagster/backfill"
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_offset=1)
-MODELS = load_models()
-LINEAGE, DOCUMENTATION = column_lineage(MODELS), column_documentation(MODELS)
+MODELS = load_models(keep_in=warehouse.models_beside(warehouse_path()))
 SIGNS = {"<=": " at most ", ">=": " at least ", "<>": " is not ", "!=": " is not "} | {
     "<": " below ",
     ">": " above ",
@@ -57,6 +57,7 @@ def _spec(model: Model) -> dg.AssetSpec:
         group_name=model.schema,
         kinds={"sql", "view" if model.is_view else "duckdb"},
         partitions_def=DAYS if _has_days(model) else None,
+        skippable=True,
         code_version=model.fingerprint,
     )
 
@@ -71,7 +72,7 @@ def _without_header(sql: str) -> str:
 
 def _column_schema(model: Model, types: Mapping[str, str] | None = None) -> dg.TableSchema:
     """Types are the warehouse's, so they are known once the model has been built."""
-    documented = DOCUMENTATION[model.name]
+    documented = model.column_docs
     return dg.TableSchema(
         columns=[
             dg.TableColumn(name, (types or {}).get(name, "not built"), documented.get(name))
@@ -88,7 +89,7 @@ def _column_lineage(model: Model) -> dg.TableColumnLineage:
                 for table, source_column in sources
                 for key in _input_keys(table)
             ]
-            for column, sources in LINEAGE[model.name].items()
+            for column, sources in model.lineage.items()
         }
     )
 
@@ -125,81 +126,136 @@ def _check_specs(model: Model) -> list[dg.AssetCheckSpec]:
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
-    """Build what is due and the run's days; report on the models that the run selected."""
+    """Build what is due and the run's days; report on the models that the run selected.
+
+    An event costs Dagster more than its model costs DuckDB, so a whole table that is as before has
+    none; and of what was not selected only tables that were written have one.
+    """
     since = until = None
     if context.has_partition_key_range:
         window = context.partition_time_window
         since, until = window.start, window.end
     settings = read_settings()
+    with failing_in_words():
+        yield from _built(context, settings, since, until)
+
+
+def _built(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    since: datetime | None,
+    until: datetime | None,
+) -> Iterator[Any]:
     try:
         report = build(settings, since, until)
     except CheckFailedError as failure:
         yield from _check_events(context, failure.results)
         raise dg.Failure(str(failure)) from None
-    selected = [m for name, m in MODELS.items() if model_key(name) in context.selected_asset_keys]
-    with warehouse.writer(settings.warehouse) as connection:
-        types = warehouse.describe(connection)
-        # staging is raw, looked at again: counting it takes as long as reading all of raw
-        counts = {
-            model.name: {"dagster/row_count": warehouse.count(connection, model.name)}
-            for model in selected
-            if model.schema != "staging"
-        }
-    builds = {done.name: done for done in report.models}
-    for model in selected:
-        done = builds[model.name]
-        # an export that corrects a day of last month is news of that day, not of the run's
-        windows = report.ranges if ALL_TIME in done.windows else done.windows
-        for day in _beyond_the_run(context, model, windows, settings.clock()):
-            context.log_event(dg.AssetMaterialization(model_key(model.name), partition=day))
-        yield dg.MaterializeResult(
-            asset_key=model_key(model.name),
-            metadata={
-                **counts.get(model.name, {}),
-                "dagster/column_schema": _column_schema(model, types[model.name]),
-                "rows written": done.rows_written,
-                "built": done.action,
-                "seconds": round(done.seconds, 3),
-            },
-        )
+    selected, known = context.selected_asset_keys, _known(context)
+    shown = [
+        done
+        for done in report.models
+        if (key := model_key(done.name)) in selected
+        and (key not in known or done.windows or done.action != "unchanged")
+    ]
+    metadata = _metadata(settings, shown) if shown else {}
+    for done in report.models:
+        key = model_key(done.name)
+        if key in metadata or (key not in selected and done.action != "unchanged"):
+            _log_days(context, done, report, settings.clock())
+        if key in metadata:
+            yield dg.MaterializeResult(asset_key=key, metadata=metadata[key])
     yield from _check_events(context, report.checks)
 
 
-def _beyond_the_run(
-    context: dg.AssetExecutionContext, model: Model, windows: Windows, now: datetime
-) -> list[str]:
-    """The partitions of days that a build covered, and that the run was not asked for."""
-    if not (_has_days(model) and context.has_partition_key_range):
-        return []
+def _known(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
+    """The selected whole tables that were materialized before; none in a backfill, which is shown
+    as failed where something stays unmaterialized."""
+    if BACKFILL in context.run.tags:
+        return set()
+    whole = {model_key(model.name) for model in MODELS.values() if not _has_days(model)}
+    return {
+        record.asset_entry.asset_key
+        for record in context.instance.get_asset_records([*(whole & context.selected_asset_keys)])
+        if record.asset_entry.last_materialization
+    }
+
+
+def _metadata(settings: Settings, shown: Iterable[ModelBuild]) -> dict[dg.AssetKey, Row]:
+    """What each of these models holds, and what was done to it."""
+    with open_warehouse(settings) as connection:
+        types = warehouse.describe(connection)
+        # staging is raw, looked at again: counting it takes as long as reading all of raw
+        counts = {
+            done.name: {"dagster/row_count": warehouse.count(connection, done.name)}
+            for done in shown
+            if MODELS[done.name].schema != "staging"
+        }
+    return {
+        model_key(done.name): {
+            **counts.get(done.name, {}),
+            "dagster/column_schema": _column_schema(MODELS[done.name], types[done.name]),
+            "rows written": done.rows_written,
+            "built": done.action,
+            "seconds": round(done.seconds, 3),
+        }
+        for done in shown
+    }
+
+
+def _log_days(
+    context: dg.AssetExecutionContext, done: ModelBuild, report: BuildReport, now: datetime
+) -> None:
+    """Materialize what the run does not itself: days of a selected model that it was not asked for
+    (an export that corrects a day of last month is news of that day), and its days of another."""
+    key = model_key(done.name)
+    is_selected = key in context.selected_asset_keys
+    days: Iterable[str | None] = () if is_selected else (None,)
+    if _has_days(MODELS[done.name]) and context.has_partition_key_range:
+        built = _days_of(report.ranges if ALL_TIME in done.windows else done.windows, now)
+        asked = {*DAYS.get_partition_keys_in_time_window(context.partition_time_window)}
+        days = sorted(built - asked if is_selected else built & asked)
+    for day in days:
+        context.log_event(dg.AssetMaterialization(key, partition=day))
+
+
+def _days_of(windows: Windows, now: datetime) -> set[str]:
+    """The partitions of the days that windows cover."""
     first, last = DAYS.start, next_bucket(now, "daily")
     clipped = [
         dg.TimeWindow(max(since, first), min(until, last))
         for since, until in windows
         if since < last and until > first
     ]
-    built = {day for window in clipped for day in DAYS.get_partition_keys_in_time_window(window)}
-    asked = DAYS.get_partition_keys_in_time_window(context.partition_time_window)
-    return sorted(built - {*asked})
+    return {day for window in clipped for day in DAYS.get_partition_keys_in_time_window(window)}
 
 
 def _check_events(
     context: dg.AssetExecutionContext, results: Iterable[CheckResult]
 ) -> Iterator[dg.AssetCheckResult]:
+    """Of checks that the run selected; of others, those that do not hold."""
     for result in results:
-        name = check_name(result.kind, result.expression)
-        key = dg.AssetCheckKey(model_key(result.model), name)
+        key = dg.AssetCheckKey(model_key(result.model), check_name(result.kind, result.expression))
+        is_report = result.model.startswith("reports.")
+        severity = dg.AssetCheckSeverity.WARN if is_report else dg.AssetCheckSeverity.ERROR
+        about = {"failing rows": result.failing_rows}
         if key in context.selected_asset_check_keys:
             yield dg.AssetCheckResult(
                 passed=result.passed,
                 asset_key=key.asset_key,
-                check_name=name,
-                severity=dg.AssetCheckSeverity.WARN
-                if result.model.startswith("reports.")
-                else dg.AssetCheckSeverity.ERROR,
-                metadata={"failing rows": result.failing_rows},
+                check_name=key.name,
+                severity=severity,
+                metadata=about,
             )
+        elif not result.passed:
+            failed = dg.AssetCheckEvaluation(
+                key.asset_key, key.name, passed=False, severity=severity, metadata=about
+            )
+            context.log_event(failed)
 
 
+# what the runs of sensors report on: what they are made from is built by them too
+SHOWN = [model_key(m.name) for m in MODELS.values() if m.schema in ("marts", "reports")]
 SEEDS = [
     table_spec(
         name,

@@ -4,13 +4,13 @@ How far, how much and when are rows of seeds/retention.csv (retention.py). Nothi
 warehouse: what is held is handed in. Bucket arithmetic is pipelines/windows.py.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from assets.retention import retention
 from assets.sources import source_of
 from pipelines.endpoint import SNAPSHOT, Endpoint
-from pipelines.receipts import Held
+from pipelines.receipts import Held, Standing
 from pipelines.windows import Window, ceiling, floor, next_bucket
 
 # requests under way while the vendor's clock passes a boundary must not fall out of reach
@@ -23,6 +23,11 @@ NOBODY = "nothing asked yet"
 Due = dict[str, list[datetime]]
 # whether the last answer of an endpoint was complete, and when it was asked
 Answer = tuple[bool, datetime]
+Standings = Mapping[str, Standing]
+# what is refused for as long after it last answered is taken for gone, and fails no run
+LASTS = timedelta(days=7)
+# what is refused for as long is not refused in a bad moment
+MOMENT = timedelta(minutes=5)
 
 
 # -- reach ------------------------------------------------------------------------------------
@@ -74,17 +79,25 @@ def widened(grain: str, since: datetime, until: datetime, now: datetime) -> Wind
     return Window.covering(grain, since, until) if since < until else None
 
 
-def out_of_reach(endpoint: Endpoint, grain: str, asked_since: datetime) -> str:
+def out_of_reach(endpoint: Endpoint, grain: str, asked_since: datetime, now: datetime) -> str:
     """What to say of a bucket older than what the vendor keeps."""
     kept = retention(endpoint.table, endpoint.receipts_at(grain)).kept
     length = f"{kept // timedelta(hours=1)} hours" if grain == "hourly" else f"{kept.days} days"
-    coarser = {"hourly": "daily", "daily": "monthly"}.get(grain)
-    still = f"; {coarser} reaches further back" if coarser in endpoint.grains else ""
+    reaching = next((g for g in endpoint.grains if reaches(endpoint, g, asked_since, now)), None)
+    still = f"; {reaching} reaches it" if reaching else "; no grain reaches it"
     keeps = f"{source_of(endpoint).title} keeps {grain} for {length}"
     return (
         f"{keeps}; asked for {asked_since:%Y-%m-%dT%H:%MZ}"
         f"{still}. What is older was not asked, and nothing that landed before is touched."
     )
+
+
+def reaches(endpoint: Endpoint, grain: str, instant: datetime, now: datetime) -> bool:
+    """Whether the vendor still answers for the bucket that holds this instant."""
+    at = endpoint.receipts_at(grain)
+    if retention(endpoint.table, at).beyond_reach != "refused":
+        return True
+    return earliest(endpoint.table, at, now) <= floor(instant, at)
 
 
 # -- ticks ------------------------------------------------------------------------------------
@@ -108,34 +121,80 @@ def last_tick(table: str, grain: str, now: datetime) -> datetime:
 
 
 def due_buckets(
-    endpoint: Endpoint, grain: str, held: Held, scopes: Iterable[str], now: datetime
+    endpoint: Endpoint,
+    grain: str,
+    held: Held,
+    standings: Standings,
+    scopes: Iterable[str],
+    now: datetime,
+    only_gaps: bool = False,
 ) -> Due:
     """The buckets to ask for now, by scope; a scope of which none is due is left out.
 
     Due are, of the buckets within the vendor's reach: those never asked; those that were still
-    open when asked; and the trailing ones that the vendor may revise, each once a tick.
+    open when asked; and the trailing ones that the vendor may revise, each once a tick. Gaps are
+    the first two, once they have settled, of scopes that answered before.
     """
     table, tick = endpoint.table, last_tick(endpoint.table, grain, now)
-    wanted = [start for start in everything_in_reach(table, grain, now).buckets() if start <= tick]
+    settles = retention(table, grain).settles
+    wanted = [
+        (start, next_bucket(start, grain) + settles)
+        for start in everything_in_reach(table, grain, now).buckets()
+        if start <= tick
+    ]
     trailing_since = trailing(table, grain, now).since
     # hours are read again once a day as far back as days are (see trailing)
     daily_tick, daily_since = last_tick(table, "daily", now), trailing(table, "daily", now).since
-    settles = retention(table, grain).settles
+    if only_gaps:
+        wanted = [(start, settled_at) for start, settled_at in wanted if settled_at <= now]
 
-    def is_due(start: datetime, asked_at: datetime | None) -> bool:
-        if asked_at is None:
+    def is_due(start: datetime, settled_at: datetime, asked_at: datetime | None) -> bool:
+        if asked_at is None or not is_believed(asked_at, now):
             return True
+        was_open = asked_at < settled_at
+        if only_gaps:
+            return was_open
         if grain == "hourly" and asked_at < daily_tick and start >= daily_since:
             return True
-        was_open = asked_at < next_bucket(start, grain) + settles
         return (start >= trailing_since or was_open) and asked_at < tick
 
     due: Due = {}
     for scope in scopes:
-        asked = held.get(scope, {})
-        if starts := [start for start in wanted if is_due(start, asked.get(start))]:
+        asked, standing = held.get(scope, {}), standings.get(scope)
+        is_left_out = only_gaps and (standing is None or standing.answered_at is None)
+        if is_left_out or _is_put_off(standing, tick, now):
+            continue
+        if starts := [start for start, at in wanted if is_due(start, at, asked.get(start))]:
             due[scope] = starts
     return due
+
+
+def due_names(
+    endpoint: Endpoint, standings: Standings, scopes: Iterable[str], now: datetime
+) -> Due:
+    """The scopes whose names were last listed before the last tick, or not wholly just now."""
+    tick = last_tick(endpoint.table, SNAPSHOT, now)
+
+    def is_due(standing: Standing | None) -> bool:
+        if standing is None or not _is_since(tick, standing.asked_at, now):
+            return True
+        return standing.refused_for is not None and standing.refused_for < MOMENT
+
+    return {scope: [] for scope in scopes if is_due(standings.get(scope))}
+
+
+def answers_lately(standing: Standing | None, now: datetime) -> bool:
+    """Whether a scope answered so lately that a refusal is news, and no lasting state of it."""
+    answered_at = standing.answered_at if standing else None
+    return answered_at is not None and now - answered_at < LASTS
+
+
+def _is_put_off(standing: Standing | None, tick: datetime, now: datetime) -> bool:
+    """Refused since the tick, and not for a moment: it is asked once a tick."""
+    if standing is None or answers_lately(standing, now):
+        return False
+    has_lasted = (standing.refused_for or timedelta()) >= MOMENT
+    return has_lasted and _is_since(tick, standing.asked_at, now)
 
 
 def buckets_to_ask(
@@ -148,17 +207,9 @@ def buckets_to_ask(
     left: Due = {}
     for scope in scopes:
         asked = held.get(scope, {})
-        if starts := [s for s in window.buckets() if s not in asked or asked[s] < tick]:
+        if starts := [s for s in window.buckets() if not _is_since(tick, asked.get(s), now)]:
             left[scope] = starts
     return left
-
-
-def snapshot_is_due(endpoint: Endpoint, last: Answer | None, now: datetime) -> bool:
-    """Whether names were last listed before the last tick of their schedule."""
-    if endpoint.any_time or last is None:
-        return True
-    _, asked_at = last
-    return asked_at < last_tick(endpoint.table, SNAPSHOT, now)
 
 
 def is_retired(endpoint: Endpoint, last: Answer | None, now: datetime) -> bool:
@@ -166,4 +217,13 @@ def is_retired(endpoint: Endpoint, last: Answer | None, now: datetime) -> bool:
     if endpoint.retired_on is None or last is None:
         return False
     complete, asked_at = last
-    return not complete and asked_at >= last_tick(endpoint.table, "daily", now)
+    return not complete and _is_since(last_tick(endpoint.table, "daily", now), asked_at, now)
+
+
+def is_believed(asked_at: datetime, now: datetime) -> bool:
+    """Whether the clock was right by which this was asked; two processes may overlap."""
+    return asked_at <= now + timedelta(hours=1)
+
+
+def _is_since(tick: datetime, asked_at: datetime | None, now: datetime) -> bool:
+    return asked_at is not None and asked_at >= tick and is_believed(asked_at, now)

@@ -4,14 +4,14 @@ Not here: how a vendor is asked (pipelines/) and how that is run (loading.py).
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 
 from assets import planning
 from assets.loading import Loader, Row, forecast
@@ -28,6 +28,8 @@ from pipelines.windows import Window, floor
 # a line per asset and process on everybody's terminal; the version of dagster is pinned
 warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
 
+# scopes that are named
+SHOWN = 10
 PARTITIONS = {
     "hourly": dg.HourlyPartitionsDefinition("2026-06-01-00:00", end_offset=1),
     "daily": dg.DailyPartitionsDefinition("2026-01-01", end_offset=1),
@@ -63,17 +65,17 @@ def table_spec(
     return dg.AssetSpec(key, owners=["team:usage-data"], metadata=about, **shown)
 
 
-def _columns(schema: pa.Schema) -> dg.TableSchema:
+def _columns(columns: log.Columns, help_of: Mapping[str, str] | None = None) -> dg.TableSchema:
+    about = help_of or {}
     return dg.TableSchema(
-        [
-            dg.TableColumn(
-                field.name,
-                str(field.type),
-                (field.metadata or {}).get(b"help", b"").decode() or None,
-            )
-            for field in schema
-        ]
+        [dg.TableColumn(name, kind, about.get(name)) for name, kind in columns.items()]
     )
+
+
+def _help(endpoint: Endpoint) -> dict[str, str]:
+    """What the columns of its rows mean, as far as their schema says."""
+    found = {field.name: field.metadata for field in endpoint.schema if field.metadata}
+    return {name: about[b"help"].decode() for name, about in found.items() if b"help" in about}
 
 
 def _spec(endpoint: Endpoint, grain: str) -> dg.AssetSpec:
@@ -84,7 +86,7 @@ def _spec(endpoint: Endpoint, grain: str) -> dg.AssetSpec:
     inputs = map(endpoint_of, [endpoint.part_of] if endpoint.part_of else endpoint.needs)
     return table_spec(
         f"raw.{endpoint.table}",
-        _columns(log.schema_of(endpoint)),
+        _columns(log.columns_of_log(endpoint), _help(endpoint)),
         {"vendor call": endpoint.request},
         key=raw_key(endpoint.table, grain),
         description=f"{endpoint.description}\n\n`{endpoint.request}`: what changed is "
@@ -115,16 +117,23 @@ def raw_asset(endpoint: Endpoint, grain: str) -> dg.AssetsDefinition:
         elif not loader.settings.is_wanted(source, endpoint):
             context.log.info("The settings do not ask for this one.")
         elif spec.partitions_def:
-            yield from _load_partitions(context, loader, endpoint, grain)
+            with failing_in_words():
+                yield from _load_partitions(context, loader, endpoint, grain)
         else:
-            result = loader.load_names(endpoint, partial(_told, context, endpoint))
-            _raise_failures(context, result)
-            if result.receipts:
-                with loader.open_warehouse() as connection:
-                    metadata = _metadata(connection, endpoint, result)
-                yield dg.MaterializeResult(metadata=metadata)
+            with failing_in_words():
+                yield from _load_names(context, loader, endpoint)
 
     return asset
+
+
+@contextmanager
+def failing_in_words() -> Iterator[None]:
+    """Where the warehouse cannot be used, the step fails with the sentence that says why."""
+    try:
+        with warehouse.in_words():
+            yield
+    except warehouse.WarehouseError as error:
+        raise dg.Failure(str(error)) from None
 
 
 def _freshness(endpoint: Endpoint, grain: str) -> dg.FreshnessPolicy | None:
@@ -152,9 +161,21 @@ def _raise_failures(context: dg.AssetExecutionContext, result: LoadResult) -> No
     for note in result.notes:
         context.log.warning(note)
     if result.failures:
-        landed = ", ".join(result.landed_scopes) or "none"
+        landed = _some_of(result.landed_scopes) or "none"
         reasons = "\n".join(dict.fromkeys(str(failure) for failure in result.failures))
         raise dg.Failure(f"{reasons}\nScopes that landed in this run: {landed}.")
+
+
+def _load_names(
+    context: dg.AssetExecutionContext, loader: Loader, endpoint: Endpoint
+) -> Iterator[dg.MaterializeResult[Any]]:
+    with loader.turn(source_of(endpoint).name):
+        result = loader.load_names(endpoint, partial(_told, context, endpoint))
+    _raise_failures(context, result)
+    if result.receipts:
+        with loader.open_warehouse() as connection:
+            metadata = _metadata(connection, endpoint, result)
+        yield dg.MaterializeResult(metadata=metadata)
 
 
 def _load_partitions(
@@ -164,10 +185,11 @@ def _load_partitions(
     asked = context.partition_time_window
     window = Window(grain, asked.start.astimezone(UTC), asked.end.astimezone(UTC))
     reach = planning.within_reach(endpoint, window, loader.settings.clock())
-    _say_out_of_reach(context, endpoint, window, reach)
+    _say_out_of_reach(context, endpoint, window, reach, loader.settings.clock())
     if reach is None:
         return
-    result = loader.load_window(endpoint, reach, partial(_told, context, endpoint))
+    with loader.turn(source_of(endpoint).name):
+        result = loader.load_window(endpoint, reach, partial(_told, context, endpoint))
     _raise_failures(context, result)
     with loader.open_warehouse() as connection:
         metadata = _metadata(connection, endpoint, result)
@@ -193,10 +215,14 @@ def _load_partitions(
 
 
 def _say_out_of_reach(
-    context: dg.AssetExecutionContext, endpoint: Endpoint, window: Window, reach: Window | None
+    context: dg.AssetExecutionContext,
+    endpoint: Endpoint,
+    window: Window,
+    reach: Window | None,
+    now: datetime,
 ) -> None:
     texts = {
-        start: planning.out_of_reach(endpoint, window.grain, start)
+        start: planning.out_of_reach(endpoint, window.grain, start, now)
         for start in window.buckets()
         if reach is None or start < reach.since
     }
@@ -221,9 +247,14 @@ def _metadata(connection: Connection, endpoint: Endpoint, result: LoadResult) ->
         "rows landed": result.rows,
         "requests sent": result.requests,
         "pages": sum(receipt.pages for receipt in result.receipts),
-        "scopes": ", ".join(result.landed_scopes),
+        "scopes": _some_of(result.landed_scopes),
         "load id": ", ".join(result.load_ids),
     }
+
+
+def _some_of(scopes: list[str]) -> str:
+    more = [f"and {len(scopes) - SHOWN} more"] if len(scopes) > SHOWN else []
+    return ", ".join([*scopes[:SHOWN], *more])
 
 
 RAW_ASSETS = [
@@ -236,7 +267,7 @@ RAW_ASSETS = [
 PARTS = [_spec(endpoint, SNAPSHOT) for endpoint in ENDPOINTS if endpoint.part_of]
 RECEIPTS = table_spec(
     "raw.loads",
-    _columns(receipts.SCHEMA),
+    _columns(receipts.COLUMNS),
     description=(
         "One receipt per scope of every load, written together with what changed: what was asked, "
         "for which window, when. A bucket without a receipt is unknown; facts follow receipts."

@@ -5,17 +5,16 @@ What a vendor needs is declared in its folder (endpoints.py); here it is read, f
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
-
 from assets.retention import meters_of
 from assets.sources import SOURCES
 from pipelines.endpoint import Endpoint
+from pipelines.limits import Limits
 from pipelines.settings import Setting, existing_file, path, settings_of, size
 from pipelines.source import Account, Clock, Source
 
@@ -32,6 +31,7 @@ PRICE_BOOK_OVERRIDES = Setting(
     "`dbt_like_sql/seeds/price_overrides.csv`",
     lambda value: existing_file(value) if value else None,
 )
+LIMITS = settings_of(Limits)
 DOCUMENTED = (
     WAREHOUSE,
     MEMORY_LIMIT,
@@ -53,7 +53,8 @@ def utc_now() -> datetime:
 class Settings:
     """What a run needs: the warehouse, the clock, and the accounts of every source.
 
-    `missing` says, by source, why it has no account and is skipped.
+    `missing` says, by source, why it has no account and is skipped, `wrong` what of its settings
+    cannot be used, so that it, or an account of it, is not asked: a failure of every run.
     """
 
     warehouse: Path
@@ -62,6 +63,8 @@ class Settings:
     missing: Mapping[str, str]
     clock: Clock
     memory_limit: str
+    limits: Limits
+    wrong: Mapping[str, Sequence[str]]
     price_overrides: Path | None
 
     @property
@@ -71,7 +74,9 @@ class Settings:
 
     def is_wanted(self, source: Source[Any, Any], endpoint: Endpoint) -> bool:
         """Whether some account asks for this endpoint at all."""
-        return any(source.is_wanted(a.settings, endpoint) for a in self.accounts[source.name])
+        accounts = self.accounts[source.name]
+        is_wanted = any(source.is_wanted(account.settings, endpoint) for account in accounts)
+        return is_wanted or source.name in self.wrong
 
 
 def read_settings(
@@ -80,37 +85,61 @@ def read_settings(
     """Settings from the environment, `.env` in the working directory filling what is not set."""
     clock = clock or utc_now
     if environment is None:
-        from_file = {k: v for k, v in dotenv_values(".env").items() if v is not None}
-        environment = from_file | dict(os.environ)
+        environment = _file() | dict(os.environ)
     # request budgets are the machine's, not the warehouse's: XDG base directory specification
     state_home = Path(environment.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
     state_dir = state_home / "meterhouse"
     found = {s.name: _accounts_of(s, environment, state_dir, clock) for s in SOURCES}
-    accounts = {name: of_source for name, (of_source, _) in found.items()}
-    missing = {name: why for name, (of_source, why) in found.items() if not of_source}
-    warehouse = _read(WAREHOUSE, WAREHOUSE.name, environment)
-    memory_limit = _read(MEMORY_LIMIT, MEMORY_LIMIT.name, environment)
-    overrides = _read(PRICE_BOOK_OVERRIDES, PRICE_BOOK_OVERRIDES.name, environment)
-    return Settings(warehouse, state_dir, accounts, missing, clock, memory_limit, overrides)
+    return Settings(
+        warehouse=_read(WAREHOUSE, WAREHOUSE.name, environment),
+        state_dir=state_dir,
+        accounts={name: accounts for name, (accounts, _, _) in found.items()},
+        missing={n: why for n, (accounts, why, wrong) in found.items() if not (accounts or wrong)},
+        clock=clock,
+        memory_limit=_read(MEMORY_LIMIT, MEMORY_LIMIT.name, environment),
+        limits=Limits(**{f: _read(it, it.name, environment) for f, it in LIMITS.items()}),
+        wrong={name: wrong for name, (_, _, wrong) in found.items() if wrong},
+        price_overrides=_read(PRICE_BOOK_OVERRIDES, PRICE_BOOK_OVERRIDES.name, environment),
+    )
+
+
+def _file() -> dict[str, str]:
+    """What `.env` in the working directory says."""
+    if not Path(".env").exists():
+        return {}
+    from dotenv import dotenv_values
+
+    return {name: value for name, value in dotenv_values(".env").items() if value is not None}
+
+
+def warehouse_path() -> Path:
+    """Where the warehouse is, for what needs no other setting."""
+    environment = _file() | dict(os.environ)
+    path: Path = _read(WAREHOUSE, WAREHOUSE.name, environment)
+    return path
 
 
 def _accounts_of(
     source: Source[Any, Any], environment: Mapping[str, str], state_dir: Path, clock: Clock
-) -> tuple[tuple[Account[Any], ...], str]:
-    """The accounts of a source, and why there is none without a name."""
-    found, why = [], ""
+) -> tuple[tuple[Account[Any], ...], str, list[str]]:
+    """The accounts of a source, why there is none without a name, and what is wrong with others."""
+    found, why, wrong = [], "", []
     for name in _account_names(source, environment):
         suffix = f"__{name}" if name else ""
-        settings = _settings_of_account(source, suffix, environment)
+        try:
+            settings = _settings_of_account(source, suffix, environment)
+        except SettingsError as error:
+            wrong.append(f"{error}. Nothing was asked by it; everything landed is untouched.")
+            continue
         lacking = _lacking(source, suffix, settings)
         if not lacking:
             found.append(Account(name, settings, state_dir, clock, meters_of(source.name)))
         elif name:
             them = "them" if " are " in lacking else "it"
-            raise SettingsError(f"{lacking}: the account {name} of {source.title} needs {them}")
+            wrong.append(f"{lacking}: the account {name} of {source.title} needs {them}")
         else:
             why = lacking
-    return tuple(found), why
+    return tuple(found), why, wrong
 
 
 def _account_names(source: Source[Any, Any], environment: Mapping[str, str]) -> list[str]:
@@ -141,7 +170,7 @@ def _read(about: Setting, variable: str, environment: Mapping[str, str]) -> Any:
     try:
         return about.read(text)
     except ValueError as error:
-        raise SettingsError(f"{variable} is {text!r}: it has to be {error}") from None
+        raise SettingsError(f"{variable} is {about.shown(text)}: it has to be {error}") from None
 
 
 def _lacking(source: Source[Any, Any], suffix: str, settings: Any) -> str | None:

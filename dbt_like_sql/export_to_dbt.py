@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 from dbt_like_sql.engine.checks import promises
-from dbt_like_sql.engine.lineage import column_documentation
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model, load_models
 from dbt_like_sql.engine.seeds import seed_columns, seed_files
 
@@ -69,11 +68,13 @@ def _settings(models: dict[str, Model], seeds: dict[str, Path]) -> dict[str, obj
     tables = [{"name": name.removeprefix("raw.")} for name in sorted(raw)]
     described = [
         {
-            "name": models[name].table,
-            "description": models[name].description,
-            "columns": [{"name": column, "description": text} for column, text in columns.items()],
+            "name": model.table,
+            "description": model.description,
+            "columns": [
+                {"name": name, "description": text} for name, text in model.column_docs.items()
+            ],
         }
-        for name, columns in column_documentation(models).items()
+        for model in models.values()
     ]
     types = {path.stem: {"+column_types": seed_columns(path)} for path in seeds.values()}
     project = {

@@ -1,6 +1,8 @@
 """From bytes to typed records to Arrow: wrong shapes are refused, unknown fields are kept."""
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -15,10 +17,14 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 TEXT, INSTANT, NUMBER = pa.string(), pa.timestamp("us", "UTC"), pa.decimal128(38, 9)
 _ARROW = {str: TEXT, datetime: INSTANT, Decimal: NUMBER, int: pa.int64(), bool: pa.bool_()}
 _UNTYPED = msgspec.json.Decoder(float_hook=Decimal)
+# msgspec crashes where two threads look at a type for the first time, and garbage is collected
+_LOCK = threading.Lock()
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-class Record(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+# without gc: nothing here refers to itself, and to be looked through as they come takes the garbage
+# collector four times as long as to decode them
+class Record(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Base of everything a vendor answers; what it says beyond the known fields is kept."""
 
     unknown_fields: dict[str, Any] = {}
@@ -33,16 +39,40 @@ def decode(body: bytes, kind: type[T]) -> T:
     `slug`, `annotations`) is read a second time, and these fields set apart.
     """
     if kind is object:
-        return _UNTYPED.decode(body)  # type: ignore[no-any-return]
+        return decode_exactly(body)  # type: ignore[no-any-return]
+    with _LOCK:
+        decoder = _decoder(kind)  # type: ignore[arg-type]
+    with _refusing():
+        try:
+            found: T = decoder.decode(body)
+            return found
+        except msgspec.ValidationError:
+            return typed(_UNTYPED.decode(body), kind)
+
+
+def decode_exactly(body: bytes) -> Any:
+    """`body` as it comes, numbers as Decimal; raises msgspec.DecodeError."""
+    with _refusing():
+        return _UNTYPED.decode(body)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Nested too deeply, too large for memory, no number, no UTF-8: that cannot be read either."""
     try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError:
-        return typed(_UNTYPED.decode(body), kind)
+        yield
+    except (RecursionError, MemoryError, ArithmeticError, UnicodeDecodeError) as error:
+        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from None
 
 
 def typed(value: Any, kind: type[T]) -> T:
     """What was decoded already (numbers as Decimal) as `kind`; raises msgspec.ValidationError."""
     return msgspec.convert(_set_unknown_apart(value, _plan(kind)), kind)  # type: ignore[arg-type]
+
+
+@cache
+def _decoder(kind: Any) -> Any:
+    return msgspec.json.Decoder(kind)
 
 
 @cache
@@ -116,3 +146,18 @@ def table_of(
         for record in records
     )
     return pa.Table.from_pylist(list(rows), schema=schema)
+
+
+# a billion of these still fit into NUMBER when they are added up
+LARGEST = Decimal(10) ** 20
+
+
+def cannot_be(value: Decimal, decimals: int = NUMBER.scale) -> str | None:
+    """Why a quantity is none that can be kept exactly and added up; None: it is one."""
+    if not value.is_finite() or abs(value) >= LARGEST:
+        return f"{value} is no quantity that can be added up"
+    exponent = value.as_tuple().exponent
+    is_fine = isinstance(exponent, str) or exponent >= -decimals
+    if not is_fine and len(f"{value:f}".rstrip("0").partition(".")[2]) > decimals:
+        return f"{value} has more than {decimals} decimals"
+    return None

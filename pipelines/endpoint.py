@@ -1,8 +1,12 @@
 """What a vendor is asked for: an endpoint, its grains, and the table that its answers go to."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # the grain of what has no window: names as they are now
 SNAPSHOT = "snapshot"
@@ -12,9 +16,10 @@ SNAPSHOT = "snapshot"
 class Endpoint:
     """One vendor endpoint: where its answers go (raw.<table>), and at which grains it is asked.
 
-    `source`: the family of its facts. `key`: the columns by which a row of one scope is known again
-    (none named: all of them). `withdraws`: a row that a later answer lacks is no longer so; of what
-    happened once it still is. `needs`: tables that its slices are worked out from, loaded first.
+    `source`: the family of its facts. `records`: the module whose TABLES has the columns of its
+    rows. `key`: those by which a row of one scope is known again. `withdraws`: a row that a later
+    answer lacks is no longer so; of what happened once it still is. `needs`: tables that its slices
+    are worked out from, loaded first.
     `only_backfilled`: grains that are partitions to backfill by, of receipts of the first grain.
     `once_a_tick`: what was asked since the last tick is not asked again, whoever asks. `any_time`:
     due at every run. `part_of`: the table that it is loaded with. `retired_on`: since when the
@@ -25,7 +30,7 @@ class Endpoint:
     table: str
     request: str
     description: str
-    schema: pa.Schema
+    records: str
     grains: tuple[str, ...] = (SNAPSHOT,)
     key: tuple[str, ...] = ()
     withdraws: bool = True
@@ -36,8 +41,11 @@ class Endpoint:
     part_of: str | None = None
     retired_on: str | None = None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "key", self.key or tuple(self.schema.names))
+    @cached_property
+    def schema(self) -> "pa.Schema":
+        """The columns of its rows."""
+        found: pa.Schema = import_module(self.records).TABLES[self.table]  # late: Arrow is dear
+        return found
 
     @property
     def values(self) -> tuple[str, ...]:

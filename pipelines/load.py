@@ -5,39 +5,52 @@ a receipt count for nothing. A long load lands as it goes: what was killed goes 
 receipt. Not here: which slices there are (each vendor's slices.py) and raw.loads (receipts.py).
 """
 
+import logging
 import shutil
 import tempfile
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from filelock import FileLock
 
 from pipelines import receipts
 from pipelines.endpoint import Endpoint
-from pipelines.http import VendorError
+from pipelines.log import OF_THE_MACHINE
 from pipelines.receipts import OpenWarehouse, Receipt
+from pipelines.settings import LONGEST_ID
 from pipelines.source import (
+    BucketsRefusedError,
     Clock,
     LoadResult,
     Note,
     OutOfReachError,
     Pages,
     PartialAnswerError,
+    RefusedError,
     RetiredError,
     Slice,
     UnknownBeforeError,
+    VendorError,
+    unexpected,
 )
+from pipelines.windows import Window
 
 # an interruption costs at most what was asked for this long; landing costs half a second
 LAND_EVERY_SECONDS = 20.0
 # of DuckDB while it compares answers with what stands; beyond it spills beside the warehouse, so
-# that a load takes the same memory whatever the number of pages
-MEMORY_LIMIT = "200MB"
+# that a load takes the same memory whatever the number of pages. Each thread has buffers of its
+# own: two of them run out of it where one does not, and take more CPU
+MEMORY_LIMIT = "128MB"
+ROWS_OF_A_GROUP = 10_000
+_PREFIX, _LOCK = "meterhouse-dlt-", "in-use"
 
 
 def load(
@@ -57,25 +70,52 @@ def load(
     load_id = f"{clock():%Y%m%dT%H%M%S.%f}-{uuid.uuid4().hex[:8]}"
     walk = Walk(endpoint, load_id, clock, deque(slices), done)
     walk.result.slice_count = len(walk.waiting)
-    while walk.waiting:
-        folder, landed_before = Path(tempfile.mkdtemp(prefix="meterhouse-dlt-")), len(walk.receipts)
+    landed_count = 0
+    while walk.waiting and not walk.is_interrupted:
         try:
-            answers = _land(resources(walk.pages).with_resources(endpoint.table), folder)
-            if landed := walk.receipts[landed_before:]:
-                with open_warehouse() as connection:
-                    receipts.create_raw_tables(connection, [endpoint])
-                    connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-                    receipts.write(connection, endpoint, load_id, landed, answers, clock())
+            with open_warehouse() as connection:
+                ask_number = receipts.next_ask_number(connection)
+            with _folder() as folder:
+                answers = _land(resources(walk.pages).with_resources(endpoint.table), folder)
+                if landed := walk.receipts[landed_count:]:
+                    with open_warehouse() as connection:
+                        receipts.create_raw_tables(connection, [endpoint])
+                        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'; set threads = 1")
+                        receipts.write(
+                            connection, endpoint, load_id, ask_number, landed, answers, clock()
+                        )
+                    landed_count = len(walk.receipts)
+        except KeyboardInterrupt:
+            walk.is_interrupted = True
+    if walk.is_interrupted:
+        raise KeyboardInterrupt(f"{landed_count} of {walk.result.slice_count} loaded")
+    return walk.result
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for as long as it takes; those of processes that are gone are removed."""
+    for abandoned in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
+        with suppress(OSError), FileLock(abandoned, blocking=False):  # a living one holds it
+            shutil.rmtree(abandoned.parent, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    with FileLock(folder / _LOCK):
+        try:
+            yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    return walk.result
 
 
 def _land(source: Any, folder: Path) -> list[str]:
     """The answers of a dlt source, as Parquet files of a dataset in `folder`."""
     import dlt  # here, because it costs a second
+    from dlt.pipeline.exceptions import PipelineStepFailed
 
-    dlt.config["runtime.log_level"] = "ERROR"
+    logging.getLogger("dlt").disabled = True  # what it tells, in pages, is raised as well
+    # so that a part of the time is found in a long answer without reading the rest of it
+    dlt.config["data_writer.row_group_size"] = ROWS_OF_A_GROUP
+    # what is known of the groups of a file is in memory until it ends
+    dlt.config["data_writer.file_max_items"] = 100 * ROWS_OF_A_GROUP
     pipeline = dlt.pipeline(
         "meterhouse",
         destination=dlt.destinations.filesystem(folder.as_uri()),
@@ -84,9 +124,13 @@ def _land(source: Any, folder: Path) -> list[str]:
     )
     # state lives in the receipts; two loads at once must not share a working directory
     pipeline.config.restore_from_destination = False
-    pipeline.extract(source, loader_file_format="parquet")
-    pipeline.normalize()
-    pipeline.load().raise_on_failed_jobs()
+    try:
+        pipeline.extract(source, loader_file_format="parquet")
+        pipeline.normalize()
+        pipeline.load().raise_on_failed_jobs()
+    except PipelineStepFailed as failed:
+        raise failed.exception from None  # a full disk, or a Ctrl-C
+    pa.default_memory_pool().release_unused()  # it would stand beside what DuckDB takes
     return [str(path) for path in folder.glob("answers/*/*.parquet")]
 
 
@@ -101,6 +145,7 @@ class Walk:
     done: Callable[[Slice], None] = lambda asked: None
     result: LoadResult = field(default_factory=LoadResult)
     slices_asked: int = 0
+    is_interrupted: bool = False
 
     def __post_init__(self) -> None:
         self.result.load_ids.append(self.load_id)
@@ -115,7 +160,11 @@ class Walk:
         started = time.monotonic()
         while self.waiting and endpoint.table == self.endpoint.table:
             asked = self.waiting.popleft()
-            yield from self._pages_of(asked)
+            try:
+                yield from self._pages_of(asked)
+            except KeyboardInterrupt:
+                self.is_interrupted = True  # what was asked before lands
+                return
             self.done(asked)
             if time.monotonic() - started >= LAND_EVERY_SECONDS:
                 return
@@ -125,13 +174,20 @@ class Walk:
         self.slices_asked += 1
         number, asked_at, rows, pages, complete = self.slices_asked, self.clock(), 0, 0, True
         window = asked.window
+        windows: list[Window | None] = [window]
+        if window and asked.less:
+            windows = [*window.without(asked.less)]
         try:
             for page in asked.ask(window):
                 if isinstance(page, Note):
                     self.result.notes.append(page)
                     continue
+                if isinstance(page, Window):
+                    windows.append(page)
+                    continue
                 pages, rows = pages + 1, rows + len(page)
                 if len(page):
+                    _check(page, self.endpoint)
                     yield _numbered(page, number, pages)
         except OutOfReachError as error:
             # the oldest bucket aged out in this very moment: once more without it
@@ -148,24 +204,45 @@ class Walk:
             self.result.notes.append(str(unknown))
             if unknown.window is None:
                 return
-            window = unknown.window
+            windows = [unknown.window]
+        except BucketsRefusedError as refused:
+            self.result.failures.append(refused)
+            windows = [*window.without({*refused.buckets, *asked.less})] if window else []
+        except RefusedError as refused:
+            self.result.failures.append(refused)
+            complete, number = False, 0  # of no slice: what was told before it counts for nothing
         except RetiredError as retired:
             self.result.notes.append(str(retired))
             complete = False  # asked, and known to have no answer: not asked again at every tick
-        except pa.ArrowInvalid as error:
-            about = f"{self.endpoint.table} of {asked.scope}" + (f", {window}" if window else "")
-            advice = "nothing of it counts; please report it with this text"
-            self.result.failures.append(VendorError(f"{about}: {error}: {advice}"))
-            return
         except VendorError as error:
             self.result.failures.append(error)
             return
-        self.receipts.append(
-            Receipt(asked.scope, window, asked_at, rows, pages, complete, slice=number)
-        )
+        except OF_THE_MACHINE:
+            raise
+        except Exception as error:
+            about = f"{asked.scope}, {window}" if window else asked.scope
+            self.result.failures.append(unexpected(self.endpoint, about, error))
+            return
+        for each in windows:
+            self.receipts.append(
+                Receipt(asked.scope, each, asked_at, rows, pages, complete, slice=number)
+            )
+            rows = pages = 0  # counted once
+
+
+def _check(page: pa.Table, endpoint: Endpoint) -> None:
+    """Refuse what nobody could read again; and ids that would be asked with for ever."""
+    for column in page.schema:
+        if pa.types.is_timestamp(column.type):
+            pc.min_max(page[column.name]).as_py()  # raises before the year 1 and after 9999
+        elif column.name in endpoint.key and column.type == pa.string():
+            longest = pc.max(pc.utf8_length(page[column.name])).as_py() or 0
+            if longest > LONGEST_ID:
+                raise ValueError(f"a {column.name} of {longest:,} characters")
 
 
 def _numbered(page: pa.Table, slice_number: int, number: int) -> pa.Table:
     for name, value in (("slice", slice_number), ("page", number)):
         page = page.append_column(name, pa.repeat(pa.scalar(value, pa.int32()), len(page)))
-    return page
+    is_long = "bucket_start" in page.column_names and len(page) > ROWS_OF_A_GROUP
+    return page.sort_by("bucket_start") if is_long else page

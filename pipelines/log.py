@@ -6,62 +6,86 @@ a whole answer. So what a vendor said at any receipt is the last row of each key
 hour that is asked eight times is stored once. Not here: the receipts themselves (receipts.py).
 """
 
-from collections.abc import Iterable, Sequence
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import duckdb
-import pyarrow as pa
 
 from pipelines.endpoint import Endpoint
 
-Connection = duckdb.DuckDBPyConnection
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-INSTANT = pa.timestamp("us", "UTC")
+Connection = duckdb.DuckDBPyConnection
+# what the warehouse, a budget's file or the disk says, which no slice has for itself
+OF_THE_MACHINE = (duckdb.Error, sqlite3.Error, OSError)
+# how many rows are compared at once, for the memory that it takes
+PART_ROWS = 250_000
+# the columns of a table, and their types in DuckDB
+Columns = Mapping[str, str]
+
+INSTANT = "TIMESTAMP WITH TIME ZONE"
 # of the receipt that told the row: what was asked about, by which load, and its place in the order
-STAMP = pa.schema(
-    [
-        ("scope", pa.string()),
-        ("load_id", pa.string()),
-        ("landed_at", INSTANT),
-        ("is_withdrawn", pa.bool_()),
-    ]
-)
+STAMP = {
+    "scope": "VARCHAR",
+    "load_id": "VARCHAR",
+    "landed_at": INSTANT,
+    "is_withdrawn": "BOOLEAN",
+}
 _TYPES = {
-    pa.string(): "VARCHAR",
-    pa.bool_(): "BOOLEAN",
-    pa.int32(): "INTEGER",
-    pa.int64(): "BIGINT",
-    INSTANT: "TIMESTAMP WITH TIME ZONE",
+    "string": "VARCHAR",
+    "bool": "BOOLEAN",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "timestamp[us, tz=UTC]": INSTANT,
 }
 
 
-def schema_of(endpoint: Endpoint) -> pa.Schema:
+def columns_for(schema: "pa.Schema") -> Columns:
+    """Columns as DuckDB has them."""
+    return {field.name: _duckdb_type(str(field.type)) for field in schema}
+
+
+def _duckdb_type(arrow: str) -> str:
+    return _TYPES.get(arrow) or arrow.replace("decimal128", "DECIMAL")
+
+
+def columns_of_log(endpoint: Endpoint) -> Columns:
     """The columns of raw.<table>: those of the endpoint's rows, then the stamp."""
-    return pa.schema([*endpoint.schema, *STAMP])
+    return {**columns_for(endpoint.schema), **STAMP}
 
 
-def create_table(connection: Connection, table: str, schema: pa.Schema) -> None:
+def create_table(connection: Connection, table: str, columns: Columns) -> None:
     """Make raw.<table>, or add the columns that an older version did not have."""
-    columns = {field.name: f'"{field.name}" {_duckdb_type(field.type)}' for field in schema}
-    connection.execute("create schema if not exists raw")
-    connection.execute(f"create table if not exists raw.{table} ({', '.join(columns.values())})")
-    for column in columns.keys() - set(columns_of(connection, table)):
-        connection.execute(f"alter table raw.{table} add column {columns[column]}")
+    written = {name: f'"{name}" {kind}' for name, kind in columns.items()}
+    missing = written.keys() - {*columns_of(connection, table)}
+    if missing == written.keys():
+        connection.execute("create schema if not exists raw")
+        connection.execute(f"create table raw.{table} ({', '.join(written.values())})")
+        return
+    for name in missing:
+        connection.execute(f"alter table raw.{table} add column {written[name]}")
 
 
 def columns_of(connection: Connection, table: str) -> list[str]:
     """The columns that raw.<table> has; none where it is not there."""
-    found = connection.execute(
-        "select column_name from duckdb_columns() where database_name = current_database()"
-        " and schema_name = 'raw' and table_name = ?",
-        [table],
-    )
-    return [column for (column,) in found.fetchall()]
+    try:
+        found = connection.execute(f"from raw.{table} limit 0").description
+    except duckdb.CatalogException:
+        return []
+    return [name for name, *_ in found or []]
 
 
-def _duckdb_type(kind: pa.DataType) -> str:
-    if pa.types.is_decimal(kind):
-        return f"DECIMAL({kind.precision}, {kind.scale})"
-    return _TYPES[kind]
+def literal(value: str | datetime | int | None) -> str:
+    """A value as SQL writes it: with any parameter DuckDB's client imports pandas, for a second."""
+    if isinstance(value, datetime):
+        return f"timestamptz '{value.isoformat(sep=' ')}'"
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return "null" if value is None else f"{value}"
 
 
 def append_changes(connection: Connection, endpoint: Endpoint, answers: Sequence[str]) -> None:
@@ -73,7 +97,7 @@ def append_changes(connection: Connection, endpoint: Endpoint, answers: Sequence
     """
     table = endpoint.table
     nothing = f"(select *, 0 as slice, 0 as page from raw.{table} limit 0)"
-    files = ", ".join("'" + file.replace("'", "''") + "'" for file in answers)
+    files = ", ".join(map(literal, answers))
     told = f"read_parquet([{files}])" if answers else nothing
     connection.execute(
         f"""
@@ -84,31 +108,60 @@ def append_changes(connection: Connection, endpoint: Endpoint, answers: Sequence
         inner join answered on receipt.scope = answered.scope
             and receipt.granularity = answered.granularity
         where receipt.resource = '{table}' and receipt.complete
-            and receipt.asked_at > answered.asked_at
+            and receipt.ask_number > answered.ask_number
         """
     )
+    for part in _parts(connection, endpoint, told):
+        _append_part(connection, endpoint, told, part)
+
+
+def _parts(connection: Connection, endpoint: Endpoint, told: str) -> Iterable[str]:
+    """SQL of spans of buckets, about so many rows in each, that together are all of the rows.
+
+    A row is compared with others of its bucket alone, where that is part of the key.
+    """
+    if "bucket_start" not in endpoint.key:
+        return ["true"]
+    cuts, rows = ["-infinity"], 0
+    for bucket, count in connection.execute(
+        f"select bucket_start, count(*) from {told} group by all order by all"
+    ).fetchall():
+        if rows and rows + count > PART_ROWS:
+            cuts, rows = [*cuts, f"{bucket}"], 0
+        rows += count
+    return [
+        f"row.bucket_start >= timestamptz '{since}' and row.bucket_start < timestamptz '{until}'"
+        for since, until in pairwise([*cuts, "infinity"])
+    ]
+
+
+def _append_part(connection: Connection, endpoint: Endpoint, told: str, part: str) -> None:
     said = _last_rows(
         connection,
         endpoint,
         f"{told} as row inner join answered on row.slice = answered.slice",
         # of what a page repeats the last word counts
         "answered.landed_at desc, row.page desc",
+        part,
     )
     stands = _last_rows(
         connection,
         endpoint,
-        f"raw.{table} as row inner join answered on row.scope = answered.scope"
+        f"raw.{endpoint.table} as row inner join answered on row.scope = answered.scope"
         + of_grain(endpoint),
         "row.landed_at desc, answered.landed_at desc",
-        in_span(connection, endpoint),
+        f"{part} and {in_span(connection, endpoint)}",
     )
-    same_key = f"said.scope = stands.scope and {same(endpoint.key, 'said', 'stands')}"
+    either = ", ".join(
+        f'if(said.landed_at is null, stands."{name}", said."{name}") as "{name}"'
+        for name in (*endpoint.schema.names, "scope", "load_id", "landed_at")
+    )
     connection.execute(
         f"""
-        insert into raw.{table} by name
+        insert into raw.{endpoint.table} by name
         with said as (
             select {_names(endpoint.schema.names)},
-                answered.scope, answered.load_id, answered.landed_at, false as is_withdrawn
+                answered.scope, answered.load_id, answered.landed_at
             {said}
         ),
 
@@ -118,22 +171,23 @@ def append_changes(connection: Connection, endpoint: Endpoint, answers: Sequence
             {stands}
         )
 
-        select said.*
+        select {either}, said.landed_at is null as is_withdrawn
         from said
-        left join stands on {same_key}
-        where stands.is_withdrawn is not false
-            or not ({same(endpoint.values, "said", "stands")})
-        union all by name
-        select stands.* exclude (complete) replace (true as is_withdrawn)
-        from stands
-        anti join said on {same_key}
-        where {endpoint.withdraws} and stands.complete and not stands.is_withdrawn
+        full join stands
+            on said.scope = stands.scope and {same(endpoint.key, "said", "stands")}
+        where if(
+            said.landed_at is null,
+            {endpoint.withdraws} and stands.complete and not stands.is_withdrawn,
+            stands.is_withdrawn is not false or not ({same(endpoint.values, "said", "stands")})
+        )
+        -- rows of one time stand together then, in less room, and are found without reading others
+        {"order by bucket_start" if endpoint.is_windowed else ""}
         """
     )
 
 
 def _last_rows(
-    connection: Connection, endpoint: Endpoint, rows: str, order: str, where: str = "true"
+    connection: Connection, endpoint: Endpoint, rows: str, order: str, where: str
 ) -> str:
     """SQL from its `from` on: of rows that these receipts are about, the last of each key."""
     source = f"""

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache, partial
+from typing import Any, NamedTuple
 
-import pyarrow as pa
-
-from pipelines import log, upgrade
+from pipelines import log
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.log import Connection as Connection
+from pipelines.log import literal
 from pipelines.windows import Window, whole_buckets
 
 Rows = list[tuple[Any, ...]]
@@ -24,23 +24,25 @@ OpenWarehouse = Callable[[], AbstractContextManager[Connection]]
 # scope -> start of bucket -> when it was last asked
 Held = dict[str, dict[datetime, datetime]]
 MICROSECOND = timedelta(microseconds=1)
+# stands for the grain of a receipt that says that a scope is no longer asked about
+ENDED = "ended"
 
-SCHEMA = pa.schema(
-    [
-        ("load_id", pa.string()),
-        ("source", pa.string()),
-        ("resource", pa.string()),
-        ("granularity", pa.string()),
-        ("scope", pa.string()),
-        ("window_start", log.INSTANT),
-        ("window_end", log.INSTANT),
-        ("asked_at", log.INSTANT),
-        ("rows", pa.int64()),
-        ("pages", pa.int64()),
-        ("complete", pa.bool_()),
-        ("landed_at", log.INSTANT),
-    ]
-)
+COLUMNS = {
+    "load_id": "VARCHAR",
+    "source": "VARCHAR",
+    "resource": "VARCHAR",
+    "granularity": "VARCHAR",
+    "scope": "VARCHAR",
+    "window_start": log.INSTANT,
+    "window_end": log.INSTANT,
+    "asked_at": log.INSTANT,
+    "rows": "BIGINT",
+    "pages": "BIGINT",
+    "complete": "BOOLEAN",
+    "landed_at": log.INSTANT,
+    # of what was asked before warehouses handed it out: null
+    "ask_number": "BIGINT",
+}
 
 
 @dataclass(frozen=True)
@@ -58,52 +60,66 @@ class Receipt:
 
 def create_raw_tables(connection: Connection, endpoints: Iterable[Endpoint] = ()) -> None:
     """Make raw.loads and the tables of endpoints, with the columns that they have today."""
-    log.create_table(connection, "loads", SCHEMA)
+    log.create_table(connection, "loads", COLUMNS)
     for endpoint in endpoints:
-        upgrade.make_log(connection, endpoint)
-        log.create_table(connection, endpoint.table, log.schema_of(endpoint))
+        log.create_table(connection, endpoint.table, log.columns_of_log(endpoint))
+
+
+def next_ask_number(connection: Connection) -> int:
+    """The place, in the order of asking, of what is asked from now on: clocks may be wrong."""
+    create_raw_tables(connection)
+    connection.execute("create sequence if not exists raw.ask_numbers")
+    ((ask_number,),) = connection.execute("select nextval('raw.ask_numbers')").fetchall()
+    return int(ask_number)
 
 
 def write(
     connection: Connection,
     endpoint: Endpoint,
     load_id: str,
+    ask_number: int,
     receipts: Sequence[Receipt],
     answers: Sequence[str],
     now: datetime,
 ) -> None:
     """Write what changed, and the receipts that say so, in one transaction.
 
-    `answers` are the Parquet files of all of their rows.
+    `answers` are the Parquet files of all of their rows, `ask_number` is when they were asked for.
     """
     ((latest,),) = connection.execute("select max(landed_at) from raw.loads").fetchall()
     # strictly increasing whatever the clock does: logs and builds count on it
     landed_at = max(now, latest + MICROSECOND) if latest else now
-    answered = pa.Table.from_pylist(
-        [
-            vars(receipt)
-            | {
-                "load_id": load_id,
-                "source": endpoint.source,
-                "resource": endpoint.table,
-                "granularity": receipt.window.grain if receipt.window else SNAPSHOT,
-                "window_start": receipt.window.since if receipt.window else None,
-                "window_end": receipt.window.until if receipt.window else None,
-                "landed_at": landed_at + number * MICROSECOND,
-            }
-            for number, receipt in enumerate(receipts)
-        ],
-        pa.schema([*SCHEMA, ("slice", pa.int32())]),
-    )
+    answered = [
+        vars(receipt)
+        | {
+            "load_id": load_id,
+            "source": endpoint.source,
+            "resource": endpoint.table,
+            "granularity": receipt.window.grain if receipt.window else SNAPSHOT,
+            "window_start": receipt.window.since if receipt.window else None,
+            "window_end": receipt.window.until if receipt.window else None,
+            "landed_at": landed_at + number * MICROSECOND,
+            "ask_number": ask_number,
+        }
+        for number, receipt in enumerate(receipts)
+    ]
     connection.execute("begin")
-    connection.register("receipts", answered)
-    connection.execute("create or replace temp table answered as from receipts")
-    connection.unregister("receipts")
+    _as_table(connection, "answered", {**COLUMNS, "slice": "INTEGER"}, answered)
     log.append_changes(connection, endpoint, answers)
     connection.execute("insert into raw.loads by name select * exclude (slice) from answered")
     _forget_repeats(connection, endpoint)
     connection.execute("drop table temp.answered")
     connection.execute("commit")
+
+
+def _as_table(
+    connection: Connection, name: str, columns: log.Columns, rows: Iterable[Mapping[str, Any]]
+) -> None:
+    """A table of this session alone."""
+    typed = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+    connection.execute(f"create or replace temp table {name} ({typed})")
+    written = [f"({', '.join(literal(row[column]) for column in columns)})" for row in rows]
+    connection.execute(f"insert into {name} values {', '.join(written)}")
 
 
 def _forget_repeats(connection: Connection, endpoint: Endpoint) -> None:
@@ -117,7 +133,8 @@ def _forget_repeats(connection: Connection, endpoint: Endpoint) -> None:
         using answered
         where earlier.resource = '{endpoint.table}' and earlier.scope = answered.scope
             and earlier.granularity = answered.granularity and answered.complete
-            and earlier.landed_at < answered.landed_at and earlier.asked_at <= answered.asked_at
+            and earlier.landed_at < answered.landed_at
+            and coalesce(earlier.ask_number, 0) <= answered.ask_number
             and earlier.window_start is not distinct from
                 greatest(earlier.window_start, answered.window_start)
             and earlier.window_end is not distinct from
@@ -132,48 +149,145 @@ def _forget_repeats(connection: Connection, endpoint: Endpoint) -> None:
     )
 
 
-def held_since(
-    connection: Connection,
-    table: str,
-    grain: str,
-    since: datetime,
-    only_complete: bool = True,
-) -> Held:
-    """The buckets of raw.<table> that (complete) receipts cover, and when each was last asked."""
-    create_raw_tables(connection)
-    found = connection.execute(
+@dataclass(frozen=True)
+class Standing:
+    """How one scope answers at one grain: when it last did, and since when it did not.
+
+    `is_ended`: it was gone, or no longer named, and did not answer since, at any grain.
+    """
+
+    answered_at: datetime | None
+    asked_at: datetime | None
+    refused_for: timedelta | None
+    is_ended: bool
+
+
+class _Answer(NamedTuple):
+    """What is looked at of a receipt."""
+
+    scope: str
+    window_start: datetime
+    window_end: datetime
+    asked_at: datetime
+
+
+class Answers:
+    """What was answered up to a moment, of these tables and grains.
+
+    `since`: from where on it is told which buckets are held; None: of names, which have none.
+    """
+
+    def __init__(
+        self, connection: Connection, since: Mapping[tuple[str, str], datetime | None]
+    ) -> None:
+        create_raw_tables(connection)
+        last = connection.execute(
+            "select distinct on (resource) resource, complete, asked_at from raw.loads"
+            " order by resource, ask_number desc nulls last, asked_at desc"
+        )
+        # whether the last receipt of a table is complete, and when it was asked
+        self.last: dict[str, tuple[bool, datetime]] = {
+            table: (complete, asked_at) for table, complete, asked_at in last.fetchall()
+        }
+        self._standings: dict[tuple[str, str], dict[str, Standing]] = defaultdict(dict)
+        for table, grain, scope, *rest in connection.execute(_standings_of(since)).fetchall():
+            self._standings[table, grain][scope] = Standing(*rest)
+        wanted = [
+            f"(resource = {literal(table)} and granularity = {literal(grain)}"
+            f" and window_end > {literal(instant)})"
+            for (table, grain), instant in since.items()
+            if instant
+        ]
+        self._receipts: dict[tuple[str, str], list[_Answer]] = defaultdict(list)
+        found = connection.execute(
+            "select resource, granularity, scope, window_start, window_end, asked_at"
+            f" from raw.loads where complete and ({' or '.join(wanted) or 'false'})"
+            " order by ask_number nulls first, asked_at"
+        )
+        for table, grain, *receipt in found.fetchall():
+            self._receipts[table, grain].append(_Answer(*receipt))
+
+    def held(self, table: str, grain: str) -> Held:
+        """The buckets that complete receipts cover, and when each was last asked."""
+        held: Held = defaultdict(dict)
+        buckets = cache(partial(whole_buckets, grain))  # many scopes are asked the same window
+        for answer in self._receipts[table, grain]:
+            starts = buckets(answer.window_start, answer.window_end)
+            held[answer.scope].update(dict.fromkeys(starts, answer.asked_at))
+        return held
+
+    def standings(self, table: str, grain: str) -> dict[str, Standing]:
+        """How every scope that was ever asked about stands."""
+        return self._standings[table, grain]
+
+
+def _standings_of(wanted: Iterable[tuple[str, str]]) -> str:
+    """SQL of how the scopes of these tables stand, each at these grains."""
+    pairs = ", ".join(f"({literal(table)}, {literal(grain)})" for table, grain in wanted)
+    return f"""
+        select
+            resource, grain, scope,
+            max(asked_at) filter (where complete and granularity = grain),
+            max(asked_at) filter (where granularity = grain),
+            max(asked_at) filter (where is_refusal) - min(asked_at) filter (where is_refusal),
+            coalesce(
+                max(landed_at) filter (where granularity = '{ENDED}')
+                > max(landed_at) filter (where complete and granularity <> '{ENDED}'),
+                bool_or(granularity = '{ENDED}')
+            )
+        from (
+            select
+                loads.*, wanted.grain,
+                not loads.complete and loads.granularity = wanted.grain
+                and loads.landed_at > coalesce(
+                    max(loads.landed_at)
+                        filter (where loads.complete and loads.granularity = wanted.grain)
+                        over (partition by loads.resource, wanted.grain, loads.scope),
+                    timestamptz '1970-01-01 00:00:00+00'
+                ) as is_refusal
+            from raw.loads as loads
+            inner join (values {pairs}) as wanted (resource, grain)
+                on loads.resource = wanted.resource
+        )
+        group by resource, grain, scope
         """
-        select scope, window_start, window_end, asked_at from raw.loads
-        where resource = ? and granularity = ? and (complete or not ?) and window_end > ?
-        order by asked_at
-        """,
-        [table, grain, only_complete, since],
-    ).fetchall()
-    held: Held = defaultdict(dict)
-    for scope, start, end, asked_at in found:
-        held[scope] |= dict.fromkeys(whole_buckets(grain, start, end), asked_at)
-    return held
 
 
-def last_answer(connection: Connection, table: str) -> tuple[bool, datetime] | None:
-    """Whether the last receipt of raw.<table> is complete, and when it was asked; None: no one."""
-    create_raw_tables(connection)
-    found: tuple[bool, datetime] | None = connection.execute(
-        "select complete, asked_at from raw.loads where resource = ?"
-        " order by asked_at desc limit 1",
-        [table],
-    ).fetchone()
-    return found
+def standings(connection: Connection, table: str, grain: str) -> dict[str, Standing]:
+    """How every scope of raw.<table> that was ever asked about stands."""
+    return Answers(connection, {(table, grain): None}).standings(table, grain)
+
+
+def held_since(connection: Connection, table: str, grain: str, since: datetime) -> Held:
+    """The buckets of raw.<table> that complete receipts cover, and when each was last asked."""
+    return Answers(connection, {(table, grain): since}).held(table, grain)
+
+
+def end(connection: Connection, endpoint: Endpoint, scopes: Iterable[str], now: datetime) -> None:
+    """Write down that scopes are gone, or no longer named. What they told stays.
+
+    One that answers later is there again.
+    """
+    for scope in scopes:
+        connection.execute(
+            f"""
+            insert into raw.loads by name
+            select
+                'ended' as load_id, {literal(endpoint.source)} as source,
+                {literal(endpoint.table)} as resource, '{ENDED}' as granularity,
+                {literal(scope)} as scope, {literal(now)} as asked_at, 0 as rows, 0 as pages,
+                true as complete,
+                greatest({literal(now)}, max(landed_at) + interval 1 microsecond) as landed_at
+            from raw.loads
+            """
+        )
 
 
 def row_counts(connection: Connection, endpoint: Endpoint, window: Window) -> dict[datetime, int]:
     """How many rows of raw.<table> stand in each bucket of a window, over all scopes."""
-    within, parameters = _within(endpoint, window)
-    found = connection.execute(
-        f"select row.bucket_start, count(*) from {_standing(endpoint, within)} group by 1",
-        parameters,
-    )
-    return dict(found.fetchall())
+    standing = _standing(endpoint, _within(endpoint, window))
+    sql = f"select row.bucket_start, count(*) from {standing} group by 1"
+    return dict(connection.execute(sql).fetchall())
 
 
 class Landed:
@@ -182,46 +296,45 @@ class Landed:
     def __init__(self, open_warehouse: OpenWarehouse) -> None:
         self._open = open_warehouse
 
-    def covered(self, endpoint: Endpoint, windows: Mapping[str, Window]) -> set[str]:
-        """The scopes of whose window complete receipts cover every bucket; one grain for all."""
+    def lacking(
+        self, endpoint: Endpoint, windows: Mapping[str, Window]
+    ) -> dict[str, set[datetime]]:
+        """By scope, the buckets of its window that no complete receipt covers, if there are any;
+        one grain for all."""
         if not windows:
-            return set()
+            return {}
         first = min(windows.values(), key=lambda window: window.since)
         with self._open() as connection:
             held = held_since(connection, endpoint.table, first.grain, first.since)
-        return {scope for scope, w in windows.items() if held[scope].keys() >= {*w.buckets()}}
+        lacking = {scope: {*w.buckets()} - held[scope].keys() for scope, w in windows.items()}
+        return {scope: buckets for scope, buckets in lacking.items() if buckets}
 
     def scopes(self, endpoint: Endpoint) -> set[str]:
         """Every scope of an endpoint that has a receipt."""
-        sql = "select distinct scope from raw.loads where resource = $table"
-        return {scope for (scope,) in self._rows(endpoint, sql, table=endpoint.table)}
+        sql = f"select distinct scope from raw.loads where resource = {literal(endpoint.table)}"
+        return {scope for (scope,) in self._rows(endpoint, (), sql)}
 
     def last_rows(
         self,
         endpoint: Endpoint,
-        scope: str,
+        scope: str | None,
         columns: Sequence[str],
         since: datetime | None = None,
     ) -> Rows:
-        """Columns of the rows of a scope that stand, of buckets from `since` on."""
-        of_buckets = " and row.bucket_start >= $since" if since else ""
-        standing = _standing(endpoint, f"row.scope = $scope{of_buckets}")
-        return self._rows(
-            endpoint,
-            f"select {_names(columns)} from {standing} order by all",
-            scope=scope,
-            **({"since": since} if since else {}),
-        )
+        """Columns of the rows of a scope (None: of all) that stand, of buckets from `since` on."""
+        of_scope = f"row.scope = {literal(scope)}" if scope else "true"
+        of_buckets = f" and row.bucket_start >= {literal(since)}" if since else ""
+        standing = _standing(endpoint, of_scope + of_buckets)
+        sql = f"select {_names(columns)} from {standing} order by all"
+        return self._rows(endpoint, columns, sql)
 
     def values(self, endpoint: Endpoint, column: str, scope: str, window: Window) -> list[Any]:
         """What a column ever said of a scope and window."""
-        within, parameters = _within(endpoint, window)
         found = self._rows(
             endpoint,
-            f"select distinct {_names([column])} from raw.{endpoint.table} as row"
-            f" where row.scope = $scope and {within} order by all",
-            scope=scope,
-            **parameters,
+            [column],
+            f"select distinct {_names([column])} from raw.{endpoint.table} as row where"
+            f" row.scope = {literal(scope)} and {_within(endpoint, window)} order by all",
         )
         return [value for (value,) in found]
 
@@ -229,21 +342,23 @@ class Landed:
         """What columns ever said, and when their scope was last told of; the oldest first."""
         return self._rows(
             endpoint,
+            columns,
             f"""
             select {_names(columns)}, max(receipt.landed_at) as told_at
             from raw.{endpoint.table} as row
             inner join raw.loads as receipt
-                on row.scope = receipt.scope and receipt.resource = $table
+                on row.scope = receipt.scope and receipt.resource = {literal(endpoint.table)}
             group by {_names(columns)}
             order by told_at, {_names(columns)}
             """,
-            table=endpoint.table,
         )
 
-    def _rows(self, endpoint: Endpoint, sql: str, **parameters: Any) -> Rows:
+    def _rows(self, endpoint: Endpoint, columns: Sequence[str], sql: str) -> Rows:
         with self._open() as connection:
-            create_raw_tables(connection, [endpoint])
-            return connection.execute(sql, parameters).fetchall()
+            # to know all of its columns, Arrow would be imported
+            if {*columns, "landed_at"} - {*log.columns_of(connection, endpoint.table)}:
+                create_raw_tables(connection, [endpoint])
+            return connection.execute(sql).fetchall()
 
 
 def _standing(endpoint: Endpoint, where: str) -> str:
@@ -257,13 +372,12 @@ def _standing(endpoint: Endpoint, where: str) -> str:
     ) as row where not row.is_withdrawn"""
 
 
-def _within(endpoint: Endpoint, window: Window) -> tuple[str, dict[str, Any]]:
-    """SQL that is true for rows of these buckets, and its parameters."""
-    within = "row.bucket_start >= $since and row.bucket_start < $until"
-    ends = {"since": window.since, "until": window.until}
-    if endpoint.tells_grain:
-        return f"{within} and row.granularity = $grain", ends | {"grain": window.grain}
-    return within, ends
+def _within(endpoint: Endpoint, window: Window) -> str:
+    """SQL that is true for rows of these buckets."""
+    since, until = literal(window.since), literal(window.until)
+    within = f"row.bucket_start >= {since} and row.bucket_start < {until}"
+    of_grain = f" and row.granularity = {literal(window.grain)}"
+    return within + (of_grain if endpoint.tells_grain else "")
 
 
 def _names(columns: Iterable[str]) -> str:

@@ -6,10 +6,15 @@ Not here: the environment, which assets/settings.py alone reads.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
+# what is longer is no id, whatever it is
+LONGEST_ID = 500
+# a longer word is more likely a credential than what a setting may be
+LONGEST_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -28,35 +33,83 @@ class Setting:
     is_required: bool = False
     is_of_account: bool = False
 
+    def shown(self, text: str) -> str:
+        """What is wrong may be shown, but for a credential: also one within an address, or one
+        that was set under this name by mistake."""
+        if self.read is key or (len(text) > LONGEST_SHOWN and not re.search(r"[/.]", text)):
+            return "set"
+        return repr(re.sub(r"(?<=//)[^/]*@|\?.*", "***", text))
+
 
 def url(value: str) -> str:
-    """An address."""
+    """An address; of another machine https alone, for a credential is sent there."""
     try:
-        address = httpx.URL(value)
-    except httpx.InvalidURL:
-        address = httpx.URL()
-    if address.scheme not in ("http", "https") or not address.host:
+        address = urlsplit(value)
+        host, port = address.hostname or "", address.port
+    except ValueError:
+        address, host, port = urlsplit(""), "", 0
+    is_safe = address.scheme == "https" or (address.scheme == "http" and is_loopback(host))
+    is_plain = host and port != 0 and "@" not in address.netloc and not address.query
+    if not (is_safe and is_plain and re.fullmatch(r"[!-~]+", value)):
         raise ValueError("an address like https://host/path")
     return value
 
 
+def is_loopback(host: str) -> bool:
+    """Whether this is the machine itself."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def listed(value: str) -> tuple[str, ...]:
     """What stands between commas."""
-    return tuple(part.strip() for part in value.split(",") if part.strip())
+    parts = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not all(map(is_id, parts)):
+        raise ValueError("ids between commas, without spaces and line breaks in them")
+    return parts
+
+
+def is_id(text: str) -> bool:
+    """Whether a vendor may know something by it."""
+    return text.isprintable() and " " not in text and 0 < len(text) <= LONGEST_ID
+
+
+def header(value: str) -> str:
+    """What a header of a request may hold."""
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError("ASCII characters, without line breaks")
+    return value
+
+
+def key(value: str) -> str:
+    """A key or token, as the vendor shows it."""
+    try:
+        return header(value)
+    except ValueError as error:
+        raise ValueError(f"as the vendor shows it: {error}") from None
 
 
 def positive(value: str) -> int:
     """A whole number above zero."""
-    if not value.isascii() or not value.isdigit() or int(value) < 1:
+    if not re.fullmatch("[0-9]{1,9}", value) or int(value) < 1:
         raise ValueError("a whole number above zero")
     return int(value)
 
 
 def size(value: str) -> str:
     """An amount of memory, as DuckDB writes it."""
-    if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", value):
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})? ?[KMGT]i?B", value):
         raise ValueError("an amount like 512MB or 2GB")
     return value
+
+
+def byte_count(value: str) -> int:
+    """An amount of memory, in bytes."""
+    number, letter, is_binary = re.split("([KMGT])(i?)B", size(value))[:3]
+    step = 1024 if is_binary else 1000
+    return int(float(number) * step ** (1 + "KMGT".index(letter)))
 
 
 def yes_or_no(value: str) -> bool:

@@ -3,21 +3,44 @@
 Not here: any vendor (a folder each beside this file), and how slices land (load.py).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from pipelines.endpoint import Endpoint
-from pipelines.http import VendorError
-from pipelines.receipts import Landed, Receipt
 from pipelines.windows import Window
 
+if TYPE_CHECKING:  # what every command imports needs neither Arrow nor DuckDB
+    import pyarrow as pa
+
+    from pipelines.limits import Limits
+    from pipelines.receipts import Landed, Receipt
+
 Clock = Callable[[], datetime]
+
+LONGEST_QUOTATION = 500
+SAFE = "Nothing of this window was recorded as loaded; everything landed before is untouched."
+
+
+class VendorError(RuntimeError):
+    """A vendor could not be asked, refused, or answered something that is not documented.
+
+    `status` is the HTTP status, or None where there was no HTTP answer to blame.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+    def of_account(self, name: str) -> None:
+        """Say whose credentials were used, where a vendor has several accounts."""
+        whose = f" (Account {name}: its settings end in __{name}.)"
+        self.args = (str(self).removesuffix(whose) + whose,)
 
 
 class OutOfReachError(VendorError):
@@ -40,23 +63,61 @@ class RetiredError(VendorError):
     """The vendor has taken this endpoint away; that is known, and no failure of a run."""
 
 
+def readable(text: str) -> str:
+    """What a terminal would obey is only shown."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def unexpected(endpoint: Endpoint, about: str, error: Exception) -> VendorError:
+    """What nobody thought of, as the refusal of what it happened to."""
+    what = readable(f"{type(error).__name__}: {error}")[:LONGEST_QUOTATION]
+    return VendorError(
+        f"{endpoint.source} {endpoint.request} of {readable(about)[:LONGEST_QUOTATION]}: what was "
+        f"answered cannot be used ({what}). If it stays, please report it with this text. {SAFE}"
+    )
+
+
+class RefusedError(VendorError):
+    """What the vendor lists it refuses to tell of: in a bad moment, or for good.
+
+    Others are asked all the same. How long it has been so says whether a run fails for it.
+    """
+
+    def __init__(self, message: str, status: int | None, scope: str) -> None:
+        super().__init__(message, status)
+        self.scope = scope
+
+
+class BucketsRefusedError(VendorError):
+    """What was told of these buckets cannot be; of the others it counts."""
+
+    def __init__(self, message: str, buckets: Collection[datetime]) -> None:
+        super().__init__(message)
+        self.buckets = buckets
+
+
 class Note(str):
     """Something a person should know of an answer that counts all the same."""
 
     __slots__ = ()
 
 
-# asks for one scope over a window (None: a snapshot), page by page
-Ask = Callable[[Any], Iterator[pa.Table | Note]]
+# asks for one scope over a window (None: a snapshot), page by page; a Window says that rows of it
+# come along, though nobody asked for all of it
+Ask: TypeAlias = "Callable[[Any], Iterator[pa.Table | Note | Window]]"
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One scope over one window (None: a snapshot), as its receipt says; and how it is asked."""
+    """One scope over one window (None: a snapshot), as its receipt says; and how it is asked.
+
+    `less`: buckets of the window that the receipt does not claim.
+    """
 
     scope: str
     window: Window | None
     ask: Ask
+    less: Collection[datetime] = ()
 
 
 def snapshot(scope: str, ask: Callable[..., Iterator[pa.Table]], *arguments: Any) -> Slice:
@@ -89,7 +150,7 @@ class LoadResult:
         """The scopes that have a receipt of this load."""
         return sorted({receipt.scope for receipt in self.receipts})
 
-    def add(self, other: "LoadResult") -> None:
+    def add(self, other: LoadResult) -> None:
         """Take in what another load of the same endpoint did."""
         self.load_ids += other.load_ids
         self.receipts += other.receipts
@@ -108,6 +169,9 @@ class Client(Protocol):
 
     requests_sent: int
     rate_limited: int
+
+    def within(self, limits: Limits, clock: Clock) -> None:
+        """Bear so much of a vendor, and hold this clock against its own."""
 
     def close(self) -> None:
         """Let go of connections and budget files."""
@@ -160,7 +224,7 @@ class Asked(Generic[S, C]):
                 yield scope, Window(self.window.grain, min(starts), self.window.until)
 
 
-Pages = Callable[[Endpoint], Iterator[pa.Table]]
+Pages: TypeAlias = "Callable[[Endpoint], Iterator[pa.Table]]"
 
 
 @dataclass(frozen=True)
@@ -170,8 +234,10 @@ class Source(Generic[S, C]):
     Its folder is `pipelines/<name>`; there, slices.py has `slices`, which turns what is asked into
     slices, and the vendor as a dlt source, called like it. `scopes` may ask the vendor which there
     are; `named_scopes` are those known without asking. `missing` says why the source is skipped
-    although every required setting is there. `fingerprint` changes when there is something new to
-    load, for sources that a sensor watches; `problems` is the report of what could not be loaded.
+    although every required setting is there. `recall` lets a client that is asked at every run look
+    up what landed before, while the warehouse is open for others. `fingerprint` changes when there
+    is something new to load, for sources that a sensor watches; `problems` is the report of what
+    could not be loaded.
     """
 
     name: str
@@ -184,6 +250,7 @@ class Source(Generic[S, C]):
     missing: Callable[[S], str | None] = lambda settings: None
     is_wanted: Callable[[S, Endpoint], bool] = lambda settings, endpoint: True
     requests_per_minute: Callable[[S], float | None] = lambda settings: None
+    recall: Callable[[C, Landed], None] = lambda client, landed: None
     fingerprint: Callable[[S], str] = lambda settings: ""
     problems: str | None = None
     commands: Callable[[], Sequence[Any]] = lambda: ()

@@ -4,13 +4,17 @@
 Every answer can still be told at every receipt. The file is copied first, to <name>.0.1.duckdb.
 """
 
+import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipelines import log
 from pipelines.endpoint import Endpoint
 from pipelines.log import Connection, same
 
+# what meta.warehouse says of tables like these; 0.1, which kept no format, is 1
+FORMAT = 2
 # how 0.1 named the scope of a row, where it has these columns
 _SCOPES = {
     ("org_id",): "answer.org_id",
@@ -20,19 +24,28 @@ _SCOPES = {
 }
 
 
-def make_log(connection: Connection, endpoint: Endpoint) -> None:
-    """Make raw.<table> of 0.1 a log, in one transaction; nothing is done where it is one."""
-    columns = log.columns_of(connection, endpoint.table)
-    if not columns or "landed_at" in columns:
+def upgrade(connection: Connection, endpoints: Iterable[Endpoint]) -> None:
+    """Make a warehouse of 0.1 one of today, in one transaction; nothing is done where it is one."""
+    ((found,),) = connection.execute("select format from meta.warehouse").fetchall()
+    if found >= FORMAT:
         return
-    _keep_copy(connection)
+    columns = [(endpoint, log.columns_of(connection, endpoint.table)) for endpoint in endpoints]
+    old = [endpoint for endpoint, its in columns if its and "landed_at" not in its]
+    if old:
+        _keep_copy(connection)
     connection.execute("begin")
+    for endpoint in old:
+        _make_log(connection, endpoint)
+    connection.execute(f"update meta.warehouse set format = {FORMAT}")
+    connection.execute("commit")
+
+
+def _make_log(connection: Connection, endpoint: Endpoint) -> None:
     connection.execute(f"alter table raw.{endpoint.table} rename to answers_of_0_1")
-    log.create_table(connection, endpoint.table, log.schema_of(endpoint))
-    log.create_table(connection, "answers_of_0_1", endpoint.schema)
+    log.create_table(connection, endpoint.table, log.columns_of_log(endpoint))
+    log.create_table(connection, "answers_of_0_1", log.columns_for(endpoint.schema))
     connection.execute(_changes(endpoint))
     connection.execute("drop table raw.answers_of_0_1")
-    connection.execute("commit")
 
 
 def _keep_copy(connection: Connection) -> None:
@@ -45,6 +58,8 @@ def _keep_copy(connection: Connection) -> None:
     if not copy.exists():
         draft = copy.with_suffix(".draft")
         shutil.copyfile(path, draft)
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
         draft.replace(copy)
 
 

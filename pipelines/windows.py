@@ -5,6 +5,7 @@ other instants are widened to whole buckets first. Not here: how far back a vend
 (assets/planning.py) and the days that a build covers (dbt_like_sql/engine/windows.py).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -49,6 +50,15 @@ class Window:
     def buckets(self) -> list[datetime]:
         """The starts of the window's buckets."""
         return whole_buckets(self.grain, self.since, self.until)
+
+    def without(self, buckets: Collection[datetime]) -> "list[Window]":
+        """The window less these buckets, in as few windows as that leaves."""
+        left: list[Window] = []
+        for start in self.buckets():
+            if start not in buckets:
+                since = left.pop().since if left and left[-1].until == start else start
+                left.append(Window(self.grain, since, next_bucket(start, self.grain)))
+        return left
 
     def without_first_bucket(self) -> "Window | None":
         """The window less its oldest bucket; None where it has no other."""

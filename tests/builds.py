@@ -6,7 +6,7 @@ from pathlib import Path
 from assets import loading
 from assets.settings import Settings
 from assets.sources import ENDPOINTS
-from dbt_like_sql.engine import publishing, runner, warehouse
+from dbt_like_sql.engine import publishing, runner
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
 from dbt_like_sql.engine.runner import BuildReport
 from pipelines import receipts
@@ -16,7 +16,7 @@ def build(settings: Settings, models: Path = PACKAGE_FOLDER) -> BuildReport:
     """Build what is due of the models of a folder, and publish it, as the product does."""
     if models == PACKAGE_FOLDER:
         return loading.build(settings)
-    with warehouse.writer(settings.warehouse) as connection:
+    with loading.open_warehouse(settings) as connection:
         receipts.create_raw_tables(connection, ENDPOINTS)
         report = runner.build(
             connection, folder=models, now=settings.clock(), own_seeds=settings.own_seeds

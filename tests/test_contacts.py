@@ -68,7 +68,7 @@ def test_what_is_no_warehouse_is_not_looked_up_elsewhere(proxy: Proxy, tmp_path:
     connection.close()
     done = proxy.run(tmp_path, sys.executable, "-c", OPEN_THE_WAREHOUSE, file)
     assert done.returncode == 1
-    assert "sqlite" in done.stderr
+    assert "it is no DuckDB database" in done.stderr
     assert proxy.requests == []
 
 

@@ -105,15 +105,23 @@ def test_with_nothing_held_everything_in_reach_is_due(
     assert due_window(connection, USAGE, grain, NOW) == Window(grain, at(since), at(until))
 
 
-def test_an_answer_that_left_something_out_is_not_asked_for_again(
+def test_what_is_refused_is_asked_for_once_a_tick(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
-    """But for what may still be revised: else every run would walk through all of it in vain."""
+    """Five minutes may be a bad moment: every run asks again. After that, every tick does; but what
+    answered in the last 7 days is asked for by every run."""
     whole = ("2026-11-14T09:00", "2026-11-21T09:00")
-    receipt(connection, *whole, "2026-11-21T08:25", complete=False)
+    all_of_it = Window("hourly", at(whole[0]), at(whole[1]))
+    for asked in ("2026-11-21T08:21", "2026-11-21T08:25"):
+        receipt(connection, *whole, asked, complete=False)
+        assert due_window(connection, USAGE, "hourly", NOW) == all_of_it
+    receipt(connection, *whole, "2026-11-21T08:26", complete=False)
     assert due_window(connection, USAGE, "hourly", NOW) is None
-    due = due_window(connection, USAGE, "hourly", at("2026-11-21T09:20"))
-    assert due == Window("hourly", at("2026-11-21T03:00"), at("2026-11-21T10:00"))
+    assert due_window(connection, USAGE, "hourly", at("2026-11-21T09:20")) is not None
+    receipt(connection, "2026-11-13T00:00", "2026-11-13T01:00", "2026-11-14T08:29")
+    assert due_window(connection, USAGE, "hourly", NOW) is None
+    receipt(connection, "2026-11-13T00:00", "2026-11-13T01:00", "2026-11-14T08:31")
+    assert due_window(connection, USAGE, "hourly", NOW) == all_of_it
 
 
 def test_nothing_is_due_twice_in_a_tick(connection: duckdb.DuckDBPyConnection) -> None:

@@ -69,7 +69,9 @@ def answering(status: int, content_type: str, body: bytes) -> Iterator[str]:
             thread.join()
 
 
-@pytest.mark.parametrize("kind", [423, 429, 500, 502, 503, 504, "drop", "cut"])
+@pytest.mark.parametrize(
+    "kind", [408, 423, 425, 429, 500, 502, 503, 504, 520, 522, 524, "drop", "cut"]
+)
 def test_what_may_pass_is_tried_again(world: Open, kind: FaultKind) -> None:
     """Twice nothing, then the answer: three requests, and no error."""
     here = world(orgs=1, projects=3)
@@ -247,6 +249,31 @@ def test_a_budget_is_shared_and_survives_restarts(tmp_path: Path) -> None:
         # told just after the spending, so a busy machine may tell a little late
         assert fourth - first > 1.7
     assert all(later > earlier for earlier, later in pairwise(spent))
+
+
+DECODE_AT_ONCE = """
+import gc, sys, threading
+from pipelines.decode import Record, decode
+gc.set_threshold(1)
+sys.setswitchinterval(1e-6)
+for number in range(100):
+    Item = type(Record)("Item", (Record,), {"__annotations__": {"value": int}})
+    Page = type(Record)("Page", (Record,), {"__annotations__": {"items": list[Item]}})
+    threads = [
+        threading.Thread(target=decode, args=(b'{"items": [{"value": 1}]}', Page))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_threads_decode_a_type_for_the_first_time() -> None:
+    """A process of its own, for it crashed where garbage was collected meanwhile."""
+    done = subprocess.run([sys.executable, "-c", DECODE_AT_ONCE], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_another_credential_has_another_budget(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ PRODUCT = ("pipelines", "assets", "dbt_like_sql")
 FILES = sorted(path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))
 KNOW_DAGSTER = ("raw_assets", "model_assets", "automation", "definitions")
 DAGSTER_FILES = {f"assets/{name}.py" for name in KNOW_DAGSTER}
-# every folder of pipelines/ is a vendor, and these are their names
-VENDORS = {path.parent.name for path in (ROOT / "pipelines").glob("*/__init__.py")}
+# every folder of pipelines/ is a vendor but that of the way out to them
+VENDORS = {path.parent.name for path in (ROOT / "pipelines").glob("*/slices.py")}
 NAMES = {"neon", "forge", "bitbucket", "atlassian"}
 
 

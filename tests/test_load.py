@@ -1,19 +1,26 @@
 """A load appends, and its receipts come last: what has none counts for nothing."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import dlt
 import pyarrow as pa
+import pytest
 from dlt.extract import DltResource
+from filelock import FileLock
 
 from assets.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
+from assets.terminal import runs
+from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
+from pipelines import receipts
 from pipelines.endpoint import Endpoint
 from pipelines.http import VendorError
 from pipelines.load import load
@@ -32,8 +39,11 @@ SCHEMA = pa.schema(
     {"name": pa.string(), "bucket_start": pa.timestamp("us", "UTC"), "value": pa.int64()}
 )
 KEY = ("name", "bucket_start")
-THINGS = Endpoint("neon", "things", "GET /things", "Things.", SCHEMA, ("daily",), KEY)
-NAMES = Endpoint("neon", "things", "GET /things", "Things as they are now.", SCHEMA, key=("name",))
+TABLES = {"things": SCHEMA}
+THINGS = Endpoint("neon", "things", "GET /things", "Things.", __name__, ("daily",), KEY)
+NAMES = Endpoint(
+    "neon", "things", "GET /things", "Things as they are now.", __name__, key=("name",)
+)
 Row = tuple[str | None, datetime, int]
 
 
@@ -42,7 +52,7 @@ def page(*rows: Row) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in rows], SCHEMA)
 
 
-def saying(*pages: pa.Table, then: Exception | None = None) -> Ask:
+def saying(*pages: pa.Table, then: BaseException | None = None) -> Ask:
     """A call that answers these pages, and then breaks if it is to."""
 
     def ask(_: Window | None) -> Iterator[pa.Table]:
@@ -118,10 +128,44 @@ def test_a_scope_that_breaks_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_when_every_scope_breaks_nothing_lands(tmp_path: Path) -> None:
-    """Not even a table."""
+    """Not even a table for it."""
     landing = land(tmp_path, one=saying(then=VendorError("no")))
     assert (landing.receipts, len(landing.failures)) == ([], 1)
-    assert not (tmp_path / "here.duckdb").exists()
+    tables = "select schema_name, table_name from duckdb_tables() where not temporary"
+    assert rows(tmp_path, f"{tables} and schema_name = 'raw'") == [("raw", "loads")]
+    assert rows(tmp_path, RECEIPTS) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OverflowError("date value out of range"),
+        RecursionError("maximum recursion depth exceeded"),
+        MemoryError(),
+        UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+        KeyError("uuid\x1b[31m"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_nobody_thought_of_is_a_refusal(tmp_path: Path, error: Exception) -> None:
+    """Of that slice alone, in words: whose, of which window, what is safe; the next one lands."""
+    landing = land(tmp_path, one=saying(page(A), then=error), two=saying(page(A)))
+    (failure,) = landing.failures
+    assert re.fullmatch(
+        rf"neon GET /things of one, {WINDOW}: what was answered cannot be used "
+        rf"\({type(error).__name__}: .*\). If it stays, please report it with this text. Nothing "
+        "of this window was recorded as loaded; everything landed before is untouched.",
+        str(failure),
+    )
+    assert str(failure).isprintable()
+    assert [row[0] for row in rows(tmp_path, RECEIPTS)] == ["two"]
+
+
+def test_an_overlong_id_is_refused(tmp_path: Path) -> None:
+    """It would be asked with again for ever; the row of another scope lands."""
+    landing = land(tmp_path, one=saying(page(("x" * 501, SINCE, 1))), two=saying(page(A)))
+    assert "a name of 501 characters" in str(landing.failures[0])
+    assert rows(tmp_path, LOG) == [("two", *A)]
 
 
 def test_what_is_the_same_again_is_not_stored_again(tmp_path: Path) -> None:
@@ -195,23 +239,43 @@ def test_what_happened_once_is_not_withdrawn(tmp_path: Path) -> None:
     assert rows(tmp_path, LOG) == [("one", *A), ("one", *B), ("one", "b", SINCE, 5)]
 
 
-def test_an_answer_that_was_overtaken_says_nothing(tmp_path: Path) -> None:
-    """What was asked later counts, although it landed first; where that did not ask, this does."""
+@pytest.mark.parametrize("ahead", [timedelta(minutes=-5), timedelta(days=30)])
+def test_an_answer_that_was_overtaken_says_nothing(tmp_path: Path, ahead: timedelta) -> None:
+    """What was asked later counts, although it landed first; where that did not ask, this does.
+    Whatever the clocks say."""
     later = ("a", DAYS[2], 7)
-    land(tmp_path, Window("daily", SINCE, DAYS[1]), one=saying(page(A)))
-    before = NOW - timedelta(minutes=5)
-    land(tmp_path, asked_at=before, one=saying(page(("a", SINCE, 9), B, later)))
+
+    def overtaken(_: Window | None) -> Iterator[pa.Table]:
+        window = Window("daily", SINCE, DAYS[1])
+        other = Thread(target=lambda: land(tmp_path, window, one=saying(page(A))))
+        other.start()
+        other.join()
+        yield page(("a", SINCE, 9), B, later)
+
+    land(tmp_path, asked_at=NOW + ahead, one=overtaken)
     assert rows(tmp_path, LOG) == [("one", *A), ("one", *later)]
 
 
-def test_a_new_column_is_added(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [timedelta(days=-30), timedelta(hours=-3), timedelta(days=30)])
+def test_the_later_answer_counts_whatever_the_clock_did(tmp_path: Path, step: timedelta) -> None:
+    """Set back or forth between two answers; what receipts say was last asked is the second."""
+    land(tmp_path, one=saying(page(A)))
+    land(tmp_path, asked_at=NOW + step, one=saying(page(("a", SINCE, 5))))
+    assert rows(tmp_path, LOG) == [("one", *A), ("one", "a", SINCE, 5)]
+    with warehouse.writer(tmp_path / "here.duckdb") as connection:
+        answers = receipts.Answers(connection, {("things", "daily"): SINCE})
+    held, (_, last) = answers.held("things", "daily"), answers.last["things"]
+    assert held["one"][SINCE] - (NOW + step) < timedelta(seconds=1)
+    assert last == held["one"][SINCE]
+
+
+def test_a_new_column_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table of an older version gains the column; its rows stay, with null in it."""
     land(tmp_path, one=saying(page(A)))
     wider = pa.schema([*SCHEMA, ("note", pa.string())])
     noted = page(B).append_column("note", pa.array(["new"])).cast(wider)
-    found = land(
-        tmp_path, endpoint=replace(THINGS, schema=wider), one=saying(noted), two=saying(noted)
-    )
+    monkeypatch.setitem(TABLES, "things", wider)
+    found = land(tmp_path, endpoint=replace(THINGS), one=saying(noted), two=saying(noted))
     assert not found.failures
     told = rows(tmp_path, "select scope, name, note, is_withdrawn from raw.things order by all")
     assert told == [
@@ -268,9 +332,10 @@ def test_what_receipts_cover(tmp_path: Path) -> None:
     land(tmp_path, Window("daily", days[2], days[3]), one=partial_answer)
     landed = Landed(partial(warehouse.writer, tmp_path / "here.duckdb"))
     held = Window("daily", days[0], days[2])
-    assert landed.covered(THINGS, {"one": held, "two": held}) == {"one"}
-    assert landed.covered(THINGS, {"one": WINDOW}) == set()
-    assert landed.covered(THINGS, {"one": Window("hourly", days[0], days[1])}) == set()
+    assert landed.lacking(THINGS, {"one": held, "two": held}) == {"two": {*days[:2]}}
+    assert landed.lacking(THINGS, {"one": WINDOW}) == {"one": {days[2]}}
+    hours = Window("hourly", days[0], days[1])
+    assert landed.lacking(THINGS, {"one": hours}) == {"one": {*hours.buckets()}}
 
 
 def test_rows_without_a_receipt_name_no_project(world: Open) -> None:
@@ -283,10 +348,10 @@ def test_rows_without_a_receipt_name_no_project(world: Open) -> None:
     assert here.land("neon_project_usage", window).failures
     landed = Landed(partial(warehouse.writer, here.settings.warehouse))
     usage = endpoint_of("neon_project_usage")
-    assert landed.covered(usage, {org: window}) == set()
+    assert landed.lacking(usage, {org: window}) == {org: {*window.buckets()}}
     assert landed.values(usage, "project_id", org, window) == []
     assert not here.land("neon_project_usage", window).failures
-    assert landed.covered(usage, {org: window}) == {org}
+    assert landed.lacking(usage, {org: window}) == {}
     used = {key[1] for key in here.expected("daily")}
     assert set(landed.values(usage, "project_id", org, window)) == used
     assert here.company.special["deleted"] in used
@@ -309,3 +374,41 @@ def test_four_processes_at_once_load_into_one_warehouse(world: Open) -> None:
     assert [ended(process) for process in started] == [0, 0, 0, 0]
     here.build()
     assert here.facts() == here.expected("daily", "monthly")
+
+
+def load_due(lent: str) -> None:
+    """The days and names that are due of Neon, in a process of its own."""
+    settings = read_settings(clock=clock_from(lent))
+    assert runs.load_due(settings, Report(True), ("neon",), ("daily",)).failures == []
+
+
+def test_two_loads_at_once_ask_for_each_window_once(world: Open) -> None:
+    """Whoever comes second waits, and finds that what was due is held."""
+    here = world(projects=2, branches=1, orgs=1, apps=0, workspaces=0)
+    both = [start(load_due, here.environment, here.clock.lent()) for _ in range(2)]
+    assert [ended(process) for process in both] == [0, 0]
+    usage = [request for request in here.new_requests() if "consumption" in request.path]
+    asked = [f"{request.path} {request.query}" for request in usage]
+    assert len(asked) == len({*asked}) == 2
+
+
+def test_what_was_answered_before_a_ctrl_c_lands(tmp_path: Path) -> None:
+    """It says how far it got, and the same again goes on from there."""
+    one, two = saying(page(A)), saying(page(B), then=KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt, match=r"^1 of 3 loaded$"):
+        land(tmp_path, one=one, two=two, three=saying(page(A)))
+    assert rows(tmp_path, RECEIPTS) == [("one", SINCE, UNTIL, 1, 1, True)]
+    assert rows(tmp_path, LOG) == [("one", *A)]
+
+
+def test_folders_of_killed_loads_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the next load; those of loads that live are not."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name in ("dead", "living"):
+        (tmp_path / f"meterhouse-dlt-{name}").mkdir()
+        (tmp_path / f"meterhouse-dlt-{name}" / "in-use").touch()
+    with FileLock(tmp_path / "meterhouse-dlt-living" / "in-use"):
+        land(tmp_path, one=saying(page(A)))
+    assert [folder.name for folder in tmp_path.glob("meterhouse-*")] == ["meterhouse-dlt-living"]

@@ -8,6 +8,7 @@ import pytest
 from assets.settings import DOCUMENTED, Settings, SettingsError, read_settings
 
 NEON = {"NEON_API_KEY": "key-1", "NEON_ORG_IDS": "org-1, org-2"}
+IDS = "ids between commas, without spaces and line breaks in them"
 FORGE = {"ATLASSIAN_EMAIL": "a@example.com", "ATLASSIAN_API_TOKEN": "t", "FORGE_APP_IDS": "app"}
 
 
@@ -58,13 +59,15 @@ def test_an_account_may_have_no_unnamed_one_beside_it() -> None:
 
 
 def test_a_named_account_that_lacks_something_is_an_error() -> None:
-    """It was meant to be there: it is not skipped in silence."""
-    with pytest.raises(SettingsError) as raised:
-        read_settings(FORGE | {"ATLASSIAN_EMAIL__OPS": "b@example.com"})
-    assert str(raised.value) == (
-        "ATLASSIAN_API_TOKEN__OPS, FORGE_APP_IDS__OPS are not set: "
-        "the account OPS of Forge needs them"
-    )
+    """It was meant to be there: it is not skipped in silence, and the others are asked."""
+    settings = read_settings(FORGE | {"ATLASSIAN_EMAIL__OPS": "b@example.com"})
+    assert settings.wrong == {
+        "forge": [
+            "ATLASSIAN_API_TOKEN__OPS, FORGE_APP_IDS__OPS are not set: "
+            "the account OPS of Forge needs them"
+        ]
+    }
+    assert [name for name, _ in accounts(settings, "forge")] == [""]
 
 
 @pytest.mark.parametrize(
@@ -73,18 +76,65 @@ def test_a_named_account_that_lacks_something_is_an_error() -> None:
         ("NEON_REQUESTS_PER_MINUTE", "0", "a whole number above zero"),
         ("NEON_REQUESTS_PER_MINUTE__ACME", "many", "a whole number above zero"),
         ("FORGE_SITES_BY_ENVIRONMENT", "maybe", "yes or no"),
-        ("MEMORY_LIMIT", "a lot", "an amount like 512MB or 2GB"),
+        ("NEON_ORG_IDS", "org-1\norg-2", IDS),
+        ("FORGE_EXPERIMENTAL_API", "a\r\nb", "ASCII characters, without line breaks"),
+        ("NEON_BASE_URL", "https://[::1/api", "an address like https://host/path"),
+        ("NEON_BASE_URL", "http://neon.example/api", "an address like https://host/path"),
         ("NEON_BASE_URL", "neon.example/api", "an address like https://host/path"),
         ("ATLASSIAN_GRAPHQL_URL", "atlassian.example", "an address like https://host/path"),
         ("NEON_BASE_URL", "https://neon.example:one/api", "an address like https://host/path"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_an_error(variable: str, value: str, what: str) -> None:
-    """It names the variable, what it is and what it has to be."""
-    environment = NEON | {"NEON_API_KEY__ACME": "key-2", variable: value}
+    """It names the variable, what it is and what it has to be; other sources are asked."""
+    environment = NEON | FORGE | {"NEON_API_KEY__ACME": "key-2", variable: value}
+    settings = read_settings(environment | {"BITBUCKET_TOKEN": "token"})
+    wrong = [text for texts in settings.wrong.values() for text in texts]
+    assert f"{variable} is {value!r}: it has to be {what}" in wrong[0]
+    assert accounts(settings, "bitbucket")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "what"),
+    [
+        ("MEMORY_LIMIT", "a lot", "an amount like 512MB or 2GB"),
+        ("LIMIT_PAGES", "none", "a whole number above zero"),
+        ("LIMIT_ANSWER_SIZE", "64", "an amount like 512MB or 2GB"),
+    ],
+)
+def test_a_setting_of_the_whole_run_that_cannot_be_used_ends_it(
+    variable: str, value: str, what: str
+) -> None:
+    """Nothing is asked."""
     with pytest.raises(SettingsError) as raised:
-        read_settings(environment)
+        read_settings(NEON | {variable: value})
     assert str(raised.value) == f"{variable} is {value!r}: it has to be {what}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("NEON_API_KEY", "napi_planted\nab"),
+        ("NEON_API_KEY", "napi_planted\N{RIGHT SINGLE QUOTATION MARK}"),
+        ("NEON_API_KEY__ACME", "napi_planted\N{NO-BREAK SPACE}b"),
+        ("BITBUCKET_TOKEN", "planted\x1b[31m"),
+        ("NEON_REQUESTS_PER_MINUTE", "napi_planted_0123456789"),
+        ("NEON_ORG_IDS__ACME", "planted" * 100),
+        ("NEON_BASE_URL", "https://user:planted@neon.example/api"),
+        ("NEON_BASE_URL", "https://neon.example/api?key=planted"),
+    ],
+)
+def test_a_credential_that_cannot_be_used_is_not_shown(variable: str, value: str) -> None:
+    """It is refused by name, before anything is sent; also where another setting was meant."""
+    (wrong,) = read_settings(NEON | {variable: value}).wrong.values()
+    assert variable in wrong[0]
+    assert "planted" not in str(wrong)
+
+
+def test_limits_are_settings() -> None:
+    """Each has its default; sizes are in bytes, of 1,000 or 1,024."""
+    limits = read_settings({"LIMIT_ANSWER_SIZE": "1.5 MiB", "LIMIT_PAGES": "7"}).limits
+    assert (limits.answer_bytes, limits.pages, limits.unpacked_bytes) == (1572864, 7, 256_000_000)
 
 
 def test_a_folder_that_is_named_and_not_there_is_not_skipped(tmp_path: Path) -> None:

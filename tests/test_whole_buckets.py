@@ -114,7 +114,7 @@ def old(tmp_path: Path) -> Settings:
     with warehouse.writer(settings.warehouse) as connection:
         create_raw_tables(connection)
         answers = [*endpoint_of(PROJECTS).schema, ("load_id", pa.string()), ("page", pa.int32())]
-        log.create_table(connection, PROJECTS, pa.schema(answers))
+        log.create_table(connection, PROJECTS, log.columns_for(pa.schema(answers)))
         for receipt in (
             ("org", "daily", "2026-11-14", "2026-11-21", "2026-11-22T03:00", week),
             ("org", "daily", "2026-11-14", noon, "2026-11-22T04:00", week | part),
@@ -124,6 +124,7 @@ def old(tmp_path: Path) -> Settings:
             ("else", "hourly", "2026-11-22", "2026-11-22T02:30", "2026-11-22T04:00", hours),
         ):
             land(connection, *receipt)
+        connection.execute("update meta.warehouse set format = 1")
     return settings
 
 
@@ -182,16 +183,16 @@ def test_a_bucket_that_was_asked_in_part_falls_due(old: Settings) -> None:
     now, usage = at("2026-11-26T16:00"), endpoint_of(PROJECTS)
     landed = Landed(partial(warehouse.writer, old.warehouse))
     day = Window("daily", at("2026-11-20"), at("2026-11-21"))
-    covered = landed.covered(usage, {"org": day, "else": day})
+    lacking = landed.lacking(usage, {"org": day, "else": day})
     november = Window("monthly", at("2026-11-01"), at("2026-12-01"))
-    assert landed.covered(usage, {"org": november}) == set()
+    assert landed.lacking(usage, {"org": november}) == {"org": {at("2026-11-01")}}
     with warehouse.writer(old.warehouse) as connection:
         held = {g: held_since(connection, PROJECTS, g, at("2026-01-01")) for g in GRAINS}
     due, months = (
-        planning.due_buckets(usage, grain, held[grain], ("org", "else"), now)
+        planning.due_buckets(usage, grain, held[grain], {}, ("org", "else"), now)
         for grain in ("daily", "monthly")
     )
     assert at("2026-11-20") in due["else"]
     assert not {*due["org"]} & {at(f"2026-11-{number}") for number in range(14, 21)}
     assert at("2026-11-01") in months["org"]
-    assert covered == {"org"}
+    assert lacking == {"else": {at("2026-11-20")}}

@@ -38,11 +38,12 @@ SECOND = timedelta(seconds=1)
 NOW = datetime(2026, 11, 21, 8, 20, 30, tzinfo=UTC)
 LENGTHS = st.timedeltas(timedelta(microseconds=1), timedelta(days=70))
 INSTANTS = LENGTHS.map(lambda before: NOW - 10 * before)
+# of readings there is today alone (tests/atlassian_meters/test_client.py)
 ASKED = [
     pytest.param(call, grain, id=f"{call.table} {grain}")
     for call in ENDPOINTS
     for grain in call.grains
-    if grain in GRAINS
+    if grain in GRAINS and call.table != "platform_readings"
 ]
 
 

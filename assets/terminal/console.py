@@ -6,17 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from itertools import count
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bar
 from rich.table import Column, Table
 
 from assets.loading import Progress, Row, forecast, rows_of
@@ -26,6 +19,7 @@ from dbt_like_sql.engine.checks import evaluate
 from dbt_like_sql.engine.models import load_models
 from dbt_like_sql.engine.runner import BuildReport
 from pipelines.endpoint import Endpoint
+from pipelines.receipts import Connection
 from pipelines.source import Slice
 from pipelines.windows import Window
 
@@ -35,11 +29,26 @@ FAMILIES = ("compute", "storage", "transfer", "credits", "operations")
 # a source that bills by so few units has a column for each of them, any other a line per meter
 MOST_UNIT_COLUMNS = 4
 Unit = tuple[str, str]
+# told how many slices are done, of how many
+Show = Callable[[int, int], None]
 # ids, and then names
 Whose = tuple[Any, ...]
 
 _words = partial(Column, no_wrap=True)
 _numbers = partial(Column, no_wrap=True, justify="right")
+
+
+class Facts:
+    """What was used over the last 30 days, and what allowances run short."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.used = rows_of(connection, "select * from reports.last_30_days")
+        self.running_short = rows_of(
+            connection,
+            # what is still to come first, the next one on top; then what is over, the longest
+            "select * from reports.short_allowances"
+            " order by is_exhausted, exhausted_on, used_share desc",
+        )
 
 
 class Report:
@@ -52,38 +61,51 @@ class Report:
         )
 
     def say(self, text: str) -> None:
-        """A line."""
-        self.console.print(text)
+        """A line, or some."""
+        self.console.print("\n".join(map(shown, text.split("\n"))))
 
     @contextmanager
     def loading(self, endpoint: Endpoint, window: Window | None) -> Iterator[Progress]:
         """Progress while an endpoint is loaded: a bar on a terminal, elsewhere a line a minute."""
         text = f"{endpoint.table} since {window.since:%Y-%m-%d}" if window else endpoint.table
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=10),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        has_bar, said_at = self.console.is_terminal and not self.console.quiet, time.monotonic()
+        has_bar = self.console.is_terminal and not self.console.quiet
+        with self._bar(text) if has_bar else self._lines(text) as show:
 
-        def started(total: int, minutes: float) -> Callable[[Slice], None]:
-            if minutes >= 1:
-                self.say(f"  {forecast(endpoint, total, minutes)}")
-            bar.update(task, total=total, completed=0)
-            return done
+            def started(total: int, minutes: float) -> Callable[[Slice], None]:
+                if minutes >= 1:
+                    self.say(f"  {forecast(endpoint, total, minutes)}")
+                done = count(1)
+                show(0, total)
+                return lambda _: show(next(done), total)
 
-        def done(_: Slice) -> None:
-            nonlocal said_at
-            bar.advance(task)
-            if not has_bar and time.monotonic() - said_at > LINE_EVERY_SECONDS:
-                said_at = time.monotonic()
-                self.say(f"  {text}: {bar.tasks[0].completed:.0f} of {bar.tasks[0].total} done")
-
-        with Bar(*columns, console=self.console, transient=True, disable=not has_bar) as bar:
-            task = bar.add_task(text, total=None)
             yield started
+
+    @contextmanager
+    def _bar(self, text: str) -> Iterator[Show]:
+        from rich import progress  # here: mostly nothing is due, or nobody looks on
+
+        columns = (
+            progress.SpinnerColumn(),
+            progress.TextColumn("{task.description}", markup=False),
+            progress.BarColumn(bar_width=10),
+            progress.MofNCompleteColumn(),
+            progress.TimeRemainingColumn(),
+        )
+        with progress.Progress(*columns, console=self.console, transient=True) as bar:
+            task = bar.add_task(text, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    @contextmanager
+    def _lines(self, text: str) -> Iterator[Show]:
+        said_at = time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            nonlocal said_at
+            if time.monotonic() - said_at > LINE_EVERY_SECONDS:
+                said_at = time.monotonic()
+                self.say(f"  {text}: {done} of {total} done")
+
+        yield show
 
     def built(self, report: BuildReport) -> None:
         """What a build did."""
@@ -97,16 +119,12 @@ class Report:
         for check in report.failed_checks:
             self.say(f"  CHECK FAILED {check.sentence}")
 
-    def facts(self, settings: Settings) -> None:
+    def facts(self, settings: Settings, facts: Facts | None = None) -> None:
         """What was used over the last 30 days, source by source, and what allowances run short."""
-        with warehouse.reader(settings.warehouse) as connection:
-            used = rows_of(connection, "select * from reports.last_30_days")
-            running_short = rows_of(
-                connection,
-                # what is still to come first, the next one on top; then what is over, the longest
-                "select * from reports.short_allowances"
-                " order by is_exhausted, exhausted_on, used_share desc",
-            )
+        if facts is None:
+            with warehouse.reader(settings.warehouse) as connection:
+                facts = Facts(connection)
+        used, running_short = facts.used, facts.running_short
         for source in sorted({row["source"] for row in used}):
             rows = [row for row in used if row["source"] == source]
             units = sorted({_unit(row) for row in rows}, key=_in_order)
@@ -181,9 +199,9 @@ class Report:
         """The totals and the first lines of a table."""
         table = Table(*columns, title=title, title_justify="left", box=None, padding=(0, 0, 0, 1))
         for cells in totals:
-            table.add_row(*map(_shown, cells), style="bold")
+            table.add_row(*map(shown, cells), style="bold")
         for cells in lines[:most]:
-            table.add_row(*map(_shown, cells))
+            table.add_row(*map(shown, cells))
         self.console.print(table)
         if len(lines) > most:
             self.say(f" ... and {len(lines) - most} more")
@@ -200,6 +218,7 @@ class Report:
 
     def status(self, settings: Settings) -> dict[str, Any]:
         """What is held and how fresh; spans that are about to be lost are failures."""
+        models = load_models(keep_in=warehouse.models_beside(settings.warehouse))
         with warehouse.reader(settings.warehouse) as connection:
             held = rows_of(
                 connection, "select * from reports.held order by resource, held_until - held_since"
@@ -209,7 +228,7 @@ class Report:
             )
             unexpected = [
                 result.sentence
-                for model in load_models().values()
+                for model in models.values()
                 if model.expects_no_rows
                 for result in evaluate(connection, model)
                 if result.kind == "expect" and not result.passed
@@ -231,8 +250,7 @@ class Report:
         failures = [
             f"{risk['resource']} {risk['granularity']} of {risk['scope']}: {risk['bucket_count']} "
             f"buckets from {risk['span_start']:%Y-%m-%dT%H:%MZ} are {risk['state']} and gone at "
-            f"{risk['lost_at']:%Y-%m-%dT%H:%MZ}: run `meterhouse load --grain "
-            f"{risk['granularity']}`"
+            f"{risk['lost_at']:%Y-%m-%dT%H:%MZ}: run `meterhouse load --gaps`"
             for risk in risks
         ]
         for failure in failures:
@@ -272,9 +290,9 @@ def _project(row: Row) -> str:
     return f"{name} (deleted)" if row["is_deleted"] else str(name)
 
 
-def _shown(cell: str) -> str:
+def shown(text: str) -> str:
     """What a terminal would obey in a name is only shown."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cell)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def short(instant: datetime, grain: str) -> str:

@@ -8,23 +8,54 @@ from typing import Any
 from assets import loading, planning
 from assets.loading import Loader, Progress
 from assets.settings import Settings
-from assets.sources import SOURCES
-from assets.terminal.console import Report, short
-from dbt_like_sql.engine.checks import CheckFailedError
+from assets.sources import SOURCES, source_of
+from assets.terminal.console import Facts, Report, short
+from dbt_like_sql.engine.runner import BuildReport, CheckFailedError
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.source import LoadResult
 from pipelines.windows import Window
 
 
-def load_due(
+def run(
     settings: Settings, show: Report, families: Iterable[str], grains: Iterable[str]
-) -> "Loads":
-    """Load everything that is due now; names of things too."""
+) -> dict[str, Any]:
+    """Load everything that is due now, build, and show the facts; where nothing is due, all of it
+    is told by one look into the warehouse."""
+    facts = None
     with Loader(settings) as loader:
-        loads = Loads(loader, show)
-        for endpoint, grain in loads.askable(families, {*grains, SNAPSHOT}):
-            if grain not in endpoint.only_backfilled and (due := loader.due(endpoint, grain)):
-                loads.load(endpoint, grain, due.window, partial(loader.load, due))
+        with loader.at_once() as connection:
+            loader.look()
+            if idle := loading.idle(connection, settings):
+                facts = Facts(connection)
+        loads = load_due(settings, show, families, grains, loader=loader)
+    loaded = loads.as_json()
+    is_idle = idle and not loads.asked
+    built = shown(idle, show) if idle and is_idle else build(settings, show)
+    show.facts(settings, facts if is_idle else None)
+    show.next_commands(settings)
+    return {**loaded, **built, "failures": [*loaded["failures"], *built["failures"]]}
+
+
+def load_due(
+    settings: Settings,
+    show: Report,
+    families: Iterable[str],
+    grains: Iterable[str],
+    only_gaps: bool = False,
+    loader: Loader | None = None,
+) -> "Loads":
+    """Load everything that is due now, names of things too; or only what closes gaps."""
+    with loader or Loader(settings) as loader:
+        loads, names = Loads(loader, show), () if only_gaps else (SNAPSHOT,)
+        for endpoint, grain in loads.askable(families, {*grains, *names}):
+            if grain in endpoint.only_backfilled:
+                continue
+            if not loader.due(endpoint, grain, only_gaps):
+                continue
+            with loader.turn(source_of(endpoint).name):
+                loader.forget()  # whoever had the turn before may have loaded it
+                if due := loader.due(endpoint, grain, only_gaps):
+                    loads.load(endpoint, grain, due.window, partial(loader.load, due))
         loads.show_outcome()
         return loads
 
@@ -38,16 +69,24 @@ def load_window(
     until: datetime,
 ) -> "Loads":
     """Load every bucket that [since, until) touches, as far as the vendor still answers."""
-    wanted = set(grains)
+    wanted, told, beyond = set(grains), set[Endpoint](), dict[Endpoint, str]()
     with Loader(settings) as loader:
         loads = Loads(loader, show)
         for endpoint, grain in loads.askable(families, wanted):
             # the same receipts are not asked for twice
             if grain in endpoint.only_backfilled and endpoint.grains[0] in wanted:
                 continue
-            if window := reachable(show, endpoint, grain, since, until, settings.clock()):
+            now = settings.clock()
+            if window := reachable(show, endpoint, grain, since, until, now):
                 load = partial(loader.load_window, endpoint, window)
-                loads.load(endpoint, grain, window, load)
+                with loader.turn(source_of(endpoint).name):
+                    loads.load(endpoint, grain, window, load)
+            if planning.reaches(endpoint, grain, since, now):
+                told.add(endpoint)
+            else:
+                beyond.setdefault(endpoint, planning.out_of_reach(endpoint, grain, since, now))
+        # a grain that reaches as far tells the same
+        loads.beyond = [text for endpoint, text in beyond.items() if endpoint not in told]
         loads.show_outcome()
         return loads
 
@@ -62,25 +101,34 @@ def reachable(
         return None
     reach = planning.within_reach(endpoint, window, now)
     if reach is None or reach.since > window.since:
-        show.say(planning.out_of_reach(endpoint, grain, window.since))
+        show.say(planning.out_of_reach(endpoint, grain, window.since, now))
     return reach
 
 
 class Loads:
     """Endpoints loaded one after the other, each shown when it is done; what was skipped and why.
 
-    `asked` has a line per endpoint and grain, as `--json` prints it.
+    `asked` has a line per endpoint and grain, as `--json` prints it. `beyond` is what was wanted
+    and no vendor tells any more.
     """
 
     def __init__(self, loader: Loader, show: Report) -> None:
         self._loader, self._show = loader, show
         self.asked: list[dict[str, Any]] = []
+        self.beyond: list[str] = []
         self.skipped: dict[str, str] = {}
+        self._said: set[str] = set()
 
     @property
     def failures(self) -> list[str]:
         """What went wrong, every sentence once."""
-        return list(dict.fromkeys(text for line in self.asked for text in line["failed"]))
+        failed = [text for line in self.asked for text in line["failed"]]
+        return list(dict.fromkeys([*self._unusable, *failed, *self.beyond]))
+
+    @property
+    def _unusable(self) -> list[str]:
+        """What is wrong with settings, for which nothing could even be due."""
+        return [text for wrong in self._loader.settings.wrong.values() for text in wrong]
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -88,6 +136,7 @@ class Loads:
             "asked": self.asked,
             "skipped": [{"source": name, "why": why} for name, why in self.skipped.items()],
             "failures": self.failures,
+            "unusable_settings": self._unusable,
             "refused": sorted({source for source, _ in self._loader.refused}),
             "requests": self._loader.requests_sent,
             "rate_limited": self._loader.rate_limited,
@@ -127,7 +176,9 @@ class Loads:
             f"  {endpoint.table:<30}{span:<27}{result.requests:>5} req{result.rows:>8,} rows"
         )
         for text in dict.fromkeys([*result.notes, *failed]):
-            self._show.say(f"    {text}")
+            if text not in self._said:  # a vendor that is gone is gone for all of its endpoints
+                self._show.say(f"    {text}")
+            self._said.add(text)
         self.asked.append(
             {
                 "call": endpoint.request,
@@ -145,6 +196,8 @@ class Loads:
     def show_outcome(self) -> None:
         """Say what was skipped and why, and what was asked in all."""
         say, loader = self._show.say, self._loader
+        for text in {*self._unusable} - self._said:
+            say(text)
         for why in dict.fromkeys(self.skipped.values()):
             sources = " and ".join(name for name, its in self.skipped.items() if its == why)
             say(f"{sources} skipped: {why}.")
@@ -167,6 +220,11 @@ def build(
     except CheckFailedError as error:
         show.say(str(error))
         return {"failures": [str(error)]}
+    return shown(report, show)
+
+
+def shown(report: BuildReport, show: Report) -> dict[str, Any]:
+    """What a build did, shown and as `--json` prints it."""
     show.built(report)
     return {
         "models": [

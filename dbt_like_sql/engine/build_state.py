@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from dbt_like_sql.engine.checks import CheckResult
-from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
+from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model, load_models
 from dbt_like_sql.engine.seeds import NONE, Own
 from dbt_like_sql.engine.warehouse import literal, models_file
 from dbt_like_sql.engine.windows import Windows, due_windows
@@ -42,7 +42,8 @@ class ModelBuild:
 
     action: `view` (made again), `whole` (table replaced), `windows` (these windows replaced), `all`
     (a windowed table over all of time) or `unchanged`. `windows` are those in which its rows may
-    be others than before, also of a view that was not made again. `rows_total` is None for views.
+    be others than before, also of a view that was not made again. `rows_total` is None for views,
+    and where nothing was due at all.
     """
 
     name: str
@@ -91,10 +92,11 @@ class Ledger:
         self.connection = connection
         create_tables(connection)
         rows = connection.execute(
-            "select model, fingerprint, through_landed_at from meta.builds"
+            "select model, fingerprint, through_landed_at, built_at from meta.builds"
         ).fetchall()
-        self.fingerprints: dict[str, str] = {name: fingerprint for name, fingerprint, _ in rows}
-        self.through: dict[str, datetime | None] = {name: through for name, _, through in rows}
+        self.fingerprints: dict[str, str] = {name: fingerprint for name, fingerprint, *_ in rows}
+        self.through: dict[str, datetime | None] = {name: through for name, _, through, _ in rows}
+        self.built_at: dict[str, datetime] = {name: built_at for name, *_, built_at in rows}
         self.failed: dict[str, list[CheckResult]] = {}
         failed = connection.execute("from meta.failed_checks").fetchall()
         for name, expression, kind, count, samples in failed:
@@ -107,8 +109,10 @@ class Ledger:
         self.standing: dict[str, str] = {
             f"{schema}.{table}": kind
             for schema, table, kind in connection.execute(
-                "select table_schema, table_name, table_type from information_schema.tables"
-                " where table_catalog = current_database()"
+                "select schema_name, table_name, 'table' from duckdb_tables()"
+                " where database_name = current_database()"
+                " union all select schema_name, view_name, 'view' from duckdb_views()"
+                " where database_name = current_database()"
             ).fetchall()
         }
 
@@ -118,9 +122,18 @@ class Ledger:
         instants = [instant for instant in known if instant is not None]
         return min(instants) if instants and len(instants) == len(known) else None
 
+    def has_news(self, names: Iterable[str]) -> bool:
+        """A receipt landed that is not in every table."""
+        through = self.built_through(names)
+        return self.landed_at is not None and (through is None or self.landed_at > through)
+
     def is_stale(self, name: str, fingerprint: str) -> bool:
         """It does not stand, or stands for another SELECT or seed file."""
         return name not in self.standing or self.fingerprints.get(name) != fingerprint
+
+    def is_later(self, model: Model, now: datetime) -> bool:
+        """It follows the time, and its hour or day is over since it was last worked out."""
+        return model.moment(self.built_at.get(model.name)) != model.moment(now)
 
     def note(self, name: str, fingerprint: str) -> None:
         """This one is now built, of this fingerprint; `save` writes it down."""
@@ -162,8 +175,7 @@ class Ledger:
     def drop(self, name: str) -> None:
         """Remove a table or view, whichever stands."""
         if name in self.standing:
-            kind = "view" if self.standing[name] == "VIEW" else "table"
-            self.connection.execute(f"drop {kind} {name}")
+            self.connection.execute(f"drop {self.standing[name]} {name}")
 
 
 @dataclass(frozen=True)
@@ -183,12 +195,11 @@ def due(
     """
     models = load_models(folder, models_file(connection), own_seeds)
     ledger = Ledger(connection)
-    through = ledger.built_through(models)
-    landed_at = ledger.landed_at
     stale = any(ledger.is_stale(model.name, model.fingerprint) for model in models.values())
-    if landed_at is None or (not stale and through is not None and landed_at <= through):
+    landed_at = ledger.landed_at
+    if landed_at is None or not (stale or ledger.has_news(models)):
         return None
-    windows = due_windows(connection, None if stale else through)
+    windows = due_windows(connection, None if stale else ledger.built_through(models))
     # the newest receipt, and what the models are: a model's fingerprint covers its inputs'
     prints = hashlib.sha256("".join(m.fingerprint for m in models.values()).encode())
     return Due(windows, f"{landed_at:%Y-%m-%dT%H:%M:%S.%f} {prints.hexdigest()[:12]}")

@@ -84,6 +84,8 @@ def _try(
 ) -> CheckResult:
     kind, expression = promise
     count, failing_rows, samples = "count(*)", 0, tuple[str, ...]()
+    if kind == "grain" and model.keeps_grain:
+        return CheckResult(model.name, expression, kind, True, 0)
     if kind == "grain":
         columns, count = ", ".join(f'"{column}"' for column in model.grain), "sum(row_count)"
     for where in wheres:
@@ -96,6 +98,8 @@ def _try(
         elif kind == "check":
             failing += f" and ({expression}) is not true"
         try:
+            if kind == "grain" and not _may_repeat(connection, columns, model.name, where):
+                continue
             ((rows,),) = connection.execute(f"select {count} from ({failing})").fetchall()
             samples = samples or (_samples(connection, failing) if rows else ())
         except duckdb.Error as error:
@@ -103,6 +107,14 @@ def _try(
             raise
         failing_rows += int(rows or 0)
     return CheckResult(model.name, expression, kind, failing_rows == 0, failing_rows, samples)
+
+
+def _may_repeat(connection: duckdb.DuckDBPyConnection, columns: str, name: str, where: str) -> bool:
+    """Two rows have one hash, for half the CPU and memory of telling which."""
+    ((found,),) = connection.execute(
+        f"select count(*) > count(distinct hash({columns})) from {name} where {where}"
+    ).fetchall()
+    return bool(found)
 
 
 def _samples(connection: duckdb.DuckDBPyConnection, failing: str) -> tuple[str, ...]:

@@ -43,12 +43,17 @@ def publish(connection: duckdb.DuckDBPyConnection, path: Path) -> Path:
     copy = read_copy(path)
     draft = Path(f"{copy}.draft")
     create_tables(connection)
-    changes, is_ours = _unpublished(connection), _is_ours(connection, copy)
-    if is_ours and not changes:
+    if is_current(connection, path):
         return copy
-    if not (is_ours and _write_changes(connection, draft, changes, copy)):
-        everything = dict.fromkeys(_relations(connection, "current_database()"), "true")
-        _write(connection, draft, everything)
+    changes, is_ours = _unpublished(connection), _is_ours(connection, copy)
+    try:
+        if not (is_ours and _write_changes(connection, draft, changes, copy)):
+            everything = dict.fromkeys(_relations(connection, "current_database()"), "true")
+            _write(connection, draft, everything)
+    except (OSError, duckdb.Error):  # a full disk is not to stay full of it
+        draft.unlink(missing_ok=True)
+        _remove_side_files(draft)
+        raise
     draft.chmod(draft.stat().st_mode & ~0o222)
     _sync(draft)
     # killed from here on, the copy is not what is noted, and will be written whole
@@ -59,6 +64,11 @@ def publish(connection: duckdb.DuckDBPyConnection, path: Path) -> Path:
     draft.replace(copy)
     _sync(copy.parent)
     return copy
+
+
+def is_current(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    """The read copy is as we left it, and holds all that was built."""
+    return _is_ours(connection, read_copy(path)) and not _unpublished(connection)
 
 
 def _unpublished(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

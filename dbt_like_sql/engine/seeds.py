@@ -11,14 +11,14 @@ from types import MappingProxyType
 
 import duckdb
 
-from dbt_like_sql.engine.warehouse import literal
+from dbt_like_sql.engine.warehouse import WarehouseError, literal
 
 # by the name of a seed, a file of one's own that takes the place of the shipped one
 Own = Mapping[str, Path]
 NONE: Own = MappingProxyType({})
 
 
-class SeedError(ValueError):
+class SeedError(WarehouseError):
     """A file of one's own that cannot be used as a seed."""
 
 

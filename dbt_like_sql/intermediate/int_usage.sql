@@ -1,22 +1,24 @@
 -- One row per thing that used something, meter, plan and period, from every source, with what the meter is
 -- (seeds.meters). A meter that nobody has classified has no family and is in no fact, and
--- reports.unmapped_meters lists it.
--- grain: series_key, period_start
+-- reports.unmapped_meters lists it. The rows themselves are those of each vendor's model.
+-- grain: source, org_id, project_id, branch_id, site_id, environment_id, user_id, meter, unit, period_start, plan
 -- window: period_start
+-- materialized: view
 with usage as (
     select
         cast('neon' as varchar) as source, cast('neon_project_usage' as varchar) as resource,
         neon.org_id as scope, neon.org_id, neon.project_id, neon.branch_id,
         cast(null as varchar) as site_id, cast(null as varchar) as environment_id,
         cast(null as varchar) as user_id, neon.meter, cast(null as varchar) as unit,
-        neon.granularity, neon.period_start, neon.period_end, neon.quantity, neon.observed_at,
-        neon.plan
+        neon.granularity, neon.period_start, neon.period_end, neon.quantity, neon.is_remainder,
+        neon.observed_at, neon.plan
     from intermediate.int_neon_usage as neon
     union all
     select
         'forge', forge.resource, forge.scope, null, forge.app_id, null, forge.site_id,
         forge.environment_id, null, forge.meter, forge.unit, forge.granularity,
-        forge.period_start, forge.period_end, forge.quantity, forge.observed_at, null
+        forge.period_start, forge.period_end, forge.quantity, forge.is_remainder,
+        forge.observed_at, null
     from intermediate.int_forge_usage as forge
     where forge.split_by = 'site'
     union all
@@ -24,14 +26,14 @@ with usage as (
         'atlassian_platform', 'platform_usage', platform.org_id, platform.org_id,
         platform.project_id, null, platform.site_id, null, platform.user_id, platform.meter,
         platform.unit, platform.granularity, platform.period_start, platform.period_end,
-        platform.quantity, platform.observed_at, null
+        platform.quantity, true, platform.observed_at, null
     from intermediate.int_platform_usage as platform
     union all
     select
-        'bitbucket', 'bitbucket_pipeline_runs', bitbucket.workspace_uuid,
+        'bitbucket', 'bitbucket_pipeline_runs', bitbucket.repository_uuid,
         bitbucket.workspace_uuid, bitbucket.repository_uuid, null, bitbucket.workspace_uuid,
         null, null, 'build_seconds_used', 'seconds', 'daily', bitbucket.period_start,
-        bitbucket.period_end, bitbucket.quantity, bitbucket.observed_at, null
+        bitbucket.period_end, bitbucket.quantity, false, bitbucket.observed_at, null
     from intermediate.int_bitbucket_usage as bitbucket
 ),
 
@@ -66,6 +68,8 @@ select
     usage.period_end, -- first instant of the next period, UTC
     -- a remainder is what a total has over its parts
     usage.quantity, -- in `unit`, as the vendor reports it; a remainder may be below zero
+    cast(usage.is_remainder as boolean)
+        as is_remainder, -- true: below zero, the parts of a total add up to more than it
     -- as the vendor says it, or else as seeds.meters dates it; null where the meter is not known
     cast(coalesce(usage.unit, meters.unit) as varchar) as unit, -- the vendor's unit
     meters.family, -- compute, storage, transfer, credits, operations; null: not classified

@@ -3,7 +3,12 @@
 -- grain: series_key, granularity, day_start
 -- window: day_start
 select
-    usage.series_key,
+    -- as a list, quoted: null is not '', and no two things' parts are one text
+    md5(cast(json_array(
+        usage.source, usage.org_id, usage.project_id, usage.branch_id, usage.site_id,
+        usage.environment_id, usage.user_id, usage.meter, usage.unit,
+        usage.plan
+    ) as varchar)) as series_key, -- source, all ids, meter, unit and plan
     usage.source,
     usage.resource,
     usage.scope,
@@ -28,7 +33,7 @@ select
     usage.plan
 from intermediate.int_usage as usage
 group by
-    usage.series_key, usage.source, usage.resource, usage.scope, usage.org_id, usage.project_id,
+    usage.source, usage.resource, usage.scope, usage.org_id, usage.project_id,
     usage.branch_id, usage.site_id, usage.environment_id, usage.user_id, usage.family,
     usage.meter, usage.unit, usage.granularity, date_trunc('day', usage.period_start),
     usage.plan

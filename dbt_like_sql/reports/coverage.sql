@@ -2,7 +2,8 @@
 -- bucket ever held until now: what is held, what is missing, and until when the vendor still has it.
 -- Held: asked after the bucket had settled. Provisional: asked before that, so it has to be asked
 -- again. Missing: not asked, still within the vendor's reach. Lost: not asked, out of reach (a
--- coarser granularity may still cover it). Open: still filling.
+-- coarser granularity may still cover it). Open: still filling. Ended: it can no longer be asked, for
+-- what it is about is gone, or no longer named in the settings; what was held of it stays.
 -- grain: source, resource, scope, granularity, span_start
 -- check: not is_at_risk
 with asked as (
@@ -30,8 +31,9 @@ buckets as (
         scopes.*, calendar.bucket_start, calendar.bucket_end, held.asked_at,
         calendar.bucket_start + scopes.kept_for as lost_at,
         case
-            when calendar.bucket_end + scopes.settles_after > current_timestamp then 'open'
             when held.asked_at >= calendar.bucket_end + scopes.settles_after then 'held'
+            when ended.ended_at < calendar.bucket_start + scopes.kept_for then 'ended'
+            when calendar.bucket_end + scopes.settles_after > current_timestamp then 'open'
             when held.asked_at is not null then 'provisional'
             when calendar.bucket_start + scopes.kept_for < current_timestamp then 'lost'
             else 'missing'
@@ -41,6 +43,8 @@ buckets as (
         on scopes.granularity = calendar.granularity
         and calendar.bucket_start >= scopes.first_bucket_start
         and calendar.bucket_start < current_timestamp
+    left join staging.stg_loads__ends as ended
+        on scopes.resource = ended.resource and scopes.scope = ended.scope
     left join asked as held
         on scopes.resource = held.resource and scopes.scope = held.scope
         and scopes.granularity = held.granularity
@@ -65,7 +69,7 @@ select
     numbered.resource,
     numbered.scope,
     numbered.granularity,
-    cast(numbered.state as varchar) as state, -- held, provisional, missing, lost or open
+    cast(numbered.state as varchar) as state, -- held, provisional, missing, lost, open or ended
     min(numbered.bucket_start) as span_start, -- first instant of the span, UTC
     max(numbered.bucket_end) as span_end, -- first instant after the span, UTC
     cast(count(*) as bigint) as bucket_count, -- buckets in the span
@@ -77,7 +81,7 @@ select
         and min(numbered.lost_at)
         < current_timestamp + min(numbered.warn_hours) * interval '1' hour
         as boolean
-    ) as is_at_risk -- true: load this span before lost_at, or the hole stays
+    ) as is_at_risk -- true: `meterhouse load --gaps` before lost_at, or the hole stays
 from numbered
 group by
     numbered.source, numbered.resource, numbered.scope, numbered.granularity, numbered.state,

@@ -12,7 +12,7 @@ with rest as (
         usage.source, usage.org_id, usage.project_id, usage.site_id, usage.meter, usage.unit,
         usage.granularity, usage.period_start, sum(usage.quantity) as quantity
     from intermediate.int_usage as usage
-    where usage.branch_id is null and not usage.is_open
+    where usage.is_remainder and not usage.is_open
     group by
         usage.source, usage.org_id, usage.project_id, usage.site_id, usage.meter, usage.unit,
         usage.granularity, usage.period_start, usage.environment_id, usage.user_id

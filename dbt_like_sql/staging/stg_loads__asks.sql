@@ -11,7 +11,7 @@ with numbers as (
 days as (
     select
         loads.source, loads.resource, loads.scope, loads.granularity, loads.window_start,
-        loads.window_end, loads.landed_at, loads.asked_at,
+        loads.window_end, loads.landed_at, loads.asked_at, loads.ask_number,
         date_trunc('day', loads.window_start) + numbers.days_later * interval '1' day as day_start
     from raw.loads as loads
     inner join numbers
@@ -27,7 +27,8 @@ select
     calendar.bucket_start, -- first instant of the bucket, UTC
     calendar.bucket_end, -- first instant of the next bucket, UTC
     receipt.landed_at, -- which rows of raw.* it told; what landed later counts
-    receipt.asked_at -- when it asked
+    receipt.asked_at, -- when it asked, by the clock of the machine
+    receipt.ask_number -- its place in the order of asking; null: before there was one
 from days as receipt
 inner join staging.stg_calendar__buckets as calendar
     on receipt.granularity = calendar.granularity

@@ -8,5 +8,5 @@ select
 from staging.stg_loads__asks as ask
 qualify row_number() over (
     partition by ask.resource, ask.scope, ask.granularity, ask.bucket_start
-    order by ask.asked_at desc, ask.landed_at desc
+    order by ask.ask_number desc nulls last, ask.asked_at desc, ask.landed_at desc
 ) = 1

@@ -1,15 +1,21 @@
 """Atlassian's meters API: what an account of it is, and which organizations it asks about."""
 
-from pipelines.atlassian_meters.client import Meters
+from typing import TYPE_CHECKING
+
 from pipelines.atlassian_meters.declared import SHIPPED
 from pipelines.atlassian_meters.endpoints import ENDPOINTS, Settings
 from pipelines.source import Account, Source
 
+if TYPE_CHECKING:
+    from pipelines.atlassian_meters.client import Meters
 
-def _client(account: Account[Settings]) -> Meters:
+
+def _client(account: Account[Settings]) -> "Meters":
+    from pipelines.atlassian_meters.client import Meters  # here: where nothing is due, nobody asks
+
     reached = dict(vars(account.settings))
     del reached["org_ids"], reached["account_ids"]  # what is asked, and not how
-    return Meters(**reached, state_dir=account.state_dir, clock=account.clock)
+    return Meters(**reached, state_dir=account.state_dir)
 
 
 def _org_ids(account: Account[Settings]) -> list[str]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyrate_limiter import Duration, Rate
 
 from pipelines.atlassian_meters.declared import (
+    REQUIRED,
     Declaration,
     Meter,
     Operation,
@@ -22,14 +23,35 @@ from pipelines.atlassian_meters.declared import (
     without,
 )
 from pipelines.atlassian_meters.endpoints import READINGS
-from pipelines.decode import as_json
+from pipelines.decode import INSTANT, NUMBER, TEXT, as_json
 from pipelines.http import Budget, VendorClient, VendorError
-from pipelines.source import Clock, Note
+from pipelines.source import Note
 from pipelines.windows import Window
+
+TABLES = {
+    "platform_readings": pa.schema(
+        {
+            "org_id": TEXT,
+            "usage_type": TEXT,
+            "unit": TEXT,
+            "account_id": TEXT,
+            "bucket_start": INSTANT,
+            "read_at": INSTANT,
+            "used": NUMBER,
+            "limit_quantity": NUMBER,
+            "allowance_quantity": NUMBER,
+            "pay_as_you_go": TEXT,
+            "cycle_start": INSTANT,
+            "cycle_end": INSTANT,
+            "is_partial": pa.bool_(),
+            "meter_id": TEXT,
+            "extra": TEXT,
+        }
+    )
+}
 
 # people, who land nowhere
 _PEOPLE = frozenset({"/email", "/name", "/displayName", "/nickname", "/publicName", "/picture"})
-_MOST_PAGES = 10_000
 
 
 class Meters(VendorClient):
@@ -39,6 +61,7 @@ class Meters(VendorClient):
     address_setting = "ATLASSIAN_ADMIN_URL"
     budget_setting = "ATLASSIAN_ADMIN_REQUESTS_PER_MINUTE"
     status_page = "https://status.atlassian.com"
+    wait_headers = ("Retry-After", "X-RateLimit-Reset")
     advice: ClassVar = {
         401: "The organization API key is not valid, or expired (it lives a year at most): make "
         "another at admin.atlassian.com, Settings, API keys, and set ATLASSIAN_ORG_API_KEY.",
@@ -54,10 +77,9 @@ class Meters(VendorClient):
         base_url: str,
         requests_per_minute: int,
         state_dir: Path,
-        clock: Clock,
         backoff_seconds: float = 1.0,
     ) -> None:
-        self._api, self._clock = api, clock
+        self._api = api
         super().__init__(
             base_url,
             {"Authorization": f"Bearer {api_key}"},
@@ -85,7 +107,7 @@ class Meters(VendorClient):
             values = {"org_id": org_id, "meter_key": meter.key}
             found = self._meter(meter, values)
             values["meter_id"] = found["meter_id"]
-            reading = _Reading(self, meter, values, window)
+            reading = _Reading(self, meter, values, window, self._now(), self._api)
             (whole,) = self._told("organization", self._api.organization, values)
             yield reading.table([found | whole])
             known = [*dict.fromkeys([*account_ids, *self._listed(values)])]
@@ -93,13 +115,14 @@ class Meters(VendorClient):
             for first in range(0, len(known), at_once := self._api.accounts_at_once):
                 ids = known[first : first + at_once]
                 asked = values | {"account_ids": ids}
-                told = [*self._told("accounts", self._api.accounts, asked)]
-                fine = [each for each in told if each.get("error") is None]
-                yield reading.table([cycle | each for each in fine])
-                if failed := [str(each["account_id"]) for each in told if each not in fine]:
+                told = self._told("accounts", self._api.accounts, asked)
+                fine = {str(each["account_id"]): each for each in told if not each.get("error")}
+                yield reading.table([cycle | each for each in fine.values()])
+                if unread := [account_id for account_id in ids if account_id not in fine]:
                     yield Note(
-                        f"{self.name} {org_id}: {len(failed)} of {len(ids)} accounts of "
-                        f"{meter.key} in error ({', '.join(failed[:5])}): not read this time"
+                        f"{self.name} {org_id}: {len(unread)} of {len(ids)} accounts of "
+                        f"{meter.key} in error, or not answered ({', '.join(unread[:5])}): the "
+                        "next reading has what they used"
                     )
 
     def _meter(self, meter: Meter, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,15 +160,15 @@ class Meters(VendorClient):
             cursor = pointed(answer, operation.next_cursor) if operation.next_cursor else None
             if not cursor:
                 return
-            if cursor in seen or len(seen) == _MOST_PAGES:
+            if cursor in seen:
                 raise self.undocumented(about, f"page {len(seen) + 2} leads nowhere new")
             seen.add(cursor)
 
     def _fields(self, name: str, operation: Operation, item: Any, about: str) -> dict[str, Any]:
-        found = {field: pointed(item, at) for field, at in operation.fields.items() if at}
-        lacking = {"used", "account_id", "meter_id", "meter_key"} & operation.fields.keys()
-        for field in lacking if found.get("error") is None else ():
-            if found[field] is None:
+        told = {field: pointed(item, at) for field, at in operation.fields.items() if at}
+        found = {field: value for field, value in told.items() if value is not None}
+        for field in () if "error" in found else REQUIRED[name]:
+            if field not in found:
                 raise self._lacks(about, f"{name}.fields.{field}", operation.fields[field])
         rest = without(item, {*operation.fields.values(), *_PEOPLE})
         return found | {"extra": self.strike(as_json(rest)) if rest else None}
@@ -158,18 +181,23 @@ class _Reading:
     """Rows of raw.platform_readings of one organization, meter and day."""
 
     def __init__(
-        self, client: Meters, meter: Meter, values: Mapping[str, Any], window: Window
+        self,
+        client: Meters,
+        meter: Meter,
+        values: Mapping[str, Any],
+        window: Window,
+        read_at: datetime,
+        api: Declaration,
     ) -> None:
         self._client, self._about = client, f"{meter.key} of {values['org_id']}"
-        self._read_at = client._clock()
-        self._whole_since = client._api.accounts_complete_since
+        self._read_at, self._whole_since = read_at, api.accounts_complete_since
         self._same = {
             "org_id": values["org_id"],
             "usage_type": meter.usage_type,
             "unit": meter.unit,
             "meter_id": str(values["meter_id"]),
             "bucket_start": window.since,
-            "read_at": self._read_at,
+            "read_at": read_at,
         }
 
     def table(self, told: Iterable[Mapping[str, Any]]) -> pa.Table:

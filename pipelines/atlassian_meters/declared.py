@@ -17,11 +17,17 @@ SHIPPED = Path(__file__).with_name("meters_api.toml")
 # what a request may hold in braces; a list of ids is a list where it stands alone, else has commas
 PLACEHOLDERS = ("org_id", "meter_key", "meter_id", "account_ids", "cursor")
 # what an operation's answer has to tell, and may
-_FIELDS = {
-    "find_meter": (("meter_key", "meter_id"), ("pay_as_you_go",)),
-    "organization": (("used", "cycle_start", "cycle_end"), ("limit", "allowance", "pay_as_you_go")),
-    "accounts": (("account_id", "used"), ("limit", "error", "cycle_start", "cycle_end")),
-    "list_accounts": (("account_id",), ()),
+REQUIRED = {
+    "find_meter": ("meter_key", "meter_id"),
+    "organization": ("used", "cycle_start", "cycle_end"),
+    "accounts": ("account_id", "used"),
+    "list_accounts": ("account_id",),
+}
+_OPTIONAL = {
+    "find_meter": ("pay_as_you_go",),
+    "organization": ("limit", "allowance", "pay_as_you_go"),
+    "accounts": ("limit", "error", "cycle_start", "cycle_end"),
+    "list_accounts": (),
 }
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
@@ -80,7 +86,7 @@ class Declaration(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     @property
     def operations(self) -> dict[str, Operation]:
         """The operations by name."""
-        named = {name: getattr(self, name) for name in _FIELDS}
+        named = {name: getattr(self, name) for name in REQUIRED}
         return {name: operation for name, operation in named.items() if operation}
 
     @property
@@ -107,7 +113,7 @@ def declaration(value: str) -> Declaration:
 def _problems(declared: Declaration) -> Iterator[str]:
     """What no type says: all that is needed is there, and nothing that means nothing."""
     for name, operation in declared.operations.items():
-        required, optional = _FIELDS[name]
+        required, optional = REQUIRED[name], _OPTIONAL[name]
         if not operation.path.startswith("/"):
             yield f"{name}.path is {operation.path!r} and has to start with a slash"
         for field in required:

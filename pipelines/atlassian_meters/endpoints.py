@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from pipelines.atlassian_meters.declared import Declaration, declaration
-from pipelines.decode import INSTANT, NUMBER, TEXT
 from pipelines.endpoint import Endpoint
-from pipelines.settings import credential, listed, positive, setting, url
+from pipelines.settings import credential, key, listed, positive, setting, url
 
 
 @dataclass(frozen=True)
@@ -18,7 +15,7 @@ class Settings:
         "ATLASSIAN_ORG_ID", "as in admin.atlassian.com/o/ORG_ID; comma-separated", listed
     )
     api_key: str = credential(
-        "ATLASSIAN_ORG_API_KEY", "an organization API key: no API token, which has an email"
+        "ATLASSIAN_ORG_API_KEY", "an organization API key: no API token, which has an email", key
     )
     account_ids: tuple[str, ...] = setting(
         "ATLASSIAN_ACCOUNT_IDS",
@@ -48,25 +45,7 @@ READINGS = Endpoint(
     "What Atlassian's meters API says of an organization's current billing cycle, and of its "
     "accounts: a running total, kept as it is read day by day. It has no history: a day on which "
     "nobody asked is told by the next reading.",
-    pa.schema(
-        {
-            "org_id": TEXT,
-            "usage_type": TEXT,
-            "unit": TEXT,
-            "account_id": TEXT,
-            "bucket_start": INSTANT,
-            "read_at": INSTANT,
-            "used": NUMBER,
-            "limit_quantity": NUMBER,
-            "allowance_quantity": NUMBER,
-            "pay_as_you_go": TEXT,
-            "cycle_start": INSTANT,
-            "cycle_end": INSTANT,
-            "is_partial": pa.bool_(),
-            "meter_id": TEXT,
-            "extra": TEXT,
-        }
-    ),
+    "pipelines.atlassian_meters.client",
     ("daily",),
     key=("usage_type", "account_id", "bucket_start"),
     # an account that fails later in the day was read all the same

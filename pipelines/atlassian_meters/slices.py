@@ -31,4 +31,6 @@ def slices(asked: AskedMeters) -> Iterator[Slice]:
             lately = Window(window.grain, window.since - REMEMBERED, window.until)
             known = asked.landed.values(READINGS, "account_id", org_id, lately)
             ids = dict.fromkeys([*asked.account.settings.account_ids, *filter(None, known)])
-            yield Slice(org_id, window, partial(asked.client.readings, org_id, ids))
+            # asked for as it was given, and known in small letters
+            given = next(i for i in asked.account.settings.org_ids if i.lower() == org_id)
+            yield Slice(org_id, window, partial(asked.client.readings, given, ids))

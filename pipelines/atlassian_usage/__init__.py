@@ -5,11 +5,25 @@ keep a contract of our own (files/contract.py).
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipelines.atlassian_usage.client import Folder, fingerprint
 from pipelines.atlassian_usage.endpoints import ENDPOINTS, Settings
-from pipelines.source import Source
+from pipelines.source import Account, Source
+
+if TYPE_CHECKING:
+    from pipelines.atlassian_usage.client import Folder
+
+
+def _client(account: Account[Settings]) -> "Folder":
+    from pipelines.atlassian_usage.client import Folder
+
+    return Folder(account.settings.folder)
+
+
+def _fingerprint(settings: Settings) -> str:
+    from pipelines.atlassian_usage.client import fingerprint
+
+    return fingerprint(settings.folder)
 
 
 def _missing(settings: Settings) -> str | None:
@@ -31,10 +45,11 @@ SOURCE = Source(
     title="Atlassian platform usage",
     endpoints=ENDPOINTS,
     settings=Settings,
-    client=lambda account: Folder(account.settings.folder),
+    client=_client,
     scopes=lambda account, client, endpoint: ["all"],
     missing=_missing,
-    fingerprint=lambda settings: fingerprint(settings.folder),
+    recall=lambda folder, landed: folder.recall(landed),
+    fingerprint=_fingerprint,
     problems="reports.rejected_files",
     commands=_commands,
 )

@@ -10,18 +10,20 @@ import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipelines.atlassian_usage.endpoints import FILES, LISTINGS
 from pipelines.atlassian_usage.files.content import ENDINGS, content_of, leads_out, printable
 from pipelines.atlassian_usage.files.layouts import FILE_NAME, Layouts
 from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
-from pipelines.atlassian_usage.files.reading import identity, read
+from pipelines.atlassian_usage.files.rows import identity
 from pipelines.endpoint import Endpoint
-from pipelines.http import VendorError
+from pipelines.limits import Limits
 from pipelines.receipts import Landed
+from pipelines.source import Clock, VendorError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # what programs and systems leave behind, and what is said about the folder
 _SKIPPED = (".", "~$", "readme", "thumbs.db", "desktop.ini", FILE_NAME)
@@ -29,7 +31,7 @@ _SAME_NAME = "has the name of another file, but for how accents are written: ren
 # file name, content, and line, column and reason of a problem, if there is one
 Listing = set[tuple[Any, ...]]
 # of which endpoint and scope, and its rows, or why there are none
-News = tuple[Endpoint, str, pa.Table | RejectedFileError]
+News: TypeAlias = "tuple[Endpoint, str, pa.Table | RejectedFileError]"
 
 
 def find(folder: Path) -> list[Path]:
@@ -82,22 +84,35 @@ class Folder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._before: Listing | None = None
+        self._loaded: set[str] = set()
+        self._said: dict[str, str] = {}
         self._news: list[News] | None = None
+
+    def within(self, limits: Limits, clock: Clock) -> None:
+        """A folder is not waited for."""
 
     def close(self) -> None:
         """Nothing is held open."""
 
+    def recall(self, landed: Landed) -> None:
+        """Look up what landed before: the last listing, what was loaded, and what each name said
+        last."""
+        if self._before is None:
+            self._before = {*landed.last_rows(LISTINGS, "all", LISTINGS.key)}
+            history = landed.history(FILES, ("file_name", "file_sha256"))
+            self._said = {name: sha256 for name, sha256, _ in history}
+            self._loaded = {sha256 for _, sha256, _ in history}
+
     def news(self, landed: Landed, now: datetime) -> list[News]:
         """What is new in the folder, what was rejected and is again, for its date may have come,
         and the list of what there is, where that is another."""
+        self.recall(landed)
         if self._news is None:
-            self._news = [*self._looked_through(landed, now)]
+            self._news = [*self._looked_through(self._before or set(), now)]
         return self._news
 
-    def _looked_through(self, landed: Landed, now: datetime) -> Iterator[News]:
-        before = {*landed.last_rows(LISTINGS, "all", LISTINGS.schema.names)}
-        loaded, history = landed.scopes(FILES), landed.history(FILES, ("file_name", "file_sha256"))
-        said = {name: sha256 for name, sha256, _ in history}  # last under that name
+    def _looked_through(self, before: Listing, now: datetime) -> Iterator[News]:
         names: set[str] = set()
         layouts, wrong = self._layouts()
         listing = _listed(FILE_NAME, "", wrong) if wrong else set[Any]()
@@ -113,9 +128,9 @@ class Folder:
                 content = content_of(path, self._folder)
                 sha256 = identity(content, path.suffix.casefold(), layouts)
                 # a file that is put back as it was replaces what it said in the meantime
-                if sha256 not in loaded or said.get(name, sha256) != sha256:
-                    yield FILES, sha256, read(path, now, name, layouts)
-                    loaded.add(sha256)
+                if sha256 not in self._loaded or self._said.get(name, sha256) != sha256:
+                    yield FILES, sha256, _read(path, now, name, layouts)
+                    self._loaded.add(sha256)
             except Problem as found:
                 error = RejectedFileError(Path(name), [found.alone()])
             except RejectedFileError as rejected:
@@ -126,8 +141,7 @@ class Folder:
                 yield FILES, sha256 or name, error
             listing |= listed
         if listing != before:
-            rows = [dict(zip(LISTINGS.schema.names, row, strict=True)) for row in listing]
-            yield LISTINGS, "all", pa.Table.from_pylist(rows, LISTINGS.schema)
+            yield LISTINGS, "all", _table(listing)
 
     def _layouts(self) -> tuple[Layouts, RejectedFileError | None]:
         """Those of columns.toml; where it is wrong, files under the contract load all the same."""
@@ -135,6 +149,19 @@ class Folder:
             return Layouts.in_folder(self._folder), None
         except Problem as found:
             return Layouts(), RejectedFileError(Path(FILE_NAME), [found.alone()])
+
+
+def _read(path: Path, now: datetime, name: str, layouts: Layouts) -> "pa.Table":
+    from pipelines.atlassian_usage.files.reading import read  # here: mostly, no file is new
+
+    return read(path, now, name, layouts)
+
+
+def _table(listing: Listing) -> "pa.Table":
+    import pyarrow as pa
+
+    rows = [dict(zip(LISTINGS.key, row, strict=True)) for row in listing]
+    return pa.Table.from_pylist(rows, LISTINGS.schema)
 
 
 def _listed(name: str, sha256: str, error: RejectedFileError | None) -> Listing:

@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
-from pipelines.atlassian_usage.files.contract import SCHEMA
 from pipelines.endpoint import Endpoint
 from pipelines.settings import path, setting
 
@@ -19,6 +16,7 @@ class Settings:
     )
 
 
+RECORDS = "pipelines.atlassian_usage.files.reading"
 FILES = Endpoint(
     "atlassian_platform",
     "platform_usage",
@@ -27,7 +25,7 @@ FILES = Endpoint(
     "contract 1: `meterhouse platform-usage template`): Rovo credits, Rovo Dev credits, indexed "
     "objects, Pipelines minutes, large file storage and whatever the page shows next. A file is "
     "known by its content.",
-    SCHEMA,
+    RECORDS,
     key=("line",),
     any_time=True,
 )
@@ -37,15 +35,8 @@ LISTINGS = Endpoint(
     "the list of files in PLATFORM_USAGE_DIR",
     "What was in the folder, each time that it was another than before, and what is wrong with "
     "files that do not keep the contract. Nothing of such a file counts; it loads once mended.",
-    pa.schema(
-        [
-            ("file_name", pa.string()),
-            ("file_sha256", pa.string()),
-            ("line", pa.int32()),
-            ("column", pa.string()),
-            ("reason", pa.string()),
-        ]
-    ),
+    RECORDS,
+    key=("file_name", "file_sha256", "line", "column", "reason"),
     part_of="platform_usage",
 )
 ENDPOINTS = (FILES, LISTINGS)

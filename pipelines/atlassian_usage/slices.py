@@ -1,25 +1,29 @@
 """A folder of exports as a dlt source, and the slices that it is loaded in: one per new file."""
 
-from collections.abc import Iterable, Iterator
-from typing import TypeAlias
-
-import dlt
-import pyarrow as pa
-from dlt.extract import DltResource
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipelines.atlassian_usage.client import Folder
 from pipelines.atlassian_usage.endpoints import ENDPOINTS, Settings
 from pipelines.atlassian_usage.files.problems import RejectedFileError
 from pipelines.source import Asked, Pages, Slice, snapshot
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 AskedFolder: TypeAlias = Asked[Settings, Folder]
 
 
-@dlt.source(name="atlassian_usage")
-def atlassian_usage(pages: Pages) -> Iterable[DltResource]:
+def atlassian_usage(pages: Pages) -> Any:
     """Lines, problems and listings as resources."""
-    for endpoint in ENDPOINTS:
-        yield dlt.resource(pages(endpoint), name=endpoint.table, write_disposition="append")
+    import dlt  # here: the folder is looked through at every run, and mostly has nothing new
+
+    @dlt.source(name="atlassian_usage")
+    def source() -> Any:
+        for endpoint in ENDPOINTS:
+            yield dlt.resource(pages(endpoint), name=endpoint.table, write_disposition="append")
+
+    return source()
 
 
 def slices(asked: AskedFolder) -> Iterator[Slice]:
@@ -32,7 +36,7 @@ def slices(asked: AskedFolder) -> Iterator[Slice]:
             yield snapshot(scope, _told, told)
 
 
-def _told(told: pa.Table | RejectedFileError) -> Iterator[pa.Table]:
+def _told(told: "pa.Table | RejectedFileError") -> "Iterator[pa.Table]":
     if isinstance(told, RejectedFileError):
         raise told
     yield told

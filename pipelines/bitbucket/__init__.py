@@ -1,14 +1,27 @@
 """Bitbucket: what an account of it is, and which scopes it asks about."""
 
-from pipelines.bitbucket.client import Bitbucket
-from pipelines.bitbucket.endpoints import ENDPOINTS, WORKSPACES, Settings
+from typing import TYPE_CHECKING
+
+from pipelines.bitbucket.endpoints import ENDPOINTS, RUNS, WORKSPACES, Settings
 from pipelines.endpoint import Endpoint
 from pipelines.source import Account, Source
 
+if TYPE_CHECKING:
+    from pipelines.bitbucket.client import Bitbucket
 
-def _scopes(account: Account[Settings], bitbucket: Bitbucket, endpoint: Endpoint) -> list[str]:
-    """The uuids of the workspaces of BITBUCKET_WORKSPACES, or else all that the token sees."""
-    return [account.everything] if endpoint == WORKSPACES else bitbucket.workspace_uuids()
+
+def _client(account: Account[Settings]) -> "Bitbucket":
+    from pipelines.bitbucket.client import Bitbucket  # here: where nothing is due, nobody is asked
+
+    return Bitbucket(**vars(account.settings), state_dir=account.state_dir)
+
+
+def _scopes(account: Account[Settings], bitbucket: "Bitbucket", endpoint: Endpoint) -> list[str]:
+    """The uuids of the workspaces of BITBUCKET_WORKSPACES, or else all that the token sees; of runs
+    those of their repositories."""
+    if endpoint == WORKSPACES:
+        return [account.everything]
+    return bitbucket.repository_uuids() if endpoint == RUNS else bitbucket.workspace_uuids()
 
 
 SOURCE = Source(
@@ -16,7 +29,7 @@ SOURCE = Source(
     title="Bitbucket",
     endpoints=ENDPOINTS,
     settings=Settings,
-    client=lambda account: Bitbucket(**vars(account.settings), state_dir=account.state_dir),
+    client=_client,
     scopes=_scopes,
     requests_per_minute=lambda settings: settings.requests_per_hour / 60,
 )

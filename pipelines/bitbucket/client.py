@@ -6,13 +6,11 @@ counts for (a run's seconds say nothing of the runner's size).
 """
 
 import base64
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -21,17 +19,19 @@ from pyrate_limiter import Duration, Rate
 
 import pipelines.bitbucket.records as records
 from pipelines.http import Budget, VendorClient, VendorError
-from pipelines.source import Note, PartialAnswerError
+from pipelines.source import Note, PartialAnswerError, RefusedError
+from pipelines.windows import Window
 
 PER_PAGE, AT_ONCE = 100, 8
-# repositories that a note names
-NAMED = 5
+# clocks differ
+AHEAD = timedelta(days=1)
 # the minus is in use, and in no specification of this call
 NEWEST_FIRST, OLDEST_FIRST = "-created_on", "created_on"
 # what is written more finely than it is sorted is in order all the same
 SAME_INSTANT = timedelta(seconds=1)
 
 P = TypeVar("P", bound=records.Page)
+T = TypeVar("T")
 
 
 class Bitbucket(VendorClient):
@@ -39,7 +39,6 @@ class Bitbucket(VendorClient):
 
     `token` is an access token of a workspace, project or repository, or `email:api_token`.
     `workspaces` are slugs or uuids in braces; none: every workspace that the token sees.
-    `unanswered` are the repositories whose runs were a 403 or a 404 when last asked for.
     """
 
     name, title = "bitbucket", "Bitbucket"
@@ -67,10 +66,11 @@ class Bitbucket(VendorClient):
         state_dir: Path,
         backoff_seconds: float = 1.0,
     ) -> None:
-        self.unanswered: dict[str, VendorError] = {}
         self._asked_workspaces = tuple(workspaces)
-        self._workspaces: dict[str, records.Workspace] = {}
-        self._slugs: dict[str, str] = {}
+        self._told: dict[str, Any] = {}
+        self._owners: dict[str, tuple[str, records.Repository]] = {}
+        self._refusals: list[VendorError] = []
+        self._is_answered = self._by_slug = False
         self._sort = NEWEST_FIRST
         self._origin = _origin(httpx.URL(base_url))
         encoded = base64.b64encode(token.encode()).decode()
@@ -85,10 +85,14 @@ class Bitbucket(VendorClient):
     # -- names --------------------------------------------------------------------------------
 
     def workspace_uuids(self) -> list[str]:
-        """The configured workspaces, or else all that the token sees: uuids outlive a renaming."""
+        """The configured workspaces, or else all that the token sees: uuids outlive a renaming.
+
+        One that is not there is called as it was given, and refused when it is asked about.
+        """
         if self._asked_workspaces:
             # one of them may be named by its slug and by its uuid
-            return [*dict.fromkeys(map(self._uuid_of, self._asked_workspaces))]
+            found, refused = self._each(self._uuid_of, self._asked_workspaces)
+            return [*dict.fromkeys([*found, *refused])]
         params = {"sort": "slug", "pagelen": PER_PAGE}
         about = "workspaces of this token"
         pages = self._walk("user/workspaces", params, about, records.WorkspacesPage)
@@ -96,104 +100,132 @@ class Bitbucket(VendorClient):
 
     def workspaces(self) -> Iterator[pa.Table]:
         """The workspaces with their names, one request each; the list of them has none."""
-        yield records.workspaces_table(map(self._workspace, self.workspace_uuids()))
+        found, refused = self._each(self._workspace, self.workspace_uuids())
+        yield records.workspaces_table(found)
+        if refused:
+            raise PartialAnswerError("; ".join(map(str, refused.values())))
 
     def repositories(self, workspace: str) -> Iterator[pa.Table]:
         """The repositories that a workspace has now. Deleted ones are not listed, and have used."""
-        uuid = self._uuid_of(workspace)
-        for page in self._repository_pages(uuid, f"repositories of {workspace}"):
-            yield records.repositories_table(uuid, page.values)
+        found = self._listed(workspace)
+        yield records.repositories_table(self._uuid_of(workspace), found)
 
-    def _repository_pages(self, uuid: str, about: str) -> Iterator[records.RepositoriesPage]:
+    def repository_uuids(self) -> list[str]:
+        """The repositories of every workspace, a uuid outlives a move; and the workspaces that
+        could not be listed, which are refused when they are asked about."""
+        listed, refused = self._each(self._listed, self.workspace_uuids())
+        return [*dict.fromkeys(r.repository_uuid for some in listed for r in some), *refused]
+
+    def _each(
+        self, ask: Callable[[str], T], workspaces: Iterable[str]
+    ) -> tuple[list[T], dict[str, VendorError]]:
+        """The answers, and refusals by workspace; a token that is not valid is one of all."""
+        found, refused = [], {}
+        for workspace in workspaces:
+            try:
+                found.append(ask(workspace))
+            except VendorError as error:
+                if error.status == 401:
+                    raise
+                refused[workspace] = error
+        return found, refused
+
+    def _listed(self, workspace: str) -> list[records.Repository]:
+        """The repositories of a workspace, listed once."""
+
+        def listed() -> list[records.Repository]:
+            uuid = self._uuid_of(workspace)
+            found = [*self._list(workspace, uuid)]
+            self._owners |= {each.repository_uuid: (uuid, each) for each in found}
+            return found
+
+        return self._once(f"repositories of {workspace}", listed)
+
+    def _once(self, about: str, ask: Callable[[], T]) -> T:
+        """What is asked once a run, an answer or a refusal."""
+        if about not in self._told:
+            try:
+                self._told[about] = ask()
+            except VendorError as error:
+                self._told[about] = error
+        if isinstance(found := self._told[about], VendorError):
+            raise found
+        return cast(T, found)
+
+    def _list(self, workspace: str, uuid: str) -> Iterator[records.Repository]:
         # unsorted pages come in no stable order: some repositories twice, others never
         params = {"sort": "created_on", "pagelen": PER_PAGE}
-        path = f"repositories/{quote(uuid, '')}"
-        return self._walk(path, params, about, records.RepositoriesPage)
+        path, about = f"repositories/{quote(uuid, '')}", f"repositories of {workspace}"
+        for page in self._walk(path, params, about, records.RepositoriesPage):
+            yield from page.values
 
     def _uuid_of(self, workspace: str) -> str:
         return workspace if workspace.startswith("{") else self._workspace(workspace).workspace_uuid
 
     def _workspace(self, key: str) -> records.Workspace:
         """A workspace by slug or uuid, asked for once."""
-        if key not in self._workspaces:
-            path = f"workspaces/{quote(key, '')}"
-            found = self.get_as(records.Workspace, path, f"workspace {key}")
-            self._workspaces[key] = self._workspaces[found.workspace_uuid] = found
-        return self._workspaces[key]
+        path, about = f"workspaces/{quote(key, '')}", f"workspace {key}"
+        found = self._once(about, lambda: self.get_as(records.Workspace, path, about))
+        self._told.setdefault(f"workspace {found.workspace_uuid}", found)
+        return found
 
     # -- usage --------------------------------------------------------------------------------
 
     def runs(
-        self,
-        workspace: str,
-        repositories: Mapping[str, str | None],
-        since: datetime,
-        until: datetime,
+        self, repository: str, since: datetime, now: datetime, window: Window | None = None
     ) -> Iterator[pa.Table | Note]:
-        """The runs of these repositories that were created in `[since, until)`, newest first.
+        """The runs of a listed repository, newest first, until they are older than `since`.
 
-        `repositories` are uuids with their names, for people. A run may come twice; what comes
-        later is newer. A repository that is a 403 or a 404 is left out, and a Note names it: not
-        for this token; deleted, or without Pipelines. PartialAnswerError where all of them are, or
-        any is a 403: that one is not told.
+        `window` is what they are asked for, as errors name it.
+
+        A run may come twice; what comes later is newer. One that is dated after `now` cannot be:
+        it is left out, and a Note names it. RefusedError where the repository is a 403 or a 404
+        although it is listed: not for this token, or without Pipelines, or in a bad moment.
         """
-        uuid = self._uuid_of(workspace)
-        ask = partial(self._runs_of, uuid, since=since, until=until)
-        yield from self._each(ask, [*repositories])
-        if repositories and self.unanswered.keys() >= repositories.keys():
-            # a uuid outlives a renaming, but of this call only the slug is documented
-            pages = self._repository_pages(uuid, f"repositories of {workspace}")
-            self._slugs |= {r.repository_uuid: _slug(r) for page in pages for r in page.values}
-            yield from self._each(ask, [r for r in repositories if r in self._slugs])
-        errors = {r: self.unanswered[r] for r in repositories if r in self.unanswered}
-        if errors:
-            yield _without_answer(errors, repositories)
-        is_refused = any(error.status == 403 for error in errors.values())
-        if is_refused or (errors and len(errors) == len(repositories)):
-            raise PartialAnswerError(
-                f"bitbucket pipelines of {workspace}: {len(errors)} of {len(repositories)} "
-                "repositories did not answer; what the others said is kept, but these days do not "
-                "count as asked"
-            )
-
-    def _each(
-        self, ask: Callable[[str], list[pa.Table]], repositories: Sequence[str]
-    ) -> Iterator[pa.Table]:
-        """Several at once, and no more where the token may read none of the first ones."""
-        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-            for start in range(0, len(repositories), AT_ONCE):
-                some = repositories[start : start + AT_ONCE]
-                for tables in pool.map(ask, some):
-                    yield from tables
-                errors = [self.unanswered.get(repository) for repository in some]
-                refusals = [error for error in errors if error and error.status == 403]
-                if start == 0 and len(refusals) == len(some):
-                    raise refusals[0]
-
-    def runs_again(self, workspace: str, runs: Mapping[str, Collection[str]]) -> Iterator[pa.Table]:
-        """These runs (by repository) as they are now, one request each; none where one is gone."""
-        uuid = self._uuid_of(workspace)
-        for repository_uuid, run_uuids in runs.items():
-            path = self._pipelines_path(uuid, repository_uuid)
-            found = [run for run_uuid in sorted(run_uuids) for run in self._run(path, run_uuid)]
-            yield records.runs_table(uuid, repository_uuid, found)
-
-    def _runs_of(
-        self, workspace_uuid: str, repository_uuid: str, since: datetime, until: datetime
-    ) -> list[pa.Table]:
-        """A table per page; what there was before a page that did not answer."""
-        found: list[list[records.Run]] = []
-        path = self._pipelines_path(workspace_uuid, repository_uuid)
-        about = f"pipelines of repository {repository_uuid} since {since:%Y-%m-%dT%H:%MZ}"
-        self.unanswered.pop(repository_uuid, None)
+        if repository not in self._owners:
+            self._listed(repository)  # a workspace that cannot be listed
+        workspace, listed = self._owners[repository]
+        if len(self._refusals) >= AT_ONCE:
+            raise VendorError(str(self._refusals[0]), self._refusals[0].status)
+        name = listed.full_name or repository
+        about = f"pipelines of repository {name}, {window or f'since {since:%Y-%m-%dT%H:%MZ}'}"
         try:
-            for runs in self._back_to(since, self._pages_of_runs(path, about)):
-                found.append([run for run in runs if since <= run.created_on < until])
+            for runs in self._runs_of(repository, about, since, now):
+                told = [run for run in runs if since <= run.created_on <= now + AHEAD]
+                yield records.runs_table(workspace, repository, told)
+                yield from (_of_tomorrow(name, r) for r in runs if r.created_on > now + AHEAD)
         except VendorError as error:
+            # so many in a row: it is down, or the token may read none of the first ones
+            if error.status != 404 and not (error.status == 403 and self._is_answered):
+                self._refusals.append(error)
             if error.status not in (403, 404):
                 raise
-            self.unanswered[repository_uuid] = error
-        return [records.runs_table(workspace_uuid, repository_uuid, runs) for runs in found if runs]
+            raise RefusedError(str(error), error.status, repository) from None
+        self._is_answered = True
+        self._refusals.clear()
+
+    def runs_again(self, repository: str, runs: Collection[str]) -> Iterator[pa.Table]:
+        """These runs as they are now, one request each; none where one is gone."""
+        workspace, _ = self._owners[repository]
+        path = self._pipelines_path(repository)
+        for run_uuid in runs:
+            yield records.runs_table(workspace, repository, self._run(path, run_uuid))
+
+    def _runs_of(
+        self, repository: str, about: str, since: datetime, now: datetime
+    ) -> Iterator[list[records.Run]]:
+        """The runs, page by page, back to `since`."""
+        try:
+            yield from self._back_to(
+                since, now, self._pages_of_runs(self._pipelines_path(repository), about)
+            )
+        except VendorError as error:
+            if error.status != 404 or self._is_answered or self._by_slug:
+                raise
+            # a uuid outlives a renaming, but of this call only the slug is documented
+            path = self._pipelines_path(repository, by_slug=True)
+            yield from self._back_to(since, now, self._pages_of_runs(path, about))
+            self._by_slug = True
 
     def _pages_of_runs(self, path: str, about: str) -> Iterator[records.RunsPage]:
         # the `created_on` filter is documented without a meaning: an instant, or a day, or "since"?
@@ -207,7 +239,7 @@ class Bitbucket(VendorClient):
             yield from self._walk(path, params, about, records.RunsPage)
 
     def _back_to(
-        self, since: datetime, pages: Iterable[records.RunsPage]
+        self, since: datetime, now: datetime, pages: Iterable[records.RunsPage]
     ) -> Iterator[list[records.Run]]:
         """The runs page by page, up to the page on which they are older than `since`.
 
@@ -216,7 +248,7 @@ class Bitbucket(VendorClient):
         rises = falls = False
         before: list[datetime] = []
         for page in pages:
-            created = [run.created_on for run in page.values]
+            created = [run.created_on for run in page.values if run.created_on <= now + AHEAD]
             yield page.values
             rises |= any(later - earlier > SAME_INSTANT for earlier, later in pairwise(created))
             falls |= any(later < earlier for earlier, later in pairwise([*before, *created]))
@@ -234,9 +266,10 @@ class Bitbucket(VendorClient):
                 return []
             raise
 
-    def _pipelines_path(self, workspace_uuid: str, repository_uuid: str) -> str:
-        key = self._slugs.get(repository_uuid, repository_uuid)
-        return f"repositories/{quote(workspace_uuid, '')}/{quote(key, '')}/pipelines"
+    def _pipelines_path(self, repository: str, by_slug: bool = False) -> str:
+        workspace, listed = self._owners[repository]
+        key = _slug(listed) if by_slug or self._by_slug else repository
+        return f"repositories/{quote(workspace, '')}/{quote(key, '')}/pipelines"
 
     # -- paging -------------------------------------------------------------------------------
 
@@ -293,16 +326,10 @@ class Bitbucket(VendorClient):
         )
 
 
-def _without_answer(errors: Mapping[str, VendorError], names: Mapping[str, str | None]) -> Note:
-    shown = ", ".join(
-        f"{names.get(uuid) or uuid} ({error.status})"
-        for uuid, error in sorted(errors.items())[:NAMED]
-    )
-    more = f" and {len(errors) - NAMED} more" if len(errors) > NAMED else ""
+def _of_tomorrow(name: str, run: records.Run) -> Note:
     return Note(
-        f"{len(errors)} repositories did not answer, and none of their runs loaded: "
-        f"{shown}{more}. 403: the token may not read their pipelines; 404: deleted, or without "
-        "Pipelines. What landed before stays."
+        f"bitbucket run {run.uuid} of {name} is dated {run.created_on:%Y-%m-%dT%H:%MZ}, which is "
+        "yet to come: it counts for nothing. Report it to Bitbucket; its other runs count."
     )
 
 

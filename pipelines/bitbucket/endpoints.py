@@ -5,9 +5,8 @@ https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pipelines/.
 
 from dataclasses import dataclass
 
-from pipelines.bitbucket.records import TABLES
 from pipelines.endpoint import Endpoint
-from pipelines.settings import credential, listed, positive, setting, url
+from pipelines.settings import credential, key, listed, positive, setting, url
 
 
 @dataclass(frozen=True)
@@ -15,7 +14,7 @@ class Settings:
     """A Bitbucket token, and the workspaces to ask about."""
 
     token: str = credential(
-        "BITBUCKET_TOKEN", "Bitbucket is asked only when this is set; or email:api_token"
+        "BITBUCKET_TOKEN", "Bitbucket is asked only when this is set; or email:api_token", key
     )
     workspaces: tuple[str, ...] = setting(
         "BITBUCKET_WORKSPACES",
@@ -32,12 +31,13 @@ class Settings:
     )
 
 
+RECORDS = "pipelines.bitbucket.records"
 WORKSPACES = Endpoint(
     "bitbucket",
     "bitbucket_workspaces",
     "GET /workspaces/{workspace}",
     "The workspaces that the token sees, or those of BITBUCKET_WORKSPACES. Kept as they change.",
-    TABLES["bitbucket_workspaces"],
+    RECORDS,
     key=("workspace_uuid",),
 )
 REPOSITORIES = Endpoint(
@@ -45,7 +45,7 @@ REPOSITORIES = Endpoint(
     "bitbucket_repositories",
     "GET /repositories/{workspace}",
     "Names of live repositories. Deleted ones are not listed, and have used. Kept as they change.",
-    TABLES["bitbucket_repositories"],
+    RECORDS,
     key=("repository_uuid",),
 )
 RUNS = Endpoint(
@@ -55,10 +55,9 @@ RUNS = Endpoint(
     "Pipeline runs with the build seconds that each used, by the UTC day on which it was created. "
     "A lower bound of the minutes that Atlassian bills: deleted repositories are missing, and the "
     "exported minutes are the fact of record where there are some.",
-    TABLES["bitbucket_pipeline_runs"],
+    RECORDS,
     ("daily",),
     key=("repository_uuid", "run_uuid", "bucket_start"),
     withdraws=False,
-    needs=("bitbucket_repositories",),
 )
 ENDPOINTS = (WORKSPACES, REPOSITORIES, RUNS)

@@ -1,11 +1,12 @@
-"""Bitbucket as a dlt source, and the slices that it is asked in: per workspace, newest runs first.
+"""Bitbucket as a dlt source, and the slices that it is asked in: per repository, newest runs first.
 
 Runs are merged by their uuid, not replaced by window: a repository that is deleted vanishes from
 the API, and what it used does not.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,16 +14,21 @@ from typing import TypeAlias
 
 import dlt
 import pyarrow as pa
+import pyarrow.compute as pc
 from dlt.extract import DltResource
 
-from pipelines.bitbucket.client import PER_PAGE, Bitbucket
-from pipelines.bitbucket.endpoints import ENDPOINTS, REPOSITORIES, RUNS, WORKSPACES, Settings
+from pipelines.bitbucket.client import AT_ONCE, PER_PAGE, Bitbucket
+from pipelines.bitbucket.endpoints import ENDPOINTS, RUNS, WORKSPACES, Settings
 from pipelines.source import Asked, Note, Pages, Slice, snapshot
 from pipelines.windows import RUN, Window, floor
 
 AskedBitbucket: TypeAlias = Asked[Settings, Bitbucket]
-# a run may wait for a person for weeks; beyond this it is taken for forgotten
-UNFINISHED_FOR = timedelta(days=30)
+# a run may wait for a person for weeks, or be run again; beyond this it is taken for forgotten
+LOOKED_AT_FOR = timedelta(days=30)
+# when all of that is read again, whatever it costs: Sundays, when little else is asked
+WEEKDAY = 6
+# of a run, what changes
+STATE = ("completed_at", "state", "build_seconds_used")
 
 
 @dlt.source(name="bitbucket")
@@ -33,84 +39,120 @@ def bitbucket(pages: Pages) -> Iterable[DltResource]:
 
 
 def slices(asked: AskedBitbucket) -> Iterator[Slice]:
-    """One walk per workspace; of runs, also those of older days that had not ended."""
-    for scope, window in asked.windows():
-        if window:
-            yield from _runs(asked, scope, window)
-        elif asked.endpoint == WORKSPACES:
-            yield snapshot(scope, asked.client.workspaces)
-        else:
-            yield snapshot(scope, asked.client.repositories, scope)
+    """One walk per workspace for names; per repository for runs, also of those of older days that
+    had not ended."""
+    if asked.endpoint == RUNS:
+        yield from _runs(asked)
+    elif asked.endpoint == WORKSPACES:
+        yield from (snapshot(scope, asked.client.workspaces) for scope in asked.due)
+    else:
+        yield from (snapshot(scope, asked.client.repositories, scope) for scope in asked.due)
 
 
 @dataclass(frozen=True)
-class _Run:
+class Run:
     """A run as it was last seen."""
 
     day: datetime
-    repository: str
     uuid: str
-    is_unfinished: bool
+    ended_at: datetime | None
+    state: str | None
+    seconds: int | None
+
+    @property
+    def is_unfinished(self) -> bool:
+        """It had not ended."""
+        return self.ended_at is None and self.state != "COMPLETED"
 
 
-def _runs(asked: AskedBitbucket, workspace: str, window: Window) -> Iterator[Slice]:
-    """A window, and a slice per older day that has unfinished runs.
+def _runs(asked: AskedBitbucket) -> Iterator[Slice]:
+    """A slice per repository."""
+    windows = [(scope, window) for scope, window in asked.windows() if window]
+    seen = _seen(asked, min((window.since for _, window in windows), default=None))
+    now, asks = asked.account.clock(), []
+    for repository, window in windows:
+        since, alone = plan(seen[repository], window, now)
+        runs = partial(asked.client.runs, repository, since, now, window)
+        asks.append(partial(_ask, runs, partial(asked.client.runs_again, repository, alone)))
+    ahead = _Ahead(asks)
+    for number, (repository, window) in enumerate(windows):
+        yield Slice(repository, window, partial(_told, ahead, number, seen[repository]))
 
-    Where pages back to the oldest of these are fewer than the runs, the window is wider instead.
+
+def plan(seen: Sequence[Run], window: Window, now: datetime) -> tuple[datetime, list[str]]:
+    """How far back the runs of a repository are read, and which older ones are asked for alone.
+
+    A failed step may be run again when its run has long ended, and nothing tells of it: so all that
+    is on the pages that are read anyway is looked at, and once a week LOOKED_AT_FOR. Runs that had
+    not ended are asked for alone where that costs less than the pages back to them.
     """
-    listed = asked.landed.last_rows(REPOSITORIES, workspace, ("repository_uuid", "full_name"))
-    names: dict[str, str | None] = dict(listed)
-    seen = _seen_since(asked, workspace, window.since - UNFINISHED_FOR)
-    older = _unfinished_before(seen, window.since, names)
-    wider = Window(window.grain, min(older, default=window.since), window.until)
-    if sum(map(len, older.values())) > _more_pages(seen, wider.since, window.since):
-        window, older = wider, {}
-    yield Slice(workspace, window, partial(_usage, asked.client, workspace, names))
-    for day, runs in older.items():
-        # a day of which some runs are asked for: its receipt does not say that the day was asked
-        some_of = Window(RUN, day, day + timedelta(days=1))
-        yield Slice(workspace, some_of, partial(_again, asked.client, workspace, runs))
+    if not seen:
+        return window.since, []
+    days = sorted((run.day for run in seen), reverse=True)
+    since = min(window.since, max(days[-1], window.since - LOOKED_AT_FOR))
+    if floor(now, "daily").weekday() != WEEKDAY:
+        # as many new runs as such a window had before, and one that is older, fit on these pages
+        count = sum(day >= window.since for day in days)
+        room = (count // PER_PAGE + 1) * PER_PAGE - count - 1
+        if len(days) > room:
+            since = min(window.since, max(since, days[room] + timedelta(days=1)))
+    alone = {run.uuid: run.day for run in seen if run.is_unfinished and run.day < since}
+    oldest = min(alone.values(), default=since)
+    pages = [sum(day >= first for day in days) // PER_PAGE for first in (oldest, since)]
+    return (oldest, []) if len(alone) > pages[0] - pages[1] else (since, sorted(alone))
 
 
-def _usage(
-    client: Bitbucket, workspace: str, names: dict[str, str | None], window: Window
-) -> Iterator[pa.Table | Note]:
-    return client.runs(workspace, names, window.since, window.until)
+def _ask(*asks: Callable[[], Iterable[pa.Table | Note]]) -> list[pa.Table | Note]:
+    return [page for ask in asks for page in ask()]
 
 
-def _again(client: Bitbucket, workspace: str, runs: list[_Run], _: Window) -> Iterator[pa.Table]:
-    by_repository: dict[str, list[str]] = defaultdict(list)
-    for run in runs:
-        by_repository[run.repository].append(run.uuid)
-    return client.runs_again(workspace, by_repository)
+class _Ahead:
+    """Asks for a few slices more than the one that is wanted, several at once."""
+
+    def __init__(self, asks: Sequence[Callable[[], list[pa.Table | Note]]]) -> None:
+        self._asks, self._pool = asks, ThreadPoolExecutor(max_workers=AT_ONCE)
+        self._under_way: dict[int, Future[list[pa.Table | Note]]] = {}
+
+    def answer(self, number: int) -> list[pa.Table | Note]:
+        """What this one was answered."""
+        for ahead in range(number, min(number + AT_ONCE, len(self._asks))):
+            if ahead not in self._under_way:
+                self._under_way[ahead] = self._pool.submit(self._asks[ahead])
+        return self._under_way.pop(number).result()
 
 
-def _seen_since(asked: AskedBitbucket, workspace: str, since: datetime) -> list[_Run]:
-    columns = ("bucket_start", "repository_uuid", "run_uuid", "completed_at", "state")
-    return [
-        _Run(floor(day, "daily"), repository, run, ended_at is None and state != "COMPLETED")
-        for day, repository, run, ended_at, state in asked.landed.last_rows(
-            RUNS, workspace, columns, since
-        )
-    ]
+def _told(
+    ahead: _Ahead, number: int, seen: Iterable[Run], window: Window
+) -> Iterator[pa.Table | Note | Window]:
+    """The runs of a window; and of those before it the ones that are not as they were seen.
 
-
-def _unfinished_before(
-    seen: list[_Run], since: datetime, repositories: Iterable[str]
-) -> dict[datetime, list[_Run]]:
-    """Runs from before the window that were unfinished when last seen, by day.
-
-    Of live repositories: for those of a deleted one there is no answer, however often it is asked.
+    A receipt of the latter covers no bucket: it says where rows may lie.
     """
-    found: dict[datetime, list[_Run]] = defaultdict(list)
-    for run in seen:
-        if run.is_unfinished and run.day < since and run.repository in repositories:
-            found[run.day].append(run)
-    return found
+    known = {run.uuid: (run.ended_at, run.state, run.seconds) for run in seen}
+    created, changed = pc.field("created_at"), []
+    for page in ahead.answer(number):
+        if isinstance(page, Note):
+            yield page
+            continue
+        yield page.filter((created >= window.since) & (created < window.until))
+        changed += [
+            run
+            for run in page.filter(created < window.since).to_pylist()
+            if run["run_uuid"] in known
+            and known[run["run_uuid"]] != tuple(run[column] for column in STATE)
+        ]
+    if changed:
+        first = min(run["bucket_start"] for run in changed)
+        yield Window(RUN, first, window.since)
+        yield pa.Table.from_pylist(changed, RUNS.schema)
 
 
-def _more_pages(seen: list[_Run], since: datetime, rather_than: datetime) -> int:
-    """How many pages more it takes to go back to `since`, by the runs that landed."""
-    wider = Counter(run.repository for run in seen if run.day >= since)
-    narrower = Counter(run.repository for run in seen if run.day >= rather_than)
-    return sum(count // PER_PAGE - narrower[key] // PER_PAGE for key, count in wider.items())
+def _seen(asked: AskedBitbucket, since: datetime | None) -> Mapping[str, list[Run]]:
+    """The runs that landed, by the repository that they are in now."""
+    columns = ("landed_at", "repository_uuid", "bucket_start", "run_uuid", *STATE)
+    told = asked.landed.last_rows(RUNS, None, columns, since - LOOKED_AT_FOR) if since else []
+    latest = {uuid: (repository, (day, uuid, *rest)) for _, repository, day, uuid, *rest in told}
+    seen: dict[str, list[Run]] = defaultdict(list)
+    for repository, (day, *rest) in latest.values():
+        seen[repository].append(Run(floor(day, "daily"), *rest))
+    return seen

@@ -1,12 +1,18 @@
 """Forge: what an account of it is, and which scopes it asks about."""
 
+from typing import TYPE_CHECKING
+
 from pipelines.endpoint import Endpoint
-from pipelines.forge.client import Forge, app_uuid
-from pipelines.forge.endpoints import ENDPOINTS, SITE_ENVIRONMENT_USAGE, Settings
+from pipelines.forge.endpoints import ENDPOINTS, SITE_ENVIRONMENT_USAGE, Settings, app_uuid
 from pipelines.source import Account, Source
 
+if TYPE_CHECKING:
+    from pipelines.forge.client import Forge
 
-def _client(account: Account[Settings]) -> Forge:
+
+def _client(account: Account[Settings]) -> "Forge":
+    from pipelines.forge.client import Forge  # here: where nothing is due, nobody is asked
+
     reached = dict(vars(account.settings))
     del reached["app_ids"], reached["sites_by_environment"]  # what is asked, and not how
     return Forge(**reached, state_dir=account.state_dir)

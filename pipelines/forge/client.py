@@ -7,16 +7,15 @@ windows to ask for (slices.py), and what a resource is (seeds/meters.csv).
 import base64
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 
-import httpx
 import msgspec
 import pyarrow as pa
 from pyrate_limiter import Rate
 
-from pipelines.decode import typed
+from pipelines.decode import decode_exactly, typed
+from pipelines.forge.endpoints import app_uuid
 from pipelines.forge.records import (
     FLAT,
     GROUPED,
@@ -27,7 +26,8 @@ from pipelines.forge.records import (
     day_of,
     usage_table,
 )
-from pipelines.http import RETRIED_STATUSES, Budget, VendorClient, VendorError
+from pipelines.http import RETRIED_STATUSES, Answer, Budget, VendorClient, VendorError
+from pipelines.source import BucketsRefusedError
 from pipelines.windows import Window
 
 USER_AGENT = "ForgeMetricsExportServer/1.0.0"  # Atlassian asks for this one
@@ -38,7 +38,6 @@ NOT_THE_OWNER = (
     "Only the account that owns an app may ask about it: check FORGE_APP_IDS, and whose token this "
     "is. This is no sign of zero usage."
 )
-APP_ARI = "ari:cloud:ecosystem::app/"
 # table -> how the gateway is asked to group
 GROUPINGS: dict[str, str | None] = {
     "forge_app_usage": None,
@@ -48,13 +47,6 @@ GROUPINGS: dict[str, str | None] = {
 }
 # what a group is called, and the column of its value
 GROUPS = {"CONTEXT_ARI": ("site", "site_id"), "ENVIRONMENT_ID": ("environment", "environment_id")}
-# numbers of an answer never pass through a float
-_ENVELOPE = msgspec.json.Decoder(Envelope, float_hook=Decimal)
-
-
-def app_uuid(app_id: str) -> str:
-    """The bare id of an app given as UUID or ARI: the same app under both."""
-    return app_id.strip().lower().removeprefix(APP_ARI)
 
 
 class Forge(VendorClient):
@@ -98,16 +90,16 @@ class Forge(VendorClient):
             backoff_seconds=backoff_seconds,
         )
 
-    def status_of(self, response: httpx.Response) -> int:
+    def status_of(self, answer: Answer) -> int:
         """The status an answer really has: a limit or an outage may be told inside a 200."""
-        if response.status_code != 200 or b"statusCode" not in response.content:
-            return response.status_code
+        if answer.status != 200 or b"statusCode" not in answer.body:
+            return answer.status
         try:
-            envelope = _ENVELOPE.decode(response.content)
+            envelope = _envelope(answer.body)
         except msgspec.DecodeError:
             return 200  # what it is instead is told where it is read
-        answer, errors = _answer_of(envelope), _listed(envelope.errors)
-        errors += [answer.get("error")] if isinstance(answer, dict) else []
+        usage, errors = _answer_of(envelope), _listed(envelope.errors)
+        errors += [usage.get("error")] if isinstance(usage, dict) else []
         return next((status for status in _statuses(errors) if status in RETRIED_STATUSES), 200)
 
     def explain(self, status: int, message: str) -> str:
@@ -145,10 +137,17 @@ class Forge(VendorClient):
             variables["environment"] = environment_id
             owner["environment_id"] = environment_id
             about += f", environment {environment_id}"
-        resolutions: dict[datetime, str] = {}
+        resolutions, refused = dict[datetime, str](), dict[datetime, str]()
         for page in self._pages(variables, about):
             self._check_days(page, window, resolutions, about)
-            yield usage_table(table, owner, page, column)
+            yield usage_table(table, owner, page, column, refused)
+        if refused:
+            told = "; ".join(f"{day:%Y-%m-%d}: {why}" for day, why in refused.items())
+            raise BucketsRefusedError(
+                f"forge {about}: {told}. Nothing of these days counts, the others are loaded; they "
+                "are asked for again. Report it to Atlassian.",
+                refused,
+            )
 
     def _pages(self, variables: dict[str, Any], about: str) -> Iterator[Usage]:
         """Every page. There is no total: the last one is empty, or short however one counts.
@@ -198,7 +197,7 @@ class Forge(VendorClient):
 
     def _checked(self, body: bytes, variables: dict[str, Any], about: str) -> Usage:
         try:
-            envelope = _ENVELOPE.decode(body)
+            envelope = _envelope(body)
             if envelope.errors:
                 raise self._refusal(about, envelope.errors)
             answer = _answer_of(envelope)
@@ -212,7 +211,7 @@ class Forge(VendorClient):
             if usage.error is not None:
                 raise self._refusal(about, [usage.error])
             self._check_shape(usage, variables["groupBy"], about)
-        except (msgspec.DecodeError, ValueError) as error:
+        except (ValueError, ArithmeticError) as error:
             raise self.undocumented(about, str(error), body) from None
         return usage
 
@@ -265,6 +264,11 @@ def _parts(period: Period) -> list[tuple[str | None, ...]]:
     return [
         (period.period, group.groupValue, group.tokenUnit) for group in period.groups or []
     ] or [(period.period, None, period.tokenUnit)]
+
+
+def _envelope(body: bytes) -> Envelope:
+    """Numbers of an answer never pass through a float."""
+    return typed(decode_exactly(body), Envelope)
 
 
 def _answer_of(envelope: Envelope) -> Any:

@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from pipelines.endpoint import Endpoint
-from pipelines.forge.records import TABLES
-from pipelines.settings import credential, listed, positive, setting, url, yes_or_no
+from pipelines.settings import credential, header, key, listed, positive, setting, url, yes_or_no
+
+APP_ARI = "ari:cloud:ecosystem::app/"
+
+
+def app_uuid(app_id: str) -> str:
+    """The bare id of an app given as UUID or ARI: the same app under both."""
+    return app_id.strip().lower().removeprefix(APP_ARI)
 
 
 @dataclass(frozen=True)
@@ -18,7 +24,7 @@ class Settings:
     email: str = credential(
         "ATLASSIAN_EMAIL", "Forge is asked only when this, the token and app ids are set"
     )
-    api_token: str = credential("ATLASSIAN_API_TOKEN", "of the account that owns the apps")
+    api_token: str = credential("ATLASSIAN_API_TOKEN", "of the account that owns the apps", key)
     gateway_url: str = setting(
         "ATLASSIAN_GRAPHQL_URL",
         "https://api.atlassian.com/graphql",
@@ -29,7 +35,7 @@ class Settings:
         "FORGE_APP_IDS", "comma-separated, each a UUID or an ARI", listed
     )
     experimental_api: str = setting(
-        "FORGE_EXPERIMENTAL_API", "ForgeMetricsQuery", "the `X-ExperimentalAPI` header"
+        "FORGE_EXPERIMENTAL_API", "ForgeMetricsQuery", "the `X-ExperimentalAPI` header", header
     )
     requests_per_minute: int = setting(
         "FORGE_REQUESTS_PER_MINUTE", "5", "requests; Atlassian allows 5", positive
@@ -48,6 +54,7 @@ OF_A_DAY = ("bucket_start", "period", "token_unit")
 _endpoint = partial(
     Endpoint,
     "forge",
+    records="pipelines.forge.records",
     grains=("daily", "monthly"),
     only_backfilled=("monthly",),
     once_a_tick=True,
@@ -56,21 +63,18 @@ APP_USAGE = _endpoint(
     "forge_app_usage",
     "appResourceUsage",
     "What each app used of each resource, day by day: the totals that Atlassian bills.",
-    TABLES["forge_app_usage"],
     key=OF_A_DAY,
 )
 SITE_USAGE = _endpoint(
     "forge_site_usage",
     "appResourceUsage by CONTEXT_ARI",
     "The same by site: attribution, not the total. Usage that belongs to no site is not here.",
-    TABLES["forge_site_usage"],
     key=(*OF_A_DAY, "site_id"),
 )
 ENVIRONMENT_USAGE = _endpoint(
     "forge_environment_usage",
     "appResourceUsage by ENVIRONMENT_ID",
     "The same by environment, for reports.forge_environments.",
-    TABLES["forge_environment_usage"],
     key=(*OF_A_DAY, "environment_id"),
 )
 SITE_ENVIRONMENT_USAGE = _endpoint(
@@ -78,7 +82,6 @@ SITE_ENVIRONMENT_USAGE = _endpoint(
     "appResourceUsage by CONTEXT_ARI within environment",
     "The same by site within each environment: a request per environment, so it is asked only "
     "where FORGE_SITES_BY_ENVIRONMENT is yes.",
-    TABLES["forge_site_environment_usage"],
     key=(*OF_A_DAY, "site_id", "environment_id"),
     needs=("forge_environment_usage",),
 )

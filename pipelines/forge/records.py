@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from pipelines.decode import INSTANT, TEXT, Record, unknown_as_json
+from pipelines.decode import INSTANT, TEXT, Record, cannot_be, unknown_as_json
 from pipelines.windows import floor
 
 FLAT, GROUPED = (
@@ -65,9 +65,10 @@ class Envelope(msgspec.Struct):
     errors: Any = None
 
 
+TOKENS = pa.decimal128(38, 18)
 _USAGE = {
     **{"app_id": TEXT, "resource": TEXT, "period": TEXT, "resolution": TEXT},
-    **{"tokens_consumed": pa.decimal128(38, 18), "token_unit": TEXT},
+    **{"tokens_consumed": TOKENS, "token_unit": TEXT},
     **{"bucket_start": INSTANT, "extra": TEXT},
 }
 _SITE, _ENVIRONMENT = {"site_id": TEXT}, {"environment_id": TEXT}
@@ -85,9 +86,23 @@ def day_of(period: str) -> datetime:
     return floor(instant if instant.tzinfo else instant.replace(tzinfo=UTC), "daily")
 
 
-def usage_table(name: str, owner: dict[str, str], usage: Usage, group: str | None) -> pa.Table:
-    """The periods of a page as raw.<name>; `group`: the column of the groups' values, if any."""
-    rows = [owner | row for period in usage.resourceUsage or [] for row in _rows(period, group)]
+def usage_table(
+    name: str,
+    owner: dict[str, str],
+    usage: Usage,
+    group: str | None,
+    refused: dict[datetime, str] | None = None,
+) -> pa.Table:
+    """The periods of a page as raw.<name>; `group`: the column of the groups' values, if any.
+
+    `refused` takes the days with a quantity that cannot be, and why: nothing of these counts.
+    """
+    rows, refused = [], {} if refused is None else refused
+    for row in (row for period in usage.resourceUsage or [] for row in _rows(period, group)):
+        if why := cannot_be(row["tokens_consumed"], TOKENS.scale):
+            refused[row["bucket_start"]] = why
+        else:
+            rows.append(owner | row)
     return pa.Table.from_pylist(rows, schema=TABLES[name])
 
 

@@ -5,9 +5,10 @@ Not here: which windows to ask for (assets/planning.py) and what a metric means
 (dbt_like_sql/seeds/meters.csv).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from datetime import datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -18,7 +19,13 @@ from pyrate_limiter import Duration, Rate
 import pipelines.neon.records as records
 from pipelines.http import Budget, VendorClient, VendorError
 from pipelines.neon.endpoints import ACCOUNT_USAGE
-from pipelines.source import OutOfReachError, PartialAnswerError, RetiredError
+from pipelines.source import (
+    BucketsRefusedError,
+    OutOfReachError,
+    PartialAnswerError,
+    RefusedError,
+    RetiredError,
+)
 from pipelines.windows import Window
 
 BRANCH_METRICS = (
@@ -32,6 +39,7 @@ BRANCH_METRICS = (
 PROJECT_METRICS = (*BRANCH_METRICS, "extra_branches_month", "snapshot_storage_bytes_month")
 PROJECTS_PER_PAGE, BRANCHES_PER_PAGE, IDS_PER_REQUEST = 100, 1000, 100
 LISTED_PROJECTS_PER_PAGE, LISTED_BRANCHES_PER_PAGE = 400, 10_000
+AT_ONCE = 8
 # 700 a minute and bursts of 40 a second per account, shared with Neon's own console
 MANAGEMENT_RATES = (Rate(15, Duration.SECOND), Rate(500, Duration.MINUTE))
 
@@ -48,7 +56,8 @@ class Neon(VendorClient):
     advice: ClassVar = {
         401: "The key is not valid: set NEON_API_KEY to a current one (Neon console, API keys).",
         403: "This org's plan has no such endpoint: v2 consumption needs Launch, Scale, Agent, "
-        "Business or Enterprise. It is not a fault of the key.",
+        "Business or Enterprise. It is not a fault of the key. To leave this org out, name the "
+        "others in NEON_ORG_IDS.",
         404: "The key does not belong to a member of this org, or the org id is wrong: check "
         "NEON_ORG_IDS and whose key it is. This is no sign of zero usage.",
         406: "The window starts before what Neon keeps; a coarser grain reaches further back.",
@@ -64,6 +73,7 @@ class Neon(VendorClient):
         backoff_seconds: float = 1.0,
     ) -> None:
         self._asked_org_ids = tuple(org_ids)
+        self._refused: dict[str, RefusedError] = {}
         rates = [Rate(requests_per_minute, Duration.MINUTE)]
         super().__init__(
             base_url,
@@ -90,22 +100,21 @@ class Neon(VendorClient):
     def project_usage(self, org_id: str, window: Window) -> Iterator[pa.Table]:
         """v2/projects: one walk over the org's projects, deleted ones included, all metrics."""
         params = {"metrics": ",".join(PROJECT_METRICS), "limit": PROJECTS_PER_PAGE}
-        for page in self._usage(records.ProjectUsagePage, "v2/projects", org_id, window, params):
-            yield records.usage_table("neon_project_usage", page.items, org_id, window)
+        pages = self._usage(records.ProjectUsagePage, "v2/projects", org_id, window, params)
+        return self._tables("neon_project_usage", pages, org_id, window)
 
     def branch_usage(
         self, org_id: str, window: Window, project_ids: Sequence[str]
     ) -> Iterator[pa.Table]:
         """v2/branches of these projects (100 ids a request, the endpoint's maximum)."""
-        ids = sorted(project_ids)
-        for start in range(0, len(ids), IDS_PER_REQUEST):
-            params = {
-                "metrics": ",".join(BRANCH_METRICS),
-                "project_ids": ",".join(ids[start : start + IDS_PER_REQUEST]),
-                "limit": BRANCHES_PER_PAGE,
-            }
-            for page in self._usage(records.BranchUsagePage, "v2/branches", org_id, window, params):
-                yield records.usage_table("neon_branch_usage", page.items, org_id, window)
+        ids, metrics = sorted(project_ids), ",".join(BRANCH_METRICS)
+        params: dict[str, Any] = {"metrics": metrics, "limit": BRANCHES_PER_PAGE}
+        some_ids = (ids[n : n + IDS_PER_REQUEST] for n in range(0, len(ids), IDS_PER_REQUEST))
+        ask = partial(self._usage, records.BranchUsagePage, "v2/branches", org_id, window)
+        pages = (
+            page for some in some_ids for page in ask(params | {"project_ids": ",".join(some)})
+        )
+        return self._tables("neon_branch_usage", pages, org_id, window)
 
     def account_usage(self, org_id: str, window: Window) -> Iterator[pa.Table]:
         """The legacy account endpoint, or RetiredError where its route is gone."""
@@ -116,13 +125,33 @@ class Neon(VendorClient):
                 retired = f"retired by Neon on {ACCOUNT_USAGE.retired_on}"
                 raise RetiredError(f"{retired}; org totals come from v2/projects", 404) from None
             raise
+        accounts = [records.Page(items=[records.account_usage(page.items)]) for page in pages]
+        yield from self._tables("neon_account_usage", accounts, org_id, window)
+
+    def _tables(
+        self, name: str, pages: Iterable[records.Page], org_id: str, window: Window
+    ) -> Iterator[pa.Table]:
+        """Pages of usage as raw.<name>; BucketsRefusedError where a value cannot be."""
+        about, refused = f"{name} of {org_id}, {window}", dict[datetime, str]()
         for page in pages:
-            account = records.account_usage(page.items)
-            yield records.usage_table("neon_account_usage", [account], org_id, window)
+            try:
+                yield records.usage_table(name, page.items, org_id, window, refused)
+            except ValueError as error:
+                raise self.undocumented(about, str(error)) from None
+        if refused:
+            told = "; ".join(f"{bucket:%Y-%m-%dT%H:%MZ}: {refused[bucket]}" for bucket in refused)
+            raise BucketsRefusedError(
+                self.strike(
+                    f"neon {about}: {told}. Nothing of {window.grain} buckets with such a value "
+                    "counts, the others are loaded; they are asked for again. Report it to Neon."
+                ),
+                refused,
+            )
 
     def _usage(
         self, kind: type[P], endpoint: str, org_id: str, window: Window, params: dict[str, Any]
     ) -> Iterator[P]:
+        """The pages of one walk; RefusedError where a plan has no consumption."""
         asked = {
             "org_id": org_id,
             "granularity": window.grain,
@@ -131,7 +160,16 @@ class Neon(VendorClient):
         }
         what = "account usage (legacy)" if endpoint == "account" else endpoint
         about = f"{what} of {org_id}, {window}"
-        return self._walk(f"consumption_history/{endpoint}", asked | params, about, kind)
+        if org_id in self._refused:
+            raise self._refused[org_id]
+        try:
+            yield from self._walk(f"consumption_history/{endpoint}", asked | params, about, kind)
+        except VendorError as error:
+            if error.status != 403 or org_id in self._asked_org_ids:
+                raise
+            # the key sees it, and nobody named it: it is asked once a run
+            self._refused[org_id] = refused = RefusedError(str(error), 403, org_id)
+            raise refused from None
 
     # -- names --------------------------------------------------------------------------------
 
@@ -141,7 +179,19 @@ class Neon(VendorClient):
 
     def organizations(self) -> Iterator[pa.Table]:
         """Every org the key sees, or the configured ones one by one."""
-        yield records.named_table("neon_organizations", self._organizations)
+        found, refused = [], []
+        for org_id in self._asked_org_ids:
+            path, about = f"organizations/{org_id}", f"organization {org_id}"
+            try:
+                found.append(self.get_as(records.Organization, path, about))
+            except VendorError as error:
+                if error.status not in (403, 404):
+                    raise
+                refused.append(str(error))
+        listed = found if self._asked_org_ids else self._organizations
+        yield records.named_table("neon_organizations", listed)
+        if refused:
+            raise PartialAnswerError("; ".join(refused))
 
     def projects(self, org_id: str) -> Iterator[pa.Table]:
         """The org's live projects. Deleted ones are not listed, and bill all the same."""
@@ -157,38 +207,44 @@ class Neon(VendorClient):
             )
 
     def branches(self, org_id: str, project_ids: Sequence[str]) -> Iterator[pa.Table]:
-        """The live branches of these projects, one request each, eight at a time."""
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            for found in pool.map(self._branches_of, project_ids):
+        """The live branches of these projects, one request each, AT_ONCE at a time."""
+        refused: list[str] = []
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            for found in pool.map(partial(self._branches_of, refused=refused), project_ids):
                 yield records.named_table("neon_branches", found, org_id=org_id)
+        if refused:
+            raise PartialAnswerError(
+                f"neon branches of {org_id}: {len(refused)} of {len(project_ids)} projects did not "
+                f"answer. Their branches keep the names known before, and are asked for again: "
+                f"{refused[0]}"
+            )
 
-    def _branches_of(self, project_id: str) -> list[records.Branch]:
+    def _branches_of(self, project_id: str, refused: list[str]) -> list[records.Branch]:
         params = {"limit": LISTED_BRANCHES_PER_PAGE}
         path, about = f"projects/{project_id}/branches", f"branches of {project_id}"
         try:
             pages = list(self._walk(path, params, about, records.BranchesPage))
         except VendorError as error:
-            if error.status == 404:  # deleted since it was listed; its usage is asked elsewhere
-                return []
-            raise
+            # deleted since it was listed, or in a bad moment: the next list of projects tells which
+            is_down = error.status not in (403, 404) and len(refused) >= AT_ONCE
+            if is_down or error.status == 401:
+                raise
+            refused.append(str(error))
+            return []
         return [branch for page in pages for branch in page.items]
 
     @cached_property
     def _organizations(self) -> list[records.Organization]:
-        if self._asked_org_ids:
-            return [
-                self.get_as(
-                    records.Organization, f"organizations/{org_id}", f"organization {org_id}"
-                )
-                for org_id in self._asked_org_ids
-            ]
         about = "organizations of this key"
         try:
             page = self.get_as(records.OrganizationsPage, "users/me/organizations", about)
         except VendorError as error:
             if error.status not in (403, 404):
                 raise
-            return self._organizations_of_projects()
+            found = self._organizations_of_projects()
+            if len(found) != 1:  # a key that may not list sees one: this was a bad moment
+                raise
+            return found
         return page.items
 
     def _organizations_of_projects(self) -> list[records.Organization]:

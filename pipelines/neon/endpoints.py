@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from pipelines.endpoint import Endpoint
-from pipelines.neon.records import TABLES
-from pipelines.settings import credential, listed, positive, setting, url
+from pipelines.settings import credential, key, listed, positive, setting, url
 from pipelines.windows import GRAINS
 
 
@@ -16,7 +15,7 @@ from pipelines.windows import GRAINS
 class Settings:
     """How Neon is reached: one API key sees the organizations of a person, or one of its own."""
 
-    api_key: str = credential("NEON_API_KEY", "Neon is asked only when this is set")
+    api_key: str = credential("NEON_API_KEY", "Neon is asked only when this is set", key)
     org_ids: tuple[str, ...] = setting(
         "NEON_ORG_IDS",
         "",
@@ -35,12 +34,12 @@ class Settings:
 # a plan change puts one timeframe under two billing periods
 OF_A_PERIOD = ("period_id", "granularity", "bucket_start", "timeframe_start", "metric_name")
 
-_endpoint = partial(Endpoint, "neon")
+RECORDS = "pipelines.neon.records"
+_endpoint = partial(Endpoint, "neon", records=RECORDS)
 ORGANIZATIONS = _endpoint(
     "neon_organizations",
     "GET /users/me/organizations",
     "The organizations that the key sees, with their plans. Kept as they change.",
-    TABLES["neon_organizations"],
     key=("org_id",),
 )
 PROJECTS = _endpoint(
@@ -48,14 +47,12 @@ PROJECTS = _endpoint(
     "GET /projects",
     "Names, regions and ages of live projects. Deleted projects are not listed, and bill all "
     "the same: facts never depend on this table. Kept as they change.",
-    TABLES["neon_projects"],
     key=("project_id",),
 )
 BRANCHES = _endpoint(
     "neon_branches",
     "GET /projects/{project_id}/branches",
     "Names, parents and sizes of live branches: one request per project. Kept as they change.",
-    TABLES["neon_branches"],
     key=("project_id", "branch_id"),
     needs=("neon_projects",),
 )
@@ -64,8 +61,7 @@ PROJECT_USAGE = _endpoint(
     "GET /consumption_history/v2/projects",
     "What each project used, deleted ones included, per metric: the totals that Neon bills. "
     "One walk of 100 projects a request, however many partitions are asked for.",
-    TABLES["neon_project_usage"],
-    GRAINS,
+    grains=GRAINS,
     key=("project_id", *OF_A_PERIOD),
 )
 BRANCH_USAGE = _endpoint(
@@ -73,8 +69,7 @@ BRANCH_USAGE = _endpoint(
     "GET /consumption_history/v2/branches",
     "What each branch used, six of the eight metrics, for the projects that "
     "neon_project_usage showed with usage in the same window. Attribution, not the total.",
-    TABLES["neon_branch_usage"],
-    GRAINS,
+    grains=GRAINS,
     key=("project_id", "branch_id", *OF_A_PERIOD),
     needs=("neon_project_usage",),
 )
@@ -85,7 +80,7 @@ ACCOUNT_USAGE = Endpoint(
     "Org totals on the legacy meters. Retired by Neon on 2026-06-01; org totals come from "
     "v2/projects. Still asked, for hosts that keep the route, and compared in "
     "reports.reconciliation.",
-    TABLES["neon_account_usage"],
+    RECORDS,
     GRAINS,
     key=OF_A_PERIOD,
     retired_on="2026-06-01",

@@ -4,9 +4,10 @@ Shapes from Neon's OpenAPI 2.7.3 and recorded answers; a field that is not docum
 `extra`. Not here: the calls themselves (client.py).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -17,6 +18,7 @@ from pipelines.decode import (
     TEXT,
     Instant,
     Record,
+    cannot_be,
     schema_of,
     table_of,
     unknown_as_json,
@@ -52,9 +54,9 @@ class Period(Record):
 
 
 class Usage(Record):
-    """What something used; no periods: it is idle."""
+    """What something used; no periods, as an empty list or null: it is idle."""
 
-    periods: list[Period]
+    periods: list[Period] | None
 
 
 class ProjectUsage(Usage):
@@ -67,6 +69,10 @@ class BranchUsage(ProjectUsage):
     """What one branch used."""
 
     branch_id: str
+
+
+# what used something, in which billing period and timeframe
+_Frame: TypeAlias = tuple[Usage, Period, Bucket]
 
 
 class Organization(Record):
@@ -195,40 +201,100 @@ def account_usage(periods: list[Period]) -> Usage:
     return Usage(periods=periods)
 
 
-def usage_table(name: str, subjects: Iterable[Usage], org_id: str, window: Window) -> pa.Table:
-    """What projects, branches or an account used as raw.<name>; values stay exact decimals."""
-    schema = TABLES[name]
-    ids = [column for column in ("project_id", "branch_id") if column in schema.names]
-    rows = [
-        row
+def usage_table(
+    name: str,
+    subjects: Iterable[Usage],
+    org_id: str,
+    window: Window,
+    refused: dict[datetime, str] | None = None,
+) -> pa.Table:
+    """What projects, branches or an account used as raw.<name>; values stay exact decimals.
+
+    A row per period, timeframe and metric. What is the same for all metrics of a timeframe becomes
+    a column of timeframes first: a row of Python objects for each metric costs three times as much.
+    A timeframe outside the window is a ValueError. `refused` takes the buckets with a value that
+    cannot be, and why: nothing of these counts.
+    """
+    frames = [
+        (subject, period, bucket)
         for subject in subjects
-        for row in _usage_rows(
-            subject, tuple(getattr(subject, column) for column in ids), org_id, window.grain
-        )
+        for period in subject.periods or []
+        for bucket in period.consumption
     ]
-    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
-    arrays = [pa.array(*column) for column in zip(columns, schema.types, strict=True)]
-    return pa.table(arrays, schema=schema)
+    _leave_out_what_cannot_be(frames, window, {} if refused is None else refused)
+    told = [bucket.metrics for _, _, bucket in frames]
+    metrics = [metric for some in told for metric in some]
+    frame_of = pa.array([number for number, some in enumerate(told) for _ in some], pa.int32())
+    of_metrics = {
+        "metric_name": [metric.metric_name for metric in metrics],
+        "value": [metric.value for metric in metrics],
+        "extra": list(_extras(frames)),
+    }
+    of_frames = _columns_of(frames, org_id, window)
+    columns = [
+        pa.array(of_metrics[field.name], field.type)
+        if field.name in of_metrics
+        else pa.array(of_frames[field.name], field.type).take(frame_of)
+        for field in TABLES[name]
+    ]
+    return pa.table(columns, schema=TABLES[name])
 
 
-def _usage_rows(
-    subject: Usage, ids: tuple[str, ...], org_id: str, grain: str
-) -> Iterator[tuple[Any, ...]]:
-    """A row per period, timeframe and metric, in the order of the columns."""
-    for period in subject.periods:
-        head = (*ids, period.period_id, period.period_plan, period.period_start, period.period_end)
-        for bucket in period.consumption:
-            frame = (bucket.timeframe_start, bucket.timeframe_end)
-            # aligned in every recorded answer, but a period that starts in a bucket may clip it
-            tail = (org_id, grain, floor(bucket.timeframe_start, grain))
-            has_extra = any(r.unknown_fields for r in (subject, period, bucket))
-            for metric in bucket.metrics:
-                extra = None
-                if has_extra or metric.unknown_fields:  # rarely, and a call for each row is dear
-                    extra = unknown_as_json(
-                        subject=subject, period=period, timeframe=bucket, metric=metric
-                    )
-                yield (*head, *frame, metric.metric_name, metric.value, extra, *tail)
+def _leave_out_what_cannot_be(
+    frames: Iterable[_Frame], window: Window, refused: dict[datetime, str]
+) -> None:
+    for subject, _, bucket in frames:
+        kept = []
+        for metric in bucket.metrics:
+            if why := cannot_be(metric.value):
+                whose = getattr(subject, "branch_id", getattr(subject, "project_id", "account"))
+                bucket_start = _bucket_of(bucket.timeframe_start, window)
+                refused[bucket_start] = f"{metric.metric_name} {why} ({whose})"
+            else:
+                kept.append(metric)
+        bucket.metrics = kept
+
+
+def _columns_of(frames: Sequence[_Frame], org_id: str, window: Window) -> dict[str, list[Any]]:
+    """By name, a value for each timeframe."""
+    starts = [bucket.timeframe_start for _, _, bucket in frames]
+    buckets = {start: _bucket_of(start, window) for start in {*starts}}
+    return {
+        "project_id": [getattr(subject, "project_id", None) for subject, _, _ in frames],
+        "branch_id": [getattr(subject, "branch_id", None) for subject, _, _ in frames],
+        "period_id": [period.period_id for _, period, _ in frames],
+        "period_plan": [period.period_plan for _, period, _ in frames],
+        "period_start": [period.period_start for _, period, _ in frames],
+        "period_end": [period.period_end for _, period, _ in frames],
+        "timeframe_start": starts,
+        "timeframe_end": [bucket.timeframe_end for _, _, bucket in frames],
+        "org_id": [org_id] * len(frames),
+        "granularity": [window.grain] * len(frames),
+        "bucket_start": [buckets[start] for start in starts],
+    }
+
+
+def _extras(frames: Iterable[_Frame]) -> Iterator[str | None]:
+    """What was said beyond the known fields, for each metric; rarely anything."""
+    for subject, period, bucket in frames:
+        has_extra = any(record.unknown_fields for record in (subject, period, bucket))
+        for metric in bucket.metrics:
+            yield (
+                unknown_as_json(subject=subject, period=period, timeframe=bucket, metric=metric)
+                if has_extra or metric.unknown_fields
+                else None
+            )
+
+
+def _bucket_of(instant: datetime, window: Window) -> datetime:
+    """The bucket of a timeframe; a billing period that starts in a bucket may clip it."""
+    try:
+        bucket = floor(instant, window.grain)
+    except OverflowError:
+        bucket = None
+    if bucket is None or not window.since <= bucket < window.until:
+        raise ValueError(f"a timeframe starts at {instant}, which was not asked for")
+    return bucket
 
 
 def named_table(name: str, records: Iterable[Record], **org: str) -> pa.Table:

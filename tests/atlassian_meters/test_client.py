@@ -1,6 +1,5 @@
 """How the meters API is asked: as a file declares it, and read only."""
 
-import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from assets import planning
-from assets.settings import SettingsError, read_settings
+from assets.settings import read_settings
 from pipelines.atlassian_meters.declared import SHIPPED
 from pipelines.source import LoadResult
 from pipelines.windows import Window
@@ -88,7 +87,7 @@ def test_an_account_in_error_is_a_note_and_the_others_are_read(world: Open) -> N
     result = land(here)
     assert not result.failures
     (note,) = result.notes
-    assert "1 of 3 accounts of rovo-credits in error (712020:0001): not read this time" in note
+    assert "1 of 3 accounts of rovo-credits in error, or not answered (712020:0001): the" in note
     expected = truth(here)
     del expected[org.id, org.account_ids[1]]
     assert read_of(here) == expected
@@ -196,14 +195,15 @@ def test_a_file_that_cannot_be_meant_is_an_error(
 ) -> None:
     """Of the setting, in words, before anything is asked."""
     named = {"METERS_API_FILE": declared_as(tmp_path, old, new)}
-    with pytest.raises(SettingsError, match=re.escape(why)):
-        read_settings(named, lambda: NOW)
+    (wrong,) = read_settings(named, lambda: NOW).wrong["atlassian_meters"]
+    assert why in wrong
 
 
 def test_a_file_that_is_not_there_is_an_error() -> None:
     """One that is named and missing is no source that is skipped."""
-    with pytest.raises(SettingsError, match=r"has to be a file that can be read \(No such file"):
-        read_settings({"METERS_API_FILE": "/nowhere/api.toml"}, lambda: NOW)
+    named = {"METERS_API_FILE": "/nowhere/api.toml"}
+    (wrong,) = read_settings(named, lambda: NOW).wrong["atlassian_meters"]
+    assert "it has to be a file that can be read (No such file" in wrong
 
 
 def test_with_nothing_declared_it_is_off() -> None:
@@ -221,3 +221,15 @@ def test_today_alone_can_be_read(world: Open) -> None:
     older = Window("daily", window.since - timedelta(days=3), window.until)
     assert planning.within_reach(READINGS, older, here.settings.clock()) == window
     assert window.since == datetime(2026, 11, 21, tzinfo=UTC)
+    assert {receipt.window for receipt in land(here).receipts} == {window}
+
+
+def test_a_429_says_when_to_come_back(world: Open) -> None:
+    """In X-RateLimit-Reset, an ISO instant: too far off, and nothing more is asked until then."""
+    here = world(meters_accounts=1)
+    headers = {"X-RateLimit-Reset": (NOW + timedelta(hours=5)).isoformat()}
+    fault = Fault("/orgs", 429, count=100, headers=headers)
+    here.sandbox.vendors["meters"].desk.faults.append(fault)
+    failure, *_ = land(here).failures
+    assert "HTTP 429, and to come back at 2026-11-21T20:30:00Z" in str(failure)
+    assert len(asked(here)) == 1

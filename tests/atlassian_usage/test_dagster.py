@@ -29,6 +29,7 @@ from assets.definitions import defs
 from assets.model_assets import model_key
 from assets.raw_assets import partition_key, raw_key
 from assets.settings import read_settings
+from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import load_models
 from pipelines.atlassian_usage import client
 from pipelines.http import VendorError
@@ -287,7 +288,9 @@ def test_the_asset_shows_how_many_rows_it_landed(
         assert landed.asset_key == raw_key("platform_usage", "snapshot")
         metadata = landed.metadata
         assert (metadata["rows landed"].value, metadata["dagster/row_count"].value) == (2, 2)
-        assert len(built) > 40
+        assert {model_key("marts.fct_credits"), model_key("intermediate.int_platform_usage")} <= {
+            materialization.asset_key for materialization in built
+        }
         assert exports.facts("org") != []
         write_broken(exports.folder, "wrong_unit")
         exports.write("b.csv", "org-2", line())
@@ -427,7 +430,7 @@ def read_facts(exports: Exports) -> bool:
     """Whether the read copy has a fact."""
     try:
         return bool(exports.facts("org"))
-    except FileNotFoundError:
+    except warehouse.WarehouseError:
         return False
 
 

@@ -187,7 +187,8 @@ def load_files(how: str) -> None:
 
 
 def test_an_export_that_is_35_days_old_warns_and_says_what_to_do(folder: Exports) -> None:
-    """Each organization and usage type by itself, by its latest export."""
+    """Each organization and usage type by itself, by its latest export; one whose files are gone
+    has ended, and what they said stays."""
     now = datetime.now(UTC)
     old, new = f"{now - timedelta(days=36):%Y-%m-%d}", f"{now - timedelta(days=34):%Y-%m-%d}"
     folder.write("old.csv", "org", Line("rovo_credits", "org", "2026-01", "5", old))
@@ -198,15 +199,21 @@ def test_an_export_that_is_35_days_old_warns_and_says_what_to_do(folder: Exports
         Line("runners", "org", "2026-02", "5", new),
     )
     folder.write("newer.csv", "org-2", Line("rovo_credits", "org", "2026-01", "5", new))
+    gone = folder.write("gone.csv", "org-3", Line("rovo_credits", "org", "2026-01", "5", old))
+    folder.land()
+    gone.unlink()
     folder.land()
     report = folder.build()
     assert [(c.model, c.failing_rows) for c in report.failed_checks] == [
-        ("reports.export_freshness", 1)
+        ("reports.export_freshness", 1),
+        ("reports.unpriced", 1),  # runners, which had no price before June 2026
     ]
     (stale,) = folder.read(
         "select org_id, age_days, what_to_do from reports.export_freshness where is_stale"
     )
     assert stale[:2] == ("org", 36)
+    ended = folder.read("select org_id from reports.export_freshness where is_ended")
+    assert (ended, folder.facts("org-3")) == ([("org-3",)], [("", "2026-01", "5")])
     assert "admin.atlassian.com/o/org/platform-usage" in stale[2]
 
 
@@ -223,7 +230,7 @@ def test_an_export_has_only_the_days_built_again_that_differ(folder: Exports) ->
     )
     folder.land()
     built = {model.name: model for model in folder.build().models}
-    assert built["intermediate.int_usage"].rows_written == 1
+    assert built["intermediate.int_usage_by_day"].rows_written == 1
     assert folder.facts("org")[-1] == ("", "2026-01-28", "6")
 
 

@@ -18,8 +18,9 @@ from pipelines.atlassian_usage.client import find
 from pipelines.atlassian_usage.commands import platform_usage as command
 from pipelines.atlassian_usage.files import reading as platform_usage
 from pipelines.atlassian_usage.files.content import content_of
-from pipelines.atlassian_usage.files.contract import COLUMNS, SCHEMA, UNITS
+from pipelines.atlassian_usage.files.contract import COLUMNS, UNITS
 from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
+from pipelines.atlassian_usage.files.reading import SCHEMA
 from pipelines.atlassian_usage.files.template import template
 from pipelines.http import VendorError
 

@@ -1,12 +1,11 @@
 # ruff: noqa: S608  (a table made of numbers)
-"""What an hour costs by how much is held: `make bench`, or with PROJECTS WEEKS ….
+"""What an hour costs by how much is held: `python -m tests.benchmarks.history PROJECTS WEEKS`.
 
 Neon's hours of projects with two branches each are written straight into raw.*, as hourly loads
 leave them. Then hours go by: each is loaded, built and published, and built again with nothing new.
 """
 
-import resource
-import subprocess
+import json
 import sys
 import tempfile
 import time
@@ -34,6 +33,11 @@ HOUR = timedelta(hours=1)
 # after the hour, when the next one is asked for; and how many hours each load asks for
 ASKED_AFTER, ASKED_HOURS = timedelta(minutes=80), 7
 BRANCHES = {"neon_project_usage": 1, "neon_branch_usage": 2}
+# the facts of a project and hour: six metrics of two branches and what they leave of the project's
+# eight
+VALUES_PER_PROJECT_AND_HOUR = 20
+# ids as long as Neon's
+NAME, BRANCH = "steep-frost-", "lpad(cast(10 * p + b as varchar), 8, '0')"
 METRICS = {"neon_project_usage": PROJECT_METRICS, "neon_branch_usage": BRANCH_METRICS}
 
 
@@ -48,10 +52,11 @@ class Cost:
 
 def usage(table: str, projects: int, since: datetime, until: datetime) -> str:
     """SQL of what Neon says of these hours: branches have half of their project, together."""
-    branch = "" if table == "neon_project_usage" else "concat('br-', p, '-', b) as branch_id,"
+    branch = "" if table == "neon_project_usage" else f"concat('br-{NAME}', {BRANCH}) as branch_id,"
     return f"""
         select
-            concat('p-', p) as project_id, {branch} 'period' as period_id, 'scale' as period_plan,
+            concat('{NAME}', lpad(cast(p as varchar), 8, '0')) as project_id, {branch}
+            '4ae3f1d4-60a0-4e2b-a1a1-9a43e2cf5a0c' as period_id, 'scale' as period_plan,
             timestamptz '2026-01-01 00:00:00+00' as period_start,
             cast(null as timestamptz) as period_end, hour as timeframe_start,
             hour + interval 1 hour as timeframe_end, ({[*METRICS[table]]})[m] as metric_name,
@@ -134,42 +139,39 @@ def _load(settings: Settings, table: str, window: Window, page: pa.Table) -> Non
     assert not result.failures
 
 
-def _measure(projects: int, weeks: int) -> None:
-    """One row of the table, in a process of its own."""
+def parquet_bytes(path: Path) -> int:
+    """How many bytes the same rows take as Parquet, packed with zstd: what vendors told (raw.*) and
+    what it comes to (marts.fct_usage), each table once, in the order in which it stands."""
+    total = 0
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect(path, read_only=True) as opened:
+        opened.execute("set TimeZone = 'UTC'")
+        for table in (*(f"raw.{table}" for table in BRANCHES), "marts.fct_usage"):
+            file = Path(folder) / f"{table}.parquet"
+            opened.execute(f"copy (from {table}) to '{file}' (format parquet, compression zstd)")
+            total += file.stat().st_size
+    return total
+
+
+def main(projects: int, weeks: int) -> None:
+    """Fill, build, let hours go by; what it cost, as JSON."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "meterhouse.duckdb"
         fill(path, projects, weeks)
         first = cpu_seconds(partial(loading.build, settings_at(path, END)))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         hour_goes_by(path, projects, 0)  # imports what a load needs
         costs = [hour_goes_by(path, projects, number) for number in (1, 2, 3)]
-        millions = 20 * projects * weeks * 168 / 1e6
-        size = sum(file.stat().st_size for file in Path(folder).glob("*.duckdb")) / 1e6
-    figures = [min(getattr(c, part) for c in costs) for part in ("load", "build", "nothing_new")]
-    shown = " | ".join(f"{figure:.2f}" for figure in figures)
-    print(
-        f"| {weeks} | {millions:.2f} | {first:.1f} | {peak:,} | {shown} | {size:,.0f} |", flush=True
-    )
-
-
-def main(projects: int = 50, *weeks: int) -> None:
-    """Print the table."""
-    print("| weeks | values, M | first build, s | peak, MB | load | build | nothing new | MB |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
-    for count in weeks or (1, 10, 40):
-        command = [
-            sys.executable,
-            "-m",
-            "tests.benchmarks.history",
-            "--one",
-            f"{projects}",
-            f"{count}",
-        ]
-        subprocess.run(command, check=True)
+        told = {part: min(getattr(c, part) for c in costs) for part in vars(costs[0])}
+        told |= {
+            "first": first,
+            "bytes": sum(file.stat().st_size for file in Path(folder).glob("*.duckdb")),
+            "parquet": parquet_bytes(path),
+            "values": VALUES_PER_PROJECT_AND_HOUR * projects * weeks * 168,
+        }
+    print(json.dumps(told))
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--one"]:
-        _measure(*map(int, sys.argv[2:]))
+    if sys.argv[1] == "--fill":
+        fill(Path(sys.argv[2]), *map(int, sys.argv[3:]))
     else:
         main(*map(int, sys.argv[1:]))

@@ -16,7 +16,7 @@ from pipelines.bitbucket.client import AT_ONCE, Bitbucket
 from pipelines.bitbucket.records import TABLES, RunsPage, runs_table
 from pipelines.decode import decode
 from pipelines.http import TRIES, VendorError
-from pipelines.source import Note, PartialAnswerError
+from pipelines.source import Note, PartialAnswerError, RefusedError
 from tests.sandbox.atlassian_org import AtlassianOrg, SecondsByDay
 from tests.sandbox.bitbucket import BASE_PATH, EMAIL, TOKEN, ForeignNext
 from tests.sandbox.bitbucket_records import SECRET
@@ -36,6 +36,7 @@ class Here:
 
     sandbox: Sandbox
     client: Bitbucket
+    is_listed: bool = False
 
     @property
     def org(self) -> AtlassianOrg:
@@ -55,18 +56,28 @@ class Here:
 
     def everything(self, since: datetime, until: datetime) -> Rows:
         """The runs of every workspace."""
-        return [row for w in self.client.workspace_uuids() for row in self.runs(w, since, until)]
+        uuids = self.client.repository_uuids()
+        found = [row for uuid in uuids for row in rows(self.client.runs(uuid, since, NOW))]
+        return [row for row in found if row["created_at"] < until]
 
-    def runs(self, workspace: str, since: datetime, until: datetime) -> Rows:
-        """The runs of every repository that a workspace has."""
-        listed = rows(self.client.repositories(workspace))
-        uuids = [row["repository_uuid"] for row in listed]
-        return rows(self.client.runs(workspace, dict.fromkeys(uuids), since, until))
+    def list_repositories(self) -> None:
+        """What has to be asked before runs are; not counted."""
+        if not self.is_listed:
+            self.client.repository_uuids()
+            self.sandbox.bitbucket.requests.clear()
+            self.client.requests_sent = 0
+        self.is_listed = True
+
+    def goes_wrong(self, *faults: Fault) -> None:
+        """With lists of runs, from now on."""
+        self.list_repositories()
+        self.sandbox.bitbucket.faults += faults
 
     def busy_runs(self, since: datetime, until: datetime = NOW) -> Rows:
         """Those of one repository."""
-        workspace = self.org.workspaces[0].uuid
-        return rows(self.client.runs(workspace, {self.busy: None}, since, until))
+        self.list_repositories()
+        found = rows(self.client.runs(self.busy, since, NOW))
+        return [row for row in found if row["created_at"] < until]
 
 
 Open = Callable[..., Here]
@@ -198,9 +209,10 @@ def test_nobody_is_named(bitbucket: Open) -> None:
 def test_runs_can_be_asked_for_by_themselves(bitbucket: Open) -> None:
     """A request each, whatever their day; one that is gone is left out."""
     here = bitbucket()
-    workspace, oldest = here.org.workspaces[0].uuid, here.org.runs(here.busy)[-2:]
-    wanted = {here.busy: [*(run.uuid for run in oldest), "{gone}"]}
-    found = rows(here.client.runs_again(workspace, wanted))
+    here.list_repositories()
+    oldest = here.org.runs(here.busy)[-2:]
+    wanted = [*(run.uuid for run in oldest), "{gone}"]
+    found = rows(here.client.runs_again(here.busy, wanted))
     assert {row["run_uuid"] for row in found} == {run.uuid for run in oldest}
     assert len(here.asked()) == 3
 
@@ -222,15 +234,14 @@ def test_a_run_that_is_run_again_has_used_more(bitbucket: Open) -> None:
 def test_no_request_is_sent_in_vain(bitbucket: Open) -> None:
     """A list per repository, up to the page that reaches the window's start; names for nothing."""
     here, since = bitbucket(page_size_cap=10), TODAY - timedelta(days=5)
-    workspace = here.org.workspaces[0]
-    repositories = here.org.live_repositories(workspace.uuid)
-    uuids = [repository.uuid for repository in repositories]
+    here.list_repositories()
+    repositories = here.org.live_repositories(here.org.workspaces[0].uuid)
     needed = 0
     for repository in repositories:
+        rows(here.client.runs(repository.uuid, since, NOW))
         runs = here.org.runs(repository.uuid)
         reached = [place for place, run in enumerate(runs) if run.created_at < since]
         needed += (reached[0] if reached else max(0, len(runs) - 1)) // 10 + 1
-    rows(here.client.runs(workspace.uuid, dict.fromkeys(uuids), since, NOW))
     assert len(here.asked()) == needed
     assert here.client.requests_sent == needed
 
@@ -309,44 +320,46 @@ def test_every_repository_is_listed_once(bitbucket: Open, cap: int) -> None:
 # -- what goes wrong ----------------------------------------------------------------------------
 
 
-def test_a_deleted_repository_is_left_out(bitbucket: Open) -> None:
-    """The others answer; it is told which one did not."""
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_repository_that_is_listed_and_does_not_answer_is_refused_by_name(
+    bitbucket: Open, status: int
+) -> None:
+    """It alone, in a bad moment or for good: the same again, and the runs are there."""
     here, since = bitbucket(), TODAY - timedelta(days=9)
-    workspace = here.org.workspaces[0]
-    uuids = [repository.uuid for repository in here.org.live_repositories(workspace.uuid)]
-    here.org.delete_repository(here.busy)
-    found = rows(here.client.runs(workspace.uuid, dict.fromkeys(uuids), since, NOW))
-    assert {*here.client.unanswered} == {uuids[0]}
-    expected = truth(here.org, since, NOW)
-    assert seconds_by_day(found) == {k: v for k, v in expected.items() if k[0] == workspace.uuid}
+    busy, *others = here.org.live_repositories(here.org.workspaces[0].uuid)
+    here.list_repositories()
+    assert rows(here.client.runs(others[0].uuid, since, NOW))
+    here.goes_wrong(Fault(f"{PIPELINES}/{here.org.workspaces[0].uuid}/{busy.uuid}", status))
+    with pytest.raises(RefusedError, match=f"{busy.full_name}.*HTTP {status}") as refused:
+        here.busy_runs(since)
+    assert refused.value.scope == busy.uuid
+    assert here.busy_runs(since)
 
 
-def test_a_repository_that_the_token_may_not_read_is_left_out(bitbucket: Open) -> None:
-    """403 of one: the others answer, and the answer is partial. Of all of the first ones: the token
-    is to blame, and no more are asked."""
-    here, since = bitbucket(), TODAY - timedelta(days=9)
-    workspace = here.org.workspaces[0]
-    uuids = [repository.uuid for repository in here.org.live_repositories(workspace.uuid)]
-    path = f"{PIPELINES}/{workspace.uuid}/{here.busy}"
-    here.sandbox.bitbucket.faults.append(Fault(path, 403))
-    found: list[pa.Table] = []
-    with pytest.raises(PartialAnswerError, match="1 of 4 repositories did not answer"):
-        found.extend(here.client.runs(workspace.uuid, dict.fromkeys(uuids), since, NOW))
-    assert {uuid: e.status for uuid, e in here.client.unanswered.items()} == {here.busy: 403}
-    expected = truth(here.org, since, NOW)
-    assert seconds_by_day(rows(iter(found))) == {
-        key: used
-        for key, used in expected.items()
-        if key[0] == workspace.uuid and key[1] != here.busy
-    }
-    here.sandbox.bitbucket.faults.append(Fault(path, 403))
-    assert rows(here.client.runs_again(workspace.uuid, {here.busy: ["{run}"]})) == []
+def test_a_token_that_may_read_none_is_not_tried_on_all(bitbucket: Open) -> None:
+    """Once all of the first ones were a 403; and a run that is refused alone is left out."""
+    here = bitbucket()
+    here.goes_wrong(Fault(PIPELINES, 403))
+    assert rows(here.client.runs_again(here.busy, ["{run}"])) == []
     here.asked()
-    here.sandbox.bitbucket.faults.append(Fault(PIPELINES, 403, count=99))
-    unknown = dict.fromkeys(f"{{{n}}}" for n in range(20))
-    with pytest.raises(VendorError, match="HTTP 403"):
-        rows(here.client.runs(workspace.uuid, unknown, since, NOW))
+    here.goes_wrong(Fault(PIPELINES, 403, count=99))
+    for _ in range(AT_ONCE + 3):
+        with pytest.raises(VendorError, match="HTTP 403"):
+            here.busy_runs(TODAY)
     assert len(here.asked()) == AT_ONCE
+
+
+def test_a_workspace_that_cannot_be_listed_is_refused_alone(bitbucket: Open) -> None:
+    """The repositories of the others are known, and it is told when its own are asked for."""
+    here = bitbucket(workspaces=("nobody", "team-2"))
+    uuids = {r.uuid for r in here.org.live_repositories(here.org.workspaces[1].uuid)}
+    assert {*here.client.repository_uuids()} == {*uuids, "nobody"}
+    asked = here.client.requests_sent
+    with pytest.raises(VendorError, match=r"workspace nobody: HTTP 404.*no sign of zero usage"):
+        rows(here.client.runs("nobody", TODAY, NOW))
+    with pytest.raises(PartialAnswerError, match="workspace nobody: HTTP 404"):
+        rows(here.client.workspaces())
+    assert here.client.requests_sent == asked
 
 
 def test_where_only_slugs_are_known_they_are_asked(bitbucket: Open) -> None:
@@ -355,37 +368,21 @@ def test_where_only_slugs_are_known_they_are_asked(bitbucket: Open) -> None:
     expected = truth(here.org, since, NOW)
     assert seconds_by_day(here.everything(since, NOW)) == expected
     run = here.org.runs(here.busy)[-1].uuid
-    (again,) = rows(here.client.runs_again(here.org.workspaces[0].uuid, {here.busy: [run]}))
+    (again,) = rows(here.client.runs_again(here.busy, [run]))
     assert again["run_uuid"] == run
 
 
-def test_where_no_repository_answers_the_answer_is_partial(bitbucket: Open) -> None:
-    """For a token that lost a workspace looks the same: 404 is never zero."""
-    here = bitbucket()
-    busy = here.busy
-    here.org.delete_repository(busy)
-    with pytest.raises(PartialAnswerError, match="1 of 1 repositories did not answer"):
-        rows(here.client.runs(here.org.workspaces[0].uuid, {busy: None}, TODAY, NOW))
-
-
-def test_a_repository_deleted_between_two_pages_keeps_the_first(bitbucket: Open) -> None:
-    """Its runs were there."""
-    here = bitbucket(page_size_cap=10)
-    workspace, found = here.org.workspaces[0].uuid, []
-    slug = here.org.live_repositories(workspace)[0].slug
-    here.sandbox.bitbucket.faults += [
-        Fault(f"{PIPELINES}/{workspace}/{here.busy}", 404, skip=1, count=99),
-        Fault(f"{PIPELINES}/{workspace}/{slug}", 404, count=99),
-    ]
-
-    def walk() -> None:
-        for page in here.client.runs(workspace, {here.busy: None}, here.org.history_start, NOW):
-            if not isinstance(page, Note):
-                found.extend(page.to_pylist())
-
-    with pytest.raises(PartialAnswerError):
-        walk()
-    assert len(found) == 10
+def test_a_run_of_a_day_to_come_is_left_out_and_named(bitbucket: Open) -> None:
+    """The others of its repository count."""
+    here, since = bitbucket(), TODAY - timedelta(days=9)
+    here.list_repositories()
+    before = rows(here.client.runs(here.busy, since, NOW))
+    told = [*here.client.runs(here.busy, since, NOW - timedelta(days=3))]
+    notes = [page for page in told if isinstance(page, Note)]
+    ahead = [row for row in before if row["created_at"] > NOW - timedelta(days=2)]
+    assert len(notes) == len(ahead) > 0
+    assert all("yet to come" in note and "team-1/" in note for note in notes)
+    assert len(rows(iter(told))) == len(before) - len(ahead)
 
 
 @pytest.mark.parametrize(
@@ -404,7 +401,7 @@ def test_a_next_page_elsewhere_is_refused(bitbucket: Open, origin: str) -> None:
     here = bitbucket()
     host = here.sandbox.origin.removeprefix("http://")
     fault = ForeignNext(PIPELINES, origin=origin.replace("{host}", host))
-    here.sandbox.bitbucket.faults.append(fault)
+    here.goes_wrong(fault)
     with pytest.raises(VendorError, match="not sent there") as refused:
         here.busy_runs(here.org.history_start)
     assert here.client.requests_sent == len(here.asked()) == 1
@@ -415,7 +412,7 @@ def test_the_token_is_not_sent_to_another_server(bitbucket: Open) -> None:
     """A second server is up and listens: nobody asks it anything."""
     here, other = bitbucket(), bitbucket()
     fault = ForeignNext(PIPELINES, origin=other.sandbox.origin)
-    here.sandbox.bitbucket.faults.append(fault)
+    here.goes_wrong(fault)
     with pytest.raises(VendorError, match="not BITBUCKET_BASE_URL"):
         here.busy_runs(here.org.history_start)
     assert other.asked() == []
@@ -423,7 +420,8 @@ def test_the_token_is_not_sent_to_another_server(bitbucket: Open) -> None:
 
 def test_a_walk_in_circles_is_refused(bitbucket: Open) -> None:
     """A page that names an earlier one as the next is no end of the list."""
-    here = bitbucket(faults=[Fault(PIPELINES, "repeat_page", count=99)])
+    here = bitbucket()
+    here.goes_wrong(Fault(PIPELINES, "repeat_page", count=99))
     with pytest.raises(VendorError, match="names an earlier page"):
         here.busy_runs(here.org.history_start)
 
@@ -432,7 +430,7 @@ def test_a_walk_in_circles_is_refused(bitbucket: Open) -> None:
 def test_what_passes_is_tried_again(bitbucket: Open, kind: FaultKind) -> None:
     """And then the answer is whole."""
     here, since = bitbucket(), TODAY - timedelta(days=9)
-    here.sandbox.bitbucket.faults.append(Fault(PIPELINES, kind, count=2))
+    here.goes_wrong(Fault(PIPELINES, kind, count=2))
     found = here.busy_runs(since)
     expected = truth(here.org, since, NOW)
     assert seconds_by_day(found) == {k: v for k, v in expected.items() if k[1] == here.busy}
@@ -452,19 +450,14 @@ def test_what_passes_is_tried_again(bitbucket: Open, kind: FaultKind) -> None:
 )
 def test_a_refusal_says_what_to_do(bitbucket: Open, status: int, advice: str) -> None:
     """And what it was about, in Bitbucket's own words too."""
-    here = bitbucket(faults=[Fault(PIPELINES, status, count=TRIES, message="no such luck")])
+    here = bitbucket()
+    here.goes_wrong(Fault(PIPELINES, status, count=TRIES, message="no such luck"))
     with pytest.raises(VendorError) as refused:
         here.busy_runs(TODAY)
     text = str(refused.value)
     assert refused.value.status == status
-    assert all(part in text for part in (advice, here.busy, "no such luck"))
-
-
-def test_an_unknown_workspace_is_named(bitbucket: Open) -> None:
-    """404, and no sign of zero usage."""
-    here = bitbucket(workspaces=("nobody",))
-    with pytest.raises(VendorError, match=r"workspace nobody: HTTP 404.*no sign of zero usage"):
-        here.client.workspace_uuids()
+    (name,) = [r.full_name for r in here.org.live_repositories(here.org.workspaces[0].uuid)][:1]
+    assert all(part in text for part in (advice, name, "no such luck"))
 
 
 @pytest.mark.parametrize("token", ["wrong", f"{EMAIL}:wrong"])
@@ -490,10 +483,12 @@ def test_an_api_token_goes_with_its_email(bitbucket: Open) -> None:
 @pytest.mark.parametrize("kind", ["html", "truncate"])
 def test_what_is_no_answer_is_refused_by_name(bitbucket: Open, kind: FaultKind) -> None:
     """A web page, and half of an answer."""
-    here = bitbucket(faults=[Fault(PIPELINES, kind)])
+    here = bitbucket()
+    here.goes_wrong(Fault(PIPELINES, kind))
     with pytest.raises(VendorError, match="not the documented shape") as refused:
         here.busy_runs(TODAY)
-    assert f"pipelines of repository {here.busy}" in str(refused.value)
+    (name,) = [r.full_name for r in here.org.live_repositories(here.org.workspaces[0].uuid)][:1]
+    assert f"pipelines of repository {name}" in str(refused.value)
 
 
 # -- shapes -------------------------------------------------------------------------------------

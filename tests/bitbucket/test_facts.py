@@ -13,13 +13,14 @@ import msgspec
 import pytest
 
 from assets.loading import Loader
-from assets.settings import read_settings
 from assets.sources import endpoint_of
 from assets.terminal import runs as runs_of
 from assets.terminal.console import Report
 from pipelines.bitbucket import client as bitbucket
 from pipelines.bitbucket import records
 from pipelines.bitbucket.records import repositories_table, runs_table
+from pipelines.bitbucket.slices import Run as SeenRun
+from pipelines.bitbucket.slices import plan
 from pipelines.source import LoadResult
 from pipelines.windows import Window, floor
 from tests.atlassian_usage.folder import Exports, Line, facts_of
@@ -168,74 +169,164 @@ def test_runs_that_end_later_grow_or_vanish_are_followed(four_days_ago: World) -
     assert len([path for path in asked if "/pipelines" in path]) == 3
 
 
+FRIDAY = datetime(2026, 11, 20, 2, 20, tzinfo=UTC)
+FOUR_DAYS = Window("daily", TODAY - 4 * DAY, TODAY)
+
+
+def seen_runs(*days_ago: int, unfinished: int = 0) -> list[SeenRun]:
+    """Runs of so many days before Friday, the first ones unfinished."""
+    return [
+        SeenRun(floor(FRIDAY, "daily") - days * DAY, f"{n}", None, state, None)
+        for n, days in enumerate(days_ago)
+        for state in ["PENDING" if n < unfinished else "COMPLETED"]
+    ]
+
+
 @pytest.mark.parametrize(
-    ("unfinished", "since", "alone"), [(1, "2026-11-20", ["2026-11-15"]), (2, "2026-11-15", [])]
+    ("runs", "now", "days_back", "alone"),
+    [
+        ([], FRIDAY, 0, 0),  # nothing is known of it: what is asked, and no more
+        (seen_runs(*range(30)), FRIDAY, 26, 0),  # all that was seen is on one page
+        (seen_runs(*[9] * 99), FRIDAY, 6, 0),
+        (seen_runs(*[9] * 101), FRIDAY, 5, 0),  # of the ninth day some are not
+        (seen_runs(*[9] * 101), FRIDAY + 2 * DAY, 6, 0),  # but on Sundays
+        (seen_runs(*[2] * 40, *[9] * 70), FRIDAY, 5, 0),  # with 40 new ones
+        (seen_runs(*[2] * 60, *[9] * 60), FRIDAY, 0, 0),  # 60 new ones leave no room
+        (seen_runs(9, *[8] * 100, unfinished=1), FRIDAY, 4, 1),  # a request as good as a page
+        (seen_runs(9, 9, *[8] * 100, unfinished=2), FRIDAY, 6, 0),  # a page instead of two
+    ],
 )
-def test_what_costs_less_is_asked(
-    tmp_path: Path, unfinished: int, since: str, alone: list[str]
+def test_what_costs_nothing_more_is_looked_at_again(
+    runs: list[SeenRun], now: datetime, days_back: int, alone: int
 ) -> None:
-    """A hundred runs lie between the window and those that had not ended: a page more to go back,
-    or a request for each of them, whose receipts say nothing of the day."""
-    workspace, repository = "{w}", "{r}"
-    day = datetime(2026, 11, 15, tzinfo=UTC)
-    environment = {
-        "WAREHOUSE": str(tmp_path / "meterhouse.duckdb"),
-        "XDG_STATE_HOME": str(tmp_path / "state"),
-        "BITBUCKET_TOKEN": TOKEN,
-        "BITBUCKET_WORKSPACES": workspace,
-    }
-    settings = read_settings(environment)
-    runs = [
-        {
-            "uuid": f"{{{number}}}",
-            "created_on": day + number * timedelta(minutes=30),
-            "state": {"name": "PENDING" if number < unfinished else "COMPLETED"},
-        }
-        for number in range(100)
-    ]
-    tables = [
-        runs_table(workspace, repository, msgspec.convert(runs, list[records.Run])),
-        repositories_table(workspace, [records.Repository(repository)]),
-    ]
-    whole = Window("daily", day, day + 5 * DAY)
-    land_tables(settings, RUNS, (workspace, whole, tables[0]))
-    land_tables(settings, "bitbucket_repositories", (workspace, None, tables[1]))
-    today = Window("daily", day + 5 * DAY, day + 6 * DAY)
-    with Loader(settings) as loader:
-        slices = loader.slices(endpoint_of(RUNS), today)
-    first, *others = (a_slice.window for a_slice in slices if a_slice.window)
-    assert f"{first.since:%Y-%m-%d}" == since
-    assert [f"{w.since:%Y-%m-%d}" for w in others] == alone
-    assert {w.grain for w in others} <= {"run"}
+    """The pages that are read anyway, or as few requests as it takes to find what had not ended."""
+    since, uuids = plan(runs, FOUR_DAYS, now)
+    assert ((FOUR_DAYS.since - since).days, len(uuids)) == (days_back, alone)
+
+
+def test_a_run_whose_steps_are_run_again_is_noticed(four_days_ago: World) -> None:
+    """Of nine days before, where the schedule asks for four; at no request more, and no receipt
+    says that its day was asked for again."""
+    here, atlassian = four_days_ago, four_days_ago.company.atlassian
+    repository = atlassian.live_repositories(atlassian.workspaces[0].uuid)[1].uuid
+    of_day = window(here, 9).since
+    run = next(
+        run
+        for run in reversed(atlassian.runs(repository))
+        if run.created_at >= of_day and run.seconds(here.company.now)
+    )
+    before = seconds(here)
+    runs = atlassian._runs_of(repository)
+    again_at = here.company.now + timedelta(hours=1)
+    runs[runs.index(run)] = replace(run, rerun_at=again_at, rerun_seconds=240)
+    here.company.now = here.company.now + DAY
+    paths(here)
+    land(here, days=3)
+    assert len([path for path in paths(here) if path.endswith("/pipelines")]) == 4
+    here.build()
+    key = (run.repository_uuid, run.created_at.date())
+    assert [used - before[k] for k, used in seconds(here).items() if k[1:] == key] == [240]
+    spans = here.raw(
+        "select granularity from raw.loads where scope = ? and window_start <= ?",
+        repository,
+        run.created_at,
+    )
+    assert sorted(spans) == [("daily",), ("run",)]
 
 
 def test_a_walk_that_breaks_counts_for_nothing(four_days_ago: World) -> None:
-    """Rows of it landed, and a receipt of the same load for a run from before: no fact of them."""
+    """Of that repository; the others land, and the same again heals it."""
     here, last_day = four_days_ago, four_days_ago.company.now.date()
+    broken = here.company.atlassian.live_repositories(here.company.atlassian.workspaces[0].uuid)[0]
     here.company.now = here.company.now + 2 * DAY
-    here.sandbox.bitbucket.faults.append(Fault("/repositories/", 410, skip=1))
+    path = f"/repositories/{broken.workspace_uuid}/{broken.uuid}"
+    here.sandbox.bitbucket.faults.append(Fault(path, 301))
     landing = here.land(RUNS, window(here, 1))
-    assert len(landing.failures) == 1
-    broken = {w.uuid for w in here.company.atlassian.workspaces} - {
-        r.scope for r in landing.receipts if r.window and r.window.grain == "daily"
-    }
+    (failure,) = landing.failures
+    assert f"{broken.full_name}, daily" in str(failure)
+    assert len(landing.landed_scopes) == 3
     here.build()
-    assert len(broken) == 1
-    assert max(day for org, _, day in seconds(here) if org in broken) <= last_day
+    assert max(day for _, r, day in seconds(here) if r == broken.uuid) <= last_day
+    assert max(day for _, r, day in seconds(here) if r != broken.uuid) > last_day
+    land(here, days=1)
+    here.build()
+    assert max(day for _, r, day in seconds(here) if r == broken.uuid) > last_day
 
 
-def test_repositories_without_an_answer_are_a_note(world: Open) -> None:
-    """A 404 of a repository that is listed is said by its name; the others land."""
-    here = company(world)
-    land(here, *NAMES)
-    gone = here.company.atlassian.live_repositories(here.company.atlassian.workspaces[0].uuid)[0]
-    here.company.atlassian.delete_repository(gone.uuid)
-    landing = land(here)
-    (note,) = landing.notes
-    assert note.startswith("1 repositories did not answer")
-    assert f"{gone.full_name} (404)" in note
-    found = here.raw("select count(distinct repository_uuid) from raw.bitbucket_pipeline_runs")
-    assert found == [(3,)]
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_repository_that_does_not_answer_once_is_asked_again(world: Open, status: int) -> None:
+    """It is named, fails no run where others answer, and no receipt claims it: the next run asks
+    again, and has it. (Of a 404 its slug is tried first.)"""
+    here = company(world, facts_alone=True)
+    one = here.company.atlassian.live_repositories(here.company.atlassian.workspaces[0].uuid)[0]
+    for key in (one.uuid, one.slug):
+        path = f"/repositories/{one.workspace_uuid}/{key}"
+        here.sandbox.bitbucket.faults.append(Fault(path, status))
+    asked = (here.settings, Report(True), ("bitbucket",), ("daily",))
+    first = runs_of.load_due(*asked).as_json()
+    (note,) = [note for line in first["asked"] for note in line["notes"]]
+    assert f"{one.full_name}, daily" in note
+    assert first["failures"] == []
+    held = "select count(distinct scope) from raw.loads where complete and granularity = 'daily'"
+    assert here.raw(held) == [(3,)]
+    paths(here)
+    again = runs_of.load_due(*asked).as_json()
+    assert len({path for path in paths(here) if path.endswith("/pipelines")}) == 1
+    assert (again["failures"], here.raw(held)) == ([], [(4,)])
+    here.build()
+    assert {key[1] for key in seconds(here)} >= {one.uuid}
+    assert runs_of.load_due(*asked).as_json()["asked"] == []
+
+
+def test_a_repository_that_answered_fails_the_run_until_it_has_lasted(
+    four_days_ago: World,
+) -> None:
+    """A week later it is taken to have ended: a note, and it is asked once a tick all the same."""
+    here, atlassian = four_days_ago, four_days_ago.company.atlassian
+    one = atlassian.live_repositories(atlassian.workspaces[0].uuid)[0]
+    here.sandbox.bitbucket.faults.append(
+        Fault(f"/repositories/{one.workspace_uuid}/{one.uuid}", 403, count=9)
+    )
+    ended = "select count(*) from raw.loads where granularity = 'ended' and scope = ?"
+    for days, failures in ((2, 1), (4, 1), (8, 0), (9, 0)):
+        here.company.now = TODAY - 4 * DAY + timedelta(days=days, hours=11)
+        landing = here.land(RUNS, window(here, 1))
+        assert len(landing.failures) == failures
+        assert here.raw(ended, one.uuid) == [(1 - failures,)]
+        assert len(landing.notes) == 1 - failures
+
+
+def test_a_repository_that_moves_is_asked_where_it_is(four_days_ago: World) -> None:
+    """Its runs are counted once, those of before the move too."""
+    here, atlassian = four_days_ago, four_days_ago.company.atlassian
+    before = sum(seconds(here).values())
+    moved = atlassian.live_repositories(atlassian.workspaces[0].uuid)[0]
+    there = replace(moved, workspace_uuid=atlassian.workspaces[1].uuid, full_name="team-2/moved")
+    atlassian.repositories[moved.uuid] = there
+    land(here)
+    here.build()
+    assert sum(seconds(here).values()) == before
+    assert {org for org, r, _ in seconds(here) if r == moved.uuid} == {there.workspace_uuid}
+
+
+def test_a_repository_that_is_gone_is_asked_no_more(four_days_ago: World) -> None:
+    """It is no longer listed: ended, and neither missing nor at risk; what it used stays."""
+    here, atlassian = four_days_ago, four_days_ago.company.atlassian
+    before = seconds(here)
+    gone = atlassian.live_repositories(atlassian.workspaces[0].uuid)[0]
+    atlassian.delete_repository(gone.uuid)
+    here.company.now = here.company.now + DAY
+    paths(here)
+    assert land(here, days=1).notes == []
+    assert len([path for path in paths(here) if path.endswith("/pipelines")]) == 3
+    last = here.raw(
+        "select granularity, complete from raw.loads where scope = ? order by landed_at", gone.uuid
+    )[-1]
+    assert last == ("ended", True)
+    here.build()
+    assert {k: v for k, v in seconds(here).items() if k[1] == gone.uuid} == {
+        k: v for k, v in before.items() if k[1] == gone.uuid
+    }
 
 
 def test_a_spent_hour_is_waited_for_or_said(world: Open) -> None:
@@ -249,7 +340,7 @@ def test_a_spent_hour_is_waited_for_or_said(world: Open) -> None:
         assert loader.rate_limited == 2
         here.sandbox.bitbucket.faults += [Fault("/repositories/", 429, count=99)]
         landing = loader.load_window(endpoint_of(RUNS), window(here, 1))
-    assert len(landing.failures) == 2
+    assert len(landing.failures) == 4
     assert "BITBUCKET_REQUESTS_PER_HOUR" in str(landing.failures[0])
     assert not landing.receipts
 

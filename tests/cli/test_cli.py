@@ -17,6 +17,7 @@ from assets.sources import SOURCES
 from assets.terminal.console import Report
 from dbt_like_sql.engine import publishing, warehouse
 from dbt_like_sql.engine.build_state import publish_later
+from tests.clock import NOW
 from tests.conftest import Open, World
 from tests.proxy import listening
 from tests.sandbox.desk import Fault
@@ -102,14 +103,15 @@ def test_names_are_shown_as_they_are(
     assert name.replace("\x1b", "\N{REPLACEMENT CHARACTER}") in capsys.readouterr().out
 
 
-def test_a_source_that_fails_is_exit_1(world: Open) -> None:
+def test_a_source_that_fails_is_exit_1(world: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other org lands; the failure is in the JSON and no traceback is shown."""
     here = world(projects=4, apps=0, workspaces=0)
-    here.sandbox.faults.append(Fault("/consumption_history/v2/projects", 403))
+    here.configure(monkeypatch)
+    here.sandbox.faults.append(Fault("/consumption_history/v2/projects", 404))
     result = call("load", "--source", "neon", "--grain", "daily", "--json", **here.environment)
     assert result.exit_code == 1
     (failure,) = answered(result)["failures"]
-    assert "HTTP 403" in failure
+    assert "HTTP 404" in failure
     usage = [row for row in answered(result)["asked"] if row["table"] == "raw.neon_project_usage"]
     assert [len(row["scopes"]) for row in usage] == [1]
     assert "Traceback" not in result.output
@@ -145,6 +147,7 @@ def test_a_source_without_settings_is_skipped_and_says_so() -> None:
         ),
         (("load", "--source", "nobody"), "'nobody' is not one of"),
         (("load", "--grain", "weekly"), "'weekly' is not one of"),
+        (("load", "--gaps", "--since", "2026-11-02"), "--gaps finds its windows itself"),
         (("build", "--until", "2026-11-01"), "--until needs --since"),
         (
             ("build", "--since", "2026-11-02", "--until", "2026-11-02"),
@@ -168,14 +171,25 @@ def test_a_setting_that_cannot_be_used_is_exit_2(value: str) -> None:
     assert f"NEON_REQUESTS_PER_MINUTE is '{value}'" in result.output
 
 
-def test_a_window_out_of_reach_says_so(world: Open) -> None:
-    """Nothing is asked, nothing fails, and the coarser grain is named."""
-    here = world(projects=3, apps=0, workspaces=0)
-    window = ("--since", "2025-11-01", "--until", "2025-11-02")
-    result = call("load", "--grain", "hourly", *window, **here.environment)
-    assert result.exit_code == 0
-    assert "Neon keeps hourly for 168 hours; asked for 2025-11-01T00:00Z" in result.output
+def test_a_window_out_of_reach_is_exit_1(world: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is asked, and it is said which grain reaches it; with that one it is exit 0."""
+    here = world(now=NOW, projects=3, apps=0, workspaces=0)
+    here.configure(monkeypatch)
+    month = ("load", "--source", "neon", "--since", "2026-01-01", "--until", "2026-02-01")
+    alone = call(*month, "--grain", "hourly", "--json", **here.environment)
+    assert alone.exit_code == 1
+    (failure,) = answered(alone)["failures"]
+    assert failure.startswith(
+        "Neon keeps hourly for 168 hours; asked for 2026-01-01T00:00Z; monthly"
+    )
     assert [r for r in here.sandbox.requests if "consumption" in r.path] == []
+    assert (
+        call(*month, "--grain", "hourly", "--grain", "monthly", **here.environment).exit_code == 0
+    )
+    ages_ago = ("load", "--source", "neon", "--since", "2024-05-01", "--until", "2024-05-02")
+    never = call(*ages_ago, **here.environment)
+    assert never.exit_code == 1
+    assert "no grain reaches it" in never.output
 
 
 def test_show_sql_prints_what_will_run() -> None:
@@ -204,6 +218,34 @@ def test_status_before_anything_was_built_says_what_to_do() -> None:
     assert result.exit_code == 1
     assert "meterhouse run" in result.output
     assert isinstance(result.exception, SystemExit)
+
+
+def test_an_interruption_is_exit_130_and_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says how far a load got; also where the command has only begun to be read."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt("87 of 216 loaded")
+
+    monkeypatch.setattr("assets.terminal.runs.load_due", interrupted)
+    result = call("load")
+    assert result.exit_code == 130
+    assert result.output == "Interrupted. 87 of 216 loaded; run the same again.\n"
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert capsys.readouterr().err == "Interrupted. Run the same again.\n"
+
+
+@pytest.mark.parametrize("command", ["build", "load", "status"])
+def test_a_warehouse_that_cannot_be_used_is_exit_1(tmp_path: Path, command: str) -> None:
+    """In one sentence, and as JSON where a script reads it."""
+    (tmp_path / "here.duckdb").write_text("hello")
+    source = {"NEON_API_KEY": "key", "NEON_BASE_URL": "http://127.0.0.1:9/"}
+    result = call(command, "--json", WAREHOUSE=str(tmp_path / "here.duckdb"), **source)
+    assert result.exit_code == 1
+    (failure,) = answered(result)["failures"]
+    assert "here.duckdb cannot be used: it is no DuckDB database. Put a backup" in failure
+    assert result.stderr == f"Error: {failure}\n"
 
 
 def test_sandbox_passes_the_exit_code_on(tmp_path: Path) -> None:

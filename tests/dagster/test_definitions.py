@@ -286,6 +286,22 @@ def test_a_refusing_vendor_fails_the_run_in_words(
     assert key not in log_of(instance, result)
 
 
+def test_a_free_org_keeps_no_branches_from_starting(
+    world: Open, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run succeeds, the partitions are green, and the log says how to leave it out."""
+    here = world(projects=2, branches=1, orgs=1, apps=0, workspaces=0, free_org=True)
+    here.configure(monkeypatch)
+    branches = raw_key("neon_branch_usage", "hourly")
+    result = run(instance, "load_neon_hourly", [HOURLY, branches], hours(2)[0], hours(2)[-1])
+    assert result.success
+    assert {*materialized(result, HOURLY), *materialized(result, branches)} == {*hours(2)}
+    assert "name the others in NEON_ORG_IDS" in log_of(instance, result)
+    free = here.company.free_org
+    asked = [r for r in here.new_requests() if free and r.query.get("org_id") == [free.id]]
+    assert len(asked) == 1
+
+
 def land_two_days(configured: World) -> None:
     """The hours of today and yesterday, as the command line would land them."""
     end = next_bucket(NOW, "hourly")
@@ -300,7 +316,8 @@ def land_two_days(configured: World) -> None:
 def test_a_build_materializes_what_was_selected(
     configured: World, instance: dg.DagsterInstance
 ) -> None:
-    """Selected models turn green for the run's days, with row counts, types and check results."""
+    """Selected models turn green for the run's days, with row counts, types and check results; so
+    does a table that they are made from, where it was written. What is as before has no event."""
     land_two_days(configured)
     compute, coverage = model_key("marts.fct_compute"), model_key("reports.coverage")
     yesterday = partition_key("daily", NOW - timedelta(days=1))
@@ -317,6 +334,12 @@ def test_a_build_materializes_what_was_selected(
               for check in result.get_asset_check_evaluations()}  # fmt: skip
     assert checks[compute, "grain_is_unique"]
     assert {key for key, _ in checks} == {compute, coverage}
+    facts = model_key("intermediate.int_neon_usage")
+    assert set(materialized(result, facts)) == {yesterday, today()}
+    again = run(instance, "build", [compute, coverage], today(), today())
+    keys = {event.asset_key for event in again.get_asset_materialization_events()}
+    assert compute in keys
+    assert not keys & {coverage, model_key("marts.dim_org"), model_key("staging.stg_neon__usage")}
 
 
 def test_a_blocking_check_fails_the_run_and_keeps_the_tables(

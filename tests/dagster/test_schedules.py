@@ -97,7 +97,7 @@ def test_names_are_asked_for_once_a_day() -> None:
 
 
 def test_schedules_run_at_twenty_past_in_utc() -> None:
-    """Hourly at :20; daily, and the names, at 02:20; monthly at 03:20."""
+    """Hourly at :20; daily, and the names, at 02:20; monthly at 03:20; each vendor at its own."""
     assert {name: schedule.cron_schedule for name, schedule in BY_NAME.items()} == {
         "neon_hourly": "20 * * * *",
         "neon_daily": "20 2 * * *",
@@ -106,6 +106,7 @@ def test_schedules_run_at_twenty_past_in_utc() -> None:
         "forge_daily": "20 12 * * *",
         "bitbucket_daily": "20 2 * * *",
         "bitbucket_names": "20 2 * * *",
+        "atlassian_meters_daily": "20 0 * * *",
     }
     assert {schedule.execution_timezone for schedule in SCHEDULES} == {"UTC"}
 
@@ -119,6 +120,7 @@ def test_a_schedule_without_a_source_is_skipped(
         "neon": "NEON_API_KEY",
         "forge": "FORGE_APP_IDS",
         "bitbucket": "BITBUCKET_TOKEN",
+        "atlassian": "ATLASSIAN_ORG_API_KEY",
     }[name.split("_")[0]]
     monkeypatch.delenv(missing, raising=False)
     found = evaluate(name, datetime(2026, 11, 21, 10, 20, tzinfo=UTC))

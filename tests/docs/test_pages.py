@@ -8,10 +8,12 @@ import pytest
 
 from assets import automation
 from assets.cli import main
-from assets.settings import DOCUMENTED
+from assets.settings import DOCUMENTED, LIMITS
 from assets.sources import SOURCES
 from dbt_like_sql.engine.models import load_models
-from pipelines.settings import settings_of
+from pipelines.decode import NUMBER
+from pipelines.http.client import TRIES, TRIES_UNREACHABLE
+from pipelines.settings import LONGEST_ID, settings_of
 from tests.docs.pages import (
     ADDING_A_VENDOR,
     CURRENT,
@@ -41,6 +43,18 @@ def test_the_settings_are_those_of_the_code() -> None:
     assert table(section(OPERATIONS, "Settings")) == [
         [about.name, about.default or "–", about.help.replace("`", "")] for about in DOCUMENTED
     ]
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    """Name, default and meaning of every one that is a setting, and those that are not."""
+    listed = table(section(OPERATIONS, "Limits"))
+    fixed = {what: limit for what, limit, _ in listed[len(LIMITS) :]}
+    assert listed[: len(LIMITS)] == [[it.name, it.default, it.help] for it in LIMITS.values()]
+    assert fixed["tries"] == str(TRIES)
+    assert fixed["tries to connect"] == str(TRIES_UNREACHABLE)
+    assert fixed["an id"] == f"{LONGEST_ID} characters"
+    assert fixed["a number"] == f"{NUMBER.precision} digits"
+    assert fixed.keys() == {"tries", "tries to connect", "an id", "a number", "nesting"}
 
 
 def test_the_settings_of_an_account_are_those_of_the_code() -> None:

@@ -211,11 +211,11 @@ def test_three_hops_lead_from_a_fact_to_its_receipt(world: World) -> None:
     (sql,) = blocks(CURRENT["docs/models.md"], "sql")
     hops = world.raw(sql)
     assert hops
-    answers: dict[tuple[str, datetime], list[Decimal]] = {}
-    for branch_id, start, quantity, value, *_ in hops:
-        answers.setdefault((branch_id, start), [-quantity]).append(value)
+    answers: dict[tuple[str, datetime, str], list[Decimal]] = {}
+    for branch_id, start, plan, quantity, value, *_ in hops:
+        answers.setdefault((branch_id, start, plan), [-quantity]).append(value)
     facts = world.read(
-        "select branch_id, period_start from marts.fct_compute where branch_id <> ''"
+        "select branch_id, period_start, plan from marts.fct_compute where branch_id <> ''"
     )
     assert answers.keys() == set(facts)
     assert {sum(parts) for parts in answers.values()} == {0}

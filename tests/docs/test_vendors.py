@@ -14,7 +14,7 @@ from pipelines.source import Source
 from tests.docs.pages import PAGES, ROOT, section, table
 
 SEEDS = ROOT / "dbt_like_sql" / "seeds"
-FOLDERS = {path.parent.name for path in (ROOT / "pipelines").glob("*/__init__.py")}
+FOLDERS = {path.parent.name for path in (ROOT / "pipelines").glob("*/slices.py")}
 # a vendor's page is called as its folder is; what is exported is called as Atlassian's page is
 CALLED = {"atlassian_usage": "atlassian_platform_usage"}
 HOURS = {"minutes": 1 / 60, "hours": 1, "days": 24}

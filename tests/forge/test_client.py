@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from pipelines.http import VendorError
+from pipelines.source import BucketsRefusedError
 from tests.forge.gateway import (
     APP,
     ENVIRONMENT,
+    MONTH,
     SITE,
     Gateway,
     Teller,
@@ -178,6 +180,17 @@ def test_another_shape_is_refused_by_name(teller: Teller, body: bytes, named: st
     assert named in said
     assert "the answer is not the documented shape" in said
     assert "Nothing of this window was recorded as loaded" in said
+
+
+def test_a_quantity_that_cannot_be_is_refused_in_its_day_alone(teller: Teller) -> None:
+    """The others of the month are told before the error that names the day."""
+    body = answer(period("2026-11-02"), period("2026-11-03", amount='"1e20"'))
+    teller.bodies[:] = [body]
+    pages = teller.forge.usage(APP, "an-app", "FUNCTION_COMPUTE", MONTH)
+    assert next(pages)["period"].to_pylist() == ["2026-11-02"]
+    with pytest.raises(BucketsRefusedError, match="2026-11-03: 1E\\+20 is no quantity") as refused:
+        next(pages)
+    assert {*refused.value.buckets} == {datetime(2026, 11, 3, tzinfo=UTC)}
 
 
 def test_groups_of_another_kind_are_refused(teller: Teller) -> None:

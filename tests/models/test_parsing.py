@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from dbt_like_sql.engine import models as reading
-from dbt_like_sql.engine.lineage import column_documentation, column_lineage
 from dbt_like_sql.engine.models import (
     PACKAGE_FOLDER,
     Model,
@@ -15,6 +14,7 @@ from dbt_like_sql.engine.models import (
 )
 from dbt_like_sql.engine.models.parsing import HEADER_WORDS
 from dbt_like_sql.engine.seeds import column_type
+from tests.clock import NOW
 
 STAGING = """-- What the vendor said.
 -- Second line: prose may hold a colon.
@@ -145,7 +145,7 @@ select
     usage.used_at -- when
 from usage""",
     )
-    assert column_documentation(models)["marts.fct"] == {
+    assert models["marts.fct"].column_docs == {
         "org_id": "who used it",
         "amount": "how much",
         "used_at": "when",
@@ -173,15 +173,15 @@ from both
 left join seeds.meters as meter on both.org_id = meter.meter
 group by both.org_id, both.quantity * meter.quantity_per_unit""",
     )
-    lineage = column_lineage(models)
+    lineage = {name: dict(model.lineage) for name, model in models.items()}
     assert lineage["marts.fct"] == {
-        "org_id": [("seeds.meters", "meter"), ("staging.stg_usage", "org_id")],
-        "amount": [("seeds.meters", "quantity_per_unit"), ("staging.stg_usage", "quantity")],
-        "row_count": [],
-        "word": [],
+        "org_id": (("seeds.meters", "meter"), ("staging.stg_usage", "org_id")),
+        "amount": (("seeds.meters", "quantity_per_unit"), ("staging.stg_usage", "quantity")),
+        "row_count": (),
+        "word": (),
     }
-    assert lineage["staging.stg_usage"]["quantity"] == [("raw.usage", "value")]
-    assert lineage["staging.stg_starred"]["body"] == [("raw.page", "body")]
+    assert lineage["staging.stg_usage"]["quantity"] == (("raw.usage", "value"),)
+    assert lineage["staging.stg_starred"]["body"] == (("raw.page", "body"),)
 
 
 def test_the_fingerprint_is_of_what_is_computed(tmp_path: Path) -> None:
@@ -207,15 +207,40 @@ def test_the_fingerprint_is_of_what_is_computed(tmp_path: Path) -> None:
     assert len({first, *others}) == 5
 
 
+@pytest.mark.parametrize(
+    ("sql", "keeps"),
+    [
+        ("select u.org_id, u.used_at from staging.stg_usage as u where u.quantity > 0", True),
+        ("select u.org_id, u.used_at from staging.stg_usage as u, staging.stg_usage as v", False),
+        ("select u.org_id, u.used_at, unnest([1, 2]) as x from staging.stg_usage as u", False),
+        (
+            "select u.org_id, date_trunc('day', u.used_at) as used_at from staging.stg_usage as u",
+            False,
+        ),
+        (
+            "select u.org_id, u.used_at from staging.stg_usage as u"
+            " union all select u.org_id, u.used_at from staging.stg_usage as u",
+            False,
+        ),
+    ],
+)
+def test_what_only_passes_rows_on_keeps_their_grain(tmp_path: Path, sql: str, keeps: bool) -> None:
+    """What joins, unites, unfolds or changes the key may break it, and is tried."""
+    view = f"-- grain: org_id, used_at\n-- materialized: view\n{sql}"
+    models = load(tmp_path, staging__stg_usage=STAGING, marts__fct=view)
+    assert models["marts.fct"].keeps_grain is keeps
+
+
 def test_a_clock_is_noticed(tmp_path: Path) -> None:
-    """A model that asks what time it is is known to."""
+    """A model that asks what time it is follows the hour, one that asks for the day the day."""
     models = load(
         tmp_path,
         reports__a="select now() as x",
-        reports__b="select current_timestamp as x",
+        reports__b="select current_date as x",
         reports__c="select 'now()' as x",
     )
-    assert [models[f"reports.{name}"].reads_clock for name in "abc"] == [True, True, False]
+    moments = [models[f"reports.{name}"].moment(NOW) for name in "abc"]
+    assert moments == ["2026-11-21 15", "2026-11-21", ""]
 
 
 def test_a_seed_column_is_typed_by_its_name() -> None:
@@ -281,21 +306,20 @@ def test_the_shipped_models_load() -> None:
 
 def test_every_column_that_is_published_is_documented() -> None:
     """In marts and reports, by its own comment or by that of the column it passes on."""
-    documented, models = column_documentation(load_models()), load_models().values()
-    published = [model for model in models if model.schema in ("marts", "reports")]
+    published = [model for model in load_models().values() if model.schema in ("marts", "reports")]
     assert [
         (model.name, column)
         for model in published
         for column in model.columns
-        if column not in documented[model.name]
+        if column not in model.column_docs
     ] == []
 
 
 def test_the_facts_mean_the_same() -> None:
     """A column has one comment, however many facts have it."""
-    documented = column_documentation(load_models())
-    usage = documented["marts.fct_usage"]
+    models = load_models()
+    usage = models["marts.fct_usage"].column_docs
     for family in ("compute", "storage", "transfer", "credits", "operations"):
-        assert documented[f"marts.fct_{family}"].items() <= usage.items()
+        assert models[f"marts.fct_{family}"].column_docs.items() <= usage.items()
     assert usage["period_date"] == "UTC day of period_start"
     assert usage["source"] == "vendor API family: neon, forge, bitbucket, atlassian_platform"

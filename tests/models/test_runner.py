@@ -442,14 +442,20 @@ def test_a_report_shows_its_trouble(warehouse: duckdb.DuckDBPyConnection, folder
     assert build(warehouse, folder=folder).failed_checks == ()
 
 
-def test_a_model_on_the_clock_is_built_every_time(
+def test_a_model_on_the_clock_is_built_every_hour(
     warehouse: duckdb.DuckDBPyConnection, folder: Path
 ) -> None:
-    """Rows that depend on the time of day change without a receipt."""
+    """Rows that depend on the time change without a receipt; what asks for the day, every day."""
     write(folder, "reports/clock.sql", "select cast(current_timestamp as timestamptz) as told_at")
-    build(warehouse, folder=folder)
-    later = build(warehouse, folder=folder, now=NOW + timedelta(microseconds=1))
-    assert later.changed == ("reports.clock",)
+    write(folder, "reports/day.sql", "select current_date as told_on")
+    build(warehouse, folder=folder, now=day(2))
+    for later, changed in (
+        (timedelta(minutes=59), ()),
+        (timedelta(minutes=60), ("reports.clock",)),
+        (timedelta(minutes=61), ()),
+        (timedelta(hours=24), ("reports.clock", "reports.day")),
+    ):
+        assert build(warehouse, folder=folder, now=day(2) + later).changed == changed
 
 
 def test_a_build_has_one_clock(warehouse: duckdb.DuckDBPyConnection, folder: Path) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from assets.loading import open_warehouse
 from assets.settings import read_settings
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER
+from pipelines import upgrade
 from pipelines.endpoint import Endpoint
 from pipelines.log import columns_of
-from pipelines.receipts import create_raw_tables
 from pipelines.windows import whole_buckets
 from tests.builds import build
 from tests.conftest import Worlds
@@ -101,9 +102,40 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse of 0.1 with all that it was loaded with, opened once; its copy is beside it."""
     path: Path = tmp_path_factory.mktemp("upgraded") / "meterhouse.duckdb"
     write_warehouse(path, "whole", "until_noon")
-    with warehouse.writer(path) as connection:
-        create_raw_tables(connection, ENDPOINTS)
+    with open_warehouse(read_settings({"WAREHOUSE": str(path)})):
+        pass
     return path
+
+
+def test_a_killed_upgrade_has_changed_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All tables or none; the copy that it kept is of before, and the next one does it all."""
+    path = tmp_path / "meterhouse.duckdb"
+    write_warehouse(path, "whole")
+    settings, copy = read_settings({"WAREHOUSE": str(path)}), path.with_suffix(".0.1.duckdb")
+    made: list[Endpoint] = []
+
+    def killed(connection: duckdb.DuckDBPyConnection, endpoint: Endpoint) -> None:
+        make_log(connection, endpoint)
+        made.append(endpoint)
+        if len(made) == 3:
+            raise KeyboardInterrupt
+
+    make_log = upgrade._make_log
+    with monkeypatch.context() as patch:
+        patch.setattr(upgrade, "_make_log", killed)
+        with pytest.raises(KeyboardInterrupt), open_warehouse(settings):
+            pytest.fail("got in")
+    with warehouse.writer(path) as connection:
+        assert columns_of(connection, made[0].table)[-2:] == ["load_id", "page"]
+    with open_warehouse(settings) as connection:
+        assert connection.execute("select format from meta.warehouse").fetchall() == [
+            (warehouse.FORMAT,)
+        ]
+        assert all("landed_at" in columns_of(connection, e.table) for e in made)
+    with duckdb.connect(copy, read_only=True) as connection:
+        assert columns_of(connection, made[0].table)[-2:] == ["load_id", "page"]
 
 
 Told = dict[tuple[object, ...], tuple[object, ...]]

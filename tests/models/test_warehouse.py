@@ -12,6 +12,7 @@ from dbt_like_sql.engine.build_state import create_tables, publish_later
 from dbt_like_sql.engine.publishing import publish
 from dbt_like_sql.engine.warehouse import (
     WarehouseBusyError,
+    WarehouseError,
     read_copy,
     reader,
     writer,
@@ -88,21 +89,24 @@ def test_two_processes_wait_their_turn(path: Path) -> None:
     finish(other)
 
 
-def test_a_writer_that_never_ends_is_named(path: Path) -> None:
-    """Waiting has a bound, and the message says which process to look at."""
+def test_a_writer_that_never_ends_is_named(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Waiting has a bound, and who waits says within it which process to look at."""
     other = start(WRITE_A_ROW, path)
     with pytest.raises(WarehouseBusyError, match=f"PID {other.pid}"), writer(path, 0.1):
         pytest.fail("got in")
     finish(other)
+    holder = f"another meterhouse process (PID {other.pid})"
+    assert caplog.messages == [f"waiting for {path}, held by {holder}"]
 
 
-def test_somebody_elses_client_is_named(path: Path) -> None:
+def test_somebody_elses_client_is_named(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A process that holds the file without our lock is named too, with what to open instead."""
     path.parent.mkdir()
     other = start(HOLD_THE_FILE, path)
-    with pytest.raises(WarehouseBusyError) as raised, writer(path, 0.3):
+    with pytest.raises(WarehouseBusyError) as raised, writer(path, 1.3):
         pytest.fail("got in")
     assert f"(PID {other.pid})" in str(raised.value)
+    assert f"(PID {other.pid})" in caplog.text
     assert str(read_copy(path)) in str(raised.value)
     finish(other)
     with writer(path, 60) as connection:
@@ -120,7 +124,7 @@ def test_the_lock_is_free_after_an_error(path: Path) -> None:
 
 def test_nothing_built_yet_is_said(path: Path) -> None:
     """A reader before the first build learns what to run."""
-    with pytest.raises(FileNotFoundError, match="run `meterhouse run`"), reader(path):
+    with pytest.raises(WarehouseError, match="run `meterhouse run`"), reader(path):
         pytest.fail("read nothing")
 
 

@@ -16,7 +16,7 @@ from assets.terminal import runs
 from assets.terminal.console import Report
 from pipelines.windows import Window, floor
 from tests.conftest import GRAINS, USAGE_TABLES, Open, World
-from tests.neon.until_killed import OF_A_BUILD, OF_A_LOAD, POINTS, build, load_hours
+from tests.neon.until_killed import OF_A_BUILD, OF_A_LOAD, POINTS, build, load_hours, run
 from tests.processes import ended, start
 from tests.sandbox.company import Company
 from tests.sandbox.desk import Fault, FaultKind
@@ -163,6 +163,22 @@ def test_killed_again_and_again_and_then_run(landed_world: World, tmp_path: Path
             assert here.facts() == before, point
         assert exit_code(here, tmp_path, work) == 0
     assert here.facts() == here.expected()
+    assert here.build().ranges == ()
+    assert [*tmp_path.glob("meterhouse-*")] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(30))
+def test_killed_at_any_moment_and_then_run(world: Open, tmp_path: Path, seed: int) -> None:
+    """SIGKILL whenever it may be, and one run more is as if nothing had been."""
+    here = world(projects=2, branches=1, orgs=1, apps=0, workspaces=0)
+    process = start(run, here.environment | {"TMPDIR": str(tmp_path)}, "", here.clock.lent())
+    process.join(random.Random(seed).uniform(0, 4))
+    process.kill()
+    process.join()
+    assert exit_code(here, tmp_path, run) == 0
+    assert here.facts() == here.expected()
+    assert [*tmp_path.glob("meterhouse-*")] == []
     assert here.build().ranges == ()
 
 

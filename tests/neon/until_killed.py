@@ -10,8 +10,11 @@ from assets import loading, planning
 from assets.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
+from assets.terminal import runs
+from assets.terminal.console import Report
 from dbt_like_sql.engine import build_state, publishing
-from pipelines import load, receipts
+from pipelines import receipts
+from pipelines.windows import GRAINS
 from tests.clock import clock_from
 
 USAGE = ("neon_project_usage", "neon_branch_usage")
@@ -22,10 +25,13 @@ def die(*_: Any, **__: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Dying:
-    """Stands for shutil where a load tidies up."""
+write = receipts.write
 
-    rmtree = staticmethod(die)
+
+def write_and_die(*arguments: Any) -> None:
+    """The receipts are there, and the folder of the load is too."""
+    write(*arguments)
+    die()
 
 
 Point = tuple[Any, str, Any]
@@ -34,7 +40,7 @@ OF_A_LOAD: dict[str, Point] = {
     "after extract": (dlt.Pipeline, "normalize", die),
     "after normalize": (dlt.Pipeline, "load", die),
     "before receipts": (receipts, "write", die),
-    "after receipts": (load, "shutil", Dying),
+    "after receipts": (receipts, "write", write_and_die),
 }
 OF_A_BUILD: dict[str, Point] = {
     "before the build commits": (build_state.Ledger, "save", die),
@@ -58,6 +64,13 @@ def build(point: str, lent: str) -> None:
     """A build of what landed; killed at this point, or nowhere."""
     _arm(point)
     loading.build(read_settings(clock=clock_from(lent)))
+
+
+def run(_: str, lent: str) -> None:
+    """All that is due of Neon, and a build, as the command does; killed by somebody else."""
+    settings = read_settings(clock=clock_from(lent))
+    assert not runs.load_due(settings, Report(True), ("neon",), GRAINS).failures
+    loading.build(settings)
 
 
 def _arm(point: str) -> None:

@@ -1,6 +1,7 @@
 """`python -m tests.sandbox [OPTIONS] -- COMMAND`: runs COMMAND against the stand-in vendors."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -48,6 +49,7 @@ def main(
         if command:
             environment = {**os.environ, **sandbox.environment}
             environment["PLATFORM_USAGE_DIR"] = str(_exports(company))
+            signal.signal(signal.SIGINT, lambda *_: None)  # the command has it too, and ends
             code = subprocess.run(command, env=environment, check=False).returncode
         else:
             for name, value in sandbox.environment.items():

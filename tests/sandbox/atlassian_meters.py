@@ -5,7 +5,7 @@ ids, as meters_api.toml declares it, and POST with a body and a cursor (tests/at
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ from typing import Any
 from starlette.requests import Request as HttpRequest
 from starlette.routing import Route
 
-from tests.sandbox.desk import Desk, Fault, RefusalError
+from tests.sandbox.desk import Desk, RefusalError
 from tests.sandbox.times import buckets, floor, following
 from tests.sandbox.usage import number
 
@@ -97,8 +97,8 @@ class MetersDesk(Desk):
 
     request_id_header = "x-request-id"
 
-    def __init__(self, faults: Sequence[Fault] = ()) -> None:
-        super().__init__(BASE_PATH, API_KEY, faults)
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        super().__init__(BASE_PATH, API_KEY, clock=clock)
 
     def refusal_as_json(self, error: RefusalError, request: HttpRequest) -> dict[str, Any]:
         """The body of an error answer."""
@@ -109,7 +109,7 @@ class AtlassianMeters:
     """The stand-in."""
 
     def __init__(self, clock: Callable[[], datetime], accounts: int = 250) -> None:
-        self.clock, self.desk = clock, MetersDesk()
+        self.clock, self.desk = clock, MetersDesk(clock)
         self.orgs = {org.id: org for org in metered_orgs(accounts)}
 
     def environment(self, origin: str) -> dict[str, str]:

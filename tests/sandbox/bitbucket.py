@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -52,9 +53,13 @@ class BitbucketDesk(Desk):
     request_id_header = "x-request-id"
 
     def __init__(
-        self, faults: Sequence[Fault], requests_per_hour: int | None, latency_seconds: float
+        self,
+        faults: Sequence[Fault],
+        requests_per_hour: int | None,
+        latency_seconds: float,
+        clock: Callable[[], datetime],
     ) -> None:
-        super().__init__(BASE_PATH, TOKEN, faults, latency_seconds=latency_seconds)
+        super().__init__(BASE_PATH, TOKEN, faults, latency_seconds=latency_seconds, clock=clock)
         self._requests_per_hour = requests_per_hour
         self._admitted: deque[float] = deque()
 
@@ -113,7 +118,7 @@ class Bitbucket:
         knows_uuids: bool = True,
     ) -> None:
         self.org = org
-        self.desk: Desk = BitbucketDesk(faults, requests_per_hour, latency_seconds)
+        self.desk: Desk = BitbucketDesk(faults, requests_per_hour, latency_seconds, lambda: org.now)
         self._page_size_cap, self._arrivals = page_size_cap, arrivals
         self._next_of_pipelines, self._minus = next_of_pipelines, minus
         self._knows_uuids = knows_uuids

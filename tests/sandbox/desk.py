@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -125,7 +126,9 @@ class Desk:
         requests_per_minute: int | None = None,
         limited_prefix: str = "/",
         latency_seconds: float = 0.0,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self.clock = clock
         self.requests: list[Request] = []
         self.faults = list(faults)
         self._base_path, self._api_key, self._limited = base_path, api_key, limited_prefix
@@ -145,6 +148,7 @@ class Desk:
             request.state.variables = variables = self.asked(request)
             kind, response = self._respond(path, request, answer)
             response.headers[self.request_id_header] = request_id
+            response.headers["Date"] = format_datetime(self.clock().astimezone(UTC), usegmt=True)
             status = 0 if kind in ("drop", "cut") else response.status_code
             query = {name: request.query_params.getlist(name) for name in request.query_params}
             sent = request.headers

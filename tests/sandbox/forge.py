@@ -68,7 +68,7 @@ class Forge:
         self._has_pagination, self._resolution = pagination, resolution
         self._chance = random.Random(company.seed)
         http_app = next(iter(self._apps.app_ids), None)
-        self.desk = ForgeDesk(http_app, faults, requests_per_minute)
+        self.desk = ForgeDesk(http_app, faults, requests_per_minute, lambda: company.now)
 
     def routes(self) -> list[Route]:
         """The one route of a GraphQL gateway."""

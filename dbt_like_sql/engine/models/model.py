@@ -10,6 +10,8 @@ from dbt_like_sql.engine.warehouse import literal
 from dbt_like_sql.engine.windows import ALL_TIME, Window, condition
 
 _IN_WINDOW = re.compile(r'IN_WINDOW\("(.+?)"\)')
+# an input table, and its column
+Source = tuple[str, str]
 SCHEMAS = ("staging", "intermediate", "marts", "reports")
 
 
@@ -27,7 +29,10 @@ class Model:
 
     `window` is the column by which a table is built a window at a time and a view is filtered, with
     `by_month` by whole months, for what looks across the days of one.
-    `expects_no_rows`: each row that it holds is trouble.
+    `column_docs`: what columns mean, by their own comment or that of the one column they pass on.
+    `lineage`: the columns of its inputs that each is made from, () where none is told.
+    `expects_no_rows`: each row that it holds is trouble. `keeps_grain`: its rows are those of its
+    one input, or some of them, so their grain holds where that of the input does.
     `fingerprint` covers the SELECT, the header words, the input models and seeds; not comments.
     `whole` and `windowed` are its SELECT as a build runs it, over all of time and over a window;
     `IN_WINDOW("column")`, `$now` and `$today` stand for what a build puts there.
@@ -45,9 +50,11 @@ class Model:
     by_month: bool
     is_view: bool
     expects_no_rows: bool
+    keeps_grain: bool
     inputs: tuple[str, ...]
     columns: tuple[str, ...]
     column_docs: Mapping[str, str]
+    lineage: Mapping[str, tuple[Source, ...]]
     fingerprint: str
     whole: str
     windowed: str
@@ -62,10 +69,12 @@ class Model:
         """Built a window at a time; every other table is built whole."""
         return self.window is not None and not self.is_view
 
-    @property
-    def reads_clock(self) -> bool:
-        """The SELECT asks what time it is, so its rows change though no input does."""
-        return "$now" in self.whole or "$today" in self.whole
+    def moment(self, instant: datetime | None) -> str:
+        """What its rows follow of the time, though no input changes: the hour, or the day where it
+        asks for no more; nothing where it does not ask."""
+        precision = "%Y-%m-%d" if "$today" in self.whole else ""
+        precision = "%Y-%m-%d %H" if "$now" in self.whole else precision
+        return instant.astimezone(UTC).strftime(precision) if instant else ""
 
     def select(self, window: Window = ALL_TIME, now: datetime | None = None) -> str:
         """The SELECT over one window; over all of time it is the SELECT as written.

@@ -44,7 +44,8 @@ def read_models(
         model = found[name]
         prints[name] = _fingerprint(model, prints)
         windowed = rendered(query_of(model), windows) if model.is_windowed_table else ""
-        yield replace(model, fingerprint=prints[name], windowed=windowed)
+        keeps_grain = model.is_view and _keeps_grain(model, found)
+        yield replace(model, fingerprint=prints[name], windowed=windowed, keeps_grain=keeps_grain)
 
 
 def _read(path: Path, schema: str, sql: str) -> Model:
@@ -64,9 +65,11 @@ def _read(path: Path, schema: str, sql: str) -> Model:
         by_month=by_month != "",
         is_view=schema == "staging" or header.says("materialized") is not None,
         expects_no_rows=header.says("expect") is not None,
+        keeps_grain=False,
         inputs=tuple(sorted({table_name(table) for table in named_tables(query)})),
         columns=tuple(query.named_selects),
         column_docs=column_docs(sql, statement),
+        lineage={},
         fingerprint=normalised(sql, statement.tokens),
         whole=rendered(query),
         windowed="",
@@ -74,6 +77,16 @@ def _read(path: Path, schema: str, sql: str) -> Model:
     _check_header(model, header)
     check_clock(path, statement, may_ask=not (model.is_view or model.window))
     return model
+
+
+def _keeps_grain(model: Model, models: Mapping[str, Model]) -> bool:
+    query = query_of(model)
+    read = models.get(model.inputs[0]) if len(model.inputs) == 1 else None
+    if not read or not isinstance(query, exp.Select):
+        return False
+    makes_rows = query.find(exp.Join, exp.Lateral, exp.UDTF, exp.SetOperation)
+    passed_on = {select.name for select in query.selects if isinstance(select, exp.Column)}
+    return not makes_rows and {*read.grain} == {*model.grain} <= passed_on
 
 
 def _check_header(model: Model, header: Header) -> None:

@@ -27,14 +27,14 @@ entries as (
     select
         reported.split_by, reported.scope, reported.app_id, reported.site_id,
         reported.environment_id, reported.meter, reported.unit, reported.bucket_start,
-        reported.quantity
+        reported.quantity, false as is_taken_off
     from reported
     union all
     select
         reported.split_by, reported.scope, reported.app_id,
         case when reported.environment_id is not null then reported.site_id end,
         cast(null as varchar), reported.meter, reported.unit, reported.bucket_start,
-        -reported.quantity
+        -reported.quantity, true
     from reported
     where reported.site_id is not null or reported.environment_id is not null
 )
@@ -52,6 +52,8 @@ select
     totals.bucket_start as period_start, -- UTC day
     totals.bucket_end as period_end, -- first instant of the next day, UTC
     cast(sum(entries.quantity) as decimal(38, 9)) as quantity, -- as Atlassian reports it
+    cast(bool_or(entries.is_taken_off) as boolean)
+        as is_remainder, -- what a total has over its parts, and not what was reported
     totals.asked_at as observed_at -- when the app's total was last asked
 from entries
 inner join staging.stg_loads__buckets as totals

@@ -41,6 +41,8 @@ select
     entries.bucket_start as period_start, -- first instant, UTC
     entries.bucket_end as period_end, -- first instant of the next period, UTC
     cast(sum(entries.quantity) as decimal(38, 9)) as quantity, -- as Neon reports it
+    cast(bool_or(entries.is_taken_off) as boolean)
+        as is_remainder, -- what a total has over its parts, and not what was reported
     coalesce(
         max(case when not entries.is_taken_off then entries.observed_at end),
         max(entries.observed_at)

@@ -1,5 +1,6 @@
 -- One row per organization and usage type that was ever exported: how old the latest export is. No
--- endpoint is asked for platform usage, so somebody has to export it again.
+-- endpoint is asked for platform usage, so somebody has to export it again. One whose files are all
+-- gone from the folder has ended: what they said stays, and nobody has to.
 -- grain: org_id, meter
 -- check: not is_stale
 select
@@ -12,12 +13,16 @@ select
     ) as age_days, -- since the last export
     cast(
         max(line.exported_at)
-        < current_timestamp - max(retention.stale_hours) * interval '1' hour as boolean
-    ) as is_stale, -- no export for a month and a few days (seeds.retention)
+        < current_timestamp - max(retention.stale_hours) * interval '1' hour
+        and bool_or(file.file_sha256 is not null) as boolean
+    ) as is_stale, -- not ended, and no export for a month and a few days (seeds.retention)
+    cast(not bool_or(file.file_sha256 is not null) as boolean)
+        as is_ended, -- no file of it is in the folder any more
     cast(concat(
         'Open admin.atlassian.com/o/', line.org_id, '/platform-usage, and put what it shows of ',
         line.meter, ' into a file in PLATFORM_USAGE_DIR (meterhouse platform-usage template).'
     ) as varchar) as what_to_do -- for an organization admin
 from intermediate.int_platform_lines as line
 inner join seeds.retention as retention on retention.resource = 'platform_usage'
+left join staging.stg_atlassian__files as file on line.file_sha256 = file.file_sha256
 group by line.org_id, line.meter

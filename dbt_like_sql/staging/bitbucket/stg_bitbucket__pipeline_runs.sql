@@ -1,6 +1,7 @@
--- One row per pipeline run, as last seen. Runs are merged by their uuid and never taken back: those of
--- a deleted repository vanish from the API, and the minutes are used all the same.
--- grain: workspace_uuid, repository_uuid, run_uuid
+-- One row per pipeline run, as last seen. Runs are merged by their uuid, wherever their repository is
+-- now, and never taken back: those of a deleted repository vanish from the API, and the minutes are
+-- used all the same.
+-- grain: run_uuid
 -- window: bucket_start
 select
     run.workspace_uuid, -- Bitbucket workspace
@@ -21,6 +22,6 @@ left join staging.stg_loads__buckets as day
     on day.resource = 'bitbucket_pipeline_runs' and day.granularity = 'daily'
     and run.scope = day.scope and run.bucket_start = day.bucket_start
 qualify row_number() over (
-    partition by run.workspace_uuid, run.repository_uuid, run.run_uuid, run.bucket_start
+    partition by run.run_uuid, run.bucket_start
     order by run.landed_at desc
 ) = 1

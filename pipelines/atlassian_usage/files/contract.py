@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import pyarrow as pa
-
 
 @dataclass(frozen=True)
 class Column:
@@ -54,26 +52,9 @@ KEY = ("org_id", "usage_type", "app", "scope_type", "scope_id", "granularity")
 # the unit of each usage type that is known; the set of types is open, an unknown one lands as it is
 UNITS = {name: unit for name, unit, _ in _USAGE_TYPES}
 _CALLED = {"column": _names(_COLUMNS), "usage_type": _names(_USAGE_TYPES), "unit": _names(_UNITS)}
-_ARROW = {
-    "instant": pa.timestamp("us", "UTC"),
-    "number": pa.decimal128(38, 9),
-    "flag": pa.bool_(),
-}
 # kind of column ("" is any), what its text is, and why it means nothing; tried from the top
 REFUSALS = tuple(
     (kind, re.compile(pattern, re.DOTALL), why) for kind, pattern, why in rows_of("refusals.csv")
-)
-# of raw.platform_usage
-SCHEMA = pa.schema(
-    [
-        *(
-            pa.field(c.name, _ARROW.get(c.kind, pa.string()), metadata={"help": c.help})
-            for c in COLUMNS
-        ),
-        pa.field("file_name", pa.string(), metadata={"help": "where it was in the folder"}),
-        pa.field("file_sha256", pa.string(), metadata={"help": "the file's content"}),
-        pa.field("line", pa.int32(), metadata={"help": "line or row; from 1"}),
-    ]
 )
 
 

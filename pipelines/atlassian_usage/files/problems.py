@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.http import VendorError
+from pipelines.source import VendorError
 
 LISTED = 100
 

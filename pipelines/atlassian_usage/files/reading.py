@@ -6,7 +6,6 @@ typed columns, which are then checked line by line, and as a file. A file loads 
 all. Not here: which of two exports counts (SQL).
 """
 
-import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 from difflib import get_close_matches
@@ -21,7 +20,6 @@ from pipelines.atlassian_usage.files import rules
 from pipelines.atlassian_usage.files.content import content_of, printable
 from pipelines.atlassian_usage.files.contract import (
     COLUMNS,
-    SCHEMA,
     UNITS,
     Column,
     called,
@@ -30,13 +28,40 @@ from pipelines.atlassian_usage.files.contract import (
 )
 from pipelines.atlassian_usage.files.layouts import FILE_NAME, Layouts, contract_rows, proposal
 from pipelines.atlassian_usage.files.problems import LISTED, Problem, RejectedFileError
-from pipelines.atlassian_usage.files.rows import read_rows
+from pipelines.atlassian_usage.files.rows import NO_LAYOUTS, identity, read_rows
 from pipelines.atlassian_usage.files.values import tidy, value_of
 from pipelines.atlassian_usage.files.xlsx import NoText, Row
 
+_ARROW = {
+    "instant": pa.timestamp("us", "UTC"),
+    "number": pa.decimal128(38, 9),
+    "flag": pa.bool_(),
+}
+SCHEMA = pa.schema(
+    [
+        *(
+            pa.field(c.name, _ARROW.get(c.kind, pa.string()), metadata={"help": c.help})
+            for c in COLUMNS
+        ),
+        pa.field("file_name", pa.string(), metadata={"help": "where it was in the folder"}),
+        pa.field("file_sha256", pa.string(), metadata={"help": "the file's content"}),
+        pa.field("line", pa.int32(), metadata={"help": "line or row; from 1"}),
+    ]
+)
+TABLES = {
+    "platform_usage": SCHEMA,
+    "platform_usage_files": pa.schema(
+        [
+            ("file_name", pa.string()),
+            ("file_sha256", pa.string()),
+            ("line", pa.int32()),
+            ("column", pa.string()),
+            ("reason", pa.string()),
+        ]
+    ),
+}
 MAX_ROWS = 2_000_000
 _BATCH_ROWS = 50_000
-NO_LAYOUTS = Layouts()
 _LOST = (
     "is a number or a date for the spreadsheet, and digits of the id may be gone: format the "
     "column as text, and write the id again"
@@ -59,10 +84,12 @@ def read(
         rows = read_rows(content, path.suffix.casefold(), problems, layouts)
         for table in _typed_batches(contract_rows(rows, layouts, name), problems):
             tables.append(table)
+        if tables:
+            rules.check(pa.concat_tables(tables), now, problems)
     except Problem as found:
         problems.append(found.alone())
-    if tables:
-        rules.check(pa.concat_tables(tables), now, problems)
+    except Exception as error:  # of this file alone, whatever it is
+        problems.append(Problem(f"cannot be read ({type(error).__name__}): please report it"))
     if problems:
         raise RejectedFileError(Path(name), problems)
     whole = pa.concat_tables(tables)
@@ -70,18 +97,6 @@ def read(
     for column, value in (("file_name", name), ("file_sha256", sha256)):
         whole = whole.append_column(column, pa.repeat(value, len(whole)))
     return whole.select(SCHEMA.names).cast(SCHEMA)
-
-
-def identity(content: bytes, ending: str, layouts: Layouts = NO_LAYOUTS) -> str:
-    """By what a file is known: its content, and the layouts where one of them is its own."""
-    digest = hashlib.sha256(content)
-    if layouts.layouts:
-        try:
-            if layouts.of(*next(read_rows(content, ending, [], layouts), (0, []))):
-                digest.update(layouts.content)
-        except Problem:
-            pass  # what cannot be read has no layout
-    return digest.hexdigest()
 
 
 def proposed(path: Path) -> str:

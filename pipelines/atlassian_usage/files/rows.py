@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import hashlib
 import io
 import re
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pipelines.atlassian_usage.files.contract import called
 from pipelines.atlassian_usage.files.layouts import Layouts
 from pipelines.atlassian_usage.files.problems import Problem
 from pipelines.atlassian_usage.files.xlsx import Row, xlsx_rows
+
+NO_LAYOUTS = Layouts()
 
 
 def read_rows(
@@ -96,3 +99,15 @@ def _refuse_other_separators(line: int, header: list[str]) -> None:
                 "workbook, each field in a cell of its own)"
             )
             raise Problem(reason, line)
+
+
+def identity(content: bytes, ending: str, layouts: Layouts = NO_LAYOUTS) -> str:
+    """By what a file is known: its content, and the layouts where one of them is its own."""
+    digest = hashlib.sha256(content)
+    if layouts.layouts:
+        try:
+            if layouts.of(*next(read_rows(content, ending, [], layouts), (0, []))):
+                digest.update(layouts.content)
+        except Problem:
+            pass  # what cannot be read has no layout
+    return digest.hexdigest()

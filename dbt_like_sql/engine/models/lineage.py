@@ -4,7 +4,7 @@ The only place that calls sqlglot's lineage, whose signature moves between versi
 """
 
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from dataclasses import replace
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -13,37 +13,27 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import build_scope
 from sqlglot.schema import MappingSchema
 
-from dbt_like_sql.engine.models import Model
+from dbt_like_sql.engine.models.model import Model, Source
 from dbt_like_sql.engine.models.parsing import query_of, table_name
 from dbt_like_sql.engine.seeds import seed_columns, seed_files
 
-Source: TypeAlias = tuple[str, str]
 
+def traced(models: Mapping[str, Model]) -> Iterator[Model]:
+    """The models, inputs before readers, with the lineage of their columns and what these mean.
 
-def column_lineage(models: Mapping[str, Model]) -> dict[str, dict[str, list[Source]]]:
-    """`{model: {column: [(input table, its column), ...]}}`, one hop; [] where none is told."""
-    names = _nested(models)
-    return {
-        name: {column: _sources(node) for column, node in _nodes(model, names).items()}
-        for name, model in models.items()
-    }
-
-
-def column_documentation(models: Mapping[str, Model]) -> dict[str, dict[str, str]]:
-    """What every column means: its own comment, else that of the one column it passes on.
-
-    A cast passes on; anything computed does not, nor a union of columns documented differently.
+    A column means what its own comment says, else what the one column does that it passes on: a
+    cast passes on; anything computed does not, nor a union of columns documented differently.
     """
     names = _nested(models)
     documented: dict[str, dict[str, str]] = {}
     for name, model in models.items():
+        nodes = _nodes(model, names)
         docs = documented[name] = dict(model.column_docs)
-        missing = [column for column in model.columns if column not in docs]
-        nodes = _nodes(model, names) if missing else {}
-        for column in missing:
-            if (node := nodes.get(column)) and (text := _inherited(node, documented)):
+        for column, node in nodes.items():
+            if column not in docs and node and (text := _inherited(node, documented)):
                 docs[column] = text
-    return documented
+        sources = {column: _sources(node) for column, node in nodes.items()}
+        yield replace(model, column_docs=docs, lineage=sources)
 
 
 def _nodes(model: Model, names: MappingSchema) -> dict[str, Node | None]:
@@ -71,8 +61,9 @@ def _nodes(model: Model, names: MappingSchema) -> dict[str, Node | None]:
     return unknown | {column: node for column, node in nodes.items() if column in unknown}
 
 
-def _sources(node: Node | None) -> list[Source]:
-    return sorted({source for leaf in node.walk() for source in _source(leaf)}) if node else []
+def _sources(node: Node | None) -> tuple[Source, ...]:
+    found = {source for leaf in node.walk() for source in _source(leaf)} if node else set()
+    return tuple(sorted(found))
 
 
 def _source(node: Node) -> Iterator[Source]:

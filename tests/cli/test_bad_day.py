@@ -1,0 +1,51 @@
+"""The log of a bad day, as who is on call reads it."""
+
+import socket
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from assets.cli import main
+from tests.conftest import Open, World
+
+SMALL: dict[str, Any] = {"orgs": 1, "projects": 1, "apps": 0, "workspaces": 1, "repositories": 1}
+
+
+@pytest.fixture
+def here(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Every vendor, and nobody who waits."""
+    opened = world(**SMALL)
+    opened.configure(monkeypatch)
+    monkeypatch.setattr("pipelines.http.client.time.sleep", lambda seconds: None)
+    return opened
+
+
+def load(here: World, **changed: str) -> Result:
+    """The command, of two days: a vendor after the other."""
+    runner = CliRunner(env=here.environment | changed)
+    return runner.invoke(main, ["load", "--grain", "daily", "--since", "2026-11-20"])
+
+
+def test_each_trouble_is_said_once_and_the_rest_lands(here: World) -> None:
+    """Nobody hears at one vendor, and it is not asked for ever; the other is loaded, and exit 1."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}/api/v2"
+    done = load(here, NEON_BASE_URL=nobody)
+    assert done.exit_code == 1, done.output
+    for said in ("nobody answers at NEON_BASE_URL", "Neon is asked nothing more in this run"):
+        assert done.output.count(said) == 1
+    assert "Traceback" not in done.output
+    landed = here.raw("select distinct resource from raw.loads where complete order by 1")
+    assert ("bitbucket_pipeline_runs",) in landed
+
+
+def test_a_setting_that_cannot_be_used_costs_its_vendor_alone(here: World) -> None:
+    """It is refused by name, not shown, and nothing is sent by it; the rest lands, and exit 2."""
+    done = load(here, NEON_API_KEY="napi_planted\nab")
+    assert done.exit_code == 2, done.output
+    assert done.output.count("NEON_API_KEY is set: it has to be as the vendor shows it") == 1
+    assert "planted" not in done.output
+    assert here.new_requests() == []
+    landed = here.raw("select distinct resource from raw.loads where complete")
+    assert ("bitbucket_pipeline_runs",) in landed

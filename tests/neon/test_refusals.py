@@ -1,0 +1,251 @@
+"""What Neon refuses, or says that cannot be, costs that part alone, and is said once."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assets import loading
+from assets.loading import Loader
+from assets.settings import read_settings
+from assets.sources import endpoint_of
+from assets.terminal.console import Report
+from dbt_like_sql.engine import warehouse
+from pipelines.decode import cannot_be
+from pipelines.windows import Window, floor
+from tests.conftest import Worlds
+from tests.neon.teller import HOURS, Teller, at, telling
+
+PROJECTS, BRANCHES = "/consumption_history/v2/projects", "/consumption_history/v2/branches"
+Rows = list[tuple[Any, ...]]
+
+
+@pytest.fixture
+def neon(tmp_path: Path, worlds: Worlds) -> Iterator[Teller]:
+    """A Neon with one organization; its warehouse is built, and empty."""
+    worlds.begin(tmp_path)
+    with telling(tmp_path) as opened:
+        yield opened
+
+
+def raw(neon: Teller, sql: str) -> Rows:
+    """Rows of the warehouse itself."""
+    with warehouse.writer(neon.settings.warehouse) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def read(neon: Teller, sql: str) -> Rows:
+    """Rows of the read copy, once what landed is built."""
+    loading.build(neon.settings)
+    with warehouse.reader(neon.settings.warehouse) as connection:
+        return connection.execute(sql).fetchall()
+
+
+HELD = """
+    select scope, resource, granularity, count(*) from (
+        select distinct scope, resource, granularity, window_start from raw.loads where complete
+    ) group by all order by all
+"""
+SPANS = """
+    select resource, state, span_start, span_end, is_at_risk from reports.coverage
+    where granularity = 'hourly' order by resource, span_start
+"""
+
+
+def test_a_free_org_is_named_once_and_keeps_no_other_from_loading(neon: Teller) -> None:
+    """One request of it a run, exit 0, and how to leave it out; branches of the other load too."""
+    neon.orgs = ["free", "paid"]
+    neon.refused = {(path, "free"): 403 for path in (PROJECTS, BRANCHES)}
+    result = neon.load()
+    assert result["failures"] == []
+    notes = {note for line in result["asked"] for note in line["notes"]}
+    (note,) = notes
+    assert "v2/projects of free, hourly" in note
+    assert "name the others in NEON_ORG_IDS" in note
+    assert [path for path, org in neon.asked if org == "free"].count(PROJECTS) == 1
+    assert (BRANCHES, "free") not in neon.asked
+    tables = raw(neon, "select distinct resource from raw.loads where scope = 'paid' and complete")
+    assert {table for (table,) in tables} >= {"neon_project_usage", "neon_branch_usage"}
+    # it might have been a bad moment: the next run asks once more, and then every tick
+    neon.now += timedelta(minutes=6)
+    neon.load("hourly")
+    of_one = ["/users/me/organizations", PROJECTS]
+    assert [path for path, _ in neon.asked] == of_one
+    neon.load("hourly")
+    assert neon.asked == []
+    neon.now += HOURS
+    assert neon.load("hourly")["failures"] == []
+    assert [path for path, org in neon.asked if org == "free"] == [PROJECTS]
+
+
+def test_an_org_that_is_named_and_refused_is_a_failure(neon: Teller) -> None:
+    """It was asked for; so is one where no other answers."""
+    neon.refused[PROJECTS, "org"] = 403
+    assert len(neon.load("daily")["failures"]) == 1
+    del neon.refused[PROJECTS, "org"]
+    assert neon.load("daily")["failures"] == []
+
+
+def test_an_org_that_is_gone_has_ended(neon: Teller) -> None:
+    """Its past stays; it is neither due nor missing nor at risk, and nothing asks for it."""
+    neon.orgs = ["gone", "here"]
+    neon.load("hourly")
+    neon.orgs, neon.now = ["here"], neon.now + 30 * HOURS
+    assert neon.load("hourly")["failures"] == []
+    assert "gone" not in {org for _, org in neon.asked}
+    neon.load("hourly")
+    assert neon.asked == []
+    neon.now += timedelta(days=6)
+    spans = read(
+        neon,
+        "select scope, state, bool_or(is_at_risk) from reports.coverage"
+        " where resource = 'neon_project_usage' group by all",
+    )
+    assert {state for scope, state, _ in spans if scope == "gone"} == {"held", "ended"}
+    assert {state for scope, state, _ in spans if scope == "here"} >= {"held", "missing"}
+    assert {scope for scope, _, is_at_risk in spans if is_at_risk} == {"here"}
+    announced = Report(True).status(neon.settings)["failures"]
+    assert all("of here: " in text for text in announced)
+    assert all(text.endswith("run `meterhouse load --gaps`") for text in announced)
+    ((used,),) = raw(neon, "select sum(quantity) from marts.fct_compute where org_id = 'gone'")
+    assert used > 0
+    # it comes back: there again, and its hole closes as far as Neon reaches
+    neon.orgs = ["gone", "here"]
+    assert neon.load("hourly")["failures"] == []
+    last = "select granularity from raw.loads where scope = 'gone' order by landed_at desc limit 1"
+    assert raw(neon, last) == [("hourly",)]
+
+
+def test_an_org_that_is_no_longer_named_has_ended(neon: Teller) -> None:
+    """NEON_ORG_IDS is what is asked: the next run asks nothing for another."""
+    neon.orgs = ["left", "here"]
+    neon.load("daily")
+    environment = {"NEON_API_KEY": "key", "NEON_ORG_IDS": "here"}
+    named = read_settings(environment).accounts["neon"]
+    (old,), (new,) = neon.settings.accounts["neon"], named
+    settings = {**vars(old.settings), "org_ids": new.settings.org_ids}
+    changed = type(old)(**{**vars(old), "settings": type(old.settings)(**settings)})
+    neon.settings = type(neon.settings)(
+        **{**vars(neon.settings), "accounts": {**neon.settings.accounts, "neon": (changed,)}}
+    )
+    neon.load("daily")
+    assert neon.asked == []
+    neon.now += timedelta(days=1)
+    assert neon.load("daily")["failures"] == []
+    assert {org for path, org in neon.asked if path in (PROJECTS, BRANCHES)} == {"here"}
+    ended = raw(neon, "select distinct scope from raw.loads where granularity = 'ended'")
+    assert ended == [("left",)]
+
+
+def test_a_list_of_organizations_that_is_refused_ends_none(neon: Teller) -> None:
+    """A key that may not list them sees one by its projects; where there is none, it is said."""
+    neon.load("daily")
+    neon.now += timedelta(days=1)
+    neon.refused["/users/me/organizations", "me"] = 403
+    (failure,) = neon.load("daily")["failures"]
+    assert "neon organizations of this" in failure
+    assert raw(neon, "select count(*) from raw.loads where granularity = 'ended'") == [(0,)]
+
+
+def test_names_of_branches_outlive_a_404(neon: Teller) -> None:
+    """A project that is listed and says no keeps the names it had, and is asked again."""
+    names = "select branch_id, is_withdrawn from raw.neon_branches order by landed_at"
+    assert neon.load("daily")["failures"] == []
+    neon.now += timedelta(days=1)
+    neon.refused["/projects/of-org/branches", "of-org"] = 404
+    result = neon.load("daily")
+    (note,) = [note for line in result["asked"] for note in line["notes"]]
+    assert "1 of 1 projects did not answer" in note
+    assert raw(neon, names) == [("br-of-org", False)]
+    neon.refused.clear()
+    for asked in (["/users/me/organizations", "/projects/of-org/branches"], []):
+        neon.load("daily")
+        assert [path for path, _ in neon.asked] == asked
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("100000000000000000000", "added up"),
+        ("-1e20", "added up"),
+        ("NaN", "added up"),
+        ("Infinity", "added up"),
+        ("0.0000000001", "9 decimals"),
+        ("99999999999999999999", None),
+        ("-0.000000001000", None),
+        ("0", None),
+    ],
+)
+def test_what_can_be_kept_and_added_up(value: str, why: str | None) -> None:
+    """A billion of the largest still fit into DECIMAL(38, 9)."""
+    found = cannot_be(Decimal(value))
+    assert found is None if why is None else why in str(found)
+
+
+def test_a_value_that_cannot_be_is_refused_in_its_bucket_alone(neon: Teller) -> None:
+    """That hour is unknown, and due; all else lands, and builds."""
+    hour = floor(neon.now, "hourly") - 9 * HOURS
+    neon.instead[hour] = "99999999999999999999999999999"
+    result = neon.load("hourly")
+    of_projects, of_branches = result["failures"]
+    assert f"{hour:%Y-%m-%dT%H:%MZ}: compute_unit_seconds" in of_projects
+    assert "neon_project_usage of org, hourly" in of_projects
+    assert "neon_branch_usage of org" in of_branches
+    missing = [row for row in read(neon, SPANS) if row[1] == "missing"]
+    assert missing == [
+        (table, "missing", hour, hour + HOURS, False)
+        for table in ("neon_branch_usage", "neon_project_usage")
+    ]
+    hours = raw(neon, "select quantity, count(*) from marts.fct_compute group by 1")
+    assert hours == [(100, 167)]
+    neon.instead.clear()
+    assert neon.load("hourly", only_gaps=True)["failures"] == []
+    asked = [path for path, _ in neon.asked]
+    assert asked == ["/users/me/organizations", PROJECTS, BRANCHES]
+    held = "select count(*) from raw.loads where complete and window_start <= ? and window_end > ?"
+    with warehouse.writer(neon.settings.warehouse) as connection:
+        assert connection.execute(held, [hour, hour]).fetchall() == [(2,)]
+    neon.load("hourly", only_gaps=True)
+    assert neon.asked == []
+
+
+@pytest.mark.slow
+def test_values_that_can_be_build(neon: Teller) -> None:
+    """The largest, in every hour of a week."""
+    hours = Window("hourly", neon.now.replace(minute=0) - 200 * HOURS, neon.now.replace(minute=0))
+    neon.instead = dict.fromkeys(hours.buckets(), "99999999999999999999")
+    assert neon.load("hourly")["failures"] == []
+    ((total,),) = read(neon, "select sum(quantity) from marts.fct_compute where quantity > 100")
+    assert total % 99999999999999999999 == 0
+
+
+@pytest.mark.parametrize("year", [1, 2099])
+def test_a_timeframe_that_was_not_asked_for_is_refused(neon: Teller, year: int) -> None:
+    """Whose usage it is nobody can tell: nothing of that window counts."""
+    neon.instead[datetime(year, 1, 1, tzinfo=neon.now.tzinfo)] = "5"
+    result = neon.load("daily")
+    (failure, *_) = result["failures"]
+    assert f"a timeframe starts at {year:04}-01-01" in failure
+    assert raw(neon, "select count(*) from raw.neon_project_usage") == [(0,)]
+
+
+def test_a_project_without_periods_is_idle(neon: Teller) -> None:
+    """Null or an empty list: the others of its organization load."""
+    neon.without_periods = {"org"}
+    assert neon.load("daily")["failures"] == []
+    assert raw(neon, "select distinct project_id from raw.neon_project_usage") == [("of-org",)]
+
+
+def test_the_oldest_hour_may_leave_between_projects_and_branches(neon: Teller) -> None:
+    """Projects land without it, and so do branches: nothing fails, and nothing is claimed."""
+    window = Window("hourly", at("2026-11-21T00:00"), at("2026-11-21T12:00"))
+    later = Window("hourly", at("2026-11-21T01:00"), window.until)
+    with Loader(neon.settings) as loader:
+        assert not loader.load_window(endpoint_of("neon_project_usage"), later).failures
+        neon.now += HOURS
+        neon.refused[PROJECTS, "org"] = 406
+        result = loader.load_window(endpoint_of("neon_branch_usage"), window)
+    assert [receipt.window for receipt in result.receipts] == [later]
