@@ -205,8 +205,7 @@ def test_an_export_that_is_35_days_old_warns_and_says_what_to_do(folder: Exports
     folder.land()
     report = folder.build()
     assert [(c.model, c.failing_rows) for c in report.failed_checks] == [
-        ("reports.export_freshness", 1),
-        ("reports.unpriced", 1),  # runners, which had no price before June 2026
+        ("reports.export_freshness", 1)
     ]
     (stale,) = folder.read(
         "select org_id, age_days, what_to_do from reports.export_freshness where is_stale"
