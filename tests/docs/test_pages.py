@@ -33,7 +33,7 @@ MODELS = load_models()
 MADE = ("warehouse/", "platform_usage/", "columns.toml", ".env", ".venv/", ".dagster/")
 FILE = re.compile(r"[\w./-]+(\.(py|sql|csv|md|yaml|toml|lock|example|graphql)|/)")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-# words of DESIGN that are defined here, whatever else is
+# words of our own, which are defined here whatever else is
 DEFINED = {"receipt", "remainder", "restatement", "settled", "reach", "scope", "slice", "grain"}
 DEFINED |= {"endpoint", "renewal", "load", "records", "schedule", "allowance owner"}
 

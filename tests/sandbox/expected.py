@@ -1,6 +1,6 @@
 """Which rows the fact tables must have: the rules of one resolution and of the remainder, again.
 
-Written from the rules alone (DESIGN 4.1 and 4.2), to be read rather than to be fast.
+Written from the rules of facts alone, to be read rather than to be fast.
 """
 
 from __future__ import annotations
