@@ -89,11 +89,17 @@ class RefusedError(VendorError):
 
 
 class BucketsRefusedError(VendorError):
-    """What was told of these buckets cannot be; of the others it counts."""
+    """What was told of these buckets cannot be, and why; of the others it counts."""
 
-    def __init__(self, message: str, buckets: Collection[datetime]) -> None:
-        super().__init__(message)
-        self.buckets = buckets
+    def __init__(self, about: str, refused: Mapping[datetime, str], title: str) -> None:
+        shown = [f"{at:%Y-%m-%dT%H:%MZ}: {why}" for at, why in [*refused.items()][:3]]
+        shown += [f"and {len(refused) - 3} more"] if len(refused) > 3 else []
+        super().__init__(
+            f"{about}: {'; '.join(shown)}. Nothing of these buckets counts, the others are loaded; "
+            "everything landed before is untouched. They are asked for again: report it to "
+            f"{title}, should it stay."
+        )
+        self.buckets = refused.keys()
 
 
 class Note(str):

@@ -142,12 +142,7 @@ class Forge(VendorClient):
             self._check_days(page, window, resolutions, about)
             yield usage_table(table, owner, page, column, refused)
         if refused:
-            told = "; ".join(f"{day:%Y-%m-%d}: {why}" for day, why in refused.items())
-            raise BucketsRefusedError(
-                f"forge {about}: {told}. Nothing of these days counts, the others are loaded; they "
-                "are asked for again. Report it to Atlassian.",
-                refused,
-            )
+            raise BucketsRefusedError(f"forge {about}", refused, self.title)
 
     def _pages(self, variables: dict[str, Any], about: str) -> Iterator[Usage]:
         """Every page. There is no total: the last one is empty, or short however one counts.

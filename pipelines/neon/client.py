@@ -139,14 +139,7 @@ class Neon(VendorClient):
             except ValueError as error:
                 raise self.undocumented(about, str(error)) from None
         if refused:
-            told = "; ".join(f"{bucket:%Y-%m-%dT%H:%MZ}: {refused[bucket]}" for bucket in refused)
-            raise BucketsRefusedError(
-                self.strike(
-                    f"neon {about}: {told}. Nothing of {window.grain} buckets with such a value "
-                    "counts, the others are loaded; they are asked for again. Report it to Neon."
-                ),
-                refused,
-            )
+            raise BucketsRefusedError(self.strike(f"neon {about}"), refused, self.title)
 
     def _usage(
         self, kind: type[P], endpoint: str, org_id: str, window: Window, params: dict[str, Any]
