@@ -43,14 +43,15 @@ def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
     """Print what the command returns (for people, or as JSON) and exit 1 if anything failed."""
 
     def called(as_json: bool, arguments: dict[str, Any]) -> dict[str, Any]:
-        from assets.terminal.console import Report, shown
+        from assets.terminal.console import Report
         from dbt_like_sql.engine.warehouse import WarehouseError, in_words
+        from pipelines.source import readable
 
         try:
             with in_words():
                 return command(Report(as_json), **arguments)
         except WarehouseError as error:
-            click.echo(f"Error: {shown(str(error))}", err=True)
+            click.echo(f"Error: {readable(str(error))}", err=True)
             return {"failures": [str(error)]}
 
     @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")

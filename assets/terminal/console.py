@@ -20,7 +20,7 @@ from dbt_like_sql.engine.models import load_models
 from dbt_like_sql.engine.runner import BuildReport
 from pipelines.endpoint import Endpoint
 from pipelines.receipts import Connection
-from pipelines.source import Slice
+from pipelines.source import Slice, readable
 from pipelines.windows import Window
 
 LINE_EVERY_SECONDS = 60.0
@@ -62,7 +62,7 @@ class Report:
 
     def say(self, text: str) -> None:
         """A line, or some."""
-        self.console.print("\n".join(map(shown, text.split("\n"))))
+        self.console.print("\n".join(map(readable, text.split("\n"))))
 
     @contextmanager
     def loading(self, endpoint: Endpoint, window: Window | None) -> Iterator[Progress]:
@@ -199,9 +199,9 @@ class Report:
         """The totals and the first lines of a table."""
         table = Table(*columns, title=title, title_justify="left", box=None, padding=(0, 0, 0, 1))
         for cells in totals:
-            table.add_row(*map(shown, cells), style="bold")
+            table.add_row(*map(readable, cells), style="bold")
         for cells in lines[:most]:
-            table.add_row(*map(shown, cells))
+            table.add_row(*map(readable, cells))
         self.console.print(table)
         if len(lines) > most:
             self.say(f" ... and {len(lines) - most} more")
@@ -288,11 +288,6 @@ def _org(row: Row) -> str:
 def _project(row: Row) -> str:
     name = row["project_name"] or row["project_id"] or ""
     return f"{name} (deleted)" if row["is_deleted"] else str(name)
-
-
-def shown(text: str) -> str:
-    """What a terminal would obey in a name is only shown."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def short(instant: datetime, grain: str) -> str:

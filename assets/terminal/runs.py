@@ -196,8 +196,9 @@ class Loads:
     def show_outcome(self) -> None:
         """Say what was skipped and why, and what was asked in all."""
         say, loader = self._show.say, self._loader
-        for text in {*self._unusable} - self._said:
-            say(text)
+        for text in self._unusable:
+            if text not in self._said:
+                say(text)
         for why in dict.fromkeys(self.skipped.values()):
             sources = " and ".join(name for name, its in self.skipped.items() if its == why)
             say(f"{sources} skipped: {why}.")
