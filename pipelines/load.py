@@ -50,7 +50,7 @@ LAND_EVERY_SECONDS = 20.0
 # own: two of them run out of it where one does not, and take more CPU
 MEMORY_LIMIT = "128MB"
 ROWS_OF_A_GROUP = 10_000
-_PREFIX, _LOCK = "meterhouse-dlt-", "in-use"
+_NEW, _PREFIX, _LOCK = "meterhouse-new-", "meterhouse-dlt-", "in-use"
 
 
 def load(
@@ -98,8 +98,10 @@ def _folder() -> Iterator[Path]:
     for abandoned in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
         with suppress(OSError), FileLock(abandoned, blocking=False):  # a living one holds it
             shutil.rmtree(abandoned.parent, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    with FileLock(folder / _LOCK):
+    made = Path(tempfile.mkdtemp(prefix=_NEW))
+    with FileLock(made / _LOCK):
+        # called so only once it is locked: before, another load could take it for abandoned
+        folder = made.rename(made.with_name(made.name.replace(_NEW, _PREFIX)))
         try:
             yield folder
         finally:
