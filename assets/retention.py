@@ -1,4 +1,4 @@
-"""seeds/retention.csv and seeds/meters.csv as Python needs them: the SQL reads the same rows."""
+"""What Python needs of the seeds: rows that the SQL reads too, and which of them are one's own."""
 
 import csv
 from dataclasses import dataclass
@@ -53,6 +53,21 @@ def meters_of(source: str) -> tuple[str, ...]:
     """The meters that seeds/meters.csv lists of a source."""
     rows = [row["meter"] for row in _seed("meters.csv") if row["source"] == source]
     return tuple(dict.fromkeys(rows))
+
+
+def own_seeds(folder: Path) -> dict[str, Path]:
+    """The files of a person's own folder, by the seed whose place each takes.
+
+    Raises ValueError where there is no such folder, or for a file that is no seed to be filled.
+    """
+    if not folder.is_dir():
+        raise ValueError("the path of a folder that is there")
+    # those that ship with their first line alone
+    empty = {path.name for path in SEEDS.glob("*.csv") if len(_seed(path.name)) == 0}
+    files = sorted(folder.glob("*.csv"))
+    if others := [file.name for file in files if file.name not in empty]:
+        raise ValueError(f"a folder of {', '.join(sorted(empty))}, without {', '.join(others)}")
+    return {f"seeds.{file.stem}": file for file in files}
 
 
 def _seed(name: str) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from assets.retention import meters_of
+from assets.retention import meters_of, own_seeds
 from assets.sources import SOURCES
 from pipelines.endpoint import Endpoint
 from pipelines.limits import Limits
@@ -29,13 +29,21 @@ PRICE_BOOK_OVERRIDES = Setting(
     "",
     "a CSV of your own prices, which come before the price book's: the columns of "
     "`dbt_like_sql/seeds/price_overrides.csv`",
-    lambda value: existing_file(value) if value else None,
+    lambda value: {"seeds.price_overrides": existing_file(value)} if value else {},
+)
+SEEDS_DIR = Setting(
+    "SEEDS_DIR",
+    "",
+    "a folder of your own `names.csv`, `plans.csv` and the like: each takes the place of the empty "
+    "one of that name in `dbt_like_sql/seeds/`",
+    lambda value: own_seeds(path(value)) if value else {},
 )
 LIMITS = settings_of(Limits)
 DOCUMENTED = (
     WAREHOUSE,
     MEMORY_LIMIT,
     PRICE_BOOK_OVERRIDES,
+    SEEDS_DIR,
     *(about for source in SOURCES for about in settings_of(source.settings).values()),
 )
 
@@ -55,6 +63,7 @@ class Settings:
 
     `missing` says, by source, why it has no account and is skipped, `wrong` what of its settings
     cannot be used, so that it, or an account of it, is not asked: a failure of every run.
+    `own_seeds` are files that take the place of shipped seeds, by these seeds' names.
     """
 
     warehouse: Path
@@ -65,12 +74,7 @@ class Settings:
     memory_limit: str
     limits: Limits
     wrong: Mapping[str, Sequence[str]]
-    price_overrides: Path | None
-
-    @property
-    def own_seeds(self) -> Mapping[str, Path]:
-        """Files of one's own that take the place of shipped seeds."""
-        return {"seeds.price_overrides": self.price_overrides} if self.price_overrides else {}
+    own_seeds: Mapping[str, Path]
 
     def is_wanted(self, source: Source[Any, Any], endpoint: Endpoint) -> bool:
         """Whether some account asks for this endpoint at all."""
@@ -99,7 +103,11 @@ def read_settings(
         memory_limit=_read(MEMORY_LIMIT, MEMORY_LIMIT.name, environment),
         limits=Limits(**{f: _read(it, it.name, environment) for f, it in LIMITS.items()}),
         wrong={name: wrong for name, (_, _, wrong) in found.items() if wrong},
-        price_overrides=_read(PRICE_BOOK_OVERRIDES, PRICE_BOOK_OVERRIDES.name, environment),
+        own_seeds={
+            name: file
+            for about in (SEEDS_DIR, PRICE_BOOK_OVERRIDES)
+            for name, file in _read(about, about.name, environment).items()
+        },
     )
 
 

@@ -4,7 +4,11 @@
 with used as (
     select
         usage.source, usage.org_id, usage.project_id, usage.branch_id,
-        min(usage.first_period_end) as first_used_at
+        min(usage.first_period_end) as first_told_at,
+        min(usage.period_start) filter (where usage.quantity <> 0) as first_used_at,
+        max(usage.period_end) filter (where usage.quantity <> 0) as last_used_at,
+        max(usage.period_end) filter (where usage.quantity <> 0 and usage.family = 'compute')
+            as last_computed_at
     from intermediate.int_usage_by_day as usage
     where usage.branch_id is not null
     group by usage.source, usage.org_id, usage.project_id, usage.branch_id
@@ -23,8 +27,11 @@ select
     listed.first_seen_at, -- first time it was listed to us
     listed.last_seen_at, -- last time it was listed to us
     -- used but never listed: gone, if the org was listed since it was first used
-    cast(coalesce(listed.is_deleted, listing.listed_at > used.first_used_at) as boolean)
-        as is_deleted -- no longer listed; null: not known yet
+    cast(coalesce(listed.is_deleted, listing.listed_at > used.first_told_at) as boolean)
+        as is_deleted, -- no longer listed; null: not known yet
+    used.first_used_at, -- start of the first period with usage, UTC
+    used.last_used_at, -- end of the last period with usage, UTC; what it stores is usage too
+    used.last_computed_at -- end of the last period with compute, UTC: long ago where it is idle
 from staging.stg_neon__branches as listed
 full join used
     on listed.source = used.source and listed.org_id = used.org_id

@@ -2,9 +2,13 @@
 -- stay, marked.
 -- grain: source, org_id
 with used as (
-    select distinct usage.source, usage.org_id
+    select
+        usage.source, usage.org_id,
+        min(usage.period_start) filter (where usage.quantity <> 0) as first_used_at,
+        max(usage.period_end) filter (where usage.quantity <> 0) as last_used_at
     from intermediate.int_usage_by_day as usage
     where usage.org_id is not null
+    group by usage.source, usage.org_id
 ),
 
 listed as (
@@ -23,11 +27,16 @@ listed as (
 select
     coalesce(listed.source, used.source) as source, -- vendor API family
     coalesce(listed.org_id, used.org_id) as org_id, -- the vendor's id
-    listed.org_name, -- current name; null where the vendor never listed it
+    -- as the vendor lists it now, or else as seeds/names.csv has it; null: neither does
+    coalesce(listed.org_name, name.name) as org_name, -- its name; null: not known
     listed.plan, -- plan, in the vendor's words
     listed.created_at, -- when it was made, as the vendor says
     listed.first_seen_at, -- first time it was listed to us
     listed.last_seen_at, -- last time it was listed to us
-    cast(coalesce(listed.is_deleted, false) as boolean) as is_deleted -- no longer listed
+    cast(coalesce(listed.is_deleted, false) as boolean) as is_deleted, -- no longer listed
+    used.first_used_at, -- start of the first period with usage, UTC
+    used.last_used_at -- end of the last period with usage, UTC
 from listed
 full join used on listed.source = used.source and listed.org_id = used.org_id
+left join intermediate.int_names as name
+    on name.kind = 'org' and lower(coalesce(listed.org_id, used.org_id)) = name.id

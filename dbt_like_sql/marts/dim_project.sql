@@ -6,7 +6,11 @@ with used as (
         usage.source,
         usage.org_id,
         usage.project_id,
-        min(usage.first_period_end) as first_used_at
+        min(usage.first_period_end) as first_told_at,
+        min(usage.period_start) filter (where usage.quantity <> 0) as first_used_at,
+        max(usage.period_end) filter (where usage.quantity <> 0) as last_used_at,
+        max(usage.period_end) filter (where usage.quantity <> 0 and usage.family = 'compute')
+            as last_computed_at
     from intermediate.int_usage_by_day as usage
     where usage.project_id is not null
     group by usage.source, usage.org_id, usage.project_id
@@ -42,15 +46,19 @@ select
     coalesce(listed.org_id, used.org_id) as org_id, -- the vendor's organization
     coalesce(listed.project_id, used.project_id) as project_id, -- the vendor's id
     -- a repository has the same name where exported minutes are attributed to it
-    coalesce(listed.project_name, repository.full_name) as project_name, -- null: never listed
+    coalesce(listed.project_name, repository.full_name, name.name)
+        as project_name, -- as listed, or else as in seeds/names.csv; null: neither has it
     listed.region_id, -- cloud and region
     listed.pg_version, -- Postgres major version
     listed.created_at, -- when it was made, as the vendor says
     listed.first_seen_at, -- first time it was listed to us
     listed.last_seen_at, -- last time it was listed to us
     -- used but never listed: gone, if the org was listed since it was first used
-    cast(coalesce(listed.is_deleted, listing.listed_at > used.first_used_at) as boolean)
-        as is_deleted -- no longer listed; null: not known yet
+    cast(coalesce(listed.is_deleted, listing.listed_at > used.first_told_at) as boolean)
+        as is_deleted, -- no longer listed; null: not known yet
+    used.first_used_at, -- start of the first period with usage, UTC
+    used.last_used_at, -- end of the last period with usage, UTC; what it stores is usage too
+    used.last_computed_at -- end of the last period with compute, UTC: long ago where it is idle
 from listed
 full join used
     on listed.source = used.source
@@ -61,3 +69,5 @@ left join staging.stg_loads__listings as listing
     and used.source = listing.source and used.org_id = listing.scope
 left join repository
     on used.source = 'atlassian_platform' and used.project_id = repository.repository_uuid
+left join intermediate.int_names as name
+    on name.kind = 'project' and lower(coalesce(listed.project_id, used.project_id)) = name.id

@@ -1,6 +1,5 @@
 -- One row per Atlassian site or Bitbucket workspace that ever used something, under the id that usage
--- names it by (a site's ARI, a workspace's uuid). A host name is known where seeds/site_names.csv has
--- one, for no documented endpoint tells it.
+-- names it by (a site's ARI, a workspace's uuid).
 -- grain: source, site_id
 with used as (
     select
@@ -9,7 +8,8 @@ with used as (
             then split_part(usage.site_id, '::site/', 2) else usage.site_id end as cloud_id,
         case when usage.site_id like 'ari:cloud:%::site/%'
             then split_part(split_part(usage.site_id, '::site/', 1), ':', 3) end as product,
-        min(usage.period_start) as first_used_at, max(usage.period_end) as last_used_at
+        min(usage.period_start) filter (where usage.quantity <> 0) as first_used_at,
+        max(usage.period_end) filter (where usage.quantity <> 0) as last_used_at
     from intermediate.int_usage_by_day as usage
     where usage.site_id is not null
     group by usage.source, usage.site_id
@@ -21,11 +21,13 @@ select
     cast(used.cloud_id as varchar) as cloud_id, -- the site's cloud id
     cast(case when workspace.workspace_uuid is null then used.product else 'bitbucket' end
         as varchar) as product, -- jira, confluence, bitbucket; null where the id does not say
-    workspace.slug as workspace_slug, -- of a Bitbucket workspace that was listed
-    name.host_name, -- from seeds/site_names.csv; null where it is not there
+    -- no documented endpoint names a site
+    coalesce(workspace.slug, name.name)
+        as site_name, -- a workspace's slug, or else as in seeds/names.csv; null: neither has it
     used.first_used_at, -- start of the first period with usage, UTC
     used.last_used_at -- end of the last period with usage, UTC
 from used
-left join seeds.site_names as name on used.cloud_id = name.cloud_id
+left join intermediate.int_names as name
+    on name.kind = 'site' and lower(used.cloud_id) = name.id
 left join staging.stg_bitbucket__workspaces as workspace
     on used.site_id = workspace.workspace_uuid

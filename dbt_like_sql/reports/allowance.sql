@@ -48,6 +48,9 @@ select
     projected.unit,
     projected.owner_type,
     projected.owner_id,
+    cast(coalesce(
+        project.project_name, site.site_name, person.user_name, org.org_name, projected.owner_id
+    ) as varchar) as owner_name, -- whose allowance it is; the id where no name is known
     projected.org_id,
     projected.period_start,
     projected.resets_at,
@@ -81,3 +84,12 @@ select
     ) as date) as exhausted_on, -- UTC day on which it was or will be used up
     projected.observed_at
 from projected
+left join marts.dim_project as project
+    on projected.source = project.source and projected.owner_id = project.project_id
+    and projected.org_id is not distinct from project.org_id
+left join marts.dim_site as site
+    on projected.source = site.source and projected.owner_id = site.site_id
+left join marts.dim_user as person
+    on projected.source = person.source and projected.owner_id = person.user_id
+left join marts.dim_org as org
+    on projected.source = org.source and projected.owner_id = org.org_id

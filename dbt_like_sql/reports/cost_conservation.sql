@@ -9,7 +9,7 @@ select
     usage.quantity, -- of marts.fct_usage
     cast(sum(cost.quantity) as decimal(38, 9)) as cost_quantity -- of marts.fct_cost
 from intermediate.int_usage_by_day as usage
-left join intermediate.int_cost_by_day as cost
+left join marts.fct_cost_by_day as cost
     on usage.series_key = cost.series_key and usage.granularity = cost.granularity
     and usage.day_start = cost.day_start
 where usage.family is not null

@@ -24,7 +24,7 @@ select
         as list_cost, -- at list price, as if nothing were included
     true as is_estimate, -- worked out of usage and list prices; no invoice says so
     cast(bool_or(cost.is_open) as boolean) as is_open -- true: some of it will still change
-from intermediate.int_cost_by_day as cost
+from marts.fct_cost_by_day as cost
 group by
     date_trunc('month', cost.day_start), cost.source, cost.org_id, cost.project_id, cost.sku,
     coalesce(cost.invoice_line, cost.meter), cost.billed_unit

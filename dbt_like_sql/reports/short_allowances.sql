@@ -8,10 +8,7 @@ select
     allowance.org_id,
     allowance.owner_type,
     allowance.owner_id,
-    cast(
-        coalesce(project.project_name, site.workspace_slug, site.host_name, allowance.owner_id)
-        as varchar
-    ) as owner_name, -- whose allowance it is; the id where no name is known
+    allowance.owner_name,
     allowance.period_start,
     allowance.resets_at,
     allowance.included_quantity,
@@ -23,11 +20,6 @@ select
         as is_exhausted, -- false: it is projected to be
     allowance.exhausted_on
 from reports.allowance as allowance
-left join marts.dim_project as project
-    on allowance.source = project.source and allowance.owner_id = project.project_id
-    and allowance.org_id is not distinct from project.org_id
-left join marts.dim_site as site
-    on allowance.source = site.source and allowance.owner_id = site.site_id
 where current_timestamp >= allowance.period_start and current_timestamp < allowance.resets_at
     and allowance.included_quantity > 0
     and (

@@ -17,7 +17,7 @@ select
     cast(count(distinct date_trunc('month', cost.day_start)) as bigint)
         as month_count, -- UTC months in which there was such usage
     cast(sum(cost.quantity) as decimal(38, 9)) as quantity -- in `unit`
-from intermediate.int_cost_by_day as cost
+from marts.fct_cost_by_day as cost
 where cost.unpriced_reason is not null
 group by
     cost.source, cost.meter, cost.unit, cost.plan, cost.org_id, cost.sku,

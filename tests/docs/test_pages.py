@@ -145,6 +145,7 @@ def test_the_columns_of_a_fact_are_listed() -> None:
     facts = {name: [*m.columns] for name, m in MODELS.items() if name.startswith("marts.fct_")}
     assert facts.pop("marts.fct_usage") == [*columns[:at], "family", *columns[at:]]
     assert {*columns} <= {*facts.pop("marts.fct_cost")}
+    assert {*columns} - {"period_start"} <= {*facts.pop("marts.fct_cost_by_day")}
     assert facts
     assert all(found == columns for found in facts.values())
 
@@ -157,7 +158,7 @@ def test_the_files_are_there(page: str) -> None:
         for word in words_in_code(PAGES[page])
         if FILE.fullmatch(word) and (word == ".env.example" or not word.startswith(MADE))
     }
-    folders = (ROOT, ROOT / "dbt_like_sql")
+    folders = (ROOT, ROOT / "dbt_like_sql", ROOT / "dbt_like_sql" / "seeds")
     missing = [p for p in paths if not any((folder / p).exists() for folder in folders)]
     # a bare name stands for the file of that name in every vendor's folder
     assert [p for p in missing if "/" in p or not [*ROOT.glob(f"pipelines/*/{p}")]] == []

@@ -119,12 +119,12 @@ def test_environments_sum_to_the_flat_total(here: World) -> None:
 
 
 def test_sites_are_named_by_the_seed_alone(here: World) -> None:
-    """Cloud id and product are those in the ARI; a host name is a row of seeds/site_names.csv."""
+    """Cloud id and product are those in the ARI; a host name is a row of seeds/names.csv."""
     used = {key[1] for key in facts(here)} - {None}
-    rows = here.read("select source, site_id, cloud_id, product, host_name from marts.dim_site")
+    rows = here.read("select source, site_id, cloud_id, product, site_name from marts.dim_site")
     assert {row[1] for row in rows} == used
-    for source, site, cloud_id, product, host_name in rows:
-        assert (source, host_name) == ("forge", None)
+    for source, site, cloud_id, product, site_name in rows:
+        assert (source, site_name) == ("forge", None)
         assert site == f"ari:cloud:{product}::site/{cloud_id}"
         assert product in ("jira", "confluence")
 
@@ -141,7 +141,7 @@ def test_what_atlassian_corrects_or_withdraws_reaches_the_facts(here: World) -> 
     apps.restate(first, "FUNCTION_COMPUTE", day.date(), site, environment, Decimal("12.345678"))
     apps.withdraw(second, "KVS_READ", day.date())
     cloud_id = site.split("/")[-1]
-    here.raw("insert into seeds.site_names values (?, 'acme.atlassian.net')", cloud_id)
+    here.raw("insert into seeds.names values ('site', ?, 'acme.atlassian.net')", cloud_id)
     age(here)
     assert due(here)["failures"] == []
     here.build()
@@ -151,7 +151,7 @@ def test_what_atlassian_corrects_or_withdraws_reaches_the_facts(here: World) -> 
     assert after[key] - before[key] == Decimal("12.345678")
     gone = before.keys() - after.keys()
     assert {(app, meter, start) for app, _, _, meter, start in gone} == {(second, "KVS_READ", day)}
-    named = here.read("select distinct cloud_id from marts.dim_site where host_name is not null")
+    named = here.read("select distinct cloud_id from marts.dim_site where site_name is not null")
     assert named == [(cloud_id,)]
 
 

@@ -356,7 +356,7 @@ def test_prices_of_a_contract_come_first(tmp_path: Path, worlds: Worlds) -> None
     receipts = here.raw("select * from raw.loads order by all")
     own = tmp_path / "own.csv"
     own.write_text(OVERRIDES)
-    here.settings = replace(here.settings, price_overrides=own)
+    here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": own})
     here.build()
     columns = "meter, plan, billed_quantity, list_unit_price, unit_price, cost, price_certainty"
     compute = [row[1:] for row in parts(here, "org", columns) if row[0] == COMPUTE]

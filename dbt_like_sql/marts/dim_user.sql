@@ -1,0 +1,21 @@
+-- One row per user under whose id something was used (Rovo Dev credits, say).
+-- grain: source, user_id
+with used as (
+    select
+        usage.source, usage.user_id,
+        min(usage.period_start) filter (where usage.quantity <> 0) as first_used_at,
+        max(usage.period_end) filter (where usage.quantity <> 0) as last_used_at
+    from intermediate.int_usage_by_day as usage
+    where usage.user_id is not null
+    group by usage.source, usage.user_id
+)
+
+select
+    used.source,
+    used.user_id, -- the vendor's id, or what an export has for it
+    name.name as user_name, -- as in seeds/names.csv; null: it is not there
+    used.first_used_at, -- start of the first period with usage, UTC
+    used.last_used_at -- end of the last period with usage, UTC
+from used
+left join intermediate.int_names as name
+    on name.kind = 'user' and lower(used.user_id) = name.id

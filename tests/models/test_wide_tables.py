@@ -1,0 +1,123 @@
+"""The tables to begin with: the obvious query over them is right."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from assets.settings import SettingsError, read_settings
+from tests.atlassian_usage.folder import Exports, Line
+from tests.conftest import Worlds
+from tests.landed import Forge, Neon, land
+from tests.models.test_cost import opened
+
+ROOT, COMPUTE = "root_branch_bytes_month", "compute_unit_seconds"
+APP = "1dd565ca-0000-4000-8000-00000000000A"
+NAMES = f"""kind,id,name
+project,{APP.lower()},Burndown
+project,{APP},Another name of it
+user,ann,Ann
+org,acme,Acme
+"""
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
+    """A warehouse of storage in both units of Neon, of hours, days and a month, and of an app."""
+    folder = tmp_path_factory.mktemp("wide")
+    here = opened(folder, worlds)
+    here.write(
+        "acme.csv", "acme", Line("rovo_dev_credits", "user:ann", "2026-11", "7", "2026-12-31")
+    )
+    assert not here.land().failures
+    land(
+        here.settings,
+        Neon("p", ROOT, "2026-03", 744 * 10**9),
+        Neon("p", ROOT, "2026-08-01", 10**9),
+        Neon("p", COMPUTE, "2026-08-02 05", 3600),
+        Neon("p", COMPUTE, "2026-08-02 06", 7200),
+        Neon("p", COMPUTE, "2026-08-02 06", 1800, branch="b"),
+        Neon("idle", COMPUTE, "2026-08-01", 0),
+        Neon("idle", ROOT, "2026-08-02 06", 744 * 10**9 // 744),
+        Forge(APP, "FUNCTION_COMPUTE", "2026-09-05", "250000"),
+    )
+    return here
+
+
+@pytest.fixture(scope="module")
+def named(here: Exports, tmp_path_factory: pytest.TempPathFactory) -> Exports:
+    """The same, with a person's own names."""
+    folder = tmp_path_factory.mktemp("seeds")
+    (folder / "names.csv").write_text(NAMES)
+    own = read_settings({"SEEDS_DIR": f"{folder}"}).own_seeds
+    here.settings = replace(here.settings, own_seeds=own)
+    here.build()
+    return here
+
+
+def test_a_meter_has_one_unit_whatever_it_was_told_in(named: Exports) -> None:
+    """744 GB-hours of March and a GB-month of August are 2 GB-months, whoever asks the unit."""
+    found = named.read(
+        "select unit, sum(quantity), billed_unit, sum(billed_quantity), sum(cost)"
+        f" from marts.usage_monthly where meter = '{ROOT}' and project_id = 'p' group by all",
+    )
+    assert found == [("byte-months", 2 * 10**9, "GB-month", 2, Decimal("0.70"))]
+
+
+def test_days_have_no_months_and_months_have_all(named: Exports) -> None:
+    """March is known as a month alone: no peak on its first day."""
+    query = "select distinct period_date from marts.usage_daily where project_id = 'p' order by 1"
+    assert named.read(query) == [(date(2026, 8, 1),), (date(2026, 8, 2),)]
+    query = (
+        "select distinct period_month from marts.usage_monthly where project_id = 'p' order by 1"
+    )
+    assert named.read(query) == [(date(2026, 3, 1),), (date(2026, 8, 1),)]
+
+
+def test_hours_and_branches_add_up(named: Exports) -> None:
+    """Two hours, of one of which a branch accounts for half an hour."""
+    found = named.read(
+        "select branch_id, sum(quantity) from marts.usage_daily"
+        " where meter = ? and project_id = 'p' group by all order by all",
+        COMPUTE,
+    )
+    assert found == [("b", 1800), (None, 9000)]
+
+
+def test_what_no_vendor_names_is_named_by_the_seed(named: Exports) -> None:
+    """Of two names of one id, in capitals or not, one is taken, and no row counts twice."""
+    found = named.read(
+        "select source, org_name, project_name, user_name, sum(quantity) from marts.usage_daily"
+        " where source <> 'neon' group by all order by all",
+    )
+    assert found == [("forge", None, "Another name of it", None, 250000)]
+    found = named.read(
+        "select org_name, user_name, sum(quantity) from marts.usage_monthly"
+        " where source = 'atlassian_platform' group by all",
+    )
+    assert found == [("Acme", "Ann", 7)]
+
+
+def test_an_idle_project_is_told_by_its_compute(named: Exports) -> None:
+    """It stores something and computes nothing; a zero is no usage."""
+    found = named.read(
+        "select project_id, cast(first_used_at at time zone 'UTC' as varchar),"
+        " cast(last_used_at at time zone 'UTC' as varchar),"
+        " cast(last_computed_at at time zone 'UTC' as varchar)"
+        " from marts.dim_project where source = 'neon' order by 1",
+    )
+    assert found == [
+        ("idle", "2026-08-02 06:00:00", "2026-08-02 07:00:00", None),
+        ("p", "2026-03-01 00:00:00", "2026-08-02 07:00:00", "2026-08-02 07:00:00"),
+    ]
+
+
+def test_what_is_missing_of_a_persons_own_seeds_is_said(tmp_path: Path) -> None:
+    """A folder that is not there, and a file that takes the place of none that is to be filled."""
+    with pytest.raises(SettingsError, match=r"SEEDS_DIR .* path of a folder that is there"):
+        read_settings({"SEEDS_DIR": f"{tmp_path}/none"})
+    (tmp_path / "meters.csv").write_text("")
+    with pytest.raises(SettingsError, match=r"names\.csv.*without meters\.csv"):
+        read_settings({"SEEDS_DIR": f"{tmp_path}"})
