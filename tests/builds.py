@@ -28,15 +28,22 @@ def build(settings: Settings, models: Path = PACKAGE_FOLDER) -> BuildReport:
 def write_facts_alone(folder: Path) -> None:
     """Make a folder of the shipped seeds and the models of facts, and of files that are no facts,
     with what these read: half of the models, and half of the time of a build."""
-    models = load_models()
-    facts = [name for name in models if name.startswith("marts.fct_") and "cost" not in name]
-    todo = [*facts, "reports.rejected_files"]
-    for name in todo:
-        todo += [i for i in models[name].inputs if i in models and i not in todo]
+    facts = {name for name in load_models() if name.startswith("marts.fct_")}
+    write_models_alone(
+        folder, *sorted(f for f in facts if "cost" not in f), "reports.rejected_files"
+    )
+
+
+def write_models_alone(folder: Path, *todo: str) -> Path:
+    """Make `folder` one of the shipped seeds and of these models, with what they read."""
+    models, found = load_models(), list(todo)
+    for name in found:
+        found += [i for i in models[name].inputs if i in models and i not in found]
         link = folder / models[name].path.relative_to(PACKAGE_FOLDER)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(models[name].path)
     shutil.copytree(PACKAGE_FOLDER / "seeds", folder / "seeds")
+    return folder
 
 
 def write_seed(models: Path, folder: Path, seed: str, rows: str) -> Path:

@@ -1,5 +1,6 @@
 """Answers of vendors as literal rows, put into raw.* with their receipts: nobody is asked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -75,7 +76,30 @@ class Forge:
         return {("forge", table, "daily", scope, since, until)}
 
 
-def land(settings: Settings, *rows: Neon | Forge) -> None:
+@dataclass(frozen=True)
+class Names:
+    """What Neon lists as the projects of an organization: each id, and its name."""
+
+    projects: Mapping[str, str]
+    at: str = "2026-08-01"
+    org: str = "org"
+
+    def land(self, connection: duckdb.DuckDBPyConnection) -> set[Asked]:
+        """Put its rows there with the receipt of the list; it is of no bucket."""
+        number, table = int(self.at.replace("-", "")), "neon_projects"
+        for project, name in self.projects.items():
+            row = {"org_id": self.org, "project_id": project, "name": name, "is_withdrawn": False}
+            _insert(connection, table, row | {"scope": self.org}, number)
+        receipt = {
+            "source": "neon", "resource": table, "granularity": "snapshot", "scope": self.org,
+            "rows": len(self.projects), "pages": 1, "asked_at": _bucket(self.at)[0],
+            "complete": True,
+        }  # fmt: skip
+        _insert(connection, "loads", receipt, number)
+        return set()
+
+
+def land(settings: Settings, *rows: Neon | Forge | Names) -> None:
     """Put these answers into a warehouse, with a receipt of every bucket that they are of."""
     with warehouse.writer(settings.warehouse) as connection:
         create_raw_tables(connection, ENDPOINTS)

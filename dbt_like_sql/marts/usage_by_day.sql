@@ -20,6 +20,7 @@ with one_unit as (
 summed as (
     select
         cost.series_key, cost.granularity, cost.period_date,
+        any_value(cost.day_start) as day_start,
         any_value(cost.source) as source, any_value(cost.org_id) as org_id,
         any_value(cost.project_id) as project_id, any_value(cost.branch_id) as branch_id,
         any_value(cost.site_id) as site_id, any_value(cost.environment_id) as environment_id,
@@ -46,6 +47,11 @@ select
     summed.environment_id, -- of a Forge app
     summed.user_id, -- null: what no user accounts for
     person.user_name,
+    owner.owner_key,
+    owner.team,
+    owner.customer,
+    owner.product,
+    owner.environment,
     summed.family, -- compute, storage, transfer, credits or operations
     summed.meter, -- the vendor's name of what is metered
     summed.plan, -- as the vendor reported it
@@ -77,6 +83,9 @@ from summed
 left join one_unit
     on summed.source = one_unit.source and summed.meter = one_unit.meter
     and summed.unit = one_unit.unit
+left join marts.series_owners as owner
+    on summed.series_key = owner.series_key
+    and summed.day_start >= owner.since_at and summed.day_start < owner.until_at
 left join marts.dim_org as org on summed.source = org.source and summed.org_id = org.org_id
 left join marts.dim_project as project
     on summed.source = project.source

@@ -6,7 +6,8 @@
 select
     usage.source, usage.org_id, usage.org_name, usage.project_id, usage.project_name,
     usage.branch_id, usage.branch_name, usage.site_id, usage.site_name, usage.environment_id,
-    usage.user_id, usage.user_name, usage.family, usage.meter, usage.plan, usage.granularity,
+    usage.user_id, usage.user_name, usage.owner_key, usage.team, usage.customer, usage.product,
+    usage.environment, usage.family, usage.meter, usage.plan, usage.granularity,
     usage.period_date, usage.period_month, usage.quantity, usage.unit, usage.billed_quantity,
     usage.billed_unit, usage.cost, usage.list_cost, usage.unpriced_reason, usage.is_open,
     usage.series_key

@@ -1,6 +1,6 @@
 -- Usage and its cost by UTC month, with names: days added up, and months that are known only as a whole.
 -- sum(quantity) of a meter, and sum(cost), are right under any filter; a meter has one unit here.
--- grain: series_key, period_month
+-- grain: series_key, owner_key, period_month
 -- materialized: view
 select
     usage.source,
@@ -15,6 +15,11 @@ select
     usage.environment_id,
     usage.user_id,
     usage.user_name,
+    usage.owner_key,
+    usage.team,
+    usage.customer,
+    usage.product,
+    usage.environment,
     usage.family,
     usage.meter,
     usage.plan,
@@ -35,5 +40,6 @@ from marts.usage_by_day as usage
 group by
     usage.source, usage.org_id, usage.org_name, usage.project_id, usage.project_name,
     usage.branch_id, usage.branch_name, usage.site_id, usage.site_name, usage.environment_id,
-    usage.user_id, usage.user_name, usage.family, usage.meter, usage.plan, usage.period_month,
+    usage.user_id, usage.user_name, usage.owner_key, usage.team, usage.customer, usage.product,
+    usage.environment, usage.family, usage.meter, usage.plan, usage.period_month,
     usage.unit, usage.billed_unit, usage.series_key

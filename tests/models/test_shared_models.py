@@ -71,6 +71,18 @@ def test_shared_models_read_no_vendors_model() -> None:
     assert {name: models for name, models in read.items() if models} == {}
 
 
+def test_what_is_built_by_the_day_reads_no_rows_of_months() -> None:
+    """A day's window holds a month's row on the first alone: the other days would miss it."""
+    of_months = {name for name, model in MODELS.items() if model.window == "month_start"}
+    read = {
+        model.name: of_months & {*model.inputs}
+        for model in MODELS.values()
+        if model.is_windowed_table and not model.by_month
+    }
+    assert len(of_months) > 1
+    assert {name: inputs for name, inputs in read.items() if inputs} == {}
+
+
 @pytest.mark.parametrize(("name", "key"), KEYS.items())
 def test_no_two_things_have_one_key(name: str, key: str) -> None:
     """Whatever an id is made of, null is not '', and no part runs into the next."""

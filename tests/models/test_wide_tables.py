@@ -61,7 +61,8 @@ def test_a_meter_has_one_unit_whatever_it_was_told_in(named: Exports) -> None:
     """744 GB-hours of March and a GB-month of August are 2 GB-months, whoever asks the unit."""
     found = named.read(
         "select unit, sum(quantity), billed_unit, sum(billed_quantity), sum(cost)"
-        f" from marts.usage_monthly where meter = '{ROOT}' and project_id = 'p' group by all",
+        " from marts.usage_monthly where meter = ? and project_id = 'p' group by all",
+        ROOT,
     )
     assert found == [("byte-months", 2 * 10**9, "GB-month", 2, Decimal("0.70"))]
 

@@ -1,0 +1,29 @@
+-- The rules of seeds.owners in the order in which they are tried: the lowest priority first, and of equal
+-- ones the first in the alphabet. Patterns are in small letters.
+-- grain: rule_number
+-- check: priority_number is not null
+-- check: split_by is null or split_by in ('even', 'cost')
+-- check: valid_until_date is null or valid_from_date is null or valid_from_date < valid_until_date
+select
+    cast(row_number() over (
+        order by
+            try_cast(rule.priority as integer), rule.team, rule.customer, rule.product,
+            rule.environment, rule.source, rule.org, rule.project, rule.branch, rule.site,
+            rule.user, rule.valid_from_date, rule.valid_until_date, rule.split_by
+    ) as bigint) as rule_number, -- 1: tried first
+    try_cast(rule.priority as integer) as priority_number, -- the lowest is tried first
+    -- a bracket stands for itself, as it does in names
+    lower(replace(rule.source, '[', '[[]')) as source_pattern, -- null: any
+    lower(replace(rule.org, '[', '[[]')) as org_pattern, -- null: any, or none
+    lower(replace(rule.project, '[', '[[]')) as project_pattern, -- null: any, or none
+    lower(replace(rule.branch, '[', '[[]')) as branch_pattern, -- null: any, or none
+    lower(replace(rule.site, '[', '[[]')) as site_pattern, -- null: any, or none
+    lower(replace(rule.user, '[', '[[]')) as user_pattern, -- null: any, or none
+    rule.valid_from_date, -- first UTC day on which it holds; null: always did
+    rule.valid_until_date, -- first UTC day on which it holds no more; null: it does
+    concat_ws(
+        chr(31), coalesce(rule.team, ''), coalesce(rule.customer, ''),
+        coalesce(rule.product, ''), coalesce(rule.environment, '')
+    ) as owner_text, -- team, customer, product and environment, between unit separators
+    lower(rule.split_by) as split_by -- even or cost: it is shared; null: it is the owner's
+from seeds.owners as rule

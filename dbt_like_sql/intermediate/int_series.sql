@@ -1,0 +1,45 @@
+-- One row per series that used something in a UTC month, and part of the month in which the same rules
+-- of seeds.owners hold: days added up, so that what asks who used something need not read them.
+-- grain: series_key, since_at
+-- window: month_start, by month
+with turns as (
+    select cast(rule.valid_from_date as timestamptz) as turns_at
+    from intermediate.int_owner_rules as rule
+    union
+    select cast(rule.valid_until_date as timestamptz)
+    from intermediate.int_owner_rules as rule
+),
+
+days as (
+    select
+        used.day_start, date_trunc('month', used.day_start) as month_start,
+        max(case when turns.turns_at <= used.day_start then turns.turns_at end) as turned_at,
+        min(case when turns.turns_at > used.day_start then turns.turns_at end) as turns_at
+    from (
+        select distinct usage.day_start from intermediate.int_usage_by_day as usage
+    ) as used
+    left join turns
+        on date_trunc('month', used.day_start) = date_trunc('month', turns.turns_at)
+    group by used.day_start
+)
+
+select
+    usage.series_key,
+    cast(days.month_start as timestamptz) as month_start, -- UTC month
+    cast(coalesce(days.turned_at, days.month_start) as timestamptz)
+        as since_at, -- first UTC day of this part of it
+    cast(coalesce(days.turns_at, days.month_start + interval '1' month) as timestamptz)
+        as until_at, -- first UTC day after it
+    -- a series has one of each
+    any_value(usage.source) as source, -- vendor API family
+    any_value(usage.org_id) as org_id, -- the vendor's organization
+    any_value(usage.project_id) as project_id, -- the vendor's project
+    any_value(usage.branch_id) as branch_id, -- the vendor's branch
+    any_value(usage.site_id) as site_id, -- the vendor's site
+    any_value(usage.user_id) as user_id, -- the vendor's user
+    min(usage.day_start) as first_day, -- first UTC day on which it used something
+    max(usage.day_start) as last_day -- last UTC day on which it used something
+from intermediate.int_usage_by_day as usage
+inner join days on usage.day_start = days.day_start
+where usage.family is not null
+group by usage.series_key, days.month_start, days.turned_at, days.turns_at

@@ -1,0 +1,131 @@
+"""Who owns what was used, by dated rules of one's own: literal usage and rules in, owners out."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dbt_like_sql.engine.runner import CheckFailedError
+from tests.atlassian_usage.folder import Exports, Line
+from tests.builds import write_models_alone
+from tests.conftest import Worlds
+from tests.landed import Forge, Names, Neon, land
+from tests.models.test_cost import COMPUTE, opened
+
+FIRST = (
+    "priority,source,org,project,branch,site,user,valid_from_date,valid_until_date,"
+    "team,customer,product,environment,split_by\n"
+)
+RULES = """\
+30,neon,,,,,,,,platform,,database,,
+10,,,customer-*,,,,,,,{project},shop,prod,
+20,NEON,org,p-[x]*,,,,2026-08-03,2026-08-05,data,,,,
+20,,,p-[x]*,main*,,,,,branches,,,,
+40,,export*,,,{W*},,,,builds,,,,
+40,,export,,,,Ann?example.com,,,people,,,,
+50,forge,,*,,site,,,,no site,,,,
+"""
+
+
+def opened_here(folder: Path, worlds: Worlds) -> Exports:
+    """A warehouse of owners alone, in which nothing was loaded."""
+    models = write_models_alone(folder / "models", "marts.dim_owner")
+    return replace(opened(folder, worlds), models=models)
+
+
+def owned(here: Exports, rules: str) -> None:
+    """Build with these rules."""
+    file = here.settings.warehouse.parent / "rules.csv"
+    file.write_text(FIRST + rules)
+    here.settings = replace(here.settings, own_seeds={"seeds.owners": file})
+    here.build()
+
+
+def owners(here: Exports, thing: str) -> list[tuple[Any, ...]]:
+    """Who owns the branches of a project, or an organization, from when until when."""
+    return here.raw(
+        "select distinct series.branch_id, owner.since_at::date::varchar,"
+        " owner.until_at::date::varchar, owner.owner_key from marts.series_owners as owner"
+        " join intermediate.int_series as series using (series_key, since_at)"
+        " where ? in (series.project_id, series.org_id) order by all",
+        thing,
+    )
+
+
+def test_the_first_rule_that_matches_says_who_owns_it(tmp_path: Path, worlds: Worlds) -> None:
+    """By id or by current name, whatever the case, on the days on which it holds; what no rule
+    matches is unassigned."""
+    here = opened_here(tmp_path, worlds)
+    here.write(
+        "export.csv", "export",
+        Line("pipelines_build_minutes", "workspace:{w-1}", "2026-08-02", "1", "2026-09-01"),
+        Line("rovo_dev_credits", "user:ann@example.com", "2026-08-02", "1", "2026-09-01"),
+    )  # fmt: skip
+    assert not here.land().failures
+    land(
+        here.settings,
+        Names({"named": "Customer-7", "p-[x]1": "eight"}),
+        Neon("named", COMPUTE, "2026-08-01", 3600),
+        Neon("p-[x]1", COMPUTE, "2026-08-01", 3600),
+        Neon("p-[x]1", COMPUTE, "2026-08-03 05", 3600),
+        Neon("p-[x]1", COMPUTE, "2026-08-03 05", 1800, branch="main-1"),
+        Neon("p-[x]1", COMPUTE, "2026-08-09", 3600),
+        Neon("customer-8", COMPUTE, "2026-08-02", 3600),
+        Forge("app", "KVS_READ", "2026-08-02", "1"),
+    )
+    owned(here, RULES)
+    assert owners(here, "named") == [
+        (None, "2026-08-01", "2026-08-03", "customer=Customer-7, product=shop, environment=prod")
+    ]
+    assert owners(here, "p-[x]1") == [
+        ("main-1", "2026-08-03", "2026-08-05", "team=branches"),
+        (None, "2026-08-01", "2026-08-03", "team=platform, product=database"),
+        (None, "2026-08-03", "2026-08-05", "team=data"),
+        (None, "2026-08-05", "2026-09-01", "team=platform, product=database"),
+    ]
+    assert owners(here, "customer-8") == [
+        (None, "2026-08-01", "2026-08-03", "customer=customer-8, product=shop, environment=prod")
+    ]
+    assert [row[-1] for row in owners(here, "export")] == ["team=builds", "team=people"]
+    assert owners(here, "app") == [(None, "2026-08-01", "2026-08-03", "unassigned")]
+    assert here.read(
+        "select owner_key, team, customer, is_shared, first_used_date::varchar,"
+        " last_used_date::varchar from marts.dim_owner where customer is null order by 1"
+    ) == [
+        ("team=branches", "branches", None, False, "2026-08-03", "2026-08-03"),
+        ("team=builds", "builds", None, False, "2026-08-02", "2026-08-02"),
+        ("team=data", "data", None, False, "2026-08-03", "2026-08-03"),
+        ("team=people", "people", None, False, "2026-08-02", "2026-08-02"),
+        ("team=platform, product=database", "platform", None, False, "2026-08-01", "2026-08-09"),
+        ("unassigned", None, None, False, "2026-08-02", "2026-08-02"),
+    ]
+
+
+def test_another_name_is_another_owner_of_all_months(tmp_path: Path, worlds: Worlds) -> None:
+    """A rename, and a name that comes after the usage, build owners again; a name that no rule
+    looks at builds nothing."""
+    here = opened_here(tmp_path, worlds)
+    land(here.settings, *(Neon("p", COMPUTE, f"2026-0{month}-09", 3600) for month in (7, 8)))
+    owned(here, "1,,,acme*,,,,,,,{project},,,\n")
+    read = "select month_start::date::varchar, owner_key from marts.series_owners order by 1"
+    assert here.raw(read) == [("2026-07-01", "unassigned"), ("2026-08-01", "unassigned")]
+    land(here.settings, Names({"p": "Acme 1"}, "2026-08-10"))
+    here.build()
+    assert [row[1] for row in here.raw(read)] == ["customer=Acme 1"] * 2
+    land(here.settings, Names({"p": "other"}, "2026-08-11"))
+    here.build()
+    assert [row[1] for row in here.raw(read)] == ["unassigned"] * 2
+    land(here.settings, Names({"p": "another"}, "2026-08-12"))
+    assert "marts.series_owners" not in here.build().changed
+
+
+def test_rules_that_cannot_be_read_build_nothing(tmp_path: Path, worlds: Worlds) -> None:
+    """A priority that is no number, a split that is none of the two: the build says which row."""
+    here = opened_here(tmp_path, worlds)
+    land(here.settings, Neon("p", COMPUTE, "2026-08-09", 3600))
+    owned(here, "1,,,p,,,,,,data,,,,\n")
+    for rules in ("first,,,p,,,,,,data,,,,\n", "1,,,p,,,,,,data,,,,usage\n"):
+        with pytest.raises(CheckFailedError, match="int_owner_rules: check"):
+            owned(here, rules)
+    assert here.read("select owner_key from marts.dim_owner") == [("team=data",)]
