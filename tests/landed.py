@@ -114,6 +114,40 @@ def land(settings: Settings, *rows: Neon | Forge | Names) -> None:
                 _insert(connection, "loads", receipt, number)
 
 
+@dataclass(frozen=True)
+class Receipt:
+    """What was asked for of a scope, and when; there was nothing to tell of it.
+
+    Instants as text; without `since`, what is listed; the grain "ended" says that it is gone.
+    """
+
+    table: str
+    grain: str
+    asked_at: str
+    since: str | None = None
+    until: str | None = None
+    scope: str = "org"
+    source: str = "neon"
+
+
+def receive(settings: Settings, *receipts: Receipt) -> None:
+    """Put these receipts into a warehouse, in this order."""
+    with warehouse.writer(settings.warehouse) as connection:
+        create_raw_tables(connection, ENDPOINTS)
+        for number, told in enumerate(receipts):
+            columns = {
+                "source": told.source, "resource": told.table, "granularity": told.grain,
+                "scope": told.scope, "window_start": _instant(told.since),
+                "window_end": _instant(told.until), "rows": 0, "pages": 1,
+                "asked_at": _instant(told.asked_at), "complete": True,
+            }  # fmt: skip
+            _insert(connection, "loads", columns, number)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+
+
 def _bucket(at: str) -> tuple[datetime, datetime]:
     start = datetime.fromisoformat(f"{at}-01" if len(at) == 7 else at).replace(tzinfo=UTC)
     days = {"hourly": 1 / 24, "daily": 1, "monthly": 31}[GRAINS[len(at)]]

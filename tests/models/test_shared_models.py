@@ -21,6 +21,7 @@ UNIONS = {
     "marts.dim_org",
     "marts.dim_project",
     "marts.dim_site",
+    "reports.needs_you",
     "reports.reconciliation",
     "staging.stg_loads__usage",
 }

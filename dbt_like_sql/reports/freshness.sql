@@ -1,0 +1,84 @@
+-- One row per source and verdict: up to when usage is held, and whether newer should be there. A source
+-- whose things all stand alike is one row. What is asked about but names is looked at; where two tables
+-- or things of a row differ, the one that is behind counts.
+-- Verdicts are ok; late, where seeds/retention.csv has it that something newer should have been told;
+-- stopped, where all of it has ended, or was late for a month; and never loaded.
+-- grain: source, verdict
+with asked as (
+    select
+        span.source, span.resource, span.scope, span.granularity,
+        bool_or(span.state = 'ended') as is_ended,
+        coalesce(
+            max(case when span.state = 'held' then span.span_end end), min(span.span_start)
+        ) as held_until,
+        max(
+            case when span.last_asked_at < span.span_end then span.last_asked_at
+                when span.last_asked_at is not null then span.span_end end
+        ) as told_until
+    from reports.coverage as span
+    group by span.source, span.resource, span.scope, span.granularity
+),
+
+due as (
+    select
+        asked.source, asked.scope, asked.granularity, asked.held_until,
+        asked.told_until + retention.stale_hours * interval '1' hour as late_at,
+        asked.is_ended or asked.told_until + retention.stale_hours * interval '1' hour
+        < current_timestamp - interval '30' day as is_stopped
+    from asked
+    inner join seeds.retention as retention
+        on asked.resource = retention.resource and asked.granularity = retention.granularity
+),
+
+judged as (
+    select
+        due.*,
+        case when bool_and(due.is_stopped) over same_scope then 'stopped'
+            when bool_or(due.late_at <= current_timestamp and not due.is_stopped) over same_scope
+                then 'late'
+            else 'ok' end as verdict
+    from due
+    window same_scope as (partition by due.source, due.scope)
+    qualify not due.is_stopped or bool_and(due.is_stopped) over same_scope
+),
+
+told as (
+    select
+        judged.source, judged.verdict,
+        count(distinct judged.scope) as scope_count, min(judged.scope) as scope,
+        min(case when judged.granularity = 'hourly' then judged.held_until end) as hourly_until,
+        min(case when judged.granularity = 'daily' then judged.held_until end) as daily_until,
+        min(case when judged.granularity = 'monthly' then judged.held_until end) as monthly_until,
+        min(judged.late_at) as late_at
+    from judged
+    group by judged.source, judged.verdict
+),
+
+-- what is looked at whenever there is a run, and by no tick, is no list of names
+sources as (
+    select retention.source, max(listing.last_listed_at) as listed_at
+    from seeds.retention as retention
+    left join staging.stg_loads__listings as listing
+        on retention.resource = listing.resource
+        and retention.granularity = 'snapshot' and retention.tick_hour is null
+    group by retention.source
+)
+
+select
+    source.source, -- vendor API family
+    cast(coalesce(
+        told.verdict, case when source.listed_at is null then 'never loaded' else 'ok' end
+    ) as varchar) as verdict, -- ok, late, stopped or never loaded, at the build
+    cast(coalesce(told.scope_count, 0) as bigint)
+        as scope_count, -- things asked about that stand so: orgs, repositories, app/resource
+    told.scope, -- the first of them by name
+    told.hourly_until, -- hours are held up to here, UTC: asked for once they had settled
+    told.daily_until, -- days are held up to here, UTC
+    told.monthly_until, -- months are held up to here, UTC
+    source.listed_at, -- when files last brought something, UTC; null: none did
+    cast(extract(epoch from current_timestamp - coalesce(
+        told.hourly_until, told.daily_until, told.monthly_until, source.listed_at
+    )) / 3600 as double) as age_hours, -- of the finest of these, at the build
+    told.late_at -- from when on it is late, unless something newer is told, UTC; null: never
+from sources as source
+left join told on source.source = told.source

@@ -1,0 +1,75 @@
+-- One row per thing that somebody has to look after, as of the build, and what to do. It is the one list
+-- that is read wherever people are told: a cause is added here, as one more branch.
+-- grain: kind, source, subject
+with found as (
+    select
+        'late' as kind, late.source, late.source as subject, true as is_failure,
+        concat('nothing newer was told, of ', late.scope, ' for one') as what,
+        late.late_at as since_at, cast(null as timestamptz) as too_late_at,
+        'Run `meterhouse run`, and see why no schedule did.' as what_to_do
+    from reports.freshness as late
+    where late.verdict = 'late'
+    union all
+    select
+        'at risk', span.source, concat(span.resource, ' ', span.granularity), true,
+        concat(
+            cast(sum(span.bucket_count) as bigint), ' buckets are not held, of ',
+            min(span.scope), ' for one'
+        ),
+        min(span.span_start), min(span.lost_at), 'Run `meterhouse load --gaps`.'
+    from reports.coverage as span
+    where span.is_at_risk
+    group by span.source, span.resource, span.granularity
+    union all
+    select
+        'rejected file', 'atlassian_platform', file.file_name, true, min(file.reason),
+        min(file.found_at), null, 'Mend it, or take it away: nothing of it counts.'
+    from reports.rejected_files as file
+    group by file.file_name
+    union all
+    select
+        'stale export', 'atlassian_platform', concat(export.org_id, ' ', export.meter), true,
+        'it was not exported for a month', export.last_exported_at, null, export.what_to_do
+    from reports.export_freshness as export
+    where export.is_stale
+    union all
+    select
+        'unknown meter', meter.source, concat_ws(' ', meter.meter, meter.unit), true,
+        concat('seeds/meters.csv does not know this ', meter.what_is_unknown),
+        meter.first_period_start, null, 'Add a row to it, and run `meterhouse build`.'
+    from reports.unmapped_meters as meter
+    union all
+    select
+        'difference', compared.source, compared.comparison, true,
+        concat(count(*), ' rows of reports.reconciliation are not as the facts'),
+        min(compared.period_start), null,
+        'Ask for these days again (`meterhouse load --since`), or export them again.'
+    from reports.reconciliation as compared
+    where not compared.is_within_tolerance
+    group by compared.source, compared.comparison
+    union all
+    select
+        'allowance', short.source,
+        concat_ws(' ', short.meter, short.unit, short.owner_type, short.owner_id, short.org_id),
+        false,
+        concat(
+            short.meter, ' of ', short.owner_name,
+            case when short.is_exhausted then ' is used up' else ' will not last' end
+        ),
+        cast(short.exhausted_on as timestamptz), null,
+        'Use less, or expect to be charged: see reports.short_allowances.'
+    from reports.short_allowances as short
+)
+
+select
+    cast(found.kind as varchar) as kind, -- late, at risk, rejected file, stale export, ...
+    cast(found.source as varchar) as source, -- vendor API family
+    cast(found.subject as varchar) as subject, -- what it is about, the same for as long as it lasts
+    cast(found.is_failure as boolean)
+        as is_failure, -- false: nothing is wrong or lost, and `meterhouse status` is exit code 0
+    cast(found.what as varchar) as what, -- what was found
+    cast(found.since_at as timestamptz) as since_at, -- since when, UTC; null: nobody can say
+    cast(found.too_late_at as timestamptz)
+        as too_late_at, -- from when on it cannot be mended, UTC; null: it always can
+    cast(found.what_to_do as varchar) as what_to_do -- for the person who is on call
+from found
