@@ -169,6 +169,29 @@ def status(show: Any) -> dict[str, Any]:
     return dict(show.status(read_settings()))
 
 
+@main.command()
+@click.option("--month", type=click.DateTime(["%Y-%m"]), help="A UTC month. Default: this one.")
+@click.option("--to", type=click.Path(path_type=Path), help="Default: beside the warehouse.")
+@click.option("--csv", "as_csv", is_flag=True, help="Its tables as CSV files, into a folder.")
+@click.option("--serve", is_flag=True, help="Show it on loopback, and renew it after each build.")
+@click.option("--port", default=8600, show_default=True, help="With --serve.")
+@reporting
+def report(
+    show: Any, month: datetime | None, to: Path | None, as_csv: bool, serve: bool, port: int
+) -> dict[str, Any]:
+    """What was used, what it costs and what is at risk: one HTML file to look at."""
+    from assets.report import files
+
+    settings, day = read_settings(), month.date() if month else None
+    if serve:
+        files.serve(settings, day, port, show.say)
+        return {}
+    write = files.write_csvs if as_csv else files.write_page
+    written = write(settings, day, to or settings.warehouse.with_suffix(files.ENDINGS[as_csv]))
+    show.say(f"{written}")
+    return {"written": written}
+
+
 # what stands from the first unknown option on is not looked at
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option(

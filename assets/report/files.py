@@ -1,0 +1,121 @@
+"""The report as a file, as CSVs, or served on loopback and renewed by each build."""
+
+import csv
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from assets.report.page import Span, render, rows_of
+from assets.settings import Settings
+from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.warehouse import read_copy
+
+# beside the warehouse: the page, and the folder of CSVs
+ENDINGS = (".report.html", ".report")
+# in a page that is served: it asks whether there was a build, and then loads itself again
+RENEWS = """<script>
+let built;
+setInterval(async () => {
+  const etag = (await fetch("/", { method: "HEAD" })).headers.get("etag");
+  if (built && etag !== built) location.reload();
+  built = etag;
+}, 5000);
+</script>"""
+
+
+def write_page(settings: Settings, month: date | None, to: Path) -> Path:
+    """Write the page of a month (None: of the one under way) to a file, and give its path.
+
+    Raises WarehouseError where nothing can be read, OSError where nothing can be written.
+    """
+    html = page_of(settings, month)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    to.write_text(html, encoding="utf-8")
+    return to
+
+
+def page_of(settings: Settings, month: date | None) -> str:
+    """The page of a month, from what readers see now."""
+    with _readers(settings, month) as (connection, span, built_at):
+        return render(connection, span, built_at)
+
+
+def write_csvs(settings: Settings, month: date | None, to: Path) -> Path:
+    """Write each table of the page into a folder of CSVs, and give its path."""
+    with _readers(settings, month) as (connection, span, _):
+        answers = rows_of(connection, span)
+    answers["meters"] = [*_by_meter(answers.pop("things"))]
+    to.mkdir(parents=True, exist_ok=True)
+    for name, rows in answers.items():
+        with (to / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, [*rows[0]] if rows else [])
+            writer.writeheader()
+            writer.writerows(rows)
+    return to
+
+
+def _by_meter(things: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A row per thing and meter, of the month and of the one before."""
+    for thing in things:
+        for meter in thing["meters"]:
+            yield {name: thing[name] for name in ("source", "org", "project", "owner")} | {
+                "meter": meter["meter"],
+                "unit": meter["unit"],
+                "quantity": meter["q"].get(1),
+                "quantity_before": meter["q"].get(2),
+                "cost_usd": meter["c"].get(1),
+                "cost_usd_before": meter["c"].get(2),
+            }
+
+
+def serve(settings: Settings, month: date | None, port: int, say: Callable[[str], object]) -> None:
+    """Show the page on loopback until Ctrl-C; 0 takes a port that is free.
+
+    Raises WarehouseError where nothing can be read, OSError where the port is taken.
+    """
+
+    @lru_cache(maxsize=1)
+    def page(_built: float) -> bytes:
+        return f"{page_of(settings, month)}{RENEWS}".encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("ETag", f'"{_built(settings)}"')
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            html = page(_built(settings))
+            self.do_HEAD()
+            self.wfile.write(html)
+
+        def log_message(self, *_: object) -> None:
+            """Nobody needs to know that a page was looked at."""
+
+    page(_built(settings))  # what is wrong is said before anything is served
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        say(f"http://127.0.0.1:{server.server_port}  (until Ctrl-C)")
+        server.serve_forever()
+
+
+@contextmanager
+def _readers(
+    settings: Settings, month: date | None
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, Span, datetime]]:
+    """What readers see, the span of a month, and when what they see was written."""
+    with warehouse.reader(settings.warehouse) as connection:
+        built_at = datetime.fromtimestamp(_built(settings), UTC)
+        yield connection, Span.of(month, settings.clock()), built_at
+
+
+def _built(settings: Settings) -> float:
+    """When what readers see was written, in seconds since 1970; 0: nothing was."""
+    files = (read_copy(settings.warehouse), settings.warehouse)
+    return next((file.stat().st_mtime for file in files if file.exists()), 0.0)

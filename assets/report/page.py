@@ -1,0 +1,76 @@
+"""From the read copy to one HTML file, or to the rows that it shows."""
+
+import json
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+HERE = Path(__file__).parent
+QUERIES = {path.stem: path for path in sorted((HERE / "queries").glob("*.sql"))}
+
+
+@dataclass(frozen=True)
+class Span:
+    """A UTC month and the one before, up to the same day of each while the month is under way.
+
+    `today` is the day up to which weeks are counted: of a month that is over, the one after it.
+    """
+
+    month: date
+    until: date
+    month_before: date
+    until_before: date
+    today: date
+
+    @classmethod
+    def of(cls, month: date | None, now: datetime) -> "Span":
+        """That of a month, or of the one that is under way at an instant (UTC)."""
+        month = (month or now.date()).replace(day=1)
+        after = (month + timedelta(days=31)).replace(day=1)
+        before = (month - timedelta(days=1)).replace(day=1)
+        today = min(now.date(), after)
+        if today == after:
+            return cls(month, after, before, month, today)
+        until = today + timedelta(days=1)
+        return cls(month, until, before, min(before + (until - month), month), today)
+
+    def fill(self, sql: str) -> str:
+        """A query with these days in the place of $month, $until and the others."""
+        for name in sorted(self.__dataclass_fields__, key=len, reverse=True):
+            sql = sql.replace(f"${name}", f"date '{getattr(self, name)}'")
+        return sql
+
+
+def rows_of(connection: duckdb.DuckDBPyConnection, span: Span) -> dict[str, list[dict[str, Any]]]:
+    """What each query answers, by its name."""
+    answers = {}
+    for name, path in QUERIES.items():
+        result = connection.execute(span.fill(path.read_text(encoding="utf-8")))
+        columns = [column[0] for column in result.description or ()]
+        answers[name] = [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+    return answers
+
+
+def render(connection: duckdb.DuckDBPyConnection, span: Span, built_at: datetime) -> str:
+    """The page of a month, as HTML; `built_at` is when the read copy was written."""
+    data = {
+        "builtAt": built_at.strftime("%Y-%m-%d %H:%MZ"),
+        "span": {name: getattr(span, name) for name in span.__dataclass_fields__},
+        "rows": rows_of(connection, span),
+        "sql": {n: span.fill(path.read_text(encoding="utf-8")) for n, path in QUERIES.items()},
+    }
+    # a name may hold what ends a script
+    text = json.dumps(data, default=_plain, separators=(",", ":")).replace("<", "\\u003c")
+    page = (HERE / "page.html").read_text(encoding="utf-8")
+    for name in ("page.css", "echarts.common.min.js", "page.js"):
+        page = page.replace(f"{{{{{name}}}}}", (HERE / name).read_text(encoding="utf-8"))
+    return page.replace("{{data}}", text)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for: a decimal as a number, an instant in UTC."""
+    return float(value) if isinstance(value, Decimal) else f"{value}"
