@@ -324,6 +324,16 @@ def test_quantities_are_those_of_the_usage(priced: Exports) -> None:
     ]
 
 
+def test_owners_of_what_is_not_split_add_up_to_the_facts(priced: Exports) -> None:
+    """With no rule at all everything is unassigned, and every dollar and quantity is there."""
+    assert priced.read("select distinct owner_key from reports.cost_by_owner") == [("unassigned",)]
+    assert priced.read("from reports.owner_conservation") == []
+    ((owned_cost, cost),) = priced.read(
+        "select sum(cost), (select sum(cost) from marts.fct_cost) from reports.cost_by_owner"
+    )
+    assert owned_cost == cost
+
+
 OVERRIDES = """\
 source,sku,invoice_line,meter,plan,billed_unit,usd_per_unit,quantity_floor,quantity_ceiling,\
 quantity_included,allowed_per,period,quantity_per_block,valid_from_date,valid_until_date,\

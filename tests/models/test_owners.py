@@ -1,6 +1,7 @@
 """Who owns what was used, by dated rules of one's own: literal usage and rules in, owners out."""
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ RULES = """\
 
 def opened_here(folder: Path, worlds: Worlds) -> Exports:
     """A warehouse of owners alone, in which nothing was loaded."""
-    models = write_models_alone(folder / "models", "marts.dim_owner")
+    models = write_models_alone(folder / "models", "marts.dim_owner", "reports.owner_conservation")
     return replace(opened(folder, worlds), models=models)
 
 
@@ -129,3 +130,53 @@ def test_rules_that_cannot_be_read_build_nothing(tmp_path: Path, worlds: Worlds)
         with pytest.raises(CheckFailedError, match="int_owner_rules: check"):
             owned(here, rules)
     assert here.read("select owner_key from marts.dim_owner") == [("team=data",)]
+
+
+def test_what_is_shared_is_split_and_nothing_is_lost(tmp_path: Path, worlds: Worlds) -> None:
+    """$1.06 evenly among three teams: 333,333,333 billionths each, and the first of them takes the
+    rest. $2.12 in the ratio of their cost, 1 : 1 : 2. Who has no cost of its own takes no part, and
+    where nobody has any, nothing moves."""
+    here = opened_here(tmp_path, worlds)
+    rules = "".join(f"1,,,{team},,,,,,{team},,,,\n" for team in ("a", "b", "c", "idle"))
+    rules += "2,,,even,,,,,,shared,,,,even\n2,,,cost,,,,,,,,,,Cost\n3,,,alone,,,,,,,,,,even\n"
+    used = {"a": 10, "b": 10, "c": 20, "idle": 0, "even": 10, "cost": 20, "other": 5}
+    land(
+        here.settings,
+        *(Neon(it, COMPUTE, "2026-08-02", hours * 3600, "launch") for it, hours in used.items()),
+        Forge("alone", "KVS_READ", "2026-08-02", "1.1"),
+    )
+    owned(here, rules)
+
+    def split(key: str, by: str) -> list[tuple[Any, ...]]:
+        return here.read(
+            "select owner_key, quantity, billed_quantity, cost"
+            " from reports.cost_by_owner where shared_by = $1 and split_by = $2 order by 1",
+            key,
+            by,
+        )
+
+    rest, third = Decimal("0.35333333404"), Decimal("0.35333333298")
+    assert split("team=shared", "even") == [
+        ("team=a", Decimal("12000.000024"), Decimal("3.33333334"), rest),
+        ("team=b", Decimal("11999.999988"), Decimal("3.33333333"), third),
+        ("team=c", Decimal("11999.999988"), Decimal("3.33333333"), third),
+    ]
+    quarter, half = Decimal("0.53"), Decimal("1.06")
+    assert split("unassigned", "cost") == [
+        ("team=a", 18_000, 5, quarter),
+        ("team=b", 18_000, 5, quarter),
+        ("team=c", 36_000, 10, half),
+    ]
+    # 0.1 GB is included
+    assert split("unassigned", "even") == [
+        ("unassigned", Decimal("1.1"), Decimal("1.1"), Decimal("0.055"))
+    ]
+    own = "select owner_key, cost from reports.cost_by_owner where split_by is null order by 1"
+    assert here.read(own) == [
+        ("team=a", Decimal("1.06")),
+        ("team=b", Decimal("1.06")),
+        ("team=c", Decimal("2.12")),
+        ("team=idle", 0),
+        ("unassigned", Decimal("0.53")),
+    ]
+    assert here.read("from reports.owner_conservation") == []
