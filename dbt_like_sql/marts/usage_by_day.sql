@@ -26,6 +26,7 @@ summed as (
         any_value(cost.site_id) as site_id, any_value(cost.environment_id) as environment_id,
         any_value(cost.user_id) as user_id, any_value(cost.family) as family,
         any_value(cost.meter) as meter, any_value(cost.unit) as unit, any_value(cost.plan) as plan,
+        any_value(cost.sku) as sku,
         sum(cost.quantity) as quantity, sum(cost.billed_quantity) as billed_quantity,
         any_value(cost.billed_unit) as billed_unit, sum(cost.cost) as cost,
         sum(cost.list_cost) as list_cost, max(cost.unpriced_reason) as unpriced_reason,
@@ -71,6 +72,7 @@ select
         as unit, -- one for all rows of a meter
     cast(summed.billed_quantity as decimal(38, 18))
         as billed_quantity, -- in `billed_unit`, included or not; whole blocks where these are sold
+    summed.sku, -- what is sold; null: nobody knows a price
     cast(coalesce(summed.billed_unit, one_unit.billed_unit) as varchar)
         as billed_unit, -- what it is sold by; null: not known
     cast(summed.cost as decimal(38, 18)) as cost, -- US dollars, an estimate; null: unpriced
