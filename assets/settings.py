@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from assets.alerts.channels import SETTINGS as ALERTS
+from assets.alerts.channels import Channel, channels
 from assets.retention import meters_of, own_seeds
 from assets.sources import SOURCES
 from pipelines.endpoint import Endpoint
@@ -44,6 +46,7 @@ DOCUMENTED = (
     MEMORY_LIMIT,
     PRICE_BOOK_OVERRIDES,
     SEEDS_DIR,
+    *ALERTS,
     *(about for source in SOURCES for about in settings_of(source.settings).values()),
 )
 
@@ -63,7 +66,8 @@ class Settings:
 
     `missing` says, by source, why it has no account and is skipped, `wrong` what of its settings
     cannot be used, so that it, or an account of it, is not asked: a failure of every run.
-    `own_seeds` are files that take the place of shipped seeds, by these seeds' names.
+    `own_seeds` are files that take the place of shipped seeds, by these seeds' names; `channels`
+    are where alerts go.
     """
 
     warehouse: Path
@@ -75,6 +79,7 @@ class Settings:
     limits: Limits
     wrong: Mapping[str, Sequence[str]]
     own_seeds: Mapping[str, Path]
+    channels: tuple[Channel, ...]
 
     def is_wanted(self, source: Source[Any, Any], endpoint: Endpoint) -> bool:
         """Whether some account asks for this endpoint at all."""
@@ -108,7 +113,17 @@ def read_settings(
             for about in (SEEDS_DIR, PRICE_BOOK_OVERRIDES)
             for name, file in _read(about, about.name, environment).items()
         },
+        channels=_channels(environment),
     )
+
+
+def _channels(environment: Mapping[str, str]) -> tuple[Channel, ...]:
+    try:
+        return channels(lambda about: _read(about, about.name, environment))
+    except SettingsError:
+        raise
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _file() -> dict[str, str]:

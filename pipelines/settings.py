@@ -23,7 +23,8 @@ class Setting:
 
     `read` gives the value of a text, or raises ValueError with what it has to be. `is_required`:
     the source is skipped without it. `is_of_account`: another account (`NAME__ACCOUNT`) has its
-    own; every other setting holds for all accounts that do not set it.
+    own; every other setting holds for all accounts that do not set it. `is_secret`: it is never
+    shown, as a key is not.
     """
 
     name: str
@@ -32,11 +33,16 @@ class Setting:
     read: Callable[[str], Any]
     is_required: bool = False
     is_of_account: bool = False
+    is_secret: bool = False
 
     def shown(self, text: str) -> str:
         """What is wrong may be shown, but for a credential: also one within an address, or one
         that was set under this name by mistake."""
-        if self.read is key or (len(text) > LONGEST_SHOWN and not re.search(r"[/.]", text)):
+        if (
+            self.is_secret
+            or self.read is key
+            or (len(text) > LONGEST_SHOWN and not re.search(r"[/.]", text))
+        ):
             return "set"
         return repr(re.sub(r"(?<=//)[^/]*@|\?.*", "***", text))
 

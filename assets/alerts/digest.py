@@ -1,0 +1,60 @@
+"""The week in a message: what was used, what it cost, what changed, and what needs somebody."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from assets.report.page import Span
+
+Row = dict[str, Any]
+Sums = dict[str, list[float]]
+# places of queries/things.sql: the last 7 whole days, and the 7 before
+WEEK, WEEK_BEFORE = 3, 4
+MOST_CHANGES, MOST_METERS = 5, 12
+
+
+def digest(span: Span, things: Iterable[Row], needs: Iterable[Row]) -> str:
+    """The message; its first line is its subject."""
+    sources, projects, meters = _sums(things)
+    costs = [sum(pair) for pair in zip(*sources.values(), strict=True)] or [0.0, 0.0]
+    since, until = span.today - timedelta(days=7), span.today - timedelta(days=1)
+    lines = [f"{since} to {until}: ${costs[0]:,.2f} ({_change(*costs)})", ""]
+    lines += ["Cost, an estimate, against the 7 days before:", *_money(sources), ""]
+    changes = sorted(projects.items(), key=lambda item: abs(item[1][0] - item[1][1]), reverse=True)
+    lines += ["What changed most:", *_money(dict(changes[:MOST_CHANGES])), ""]
+    lines += ["Used:", *_amounts(dict(sorted(meters.items())[:MOST_METERS])), ""]
+    needed = [f"- {row['kind']} {row['source'] or ''}: {row['what']}" for row in needs]
+    lines += ["What needs somebody:", *(needed or ["- nothing"])]
+    return "\n".join(lines)
+
+
+def _sums(things: Iterable[Row]) -> tuple[Sums, Sums, Sums]:
+    """This week and the one before, of cost by source and by project, and of use by meter."""
+    sources: Sums = defaultdict(lambda: [0.0, 0.0])
+    projects: Sums = defaultdict(lambda: [0.0, 0.0])
+    meters: Sums = defaultdict(lambda: [0.0, 0.0])
+    for thing in things:
+        for meter in thing["meters"]:
+            name = thing["project"] or thing["org"]
+            for at, place in enumerate((WEEK, WEEK_BEFORE)):
+                cost, used = meter["c"].get(place) or 0.0, meter["q"].get(place) or 0.0
+                sources[thing["source"]][at] += cost
+                projects[f"{name} ({thing['source']})"][at] += cost
+                meters[f"{thing['source']} {meter['meter']}, {meter['unit']}"][at] += used
+    return sources, projects, meters
+
+
+def _money(sums: Sums) -> Iterator[str]:
+    for name, (now, before) in sums.items():
+        yield f"- {name}: ${now:,.2f} ({_change(now, before)})"
+
+
+def _amounts(sums: Sums) -> Iterator[str]:
+    for name, (now, before) in sums.items():
+        if now or before:
+            yield f"- {name}: {now:,.2f} ({_change(now, before)})"
+
+
+def _change(now: float, before: float) -> str:
+    return f"{(now - before) / before:+.0%}" if before else "new" if now else "as before"

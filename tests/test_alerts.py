@@ -1,0 +1,180 @@
+"""Alerts: one message when a cause appears, one when it is gone, over real HTTP and real SMTP."""
+
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assets.alerts import tell
+from assets.alerts.digest import digest
+from assets.report.page import Span
+from assets.settings import SettingsError, read_settings
+
+NOW = datetime(2026, 11, 27, 9, tzinfo=UTC)
+
+
+@dataclass
+class Receiver:
+    """A webhook and a mail server on loopback, and what they were sent."""
+
+    posted: list[str] = field(default_factory=list)
+    mailed: list[str] = field(default_factory=list)
+    answers: int = 200
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Both, and the settings that name them."""
+    found = Receiver()
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if found.answers == 200:
+                found.posted.append(json.loads(body)["text"])
+            self.send_response(found.answers)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    class Mail(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 mail\r\n")
+            while line := self.rfile.readline():
+                verb = line[:4].upper()
+                if verb == b"DATA":
+                    self.wfile.write(b"354 go on\r\n")
+                    lines = iter(self.rfile.readline, b".\r\n")
+                    found.mailed.append(b"".join(lines).decode())
+                self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
+                if verb == b"QUIT":
+                    return
+
+    servers = [
+        ThreadingHTTPServer(("127.0.0.1", 0), Hook),
+        socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mail),
+    ]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    hook, mail = (server.server_address[1] for server in servers)
+    found.environment = {
+        "ALERT_WEBHOOK_URL": f"http://127.0.0.1:{hook}/services/SECRET-OF-THE-HOOK",
+        "ALERT_SMTP_URL": f"smtp://127.0.0.1:{mail}",
+        "ALERT_EMAIL_FROM": "meterhouse@example.com",
+        "ALERT_EMAIL_TO": "a@example.com, b@example.com",
+    }
+    yield found
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def cause(kind: str = "at risk", subject: str = "hours", **more: Any) -> dict[str, Any]:
+    """A row as reports.needs_you has it."""
+    row = {"kind": kind, "source": "neon", "subject": subject, "what": f"{subject} are not held"}
+    return {**row, "since_at": None, "too_late_at": None, "what_to_do": "Load them.", **more}
+
+
+def told(receiver: Receiver, warehouse: Path, *found: dict[str, Any]) -> list[str]:
+    """What could not be told of these causes."""
+    return tell(read_settings(receiver.environment).channels, warehouse, found, NOW)
+
+
+def test_a_cause_is_told_once_and_once_that_it_is_gone(receiver: Receiver, tmp_path: Path) -> None:
+    """By each channel, however often somebody looks, until it is there again."""
+    warehouse = tmp_path / "w.duckdb"
+    for _ in range(3):
+        assert told(receiver, warehouse, cause(what="5 are not held")) == []
+    (said,) = receiver.posted
+    assert said == "at risk neon: 5 are not held\n\nLoad them."
+    assert told(receiver, warehouse) == told(receiver, warehouse) == []
+    assert receiver.posted[1:] == [
+        "resolved: at risk neon: 5 are not held\n\nAs of 2026-11-27 09:00Z."
+    ]
+    told(receiver, warehouse, cause())
+    assert len(receiver.posted) == len(receiver.mailed) == 3
+    assert "To: a@example.com, b@example.com" in receiver.mailed[0]
+    assert "Subject: meterhouse: at risk neon: 5 are not held" in receiver.mailed[0]
+
+
+def test_each_cause_is_a_message(receiver: Receiver, tmp_path: Path) -> None:
+    """It says since when it is so, and until when it can be mended."""
+    late = cause(subject="days", too_late_at=datetime(2026, 11, 28, tzinfo=UTC), since_at=NOW)
+    told(receiver, tmp_path / "w", cause(), late)
+    assert len(receiver.posted) == 2
+    (of_days,) = (text for text in receiver.posted if "days" in text)
+    assert "Since 2026-11-27 09:00Z." in of_days
+    assert "It cannot be mended after 2026-11-28 00:00Z." in of_days
+
+
+def test_what_was_not_taken_is_told_again(receiver: Receiver, tmp_path: Path) -> None:
+    """The failure names the setting and never the address, which is a secret."""
+    receiver.answers = 404
+    (failure,) = told(receiver, tmp_path / "w", cause())
+    assert failure == "not told: at risk neon: hours are not held (ALERT_WEBHOOK_URL: HTTP 404)"
+    receiver.answers = 200
+    assert told(receiver, tmp_path / "w", cause()) == []
+    assert len(receiver.posted) == 1
+    receiver.environment = {"ALERT_WEBHOOK_URL": "http://127.0.0.1:1/SECRET-OF-THE-HOOK"}
+    (failure,) = told(receiver, tmp_path / "other", cause())
+    assert "ALERT_WEBHOOK_URL: ConnectError" in failure
+    assert "SECRET" not in failure
+
+
+def test_with_no_channel_nothing_is_told_or_kept(tmp_path: Path) -> None:
+    """Not even as told: who sets a channel up later hears of what is still so."""
+    assert tell(read_settings({}).channels, tmp_path / "w", [cause()], NOW) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"ALERT_WEBHOOK_URL": "http://hooks.example.com/T0/SECRET"}, "address like https://host"),
+        ({"ALERT_SMTP_URL": "smtp://u:SECRET@mail.example.com"}, "address like smtps://host"),
+        ({"ALERT_EMAIL_TO": "nobody"}, "mail addresses between commas"),
+        ({"ALERT_SMTP_URL": "smtps://u:SECRET@mail.example.com"}, "mail needs all of"),
+    ],
+)
+def test_a_channel_that_cannot_be_used_is_said(environment: dict[str, str], message: str) -> None:
+    """Unencrypted to another machine, no address, or a part of what mail needs; and no secret."""
+    with pytest.raises(SettingsError, match=message) as raised:
+        read_settings(environment)
+    assert "SECRET" not in str(raised.value)
+
+
+def test_the_week_is_a_message() -> None:
+    """What it cost and what was used, against the week before, and what changed most."""
+
+    def thing(project: str, cost: float, before: float) -> dict[str, Any]:
+        places = {3: cost, 4: before}
+        meter = {"meter": "compute", "unit": "CU-hour", "c": places, "q": {3: cost * 10}}
+        return {"source": "neon", "org": "o", "project": project, "meters": [meter]}
+
+    things = [thing("p", 12.5, 10), thing("q", 0, 2.5)]
+    text = digest(Span.of(date(2026, 11, 1), NOW), things, [cause()])
+    assert text.splitlines() == [
+        "2026-11-20 to 2026-11-26: $12.50 (+0%)",
+        "",
+        "Cost, an estimate, against the 7 days before:",
+        "- neon: $12.50 (+0%)",
+        "",
+        "What changed most:",
+        "- p (neon): $12.50 (+25%)",
+        "- q (neon): $0.00 (-100%)",
+        "",
+        "Used:",
+        "- neon compute, CU-hour: 125.00 (new)",
+        "",
+        "What needs somebody:",
+        "- at risk neon: hours are not held",
+    ]
