@@ -1,5 +1,6 @@
--- One row per scope of allowances and UTC day of which it is known what was used: it was asked by the
--- hour or by the day, or exported by the day. A day that is not here is unknown, or told by the month.
+-- One row per scope and UTC day of which it is known what was used: it was asked by the hour or by the
+-- day, or (of what an allowance is counted for) exported by the day. A day that is not here is unknown,
+-- or told by the month.
 -- grain: resource, scope, day_start
 -- window: day_start, by month
 with days as (
@@ -15,8 +16,6 @@ with days as (
     inner join intermediate.int_resolution as resolution
         on held.resource = resolution.resource and held.scope = resolution.scope
         and date_trunc('day', held.bucket_start) = resolution.period_start
-    semi join intermediate.int_allowance_usage as usage
-        on held.resource = usage.resource and held.scope = usage.scope
     where held.granularity <> 'monthly' and resolution.served_by <> 'monthly'
     group by held.resource, held.scope, resolution.period_start
     union all

@@ -6,10 +6,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.atlassian_usage.folder import Exports
 from tests.builds import write_models_alone
 from tests.conftest import Worlds
-from tests.landed import Neon, land
+from tests.landed import Neon, Receipt, land, receive
 from tests.models.test_cost import COMPUTE, opened
 
 Rows = list[tuple[Any, ...]]
@@ -69,3 +71,56 @@ def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
         ("r", 0, Decimal("2.12"), Decimal("-2.12"), 0.143, 2, 3, 1),
         ("p", Decimal("1.06"), 0, Decimal("1.06"), 0.071, 3, 3, 1),
     ]
+
+
+def test_where_the_month_will_end(tmp_path: Path, worlds: Worlds) -> None:
+    """16 hours on 8 settled days, one of them without usage, are 62 on 31; 15 on the last 7 of them
+    make 16 + 23 * 15 / 7. The 2nd, which nobody asked about, and the 10th, which was asked before
+    its end, are open: they count as the others do, and not as 0."""
+    here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.forecast")
+    used = {1: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1, 9: 10}
+    land(here.settings, *(compute("p", f"2026-08-{day:02}", n) for day, n in used.items()))
+    receive(
+        here.settings,
+        Receipt("neon_project_usage", "daily", "2026-08-10", "2026-08-08", "2026-08-09"),
+        Receipt("neon_project_usage", "daily", "2026-08-10T20:00", "2026-08-10", "2026-08-11"),
+    )
+    here.build()
+    ((found, known, open_days, coming),) = here.read(
+        "select [quantity / 3600, straight_line_quantity / 3600, last_7_days_quantity / 3600,"
+        " cost, straight_line_cost, last_7_days_cost], known_day_count, open_day_count,"
+        " coming_day_count from reports.forecast"
+    )
+    week = 16 + 23 * 15 / 7
+    assert found == pytest.approx([16, 62, week, 16 * 0.106, 62 * 0.106, week * 0.106])
+    assert (known, open_days, coming) == (8, 2, 21)
+
+
+def test_every_forecast_is_kept_with_its_error(tmp_path: Path, worlds: Worlds) -> None:
+    """An hour a day, and ten on the last of July, are 40: whoever went on as before said 31, which
+    is 0.225 too low. A correction of a day is a correction of the forecasts of its month alone."""
+    here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.forecast_history")
+    land(
+        here.settings,
+        *(compute("p", f"2026-07-{day:02}", 10 if day == 31 else 1) for day in range(1, 32)),
+        *(compute("p", f"2026-06-{day:02}", 1) for day in range(1, 9)),
+    )
+    here.build()
+    read = (
+        "select strftime(day_start at time zone 'UTC', '%m-%d') as day, known_day_count,"
+        " straight_line_error, last_7_days_error, straight_line_cost_error"
+        " from reports.forecast_history"
+        " where day in ('06-08', '07-06', '07-15', '07-31') order by day"
+    )
+    low = pytest.approx(31 / 40 - 1)
+    assert here.read(read) == [
+        ("06-08", 8, None, None, None),
+        ("07-06", 6, low, None, low),
+        ("07-15", 15, low, low, low),
+        ("07-31", 31, 0, 0, pytest.approx(0)),
+    ]
+    land(here.settings, compute("p", "2026-07-31", 1))
+    report = here.build()
+    assert [row[2] for row in here.read(read)][1:] == [pytest.approx(0)] * 3
+    (history,) = (m for m in report.models if m.name == "reports.forecast_history")
+    assert {(w.since.month, w.until.month) for w in history.windows} == {(7, 8)}

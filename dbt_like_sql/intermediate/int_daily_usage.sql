@@ -1,0 +1,76 @@
+-- What each project used of a meter, and what that costs, by UTC day: one row per day that is known of
+-- its scope, 0 where it used nothing. A day that is not here is unknown, or known only within its month.
+-- Of exports a day is known of an organization and meter where it has a line of it. A project is here in
+-- months in which it used something.
+-- grain: source, resource, scope, org_id, project_id, meter, unit, day_start
+-- window: day_start, by month
+with priced as (
+    select cost.series_key, cost.granularity, cost.day_start, sum(cost.cost) as cost
+    from marts.fct_cost_by_day as cost
+    group by cost.series_key, cost.granularity, cost.day_start
+),
+
+used as (
+    select
+        usage.source, usage.resource, usage.scope, usage.org_id, usage.project_id, usage.meter,
+        usage.unit, usage.day_start, date_trunc('month', usage.day_start) as month_start,
+        sum(usage.quantity) as quantity, sum(priced.cost) as cost,
+        not bool_or(usage.is_open) as is_settled
+    from intermediate.int_usage_by_day as usage
+    left join priced
+        on usage.series_key = priced.series_key and usage.granularity = priced.granularity
+        and usage.day_start = priced.day_start
+    where usage.family is not null and usage.granularity <> 'monthly'
+    group by
+        usage.source, usage.resource, usage.scope, usage.org_id, usage.project_id, usage.meter,
+        usage.unit, usage.day_start
+),
+
+things as (
+    select distinct
+        used.source, used.resource, used.scope, used.org_id, used.project_id, used.meter,
+        used.unit, used.month_start
+    from used
+),
+
+known as (
+    select
+        day.resource, day.scope, cast(null as varchar) as meter, day.day_start, day.is_settled
+    from intermediate.int_days_known as day
+    union all
+    select used.resource, used.scope, used.meter, used.day_start, bool_and(used.is_settled)
+    from used
+    group by used.resource, used.scope, used.meter, used.day_start
+),
+
+days as (
+    select used.* from used
+    union all
+    select
+        thing.source, thing.resource, thing.scope, thing.org_id, thing.project_id, thing.meter,
+        thing.unit, known.day_start, thing.month_start, 0, null, known.is_settled
+    from things as thing
+    inner join known
+        on thing.resource = known.resource and thing.scope = known.scope
+        and thing.meter = coalesce(known.meter, thing.meter)
+        and thing.month_start = date_trunc('month', known.day_start)
+)
+
+select
+    days.source, -- vendor API family
+    days.resource, -- the table in raw.*
+    days.scope, -- what was asked about, or exported together
+    days.org_id, -- the vendor's organization; null where it names none
+    days.project_id, -- the vendor's project; null: what none accounts for
+    days.meter, -- the vendor's name of what is metered
+    days.unit, -- the vendor's unit
+    cast(days.month_start as timestamptz) as month_start, -- UTC month
+    days.day_start, -- UTC day
+    cast(sum(days.quantity) as decimal(38, 9)) as quantity, -- in `unit`
+    cast(sum(days.cost) as decimal(38, 18)) as cost, -- US dollars; null: unpriced, or nothing used
+    cast(bool_and(days.is_settled) as boolean)
+        as is_settled -- all of the day is known, and will not change
+from days
+group by
+    days.source, days.resource, days.scope, days.org_id, days.project_id, days.meter, days.unit,
+    days.month_start, days.day_start
