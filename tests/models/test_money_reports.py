@@ -124,3 +124,38 @@ def test_every_forecast_is_kept_with_its_error(tmp_path: Path, worlds: Worlds) -
     assert [row[2] for row in here.read(read)][1:] == [pytest.approx(0)] * 3
     (history,) = (m for m in report.models if m.name == "reports.forecast_history")
     assert {(w.since.month, w.until.month) for w in history.windows} == {(7, 8)}
+
+
+def test_a_day_that_is_out_of_line(tmp_path: Path, worlds: Worlds) -> None:
+    """20 hours where Tuesdays were 8 to 12: the median is 10, the median distance from it 1, which
+    makes 10 / 1.4826 spreads. What hardly varies has a tenth of its median for a spread: 14 for 10
+    is 4 of them, and none at all is 10. What is tiny, or new, says nothing."""
+    here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.anomalies")
+    tuesdays = ("06-30", "07-07", "07-14", "07-21", "07-28", "08-04")
+    hours = {
+        "varies": (10, 12, 8, 10, 11, 20),
+        "steady": (10, 10, 10, 10, 10, 14),
+        "gone": (10, 10, 10, 10, 10, 0),
+        "new": (0, 0, 0, 10, 10, 90),
+    }
+    used = {name: dict(zip(tuesdays, values, strict=True)) for name, values in hours.items()}
+    land(
+        here.settings,
+        *(compute(name, f"2026-{day}", n) for name in used for day, n in used[name].items() if n),
+        *(Neon("tiny", COMPUTE, f"2026-{day}", 600 if day == "08-04" else 60) for day in tuesdays),
+        compute("gone", "2026-08-03", 10),
+        # a day that is known, and not whole yet, is not judged
+        compute("gone", "2026-08-10 05", 1),
+    )
+    here.build()
+    columns = "project_id, quantity / 3600, usual_quantity / 3600, usual_distance / 3600, score"
+    found = here.read(f"select {columns} from reports.anomalies order by 1")  # noqa: S608
+    assert found == [
+        ("gone", 0, 10, 0, -10),
+        ("varies", 20, 10, 1, pytest.approx(10 / 1.4826)),
+    ]
+    explained = here.read("select explanation from reports.anomalies order by project_id")
+    assert explained[1] == (
+        "compute_unit_seconds of varies was 72000.00 CU-seconds on Tuesday, 2026-08-04,"
+        " where 36000.00 is the median of 5 such weekdays before",
+    )

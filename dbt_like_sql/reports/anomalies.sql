@@ -1,0 +1,79 @@
+-- Days of the last five weeks that are out of line: one row per project, meter and day on which it used
+-- much more or less than on the same weekday of the eight weeks before, by five spreads from the median.
+-- A spread is the median distance from it (times 1.4826, which makes it a standard deviation), and at
+-- least a tenth of the median and a hundredth of what the organization uses, so that what hardly varies,
+-- or hardly counts, is not here. Only days that are known and settled are judged, and with four such
+-- weekdays before them: what is new is not here, nor what was not used at all in this month.
+-- grain: source, org_id, project_id, meter, unit, day_start
+with daily as (
+    select
+        day.source, day.org_id, day.project_id, day.meter, day.unit, day.day_start,
+        cast(sum(day.quantity) as double) as quantity
+    from intermediate.int_daily_usage as day
+    where day.day_start >= cast(current_date as timestamptz) - interval '91' day
+    group by day.source, day.org_id, day.project_id, day.meter, day.unit, day.day_start
+    having bool_and(day.is_settled)
+    -- not before it was first used
+    qualify day.day_start >= min(case when sum(day.quantity) <> 0 then day.day_start end) over (
+        partition by day.source, day.org_id, day.project_id, day.meter, day.unit
+    )
+),
+
+compared as (
+    select
+        daily.*, median(daily.quantity) over weeks_before as usual_quantity,
+        mad(daily.quantity) over weeks_before as usual_distance,
+        count(*) over weeks_before as compared_day_count
+    from daily
+    window weeks_before as (
+        partition by
+            daily.source, daily.org_id, daily.project_id, daily.meter, daily.unit,
+            extract(dow from daily.day_start)
+        order by daily.day_start
+        range between interval '56' day preceding and interval '7' day preceding
+    )
+),
+
+measured as (
+    select
+        compared.*,
+        greatest(
+            1.4826 * compared.usual_distance, 0.1 * compared.usual_quantity,
+            0.01 * sum(compared.usual_quantity) over (
+                partition by
+                    compared.source, compared.org_id, compared.meter, compared.unit,
+                    compared.day_start
+            )
+        ) as spread
+    from compared
+    where compared.compared_day_count >= 4
+)
+
+select
+    measured.source,
+    measured.org_id,
+    measured.project_id,
+    project.project_name,
+    measured.meter,
+    measured.unit,
+    measured.day_start,
+    measured.quantity, -- in `unit`, on this day
+    measured.usual_quantity, -- median of the same weekdays before
+    measured.usual_distance, -- median distance of these from it
+    measured.compared_day_count, -- how many they are, of eight
+    cast((measured.quantity - measured.usual_quantity) / measured.spread as double)
+        as score, -- spreads above (below: negative) what is usual
+    cast(concat(
+        measured.meter, ' of ', coalesce(project.project_name, measured.project_id, 'no project'),
+        ' was ', cast(measured.quantity as decimal(38, 2)), ' ', measured.unit, ' on ',
+        strftime(measured.day_start at time zone 'UTC', '%A, %Y-%m-%d'), ', where ',
+        cast(measured.usual_quantity as decimal(38, 2)), ' is the median of ', measured.compared_day_count,
+        ' such weekdays before'
+    ) as varchar) as explanation -- in a sentence
+from measured
+left join marts.dim_project as project
+    on measured.source = project.source and measured.project_id = project.project_id
+    and measured.org_id is not distinct from project.org_id
+where measured.day_start >= cast(current_date as timestamptz) - interval '35' day
+    and abs(measured.quantity - measured.usual_quantity) >= 5 * measured.spread
+    and measured.spread > 0
