@@ -108,10 +108,12 @@ function drawSources(things) {
   const { against } = PERIODS[filters.period];
   const cards = grouped(things, (thing) => thing.source).map((it) => {
     const fresh = rows.freshness.filter((row) => row.source === it.source);
+    const forecast = filters.project || filters.owner ? null : sum(rows.forecast.filter((row) => row.source === it.source && matches(row)).map((row) => row.last_7_days_cost ?? row.straight_line_cost));
     const worst = fresh.find((row) => row.verdict !== "ok") ?? fresh[0];
     return make("article", { class: "card" },
       make("h3", {}, swatch(it.source), it.source),
       make("div", { class: "big" }, money(it.cost)),
+      isWhole || forecast == null || forecast < it.cost ? null : make("div", {}, `${money(forecast)} by the end of the month`),
       make("div", { class: "quiet" }, it.before == null ? "nothing priced before" : `${change(it.cost, it.before) || "±0%"} against ${money(it.before)}, ${against}`),
       worst ? make("div", { class: worst.verdict === "ok" ? "good" : "bad" }, `${worst.verdict}, held to ${String(worst.held_until ?? "").slice(0, 16)}Z`) : null,
       worst?.complete_since_date ? make("div", { class: "quiet" }, `every day since ${worst.complete_since_date}`) : null);
@@ -190,6 +192,32 @@ function drawMeters(things) {
   ], found, 100));
 }
 
+function drawForecast() {
+  const found = rows.forecast.filter((row) => matches({ ...row, owner: filters.owner, project: filters.project }));
+  const of = (field, show) => ({ isNumber: true, key: field, cell: (row) => show(row[field]) });
+  section("forecast", "Where the month will end", "forecast",
+    make("p", { class: "quiet" }, "As on its settled days so far, and as on the last 7 of them; a day that is not known is counted as the others."),
+    table("forecast", [
+      { key: "meter", text: "Meter" }, { key: "org", text: "Organization" },
+      { key: "source", text: "Source", cell: (row) => make("span", {}, swatch(row.source), row.source) },
+      { ...of("straight_line_quantity", amount), text: "As so far" }, { ...of("last_7_days_quantity", amount), text: "As last 7 days" },
+      { key: "unit", text: "Unit" },
+      { ...of("straight_line_cost", money), text: "Cost as so far" }, { ...of("last_7_days_cost", money), text: "As last 7 days" },
+    ], found, 20, "Nothing of this month has settled yet, or the month is over."));
+}
+
+function drawAnomalies() {
+  const found = rows.anomalies.filter((row) => matches({ ...row, owner: filters.owner }));
+  section("anomalies", "Days out of line", "anomalies",
+    make("p", { class: "quiet" }, "Against the median of the same weekdays of the 8 weeks before, where 4 or more are known; 5 spreads from it, or more."),
+    table("anomalies", [
+    { key: "day", text: "Day" }, { key: "project", text: "Project" }, { key: "meter", text: "Meter" },
+    { key: "quantity", text: "Quantity", isNumber: true, cell: (row) => amount(row.quantity) },
+    { key: "usual", text: "Usual", isNumber: true, cell: (row) => amount(row.usual) }, { key: "unit", text: "Unit" },
+    { key: "score", text: "Spreads from it", isNumber: true, cell: (row) => amount(row.score) },
+  ], found, 10, "None in the last five weeks."));
+}
+
 function drawAllowances() {
   const found = rows.allowances.filter((row) => !filters.source || row.source === filters.source);
   const bar = (row) => make("div", { class: "bar", title: percents.format(row.used_share).replace("+", "") }, make("i", { class: row.used_share > 1 ? "over" : "", style: `width:${Math.min(100, 100 * row.used_share)}%` }));
@@ -234,7 +262,7 @@ function drawRest() {
 
 function draw() {
   const things = chosen();
-  drawSources(things); drawChart(things); drawDrivers(things); drawMeters(things); drawAllowances();
+  drawSources(things); drawChart(things); drawDrivers(things); drawMeters(things); drawForecast(); drawAllowances(); drawAnomalies();
 }
 
 function begin() {
