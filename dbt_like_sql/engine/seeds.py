@@ -11,11 +11,12 @@ from types import MappingProxyType
 
 import duckdb
 
-from dbt_like_sql.engine.warehouse import WarehouseError, literal
+from dbt_like_sql.engine.warehouse import WarehouseError, comment_on, literal
 
 # by the name of a seed, a file of one's own that takes the place of the shipped one
 Own = Mapping[str, Path]
 NONE: Own = MappingProxyType({})
+_ABOUT = Path(__file__).parents[1] / "seeds" / "about_seeds.csv"
 
 
 class SeedError(WarehouseError):
@@ -76,4 +77,17 @@ def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> i
     except duckdb.Error as error:
         error.add_note(f"while loading the seed {path}")
         raise
+    for column, about in seed_docs(name).items():
+        if not column:
+            comment_on(connection, "table", name, about)
+        elif column in columns:
+            comment_on(connection, "column", f'{name}."{column}"', about)
     return int(inserted[0]) if inserted else 0
+
+
+def seed_docs(name: str) -> dict[str, str]:
+    """What the columns of a seed are, and under '' what it is itself: seeds/about_seeds.csv."""
+    with _ABOUT.open(encoding="utf-8", newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: row["seed"])  # its own come last
+    own = ("", name.removeprefix("seeds."))
+    return {row["column_name"]: row["about"] for row in rows if row["seed"] in own}
