@@ -42,23 +42,28 @@ def instant(text: str) -> datetime:
 def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
     """Print what the command returns (for people, or as JSON) and exit 1 if anything failed."""
 
-    def called(as_json: bool, arguments: dict[str, Any]) -> dict[str, Any]:
-        from assets.terminal.console import Report
+    def called(show: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+        from dbt_like_sql.engine.models import ModelError
         from dbt_like_sql.engine.warehouse import WarehouseError, in_words
-        from pipelines.source import readable
 
         try:
             with in_words():
-                return command(Report(as_json), **arguments)
-        except WarehouseError as error:
-            click.echo(f"Error: {readable(str(error))}", err=True)
+                result = command(show, **arguments)
+        except (WarehouseError, ModelError) as error:
+            show.end(str(error))
             return {"failures": [str(error)]}
+        if result.get("failed"):
+            show.end(f"{', '.join(result['failed'])}; {', '.join(result['stands'])}.")
+        return result
 
     @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+    @click.option("-q", "--quiet", "is_quiet", is_flag=True, help="Print only what failed.")
     @wraps(command)
-    def wrapped(as_json: bool, **arguments: Any) -> None:
+    def wrapped(as_json: bool, is_quiet: bool, **arguments: Any) -> None:
+        from assets.terminal.console import Report
+
         try:
-            result = called(as_json, arguments)
+            result = called(Report(as_json, is_quiet), arguments)
         except SettingsError as error:
             raise click.UsageError(str(error)) from None
         except KeyboardInterrupt as interrupt:
@@ -165,8 +170,10 @@ def _check_span(since: datetime | None, until: datetime | None) -> None:
 @main.command()
 @reporting
 def status(show: Any) -> dict[str, Any]:
-    """What is held, how fresh it is, and what is about to be lost."""
-    return dict(show.status(read_settings()))
+    """Whether all is well: how fresh each source is, and what needs somebody."""
+    from assets.terminal.status import show_status
+
+    return show_status(show, read_settings())
 
 
 @main.command()

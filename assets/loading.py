@@ -4,12 +4,14 @@ It decides which accounts and scopes are asked, loads what an endpoint needs fir
 LoadResult what happened. Not here: what is due (planning.py), how a vendor is asked (pipelines/).
 """
 
+import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -400,6 +402,45 @@ def _names(endpoint: Endpoint) -> Wanted:
     return Wanted(endpoint, None, lambda scopes: {scope: [] for scope in scopes})
 
 
+@dataclass(frozen=True)
+class LastBuild:
+    """What became of the last build that had something to do: it stands beside the warehouse, for a
+    build that fails leaves nothing inside. `ended_at` None: it is under way, or was killed."""
+
+    started_at: datetime
+    ended_at: datetime | None = None
+    failure: str = ""
+
+    def write(self, path: Path) -> None:
+        """Note it beside the warehouse at this path."""
+        told = {"started_at": self.started_at, "ended_at": self.ended_at, "failure": self.failure}
+        path.with_suffix(".build.json").write_text(json.dumps(told, default=str), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> "LastBuild | None":
+        """The last one of the warehouse at this path; None where none is known."""
+        try:
+            told = json.loads(path.with_suffix(".build.json").read_text(encoding="utf-8"))
+            ended_at = told["ended_at"] and datetime.fromisoformat(told["ended_at"])
+            return cls(datetime.fromisoformat(told["started_at"]), ended_at, str(told["failure"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+@contextmanager
+def _noted(settings: Settings) -> Iterator[None]:
+    noted, failure = LastBuild(settings.clock()), ""
+    noted.write(settings.warehouse)
+    try:
+        yield
+    except BaseException as error:
+        failure = str(error) or type(error).__name__
+        raise
+    finally:
+        with suppress(OSError):  # of a full disk, which is said
+            replace(noted, ended_at=settings.clock(), failure=failure).write(settings.warehouse)
+
+
 def build(
     settings: Settings, since: datetime | None = None, until: datetime | None = None
 ) -> runner.BuildReport:
@@ -408,11 +449,12 @@ def build(
         connection.execute(f"set memory_limit = '{settings.memory_limit}'")
         if not since and (report := idle(connection, settings)):
             return report
-        receipts.create_raw_tables(connection, ENDPOINTS)
-        report = runner.build(
-            connection, since, until, now=settings.clock(), own_seeds=settings.own_seeds
-        )
-        publishing.publish(connection, settings.warehouse)
+        with _noted(settings):
+            receipts.create_raw_tables(connection, ENDPOINTS)
+            report = runner.build(
+                connection, since, until, now=settings.clock(), own_seeds=settings.own_seeds
+            )
+            publishing.publish(connection, settings.warehouse)
     return report
 
 

@@ -176,6 +176,10 @@ class Client(Protocol):
     requests_sent: int
     rate_limited: int
 
+    @property
+    def requests_left(self) -> tuple[int, int] | None:
+        """How many requests may be sent now without a wait, of how many; None: any number."""
+
     def within(self, limits: Limits, clock: Clock) -> None:
         """Bear so much of a vendor, and hold this clock against its own."""
 

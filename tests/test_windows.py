@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from assets.loading import Loader
 from assets.sources import ENDPOINTS, endpoint_of
-from assets.terminal.console import Report
 from assets.terminal.runs import reachable
 from pipelines.endpoint import Endpoint
 from pipelines.load import Walk
@@ -189,7 +188,7 @@ def test_a_receipt_never_covers_what_was_not_asked(
     until = since + timedelta(minutes=minutes)
     if snapped_to:
         since, until = floor(since, snapped_to), ceiling(until, snapped_to)
-    window = reachable(Report(True), call, grain, since, until, now)
+    window = reachable(call, grain, since, until, now)
     assert window is not None
     receipts, asked = receipts_of(here, loader, call, window)
     assert receipts

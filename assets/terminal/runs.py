@@ -9,7 +9,8 @@ from assets import loading, planning
 from assets.loading import Loader, Progress
 from assets.settings import Settings
 from assets.sources import SOURCES, source_of
-from assets.terminal.console import Facts, Report, short
+from assets.terminal.console import Report, short
+from assets.terminal.facts import Facts, next_commands, show_facts
 from dbt_like_sql.engine.runner import BuildReport, CheckFailedError
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.source import LoadResult
@@ -31,9 +32,10 @@ def run(
     loaded = loads.as_json()
     is_idle = idle and not loads.asked
     built = shown(idle, show) if idle and is_idle else build(settings, show)
-    show.facts(settings, facts if is_idle else None)
-    show.next_commands(settings)
-    return {**loaded, **built, "failures": [*loaded["failures"], *built["failures"]]}
+    show_facts(show, settings, facts if is_idle else None)
+    next_commands(show, settings)
+    both = {name: [*loaded[name], *built[name]] for name in ("failures", "failed", "stands")}
+    return {**loaded, **built, **both}
 
 
 def load_due(
@@ -56,7 +58,9 @@ def load_due(
                 loader.forget()  # whoever had the turn before may have loaded it
                 if due := loader.due(endpoint, grain, only_gaps):
                     loads.load(endpoint, grain, due.window, partial(loader.load, due))
-        loads.show_outcome()
+        loads.show_outcome(
+            f"Nothing is due before the next :{planning.TICK_MINUTE}; no request was sent."
+        )
         return loads
 
 
@@ -69,7 +73,7 @@ def load_window(
     until: datetime,
 ) -> "Loads":
     """Load every bucket that [since, until) touches, as far as the vendor still answers."""
-    wanted, told, beyond = set(grains), set[Endpoint](), dict[Endpoint, str]()
+    wanted, beyond = set(grains), dict[Endpoint, str]()
     with Loader(settings) as loader:
         loads = Loads(loader, show)
         for endpoint, grain in loads.askable(families, wanted):
@@ -77,39 +81,35 @@ def load_window(
             if grain in endpoint.only_backfilled and endpoint.grains[0] in wanted:
                 continue
             now = settings.clock()
-            if window := reachable(show, endpoint, grain, since, until, now):
+            if not planning.reaches(endpoint, grain, since, now):
+                text = planning.out_of_reach(endpoint, grain, since, now)
+                others = wanted & {*endpoint.grains}
+                if any(planning.reaches(endpoint, other, since, now) for other in others):
+                    loads.tell(text)
+                else:
+                    beyond[endpoint] = text  # of the grain that reaches the farthest
+            if window := reachable(endpoint, grain, since, until, now):
                 load = partial(loader.load_window, endpoint, window)
                 with loader.turn(source_of(endpoint).name):
                     loads.load(endpoint, grain, window, load)
-            if planning.reaches(endpoint, grain, since, now):
-                told.add(endpoint)
-            else:
-                beyond.setdefault(endpoint, planning.out_of_reach(endpoint, grain, since, now))
-        # a grain that reaches as far tells the same
-        loads.beyond = [text for endpoint, text in beyond.items() if endpoint not in told]
-        loads.show_outcome()
+        loads.beyond = [*dict.fromkeys(beyond.values())]
+        loads.show_outcome("No request was sent.")
         return loads
 
 
 def reachable(
-    show: Report, endpoint: Endpoint, grain: str, since: datetime, until: datetime, now: datetime
+    endpoint: Endpoint, grain: str, since: datetime, until: datetime, now: datetime
 ) -> Window | None:
-    """The buckets that [since, until) touches and the vendor answers for; says what is left out."""
+    """The buckets that [since, until) touches and the vendor answers for."""
     window = planning.widened(grain, since, until, now)
-    if window is None:
-        show.say(f"{grain} {since:%Y-%m-%dT%H:%MZ} has not begun: nothing was asked.")
-        return None
-    reach = planning.within_reach(endpoint, window, now)
-    if reach is None or reach.since > window.since:
-        show.say(planning.out_of_reach(endpoint, grain, window.since, now))
-    return reach
+    return planning.within_reach(endpoint, window, now) if window else None
 
 
 class Loads:
     """Endpoints loaded one after the other, each shown when it is done; what was skipped and why.
 
     `asked` has a line per endpoint and grain, as `--json` prints it. `beyond` is what was wanted
-    and no vendor tells any more.
+    and no vendor tells any more. Whatever is said is said once.
     """
 
     def __init__(self, loader: Loader, show: Report) -> None:
@@ -131,16 +131,32 @@ class Loads:
         return [text for wrong in self._loader.settings.wrong.values() for text in wrong]
 
     def as_json(self) -> dict[str, Any]:
-        """As `--json` prints it."""
+        """As `--json` prints it; of what failed, and what stands all the same, a last line is."""
+        failed = [line["source"] for line in self.asked if line["failed"]]
+        failed += ["what no grain reaches"] if self.beyond else []
+        failed += ["settings"] if self._unusable else []
+        landed = dict.fromkeys(line["source"] for line in self.asked if line["rows"])
+        rows = sum(line["rows"] for line in self.asked)
+        stands = f"{rows:,} rows of {', '.join(landed)} landed" if rows else "nothing landed"
         return {
             "asked": self.asked,
             "skipped": [{"source": name, "why": why} for name, why in self.skipped.items()],
             "failures": self.failures,
+            "failed": [*dict.fromkeys(failed)],
+            "stands": [stands],
             "unusable_settings": self._unusable,
             "refused": sorted({source for source, _ in self._loader.refused}),
             "requests": self._loader.requests_sent,
             "rate_limited": self._loader.rate_limited,
         }
+
+    def tell(self, text: str, is_failure: bool = False, indent: str = "") -> None:
+        """A sentence: a vendor that is gone is gone for all of its endpoints."""
+        if text not in self._said and is_failure:
+            self._show.fail(text, indent=indent)
+        elif text not in self._said:
+            self._show.say(f"{indent}{text}")
+        self._said.add(text)
 
     def askable(
         self, families: Iterable[str], grains: Iterable[str]
@@ -170,17 +186,16 @@ class Loads:
         if endpoint.any_time and not (result.receipts or result.failures):
             return  # nothing is said of what had nothing new
         failed = list(dict.fromkeys(map(str, result.failures)))
-        span = f"{short(window.since, grain)} to {short(window.until, grain)}" if window else "now"
-        self._show.say(
-            # the table says which endpoint it was; its vendor's words are in the JSON and Dagster
-            f"  {endpoint.table:<30}{span:<27}{result.requests:>5} req{result.rows:>8,} rows"
-        )
-        for text in dict.fromkeys([*result.notes, *failed]):
-            if text not in self._said:  # a vendor that is gone is gone for all of its endpoints
-                self._show.say(f"    {text}")
-            self._said.add(text)
+        notes = dict.fromkeys(result.notes)
+        if result.requests or result.receipts or not self._said.issuperset([*failed, *notes]):
+            self._show.say(_of(endpoint, grain, window, result))
+        for text in notes:
+            self.tell(text, indent="    ")
+        for text in failed:
+            self.tell(text, is_failure=True, indent="    ")
         self.asked.append(
             {
+                "source": endpoint.source,
                 "call": endpoint.request,
                 "table": f"raw.{endpoint.table}",
                 "grain": grain,
@@ -193,12 +208,11 @@ class Loads:
             }
         )
 
-    def show_outcome(self) -> None:
-        """Say what was skipped and why, and what was asked in all."""
+    def show_outcome(self, nothing: str) -> None:
+        """Say what was skipped and why, and what was asked in all; `nothing` where nothing was."""
         say, loader = self._show.say, self._loader
-        for text in self._unusable:
-            if text not in self._said:
-                say(text)
+        for text in [*self._unusable, *self.beyond]:
+            self.tell(text, is_failure=True)
         for why in dict.fromkeys(self.skipped.values()):
             sources = " and ".join(name for name, its in self.skipped.items() if its == why)
             say(f"{sources} skipped: {why}.")
@@ -209,7 +223,14 @@ class Loads:
         elif self.skipped:
             say("To look around without an account: meterhouse sandbox -- meterhouse run")
         else:
-            say(f"Nothing is due before the next :{planning.TICK_MINUTE}; no request was sent.")
+            say(nothing)
+
+
+def _of(endpoint: Endpoint, grain: str, window: Window | None, result: LoadResult) -> str:
+    """What a load did, in a line of less than 80 characters; the table says which endpoint it was,
+    its vendor's words are in the JSON and in Dagster."""
+    span = f"{short(window.since, grain)} to {short(window.until, grain)}" if window else "now"
+    return f"  {endpoint.table:<29}{span:<27}{result.requests:>4} req{result.rows:>8,} rows"
 
 
 def build(
@@ -219,17 +240,28 @@ def build(
     try:
         report = loading.build(settings, since, until)
     except CheckFailedError as error:
-        show.say(str(error))
-        return {"failures": [str(error)]}
+        show.fail(str(error))
+        stands = ["readers see the build before it"]
+        return {"failures": [str(error)], "failed": ["the build"], "stands": stands}
     return shown(report, show)
 
 
 def shown(report: BuildReport, show: Report) -> dict[str, Any]:
     """What a build did, shown and as `--json` prints it."""
-    show.built(report)
+    changed = [build for build in report.models if build.rows_written]
+    rows = sum(build.rows_written for build in changed)
+    seconds, failed = sum(build.seconds for build in report.models), report.failed_checks
+    show.say(
+        f"\nBuilt {len(report.models)} models in {seconds:.1f} s: {rows:,} rows written in "
+        f"{len(changed)}; {len(report.checks)} checks, {len(failed)} failed."
+    )
+    for check in failed:
+        show.fail(check.sentence, indent="  ")
     return {
         "models": [
             {"model": m.name, "built": m.action, "rows": m.rows_total} for m in report.models
         ],
-        "failures": [check.sentence for check in report.failed_checks],
+        "failures": [check.sentence for check in failed],
+        "failed": [f"{len(failed)} checks of reports"] if failed else [],
+        "stands": ["readers see what was built"],
     }

@@ -2,7 +2,8 @@
 -- whose things all stand alike is one row. What is asked about but names is looked at; where two tables
 -- or things of a row differ, the one that is behind counts.
 -- Verdicts are ok; late, where seeds/retention.csv has it that something newer should have been told;
--- stopped, where all of it has ended, or was late for a month; and never loaded.
+-- stopped, where all of it has ended, or was late for a month; nothing told, where no more than names
+-- was; and never loaded.
 -- grain: source, verdict
 with asked as (
     select
@@ -56,19 +57,22 @@ told as (
 
 -- what is looked at whenever there is a run, and by no tick, is no list of names
 sources as (
-    select retention.source, max(listing.last_listed_at) as listed_at
+    select
+        retention.source, max(listing.last_listed_at) as asked_at,
+        max(case when retention.tick_hour is null then listing.last_listed_at end) as listed_at
     from seeds.retention as retention
     left join staging.stg_loads__listings as listing
-        on retention.resource = listing.resource
-        and retention.granularity = 'snapshot' and retention.tick_hour is null
+        on retention.resource = listing.resource and retention.granularity = 'snapshot'
     group by retention.source
 )
 
 select
     source.source, -- vendor API family
-    cast(coalesce(
-        told.verdict, case when source.listed_at is null then 'never loaded' else 'ok' end
-    ) as varchar) as verdict, -- ok, late, stopped or never loaded, at the build
+    cast(coalesce(told.verdict, case
+        when source.listed_at is not null then 'ok'
+        when source.asked_at is not null then 'nothing told'
+        else 'never loaded'
+    end) as varchar) as verdict, -- ok, late, stopped, nothing told or never loaded, at the build
     cast(coalesce(told.scope_count, 0) as bigint)
         as scope_count, -- things asked about that stand so: orgs, repositories, app/resource
     told.scope, -- the first of them by name

@@ -81,6 +81,7 @@ class Folder:
     """A folder of exports, looked through once a run."""
 
     requests_sent = rate_limited = 0
+    requests_left = None
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

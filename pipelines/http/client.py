@@ -3,6 +3,7 @@
 Not here: one try over the network (wire.py), and what an answer means (the vendor's own folder).
 """
 
+import logging
 import random
 import re
 import threading
@@ -19,7 +20,7 @@ import httpx
 import msgspec
 
 from pipelines.decode import decode
-from pipelines.http.budget import Budget
+from pipelines.http.budget import SILENT_SECONDS, Budget
 from pipelines.http.secrets import Secrets
 from pipelines.http.wire import Answer, TooMuchError, Wire
 from pipelines.limits import Limits
@@ -34,6 +35,7 @@ TRIES = 7
 # of one that nobody hears: a network that is gone is gone for every request
 TRIES_UNREACHABLE = 4
 LONGEST_BACKOFF_SECONDS = 30.0
+_log = logging.getLogger(__name__)
 
 
 class VendorClient:
@@ -88,6 +90,11 @@ class VendorClient:
     def within(self, limits: Limits, clock: Callable[[], datetime]) -> None:
         """Bear so much, and hold this clock against the vendor's."""
         self._limits, self._clock = limits, clock
+
+    @property
+    def requests_left(self) -> tuple[int, int]:
+        """How many requests may be sent now without a wait, of how many."""
+        return self._budgets[0].left()
 
     def budget_of(self, request: httpx.Request) -> Budget:
         """What a request spends from, where a vendor has several budgets."""
@@ -167,15 +174,23 @@ class VendorClient:
             asked_to_wait += wait
             if asked_to_wait > self._limits.retry_after_seconds:
                 raise self._come_back_later(answer, wait, about)
-            if answer.is_unreachable and number >= min(tries, TRIES_UNREACHABLE):
+            tries = min(tries, TRIES_UNREACHABLE) if answer.is_unreachable else tries
+            if answer.is_unreachable and number >= tries:
                 raise self._unreachable(answer, number, about)
             is_over = not wait and spent + backoff > allowed
             if number >= tries or is_over:
                 self._give_up(place, answer, number, allowed if is_over else spent, about)
                 return answer
             spent += 0 if wait else backoff
+            self._say_wait(answer, number, tries, wait or backoff)
             time.sleep(wait or backoff)
         raise AssertionError  # count() has no end
+
+    def _say_wait(self, answer: Answer, number: int, tries: int, seconds: float) -> None:
+        if seconds >= SILENT_SECONDS:
+            what = self.strike(answer.trouble) or f"HTTP {answer.status}"
+            told = (self.title, readable(what), number, tries, seconds)
+            _log.warning("%s: %s; try %d of %d, next in %.0f s", *told)
 
     def _try(self, request: httpx.Request, seconds: float, about: str) -> Answer:
         answer = self._wire.send(request, seconds, self._limits)

@@ -15,6 +15,7 @@ from assets.cli import main
 from assets.settings import DOCUMENTED
 from assets.sources import SOURCES
 from assets.terminal.console import Report
+from assets.terminal.facts import show_facts
 from dbt_like_sql.engine import publishing, warehouse
 from dbt_like_sql.engine.build_state import publish_later
 from tests.clock import NOW
@@ -87,7 +88,8 @@ def test_a_check_that_fails_is_exit_1(landed_world: World, monkeypatch: pytest.M
     (failure,) = answered(result)["failures"]
     assert failure == "reports.unmapped_meters: 1 row where there should be none"
     status = call("status", **landed_world.environment)
-    assert f"LOOK AT {failure}" in status.output
+    assert status.exit_code == 1
+    assert "UNKNOWN METER" in status.output
 
 
 def test_names_are_shown_as_they_are(
@@ -99,7 +101,7 @@ def test_names_are_shown_as_they_are(
         connection.execute("update reports.last_30_days set project_name = $1", [name])
         publish_later(connection, "reports.last_30_days")
         publishing.publish(connection, landed_world.settings.warehouse)
-    Report(as_json=False).facts(landed_world.settings)
+    show_facts(Report(as_json=False), landed_world.settings)
     assert name.replace("\x1b", "\N{REPLACEMENT CHARACTER}") in capsys.readouterr().out
 
 
@@ -245,7 +247,7 @@ def test_a_warehouse_that_cannot_be_used_is_exit_1(tmp_path: Path, command: str)
     assert result.exit_code == 1
     (failure,) = answered(result)["failures"]
     assert "here.duckdb cannot be used: it is no DuckDB database. Put a backup" in failure
-    assert result.stderr == f"Error: {failure}\n"
+    assert result.stderr == f"FAILED {failure}\n"
 
 
 def test_sandbox_passes_the_exit_code_on(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_nothing_due(tmp_path: Path, worlds: Worlds) -> None:
     program = (NOTHING_DUE, NOW.isoformat())
     cpu_seconds(tmp_path, settings, *program, "run")  # publishes, and compiles what it imports
     least, _, _ = cpu_seconds(tmp_path, settings, "import duckdb")
-    for command, said in (("run", "0 rows written in 0"), ("status", "Held")):
+    for command, said in (("run", "0 rows written in 0"), ("status", "Nothing needs you.")):
         spent, shown, told = cpu_seconds(tmp_path, settings, *program, command)
         opened, *imported = told.splitlines()[-1].split()
         assert said in shown

@@ -124,7 +124,8 @@ def test_files_are_never_late_and_names_are_no_usage(fresh: Callable[..., Rows])
     names = Receipt("neon_projects", "snapshot", "2026-11-21 02:20")
     listed = datetime(2026, 1, 5, 7, tzinfo=UTC)
     assert fresh(files, names, columns="listed_at, late_at") == [
-        ("atlassian_platform", "ok", listed, None)
+        ("atlassian_platform", "ok", listed, None),
+        ("neon", "nothing told", None, None),
     ]
 
 

@@ -1,0 +1,151 @@
+"""What `meterhouse run` shows in the end: usage of the last 30 days, and what to do next."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from assets.loading import Row, rows_of
+from assets.settings import WAREHOUSE, Settings
+from assets.terminal.console import Report, numbers
+from dbt_like_sql.engine import warehouse
+from pipelines.receipts import Connection
+
+FAMILIES = ("compute", "storage", "transfer", "credits", "operations")
+# a source that bills by so few units has a column for each of them, any other a line per meter
+MOST_UNIT_COLUMNS = 4
+Unit = tuple[str, str]
+# ids, and then names
+Whose = tuple[Any, ...]
+
+
+class Facts:
+    """What was used over the last 30 days, and what allowances run short."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.used = rows_of(connection, "select * from reports.last_30_days")
+        self.running_short = rows_of(
+            connection,
+            # what is still to come first, the next one on top; then what is over, the longest
+            "select * from reports.short_allowances"
+            " order by is_exhausted, exhausted_on, used_share desc",
+        )
+
+
+def show_facts(report: Report, settings: Settings, facts: Facts | None = None) -> None:
+    """What was used over the last 30 days, source by source, and what allowances run short."""
+    if facts is None:
+        with warehouse.reader(settings.warehouse) as connection:
+            facts = Facts(connection)
+    for source in sorted({row["source"] for row in facts.used}):
+        rows = [row for row in facts.used if row["source"] == source]
+        units = sorted({_unit(row) for row in rows}, key=_in_order)
+        title = f"\n{source.replace('_', ' ').capitalize()}, last 30 days"
+        if len(units) <= MOST_UNIT_COLUMNS:
+            _by_unit(report, title, rows, units)
+        else:
+            _by_meter(report, title, rows)
+    if facts.running_short:
+        _allowances(report, facts.running_short)
+
+
+def next_commands(report: Report, settings: Settings) -> None:
+    """Three commands that a person would want now."""
+    path, copy = str(settings.warehouse), warehouse.read_copy(settings.warehouse)
+    where = "" if path == WAREHOUSE.default else f"WAREHOUSE={path} "
+    report.say(
+        f"\nQuery marts.* with any DuckDB client:  duckdb -readonly {copy}\n"
+        f"Whether all is well:  {where}.venv/bin/meterhouse status\n"
+        "Schedules, backfills, lineage in Dagster:  make ui"
+    )
+
+
+def _by_unit(report: Report, title: str, rows: list[Row], units: list[Unit]) -> None:
+    """In billed units, a column each: per org, and then per project."""
+    rows = sorted(rows, key=_org)
+    # names may be shared, ids are not
+    orgs = _sums(((row["org_id"], _org(row)), row) for row in rows)
+    projects = _sums(
+        ((row["org_id"], row["project_id"], _org(row), _project(row)), row) for row in rows
+    )
+    counts = Counter(org_id for org_id, *_ in projects)
+    totals = [
+        [org, f"all {counts[org_id]} projects", *(_number(used[unit]) for unit in units)]
+        for (org_id, org), used in orgs.items()
+        if counts[org_id] > 1
+    ]
+    most_first = sorted(projects.items(), key=lambda line: [-line[1][unit] for unit in units])
+    lines = [
+        [org, project, *(_number(used.get(unit)) for unit in units)]
+        for (_, _, org, project), used in most_first
+    ]
+    columns = [report.words("org", 14, share=0.5), report.words("project", 20, share=0.5)]
+    columns += [numbers(f"{family}\n{unit}") for family, unit in units]
+    report.table(title, columns, lines, totals)
+
+
+def _by_meter(report: Report, title: str, rows: list[Row]) -> None:
+    """A line per meter and project, in the vendor's unit: few requests are 0.00 millions."""
+    lines = [
+        [row["meter"], _project(row) or _org(row), _number(row["quantity"]), row["unit"]]
+        for row in sorted(rows, key=lambda row: (row["meter"], -row["quantity"]))
+    ]
+    columns = [report.words("meter"), report.words("project or org", 28)]
+    report.table(title, [*columns, numbers("used"), report.words("unit")], lines)
+
+
+def _allowances(report: Report, rows: list[Row]) -> None:
+    """So many times what is included; at the renewal as so far, on a straight line."""
+    columns = [report.words("meter", 24, share=0), report.words("whose", 14)]
+    columns += [numbers(heading) for heading in ("included", "used", "ends at")]
+    columns += [report.words("renews"), report.words("over on")]
+    lines = [
+        [
+            row["meter"],
+            row["owner_name"],
+            _number(row["included_quantity"]).removesuffix(".00"),
+            _times(row["used_share"]),
+            _times(row["projected_share"]),
+            f"{row['resets_at']:%m-%d}",
+            f"{row['exhausted_on']:%m-%d}" if row["exhausted_on"] else "",
+        ]
+        for row in rows
+    ]
+    report.table("\nAllowances exhausted, or projected to be, before renewal", columns, lines)
+
+
+def _sums(rows: Iterable[tuple[Whose, Row]]) -> dict[Whose, Counter[Unit]]:
+    """By whose it is and unit, the sum of these rows."""
+    sums: dict[Whose, Counter[Unit]] = defaultdict(Counter)
+    for whose, row in rows:
+        sums[whose][_unit(row)] += _billed(row)
+    return sums
+
+
+def _unit(row: Row) -> Unit:
+    """Family and billed unit; the vendor's own unit where no conversion is known."""
+    return row["family"], row["billed_unit"] or row["unit"]
+
+
+def _in_order(unit: Unit) -> tuple[int, str]:
+    return FAMILIES.index(unit[0]), unit[1]
+
+
+def _billed(row: Row) -> Any:
+    return float(row["quantity"] if row["billed_unit"] is None else row["billed_quantity"])
+
+
+def _org(row: Row) -> str:
+    return str(row["org_name"] or row["org_id"] or "")
+
+
+def _project(row: Row) -> str:
+    name = row["project_name"] or row["project_id"] or ""
+    return f"{name} (deleted)" if row["is_deleted"] else str(name)
+
+
+def _times(share: float | None) -> str:
+    return "" if share is None else f"{share:,.{2 if share < 100 else 0}f} x"
+
+
+def _number(value: Any) -> str:
+    return "" if value is None else f"{value:,.2f}"

@@ -1,0 +1,178 @@
+"""`meterhouse status`: whether all is well, by the clock of now."""
+
+import json
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from assets.cli import main
+from assets.loading import LastBuild
+from assets.settings import DOCUMENTED, read_settings
+from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.models import PACKAGE_FOLDER
+from tests import builds
+from tests.clock import NOW
+from tests.conftest import Worlds
+from tests.landed import Neon, Receipt, land, receive
+
+HOUR = timedelta(hours=1)
+# a block of what no allowance is taken off cannot be
+PRICES = (PACKAGE_FOLDER / "seeds" / "price_overrides.csv").read_text()
+NO_PRICE = PRICES + "neon,compute,,compute_unit_seconds,,CU-hour,1,,,,,,10,,,contract,\n"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Path:
+    """A warehouse with usage of Neon up to 15:00, built at half past."""
+    folder = tmp_path_factory.mktemp("status")
+    worlds.begin(folder)
+    environment = {"WAREHOUSE": str(folder / "meterhouse.duckdb"), "XDG_STATE_HOME": str(folder)}
+    settings = read_settings(environment, lambda: NOW)
+    land(settings, Neon("p", "compute_unit_seconds", "2026-11-21 14", 3600))
+    hours = ("2026-11-21 15:20", "2026-11-21 00:00", "2026-11-21 16:00")
+    receive(settings, Receipt("neon_project_usage", "hourly", *hours))
+    builds.build(settings)
+    return folder
+
+
+class Here:
+    """The terminal of somebody beside a copy of it, at an instant."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.warehouse, self.patch = folder / "meterhouse.duckdb", patch
+        self.settings = dict.fromkeys(about.name for about in DOCUMENTED) | {
+            "WAREHOUSE": str(self.warehouse),
+            "XDG_STATE_HOME": str(folder),
+            "NEON_API_KEY": "key",
+        }
+
+    def call(self, *arguments: str, now: datetime = NOW) -> Result:
+        """Run the command."""
+        self.patch.setattr("assets.settings.utc_now", lambda: now)
+        return CliRunner().invoke(main, arguments, env=self.settings)
+
+    def status(self, now: datetime = NOW) -> tuple[int, list[str]]:
+        """Its exit code, and the lines that it shows."""
+        shown = self.call("status", now=now)
+        return shown.exit_code, shown.stdout.splitlines()
+
+
+@pytest.fixture
+def here(tmp_path: Path, built: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
+    """A copy of the warehouse."""
+    for file in built.glob("meterhouse.*"):
+        shutil.copy2(file, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return Here(tmp_path, monkeypatch)
+
+
+def test_all_is_well(here: Here) -> None:
+    """A line per source; of what is not set up it says so; exit 0."""
+    code, lines = here.status()
+    assert lines[:4] == [
+        "atlassian_platform  NOT SET UP",
+        "bitbucket           NOT SET UP",
+        "forge               NOT SET UP",
+        "neon                OK      30 min ago (hourly)   held to 15:00Z",
+    ]
+    assert (code, lines[-2:]) == (0, ["Last build 0 min ago.", "Nothing needs you."])
+
+
+def test_it_goes_by_the_clock_and_not_by_the_last_build(here: Here) -> None:
+    """Where nothing runs any more nothing is built either: it is late all the same, and exit 1."""
+    code, lines = here.status(NOW + 5 * HOUR)
+    assert lines[3] == "neon                LATE    5 h ago (hourly)      held to 15:00Z"
+    assert (code, lines[-2:]) == (
+        1,
+        [
+            "LATE neon: nothing newer was told, nor built, since 18:20Z. Run `meterhouse run`.",
+            "1 thing needs you.",
+        ],
+    )
+    del here.settings["NEON_API_KEY"]
+    here.settings["NEON_API_KEY"] = None
+    _, lines = here.status(NOW + 30 * HOUR)
+    assert lines[3].endswith("held to 11-21 15:00Z, not set up any more")
+    assert lines[-2].endswith("since 11-21 18:20Z. NEON_API_KEY is not set: set it again.")
+
+
+def test_a_build_that_failed_is_told(here: Here, tmp_path: Path) -> None:
+    """With its reason, also in the last line on stderr; readers have what was built before."""
+    own = tmp_path / "own.csv"
+    own.write_text(NO_PRICE)
+    here.settings["PRICE_BOOK_OVERRIDES"] = str(own)
+    build = here.call("build")
+    assert build.exit_code == 1
+    assert build.stdout.startswith("FAILED intermediate.int_prices: check `allowed_per is not null")
+    assert build.stderr == "FAILED the build; readers see the build before it.\n"
+    code, lines = here.status()
+    assert code == 1
+    (told,) = [line for line in lines if line.startswith("FAILED BUILD")]
+    assert "intermediate.int_prices: check `allowed_per is not null" in told
+    assert told.endswith("Readers see the build before it: mend that, and run `meterhouse build`.")
+
+
+def test_it_is_told_while_somebody_writes_and_after_that_was_killed(here: Here) -> None:
+    """The read copy is read; what is under way has not failed."""
+    LastBuild(NOW).write(here.warehouse)
+    with warehouse.writer(here.warehouse):
+        code, lines = here.status()
+        assert code == 0
+        assert "(pid " in lines[-2]
+        assert lines[-2].endswith("writes the warehouse: this is as of the last build.")
+    code, lines = here.status(NOW + HOUR)
+    assert (code, lines[-2:]) == (
+        1,
+        [
+            "FAILED BUILD it was killed, since 15:30Z. Readers see the build before it: run "
+            "`meterhouse build`.",
+            "1 thing needs you.",
+        ],
+    )
+
+
+def test_a_source_that_is_set_up_and_cannot_be_used_needs_somebody(here: Here) -> None:
+    """Also one of which nothing ever landed; what failed is all that --quiet prints."""
+    here.settings |= {"NEON_REQUESTS_PER_MINUTE": "many", "BITBUCKET_TOKEN": "key"}
+    shown = here.call("status", "--quiet")
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    setting, never = shown.stderr.splitlines()
+    assert setting.startswith("SETTING neon: NEON_REQUESTS_PER_MINUTE is 'many': it has to be")
+    assert never == "NEVER LOADED bitbucket: it is set up. Run `meterhouse run`."
+
+
+def test_a_script_reads_one_document(here: Here) -> None:
+    """The same, with every row of the reports behind it."""
+    shown = here.call("status", "--json", now=NOW + 5 * HOUR)
+    told: dict[str, Any] = json.loads(shown.stdout)
+    assert (shown.exit_code, shown.stderr) == (1, "")
+    assert {row["source"]: row["verdict"] for row in told["sources"]}["neon"] == "late"
+    assert told["failures"] == [
+        "late: neon: nothing newer was told, nor built, since 18:20Z. Run `meterhouse run`."
+    ]
+    assert [(row["kind"], row["subject"]) for row in told["needs_you"]] == [("late", "neon")]
+    assert told["requests_left"] == {"neon": [45, 45]}
+    assert told["held"][0]["resource"] == "neon_project_usage"
+    assert told["last_build"]["started_at"] == f"{NOW}"
+
+
+def test_a_source_of_which_a_part_is_late_has_a_line_of_each(here: Here) -> None:
+    """The one that is late is named."""
+    settings = read_settings({"WAREHOUSE": str(here.warehouse)}, lambda: NOW)
+    old = ("2026-11-21 10:20", "2026-11-21 00:00", "2026-11-21 11:00")
+    receive(settings, Receipt("neon_project_usage", "hourly", *old, scope="org-b"))
+    builds.build(settings)
+    code, lines = here.status()
+    assert lines[3:5] == [
+        "neon                LATE    5 h ago (hourly)      held to 10:00Z, of 1: org-b",
+        "neon                OK      30 min ago (hourly)   held to 15:00Z, of 1: org",
+    ]
+    assert code == 1
+    assert lines[-2] == (
+        "LATE neon: nothing newer was told, of org-b for one, since 13:20Z. Run `meterhouse run`, "
+        "and see why no schedule did."
+    )
