@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from assets.alerts import tell
 from assets.alerts.digest import digest
+from assets.alerts.messages import tell
 from assets.report.page import Span
 from assets.settings import SettingsError, read_settings
 

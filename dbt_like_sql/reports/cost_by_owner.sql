@@ -26,8 +26,8 @@ with lines as (
 takers as (
     select
         lines.month_start, lines.source, lines.owner_key,
-        cast(sum(lines.cost) * 1000000000 as hugeint) as cost,
-        sum(cast(sum(lines.cost) * 1000000000 as hugeint)) over in_month as total_cost,
+        cast(sum(lines.cost) as double) as cost,
+        cast(sum(sum(lines.cost)) over in_month as double) as total_cost,
         count(*) over in_month as taker_count,
         row_number() over (
             partition by lines.month_start, lines.source order by lines.owner_key
@@ -45,27 +45,27 @@ shared as (
         lines.*, coalesce(taker.owner_key, lines.owner_key) as part_of,
         case when lines.split_by is not null then lines.owner_key end as shared_by,
         coalesce(taker.place, 1) = 1 as has_rest,
-        cast(case
-            when taker.owner_key is null then 1000000000
-            when lines.split_by = 'even' then 1000000000 // taker.taker_count
-            else taker.cost * 1000000000 // taker.total_cost
-        end as hugeint) as billionths
+        case when lines.split_by = 'even' then 1 / cast(taker.taker_count as double)
+            else taker.cost / taker.total_cost end as share
     from lines
     left join takers as taker
         on lines.split_by is not null and lines.month_start = taker.month_start
         and lines.source = taker.source
 ),
 
--- DuckDB divides decimals as floats: whole numbers are divided instead
+-- what is not split is not touched; of what is, the first takes what the others' parts leave
 parts as (
     select
         shared.*,
-        cast(cast(shared.quantity * 1000000000 as hugeint) * shared.billionths // 1000000000
-            as decimal(38, 0)) * 0.000000001 as part_quantity,
-        cast(cast(shared.billed_quantity * 1000000000 as hugeint) * shared.billionths
-            as decimal(38, 0)) * 0.000000000000000001 as part_billed_quantity,
-        cast(cast(shared.cost * 1000000000 as hugeint) * shared.billionths as decimal(38, 0))
-        * 0.000000000000000001 as part_cost
+        case when shared.share is null then shared.quantity
+            else cast(cast(shared.quantity as double) * shared.share as decimal(38, 9))
+        end as part_quantity,
+        case when shared.share is null then shared.billed_quantity
+            else cast(cast(shared.billed_quantity as double) * shared.share as decimal(38, 18))
+        end as part_billed_quantity,
+        case when shared.share is null then shared.cost
+            else cast(cast(shared.cost as double) * shared.share as decimal(38, 18))
+        end as part_cost
     from shared
 )
 

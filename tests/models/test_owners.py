@@ -133,9 +133,9 @@ def test_rules_that_cannot_be_read_build_nothing(tmp_path: Path, worlds: Worlds)
 
 
 def test_what_is_shared_is_split_and_nothing_is_lost(tmp_path: Path, worlds: Worlds) -> None:
-    """$1.06 evenly among three teams: 333,333,333 billionths each, and the first of them takes the
-    rest. $2.12 in the ratio of their cost, 1 : 1 : 2. Who has no cost of its own takes no part, and
-    where nobody has any, nothing moves."""
+    """$1.06 evenly among three teams, of which the first takes what the division leaves. $2.12 in
+    the ratio of their cost, 1 : 1 : 2. Who has no cost of its own takes no part, and where nobody
+    has any, nothing moves."""
     here = opened_here(tmp_path, worlds)
     rules = "".join(f"1,,,{team},,,,,,{team},,,,\n" for team in ("a", "b", "c", "idle"))
     rules += "2,,,even,,,,,,shared,,,,even\n2,,,cost,,,,,,,,,,Cost\n3,,,alone,,,,,,,,,,even\n"
@@ -155,12 +155,12 @@ def test_what_is_shared_is_split_and_nothing_is_lost(tmp_path: Path, worlds: Wor
             by,
         )
 
-    rest, third = Decimal("0.35333333404"), Decimal("0.35333333298")
-    assert split("team=shared", "even") == [
-        ("team=a", Decimal("12000.000024"), Decimal("3.33333334"), rest),
-        ("team=b", Decimal("11999.999988"), Decimal("3.33333333"), third),
-        ("team=c", Decimal("11999.999988"), Decimal("3.33333333"), third),
-    ]
+    thirds = split("team=shared", "even")
+    assert [row[0] for row in thirds] == ["team=a", "team=b", "team=c"]
+    for at, whole in enumerate((Decimal(36_000), Decimal(10), Decimal("1.06")), start=1):
+        assert sum(row[at] for row in thirds) == whole  # to the last place
+        assert all(abs(row[at] - whole / 3) < whole * Decimal("1e-12") for row in thirds)
+        assert thirds[1][at] == thirds[2][at]
     quarter, half = Decimal("0.53"), Decimal("1.06")
     assert split("unassigned", "cost") == [
         ("team=a", 18_000, 5, quarter),

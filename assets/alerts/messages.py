@@ -1,0 +1,78 @@
+"""One message when a cause appears, and one when it is gone.
+
+What was told stands beside the warehouse, so that Dagster, cron and a terminal tell it once between
+them. Not here: what needs somebody (reports.needs_you, and what terminal/status.py adds).
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from assets.alerts.channels import Channel, DeliveryError
+from dbt_like_sql.engine.warehouse import turn
+
+Row = dict[str, Any]
+# a message is sent within seconds, and others wait for it
+WAITS_SECONDS = 120
+
+
+def tell(
+    channels: Sequence[Channel], warehouse: Path, found: Iterable[Row], now: datetime
+) -> list[str]:
+    """Tell what is new of these causes (rows as in reports.needs_you), and what is resolved.
+
+    Gives what could not be told, and why: it is told by the next that tells. Where there is no
+    channel, nothing is told, now or later.
+    """
+    if not channels:
+        return []
+    file = Path(f"{warehouse}.alerts.json")
+    with turn(Path(f"{file}.lock"), "the list of alerts", "Run it again.", WAITS_SECONDS):
+        told: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+        causes = {_key(row): row for row in found}
+        failures = []
+        for key, text in _due(causes, told, now):
+            try:
+                for channel in channels:
+                    channel.send(text.partition("\n")[0], text)
+            except DeliveryError as error:
+                failures.append(f"not told: {text.partition(chr(10))[0]} ({error})")
+                continue
+            if key in causes:
+                told[key] = text.partition("\n")[0]
+            else:
+                del told[key]
+            _write(file, told)
+    return failures
+
+
+def _due(causes: dict[str, Row], told: dict[str, str], now: datetime) -> Iterator[tuple[str, str]]:
+    """What is to be told, and what each message says: its first line is its subject."""
+    for key in causes.keys() - told.keys():
+        yield key, _text(causes[key])
+    for key in told.keys() - causes.keys():
+        yield key, f"resolved: {told[key]}\n\nAs of {now:%Y-%m-%d %H:%MZ}."
+
+
+def _key(row: Row) -> str:
+    return json.dumps([row["kind"], row["source"], row["subject"]])
+
+
+def _text(row: Row) -> str:
+    """A cause for the person on call: what, where, since when, until when, and what to do."""
+    about = " ".join(filter(None, [row["kind"], row["source"]]))
+    lines = [f"{about}: {row['what'].splitlines()[0]}", "", row["what_to_do"]]
+    if row["since_at"]:
+        lines.append(f"Since {row['since_at']:%Y-%m-%d %H:%MZ}.")
+    if row["too_late_at"]:
+        lines.append(f"It cannot be mended after {row['too_late_at']:%Y-%m-%d %H:%MZ}.")
+    return "\n".join(lines)
+
+
+def _write(file: Path, told: dict[str, str]) -> None:
+    """All of it or nothing, also where this process is killed."""
+    new = Path(f"{file}.new")
+    new.write_text(json.dumps(told, indent=1))
+    new.replace(file)
