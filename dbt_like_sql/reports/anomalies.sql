@@ -1,5 +1,5 @@
 -- Days of the last five weeks that are out of line: one row per project, meter and day on which it used
--- much more or less than on the same weekday of the eight weeks before, by five spreads from the median.
+-- much more or less than on the same weekday of the eight weeks before, by six spreads from the median.
 -- A spread is the median distance from it (times 1.4826, which makes it a standard deviation), and at
 -- least a tenth of the median and a hundredth of what the organization uses, so that what hardly varies,
 -- or hardly counts, is not here. Only days that are known and settled are judged, and with four such
@@ -75,5 +75,5 @@ left join marts.dim_project as project
     on measured.source = project.source and measured.project_id = project.project_id
     and measured.org_id is not distinct from project.org_id
 where measured.day_start >= cast(current_date as timestamptz) - interval '35' day
-    and abs(measured.quantity - measured.usual_quantity) >= 5 * measured.spread
+    and abs(measured.quantity - measured.usual_quantity) >= 6 * measured.spread
     and measured.spread > 0

@@ -2,38 +2,20 @@
 -- yesterday and in as many days of the month before, and in the last whole month and the one before.
 -- By org, project, branch, site, user, owner and sku: each of them adds up to all of the cost. A month
 -- that is known only as a whole is in the comparison of months alone. A day that nobody asked about is
--- in no sum: look at the counts of days before you trust a change.
+-- in no sum, so a source with fewer days on one side is not comparable, and comes last.
 -- grain: comparison, dimension, source, org_id, thing_id
-with month as (
-    select
-        current_date as today, cast(date_trunc('month', current_date) as date) as first_date,
-        cast(date_trunc('month', current_date) - interval '1' month as date) as before_date
-),
-
--- both ends of the period, and of the one before; the first day after them
-compared as (
-    select
-        cast('month to date' as varchar) as comparison, month.first_date as since_date,
-        month.today as until_date, month.before_date as since_before_date,
-        least(
-            month.before_date + cast(month.today - month.first_date as integer), month.first_date
-        ) as until_before_date
-    from month
-    union all
-    select
-        'last month', month.before_date, month.first_date,
-        cast(month.before_date - interval '1' month as date), month.before_date
-    from month
-),
-
-costs as (
-    select
-        compared.comparison, usage.*, usage.period_date >= compared.since_date as is_now
+with costs as (
+    select compared.comparison, usage.*, usage.period_month = compared.month as is_now
     from marts.usage_by_day as usage
-    inner join compared
-        on (usage.period_date >= compared.since_date and usage.period_date < compared.until_date)
-        or (usage.period_date >= compared.since_before_date
-            and usage.period_date < compared.until_before_date)
+    inner join (
+        select
+            cast('month to date' as varchar) as comparison,
+            date_trunc('month', current_date) as month, extract(day from current_date) as until_day
+        union all
+        select 'last month', date_trunc('month', current_date) - interval '1' month, 32
+    ) as compared
+        on usage.period_month in (compared.month, compared.month - interval '1' month)
+        and extract(day from usage.period_date) < compared.until_day
     where usage.period_date >= date_trunc('month', current_date) - interval '2' month
         and (compared.comparison = 'last month' or usage.granularity <> 'monthly')
 ),
@@ -42,7 +24,9 @@ days as (
     select
         costs.comparison, costs.source,
         count(distinct case when costs.is_now then costs.period_date end) as day_count,
-        count(distinct case when not costs.is_now then costs.period_date end) as day_count_before
+        count(distinct case when not costs.is_now then costs.period_date end) as day_count_before,
+        least(day_count, day_count_before) >= 0.9 * greatest(day_count, day_count_before)
+            as is_comparable
     from costs
     group by costs.comparison, costs.source
 ),
@@ -64,7 +48,7 @@ changes as (
         ('owner', null, costs.owner_key, null), ('sku', null, costs.sku, null)
     ) as part (dimension, org_id, thing_id, name)
     group by costs.comparison, part.dimension, costs.source, part.org_id, part.thing_id
-    having sum(costs.cost) is not null
+    having sum(abs(costs.cost)) > 0
 )
 
 select
@@ -80,12 +64,13 @@ select
     cast(changes.cost - changes.cost_before as decimal(38, 2)) as change, -- US dollars
     cast(cast(abs(changes.cost - changes.cost_before) as double) / nullif(sum(
         cast(abs(changes.cost - changes.cost_before) as double)
-    ) over (partition by changes.comparison, changes.dimension), 0) as double)
+    ) over (partition by changes.comparison, changes.dimension, days.is_comparable), 0) as double)
         as change_share, -- of all that this dimension changed, up and down; 1: all of it
     cast(rank() over (
         partition by changes.comparison, changes.dimension
-        order by abs(changes.cost - changes.cost_before) desc
+        order by days.is_comparable desc, abs(changes.cost - changes.cost_before) desc
     ) as bigint) as change_rank, -- 1: the largest change of this dimension
+    days.is_comparable, -- false: fewer days are known on one side, which is a change of its own
     days.day_count, -- days on which something of the source is known to have been used
     days.day_count_before -- the same of the period before
 from changes

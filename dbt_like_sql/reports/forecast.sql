@@ -19,8 +19,8 @@ select
     latest.meter,
     latest.unit,
     latest.month_start,
-    cast(sum(latest.quantity) as double) as quantity, -- in `unit`, on the settled days
-    cast(sum(latest.cost) as double) as cost, -- US dollars, on these days; null: unpriced
+    cast(sum(latest.quantity) as decimal(38, 9)) as quantity, -- in `unit`, on the settled days
+    cast(sum(latest.cost) as decimal(38, 18)) as cost, -- US dollars, on these days; null: unpriced
     cast(sum(latest.straight_line_quantity) as double)
         as straight_line_quantity, -- at the end of the month, as so far
     cast(sum(latest.straight_line_cost) as double)

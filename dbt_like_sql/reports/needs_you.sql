@@ -59,6 +59,13 @@ with found as (
         cast(short.exhausted_on as timestamptz), null,
         'Use less, or expect to be charged: see reports.short_allowances.'
     from reports.short_allowances as short
+    union all
+    select
+        'budget', 'all', concat_ws(' ', spent.budget, spent.scope), false,
+        concat(cast(100 * spent.spent_share as integer), ' % of it is spent'), spent.month_start,
+        null, 'See reports.budgets, and reports.cost_drivers for what changed.'
+    from reports.budgets as spent
+    where spent.passed_threshold is not null
 )
 
 select

@@ -11,8 +11,8 @@ import pytest
 from tests.atlassian_usage.folder import Exports
 from tests.builds import write_models_alone
 from tests.conftest import Worlds
-from tests.landed import Neon, Receipt, land, receive
-from tests.models.test_cost import COMPUTE, opened
+from tests.landed import Names, Neon, Receipt, land, receive
+from tests.models.test_cost import COMPUTE, GB, ROOT, opened
 
 Rows = list[tuple[Any, ...]]
 
@@ -32,13 +32,15 @@ def compute(project: str, at: str, hours: int, **more: Any) -> Neon:
 
 def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
     """Up to yesterday against as many days of the month before: +$2.12 of p and -$1.06 of q are
-    two thirds and one third of what changed. The whole of July against June: all but p."""
+    two thirds and one third of what changed. July against a June of which one day is known is no
+    comparison, and says so."""
     here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.cost_drivers")
     land(
         here.settings,
         compute("p", "2026-07-05", 10),
         compute("p", "2026-08-05", 30, branch="main"),
         compute("p", "2026-08-05", 30),
+        compute("idle", "2026-08-06", 0),
         compute("q", "2026-07-02", 10),
         compute("q", "2026-07-11", 100),
         compute("q", "2026-08-11", 1000),
@@ -49,7 +51,7 @@ def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
     def drivers(comparison: str, dimension: str) -> Rows:
         return here.read(
             "select thing_id, cost, cost_before, change, round(change_share, 3), change_rank,"
-            " day_count, day_count_before from reports.cost_drivers"
+            " is_comparable from reports.cost_drivers"
             " where comparison = $1 and dimension = $2 order by change_rank, thing_id",
             comparison,
             dimension,
@@ -57,19 +59,19 @@ def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
 
     up, down = Decimal("2.12"), Decimal("-1.06")
     assert drivers("month to date", "project") == [
-        ("p", Decimal("3.18"), Decimal("1.06"), up, 0.667, 1, 1, 2),
-        ("q", 0, Decimal("1.06"), down, 0.333, 2, 1, 2),
+        ("p", Decimal("3.18"), Decimal("1.06"), up, 0.667, 1, True),
+        ("q", 0, Decimal("1.06"), down, 0.333, 2, True),
     ]
     assert drivers("month to date", "branch") == [
-        ("main", Decimal("3.18"), 0, Decimal("3.18"), 0.6, 1, 1, 2),
-        (None, 0, Decimal("2.12"), Decimal("-2.12"), 0.4, 2, 1, 2),
+        ("main", Decimal("3.18"), 0, Decimal("3.18"), 0.6, 1, True),
+        (None, 0, Decimal("2.12"), Decimal("-2.12"), 0.4, 2, True),
     ]
     (of_owner,) = drivers("month to date", "owner")
     assert of_owner[:4] == ("unassigned", Decimal("3.18"), Decimal("2.12"), Decimal("1.06"))
     assert drivers("last month", "project") == [
-        ("q", Decimal("11.66"), 0, Decimal("11.66"), 0.786, 1, 3, 1),
-        ("r", 0, Decimal("2.12"), Decimal("-2.12"), 0.143, 2, 3, 1),
-        ("p", Decimal("1.06"), 0, Decimal("1.06"), 0.071, 3, 3, 1),
+        ("q", Decimal("11.66"), 0, Decimal("11.66"), 0.786, 1, False),
+        ("r", 0, Decimal("2.12"), Decimal("-2.12"), 0.143, 2, False),
+        ("p", Decimal("1.06"), 0, Decimal("1.06"), 0.071, 3, False),
     ]
 
 
@@ -159,3 +161,93 @@ def test_a_day_that_is_out_of_line(tmp_path: Path, worlds: Worlds) -> None:
         "compute_unit_seconds of varies was 72000.00 CU-seconds on Tuesday, 2026-08-04,"
         " where 36000.00 is the median of 5 such weekdays before",
     )
+
+
+OWNERS = """\
+priority,source,org,project,branch,site,user,valid_from_date,valid_until_date,team,customer,product,environment,split_by
+1,,,p,,,,,,web,,,,
+1,,,q,,,,,,data,,,,
+2,,,,,,,,,shared,,,,even
+"""
+BUDGETS = """\
+budget,source,org,project,team,customer,amount_usd,thresholds,valid_from_date,valid_until_date
+all,,,,,,20,0.5; 0.8; 1.0,,2027-01-01
+web,,,,WEB,,15,0.8;1,2026-08-01,
+shop,neon,org,Sh*,,,100,,,
+apps,forge,,,,,10,0.8,,
+later,,,,,,1,0.8,2026-09-01,
+"""
+
+
+def test_a_budget_tells_which_threshold_is_passed(tmp_path: Path, worlds: Worlds) -> None:
+    """Ten days of 10, 5 and 4 hours are $20.14 of $20. Web has half of what is shared, and will
+    have spent 31 / 10 of its $12.72; the shop is found by its name; apps have used nothing."""
+    here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.needs_you")
+    own = {"seeds.owners": OWNERS, "seeds.budgets": BUDGETS}
+    files = {seed: tmp_path / f"{seed}.csv" for seed in own}
+    for seed, rows in own.items():
+        files[seed].write_text(rows)
+    here.settings = replace(here.settings, own_seeds=files)
+    land(
+        here.settings,
+        Names({"p": "Shop"}),
+        *(compute(project, f"2026-08-{day:02}", n) for project, n in
+          (("p", 10), ("q", 5), ("s", 4)) for day in range(1, 11)),
+        compute("p", "2026-07-05", 1000),
+    )  # fmt: skip
+    (failed,) = here.build().failed_checks
+    assert (failed.model, failed.failing_rows) == ("reports.budgets", 2)
+    assert here.read(
+        "select budget, scope, cost, round(spent_share, 3), forecast_cost, passed_threshold,"
+        " forecast_threshold from reports.budgets order by budget"
+    ) == [
+        ("all", None, Decimal("20.14"), 1.007, Decimal("62.43"), 1, 1),
+        ("apps", "source=forge", None, None, None, None, None),
+        ("shop", "source=neon, org=org, project=Sh*", Decimal("10.60"), 0.106, Decimal("32.86"),
+         None, None),
+        ("web", "team=WEB", Decimal("12.72"), 0.848, Decimal("39.43"), 0.8, 1),
+    ]  # fmt: skip
+    told = (
+        "select subject, what, is_failure from reports.needs_you where kind = 'budget' order by 1"
+    )
+    assert here.read(told) == [
+        ("all", "101 % of it is spent", False),
+        ("web team=WEB", "85 % of it is spent", False),
+    ]
+
+
+INVOICES = """\
+source,org,month,invoice_line,quantity,amount_usd,invoice_id
+neon,org,2026-07,compute,6,0.70,INV-1
+neon,org,2026-07,Compute,4,0.40,INV-2
+neon,org,2026-07,Tax,,0.20,INV-1
+"""
+
+
+def test_an_invoice_is_compared_line_by_line(tmp_path: Path, worlds: Worlds) -> None:
+    """10 hours of July are $1.06 here and $1.10 there, on two invoices; tax is there alone, storage
+    here alone. What no invoice is of (August, another organization) is not compared."""
+    here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.invoice_reconciliation")
+    (tmp_path / "invoices.csv").write_text(INVOICES)
+    own = {"seeds.invoices": tmp_path / "invoices.csv"}
+    here.settings = replace(here.settings, own_seeds=own)
+    land(
+        here.settings,
+        compute("p", "2026-07-05", 10),
+        Neon("p", ROOT, "2026-07-01", 2 * GB),
+        compute("p", "2026-08-01", 10),
+        compute("p", "2026-07-05", 10, org="other"),
+    )
+    here.build()
+    assert here.read(
+        "select invoice_line, invoice_id, invoiced_quantity, estimated_quantity, invoiced_usd,"
+        " estimated_usd, difference_usd, round(difference_share, 4), found_in"
+        " from reports.invoice_reconciliation order by 1"
+    ) == [
+        ("Compute", "INV-1, INV-2", 10, 10, Decimal("1.10"), Decimal("1.06"), Decimal("-0.04"),
+         -0.0364, "both"),
+        ("Root storage", None, None, 2, None, Decimal("0.70"), Decimal("0.70"), None,
+         "worked out alone"),
+        ("Tax", "INV-1", None, None, Decimal("0.20"), None, Decimal("-0.20"), -1,
+         "on the invoice alone"),
+    ]  # fmt: skip

@@ -1,0 +1,79 @@
+-- Budgets of seeds.budgets in this UTC month: what is spent so far, where that will end, and which
+-- threshold it has passed. A budget is of all that its patterns match, by id or name, as in seeds.owners;
+-- a team or customer has its part of shared cost too. All of it is an estimate. The forecast is that of
+-- reports.forecast, in the ratio of what is spent; where a meter has none, what is spent.
+-- grain: budget, scope, amount_usd, thresholds
+-- check: passed_threshold is null
+with lines as (
+    select
+        cost.source, cost.org_id, org.org_name, cost.project_id, project.project_name,
+        owner.team, owner.customer, cost.cost,
+        cast(cost.cost as double) * coalesce(
+            forecast.straight_line_cost / nullif(sum(cast(cost.cost as double)) over (
+                partition by cost.source, cost.org_id, cost.meter, cost.unit
+            ), 0), 1
+        ) as forecast_cost
+    from reports.cost_by_owner as cost
+    inner join marts.dim_owner as owner on cost.owner_key = owner.owner_key
+    left join marts.dim_org as org on cost.source = org.source and cost.org_id = org.org_id
+    left join marts.dim_project as project
+        on cost.source = project.source and cost.project_id = project.project_id
+        and cost.org_id is not distinct from project.org_id
+    left join reports.forecast as forecast
+        on cost.source = forecast.source and cost.org_id is not distinct from forecast.org_id
+        and cost.meter = forecast.meter and cost.unit is not distinct from forecast.unit
+    where cost.month_start = date_trunc('month', current_timestamp)
+),
+
+budgets as (
+    select distinct
+        listed.budget, listed.amount_usd, coalesce(listed.thresholds, '1') as thresholds,
+        concat_ws(
+            ', ', 'source=' || listed.source, 'org=' || listed.org, 'project=' || listed.project,
+            'team=' || listed.team, 'customer=' || listed.customer
+        ) as scope,
+        lower(replace(coalesce(listed.source, '*'), '[', '[[]')) as source,
+        lower(replace(listed.org, '[', '[[]')) as org,
+        lower(replace(listed.project, '[', '[[]')) as project,
+        lower(replace(listed.team, '[', '[[]')) as team,
+        lower(replace(listed.customer, '[', '[[]')) as customer
+    from seeds.budgets as listed
+    where coalesce(listed.valid_from_date <= date_trunc('month', current_timestamp), true)
+        and coalesce(listed.valid_until_date > date_trunc('month', current_timestamp), true)
+),
+
+spent as (
+    select
+        budget.budget, budget.scope, budget.amount_usd, budget.thresholds,
+        sum(line.cost) as cost, sum(line.forecast_cost) as forecast_cost,
+        cast(string_split(budget.thresholds, ';') as decimal(9, 4)[]) as shares,
+        cast(budget.amount_usd as decimal(18, 4)) as amount
+    from budgets as budget
+    left join lines as line
+        on lower(line.source) glob budget.source
+        and (budget.org is null or lower(line.org_id) glob budget.org
+            or lower(line.org_name) glob budget.org)
+        and (budget.project is null or lower(line.project_id) glob budget.project
+            or lower(line.project_name) glob budget.project)
+        and (budget.team is null or lower(line.team) glob budget.team)
+        and (budget.customer is null or lower(line.customer) glob budget.customer)
+    group by budget.budget, budget.scope, budget.amount_usd, budget.thresholds
+)
+
+select
+    spent.budget, -- its name
+    nullif(spent.scope, '') as scope, -- what it is of; null: everything
+    cast(date_trunc('month', current_timestamp) as timestamptz) as month_start, -- UTC month
+    spent.amount_usd, -- of a month
+    spent.thresholds, -- shares of the amount that are told of
+    cast(spent.cost as decimal(38, 2)) as cost, -- US dollars so far; null: nothing with a price
+    cast(cast(spent.cost as double) / nullif(cast(spent.amount as double), 0) as double)
+        as spent_share, -- of the amount; 1: all of it
+    cast(spent.forecast_cost as decimal(38, 2))
+        as forecast_cost, -- US dollars at the end of the month, as so far
+    cast(list_max(list_filter(spent.shares, lambda share: spent.cost >= share * spent.amount))
+        as double) as passed_threshold, -- the highest that is passed; null: none is
+    cast(list_max(list_filter(
+        spent.shares, lambda share: spent.forecast_cost >= share * spent.amount
+    )) as double) as forecast_threshold -- the highest that will be, as so far; null: none
+from spent

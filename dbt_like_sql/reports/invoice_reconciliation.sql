@@ -1,0 +1,53 @@
+-- Invoices of seeds.invoices beside what was worked out: one row per line of the bill of an organization
+-- and UTC month of which there is an invoice. The invoice is right about money: a difference is a price,
+-- an allowance, a discount or a tax that the price book does not know, or usage that nobody asked about.
+-- grain: month_start, source, org_id, invoice_line
+with invoiced as (
+    select
+        cast(cast(concat(invoice.month, '-01') as date) as timestamptz) as month_start,
+        lower(invoice.source) as source, invoice.org as org_id,
+        lower(invoice.invoice_line) as line_key, min(invoice.invoice_line) as invoice_line,
+        string_agg(distinct invoice.invoice_id, ', ' order by invoice.invoice_id) as invoice_id,
+        sum(invoice.quantity) as quantity, sum(invoice.amount_usd) as amount_usd
+    from seeds.invoices as invoice
+    group by invoice.month, lower(invoice.source), invoice.org, lower(invoice.invoice_line)
+),
+
+estimated as (
+    select
+        bill.month_start, bill.source, bill.org_id, bill.invoice_line,
+        sum(bill.billed_quantity) as quantity, sum(bill.cost) as cost,
+        min(bill.billed_unit) as billed_unit
+    from reports.monthly_bill as bill
+    semi join invoiced
+        on bill.month_start = invoiced.month_start and bill.source = invoiced.source
+        and bill.org_id is not distinct from invoiced.org_id
+    group by bill.month_start, bill.source, bill.org_id, bill.invoice_line
+)
+
+select
+    coalesce(invoiced.month_start, estimated.month_start) as month_start, -- UTC month
+    coalesce(invoiced.source, estimated.source) as source, -- vendor API family
+    coalesce(invoiced.org_id, estimated.org_id) as org_id, -- null where the vendor names none
+    coalesce(estimated.invoice_line, invoiced.invoice_line) as invoice_line, -- as the vendor calls it
+    invoiced.invoice_id, -- null: the line is on no invoice
+    cast(invoiced.quantity as decimal(38, 9)) as invoiced_quantity, -- as on the invoice
+    cast(estimated.quantity as decimal(38, 9))
+        as estimated_quantity, -- charged for beyond allowances, in `billed_unit`
+    estimated.billed_unit, -- what it is sold by
+    cast(invoiced.amount_usd as decimal(38, 2)) as invoiced_usd, -- null: it is on no invoice
+    cast(estimated.cost as decimal(38, 2))
+        as estimated_usd, -- of reports.monthly_bill; null: nothing with a price was used
+    cast(coalesce(estimated.cost, 0) - coalesce(invoiced.amount_usd, 0) as decimal(38, 2))
+        as difference_usd, -- how much more was worked out than was billed
+    cast(cast(coalesce(estimated.cost, 0) - invoiced.amount_usd as double)
+        / nullif(cast(invoiced.amount_usd as double), 0) as double)
+        as difference_share, -- the same as a share of what was billed
+    cast(case when estimated.invoice_line is null then 'on the invoice alone'
+        when invoiced.invoice_line is null then 'worked out alone' else 'both'
+    end as varchar) as found_in -- both, on the invoice alone, or worked out alone
+from estimated
+full join invoiced
+    on estimated.month_start = invoiced.month_start and estimated.source = invoiced.source
+    and estimated.org_id is not distinct from invoiced.org_id
+    and lower(estimated.invoice_line) = invoiced.line_key
