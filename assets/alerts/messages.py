@@ -1,7 +1,7 @@
 """One message when a cause appears, and one when it is gone.
 
 What was told stands beside the warehouse, so that Dagster, cron and a terminal tell it once between
-them. Not here: what needs somebody (reports.needs_you, and what terminal/status.py adds).
+them. Not here: what needs somebody (reports.needs_you, and what the moment adds: needs.py).
 """
 
 import json

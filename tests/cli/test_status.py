@@ -141,7 +141,7 @@ def test_a_source_that_is_set_up_and_cannot_be_used_needs_somebody(here: Here) -
     shown = here.call("status", "--quiet")
     assert (shown.exit_code, shown.stdout) == (1, "")
     setting, never = shown.stderr.splitlines()
-    assert setting.startswith("SETTING neon: NEON_REQUESTS_PER_MINUTE is 'many': it has to be")
+    assert setting.startswith("SETTING NEON_REQUESTS_PER_MINUTE is 'many': it has to be")
     assert never == "NEVER LOADED bitbucket: it is set up. Run `meterhouse run`."
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from assets import loading
+from assets.alerts.needs import Needs
 from assets.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
-from assets.terminal.status import Status
 from dbt_like_sql.engine import warehouse
 from pipelines.decode import cannot_be
 from pipelines.windows import Window, floor
@@ -107,10 +107,12 @@ def test_an_org_that_is_gone_has_ended(neon: Teller) -> None:
     assert {state for scope, state, _ in spans if scope == "gone"} == {"held", "ended"}
     assert {state for scope, state, _ in spans if scope == "here"} >= {"held", "missing"}
     assert {scope for scope, _, is_at_risk in spans if is_at_risk} == {"here"}
-    announced = [text for kind, text in Status(neon.settings).failures if kind == "at risk"]
-    assert len(announced) == 2
-    assert all(", of here for one, since " in text for text in announced)
-    assert all(text.endswith(". Run `meterhouse load --gaps`.") for text in announced)
+    told = [row for row in Needs(neon.settings).found if row["kind"] == "at risk"]
+    assert {row["subject"] for row in told} == {
+        "neon_project_usage hourly",
+        "neon_branch_usage hourly",
+    }
+    assert all(row["what"].endswith(" of here for one") for row in told)
     ((used,),) = raw(neon, "select sum(quantity) from marts.fct_compute where org_id = 'gone'")
     assert used > 0
     # it comes back: there again, and its hole closes as far as Neon reaches

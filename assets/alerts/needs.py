@@ -1,0 +1,118 @@
+"""What needs somebody now: rows of reports.needs_you, and what only this moment tells.
+
+That is a build that failed, which leaves nothing in the warehouse; a source that has become late
+since the last build; settings that cannot be used. Not here: who is told, and how it is shown.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from assets.loading import LastBuild, Row, rows_of
+from assets.settings import Settings
+from assets.sources import ENDPOINTS, SOURCES, source_of
+from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.checks import evaluate
+from dbt_like_sql.engine.models import load_models
+from pipelines.receipts import Connection
+
+NEEDS_YOU = "reports.needs_you"
+# of these families nothing may come any more
+RETIRED = {e.source for e in ENDPOINTS} - {e.source for e in ENDPOINTS if not e.retired_on}
+READERS = "Readers see the build before it"
+
+
+class Needs:
+    """What is known of a warehouse now, whoever writes it meanwhile.
+
+    `sources` are rows of reports.freshness, their verdict that of the clock of now, or "not set
+    up"; `found` are rows as in reports.needs_you, `held` those of reports.held.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.now, path = settings, settings.clock(), settings.warehouse
+        self.last_build, self.holder = LastBuild.read(path), holder(path)
+        with warehouse.reader(path) as connection:
+            fresh = rows_of(connection, "select * from reports.freshness order by source, verdict")
+            self.held = rows_of(connection, "select * from reports.held order by all")
+            found = rows_of(connection, f"from {NEEDS_YOU} order by too_late_at, since_at, subject")
+            found += _failed_checks(connection, path)
+        self.sources = [row | {"verdict": self._verdict(row)} for row in fresh]
+        told = {row["source"] for row in found if row["kind"] == "late"}
+        self.found = [*self._builds(), *self._settings(), *self._late(told), *found]
+
+    def lacking(self, family: str) -> str:
+        """The settings without which nothing of a family is asked for; '' where it is."""
+        sources = {source_of(e).name for e in ENDPOINTS if e.source == family}
+        missing = [why for name, why in self.settings.missing.items() if name in sources]
+        return "; ".join(missing) if len(missing) == len(sources) else ""
+
+    def _verdict(self, row: Row) -> str:
+        if row["verdict"] == "never loaded" and self.lacking(row["source"]):
+            return "not set up"
+        is_late = row["verdict"] == "ok" and row["late_at"] and row["late_at"] <= self.now
+        return "late" if is_late else str(row["verdict"])
+
+    def _builds(self) -> Iterator[Row]:
+        last = self.last_build
+        if last and last.failure:
+            todo = f"{READERS}: mend that, and run `meterhouse build`."
+            yield _need("failed build", None, "", last.failure, todo, last.ended_at)
+        elif last and not (last.ended_at or self.holder):
+            todo = f"{READERS}: run `meterhouse build`."
+            yield _need("failed build", None, "", "it was killed", todo, last.started_at)
+
+    def _settings(self) -> Iterator[Row]:
+        for name, wrong in self.settings.wrong.items():
+            for text in wrong:
+                yield _need("setting", name, text.partition(" ")[0], text, "Correct it.")
+
+    def _late(self, told: set[str]) -> Iterator[Row]:
+        set_up = [source for source in SOURCES if self.settings.accounts[source.name]]
+        asked = {e.source for source in set_up for e in source.endpoints if e.is_windowed}
+        for row in self.sources:
+            source, lacking = row["source"], self.lacking(row["source"])
+            todo = f"{lacking}: set it again." if lacking else "Run `meterhouse run`."
+            if row["verdict"] == "late" and source not in told:
+                what = "nothing newer was told, nor built"
+                yield _need("late", source, source, what, todo, row["late_at"])
+            if row["verdict"] == "never loaded" and source in asked - RETIRED:
+                yield _need("never loaded", source, source, "it is set up", todo)
+
+
+def holder(path: Path) -> str | None:
+    """The process that writes the warehouse at this moment, if one does."""
+    lock = Path(f"{path}.lock")
+    with suppress(OSError):
+        if lock.exists():
+            try:
+                FileLock(lock).acquire(timeout=0).lock.release()
+            except Timeout:
+                pid = lock.read_text().strip()
+                return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (pid {pid})"
+    return None
+
+
+def _need(
+    kind: str, source: str | None, subject: str, what: str, todo: str, since: datetime | None = None
+) -> Row:
+    """What reports.needs_you cannot know, as a row of it."""
+    about = {"kind": kind, "source": source, "subject": subject, "is_failure": True}
+    return {**about, "what": what, "since_at": since, "too_late_at": None, "what_to_do": todo}
+
+
+def _failed_checks(connection: Connection, path: Path) -> Iterator[Row]:
+    """What does not hold of the reports that reports.needs_you does not read itself."""
+    models = load_models(keep_in=warehouse.models_beside(path))
+    told = {NEEDS_YOU, *models[NEEDS_YOU].inputs}
+    for model in models.values():
+        if model.schema == "reports" and model.name not in told:
+            rows_of(connection, f"from {model.name} limit 0")  # of another version: it says so
+            for result in evaluate(connection, model):
+                if not result.passed:
+                    todo = f"Look at {model.name}."
+                    about = f"{model.name} {result.expression}"
+                    yield _need("failed check", None, about, result.sentence, todo)
