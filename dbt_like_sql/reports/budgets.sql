@@ -1,4 +1,4 @@
--- Budgets of seeds.budgets in this UTC month: what is spent so far, where that will end, and which
+-- Budgets of seeds.monthly_budgets in this UTC month: what is spent so far, where that will end, and which
 -- threshold it has passed. A budget is of all that its patterns match, by id or name, as in seeds.owners;
 -- a team or customer has its part of shared cost too. All of it is an estimate. The forecast is that of
 -- reports.forecast, in the ratio of what is spent; where a meter has none, what is spent.
@@ -37,7 +37,7 @@ budgets as (
         lower(replace(listed.project, '[', '[[]')) as project,
         lower(replace(listed.team, '[', '[[]')) as team,
         lower(replace(listed.customer, '[', '[[]')) as customer
-    from seeds.budgets as listed
+    from seeds.monthly_budgets as listed
     where coalesce(listed.valid_from_date <= date_trunc('month', current_timestamp), true)
         and coalesce(listed.valid_until_date > date_trunc('month', current_timestamp), true)
 ),

@@ -183,7 +183,7 @@ def test_a_budget_tells_which_threshold_is_passed(tmp_path: Path, worlds: Worlds
     """Ten days of 10, 5 and 4 hours are $20.14 of $20. Web has half of what is shared, and will
     have spent 31 / 10 of its $12.72; the shop is found by its name; apps have used nothing."""
     here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.needs_you")
-    own = {"seeds.owners": OWNERS, "seeds.budgets": BUDGETS}
+    own = {"seeds.owners": OWNERS, "seeds.monthly_budgets": BUDGETS}
     files = {seed: tmp_path / f"{seed}.csv" for seed in own}
     for seed, rows in own.items():
         files[seed].write_text(rows)
