@@ -93,12 +93,34 @@ def main(context: click.Context) -> None:
 
 
 @main.command()
+@click.option(
+    "--notify", "tells", is_flag=True, help="Then tell what needs somebody, as notify does."
+)
 @reporting
-def run(show: Any) -> dict[str, Any]:
+def run(show: Any, tells: bool) -> dict[str, Any]:
     """Load what is due now, build the facts, and show them."""
     from assets.terminal import runs
 
-    return runs.run(read_settings(), show, FAMILIES, GRAINS)
+    settings = read_settings()
+    if tells:
+        return runs.run_and_tell(settings, show, FAMILIES, GRAINS)
+    return runs.run(settings, show, FAMILIES, GRAINS)
+
+
+@main.command()
+@click.option("--digest", is_flag=True, help="The week instead: used, cost, what changed.")
+@reporting
+def notify(show: Any, digest: bool) -> dict[str, Any]:
+    """Tell by webhook and mail what needs somebody: once when it appears, once when it is gone."""
+    from assets.alerts.notify import notify, send_digest
+
+    settings = read_settings()
+    if not settings.channels:
+        raise click.UsageError("no channel is set up: set ALERT_WEBHOOK_URL, or those of mail")
+    failures = send_digest(settings) if digest else notify(settings, {})
+    for text in failures:
+        show.fail(text)
+    return {"failures": failures}
 
 
 @main.command()

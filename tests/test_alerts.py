@@ -10,10 +10,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+from click.testing import CliRunner
 
+from assets.alerts.automation import alerts
 from assets.alerts.digest import digest
 from assets.alerts.messages import tell
+from assets.cli import main
+from assets.definitions import defs
 from assets.report.page import Span
 from assets.settings import SettingsError, read_settings
 
@@ -178,3 +183,43 @@ def test_the_week_is_a_message() -> None:
         "What needs somebody:",
         "- at risk neon: hours are not held",
     ]
+
+
+def test_a_run_tells_what_became_of_it(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the warehouse cannot be read; a tick that knows of no run resolves none."""
+    warehouse = tmp_path / "w.duckdb"
+    warehouse.write_text("something else")
+    monkeypatch.chdir(tmp_path)
+    for name, value in (receiver.environment | {"WAREHOUSE": f"{warehouse}"}).items():
+        monkeypatch.setenv(name, value)
+    assert CliRunner().invoke(main, ["run", "--notify"]).exit_code == 1
+    assert sorted(text.partition(":")[0] for text in receiver.posted) == [
+        "failed run",
+        "unreadable",
+    ]
+    warehouse.unlink()
+    CliRunner().invoke(main, ["build"])
+    assert CliRunner().invoke(main, ["notify"]).exit_code == 0
+    assert [text.partition(":")[2][:12] for text in receiver.posted[2:]] == [" unreadable:"]
+    assert CliRunner().invoke(main, ["run", "--notify"]).exit_code == 0
+    assert receiver.posted[3].startswith("resolved: failed run: meterhouse run")
+    assert len(receiver.posted) == 4
+
+
+def test_dagster_tells_of_jobs_that_failed(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By their last run; the digest of a warehouse that is not there is one."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in (receiver.environment | {"WAREHOUSE": f"{tmp_path}/w.duckdb"}).items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = defs.resolve_job_def("weekly_digest")
+        assert not job.execute_in_process(instance=instance, raise_on_error=False).success
+        context = dg.build_sensor_context(
+            instance, repository_def=defs.get_repository_def(), definitions=None
+        )
+        alerts(context)
+    assert [text for text in receiver.posted if text.startswith("failed run: weekly_digest: run ")]

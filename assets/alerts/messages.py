@@ -5,7 +5,7 @@ them. Not here: what needs somebody (reports.needs_you, and what the moment adds
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,17 @@ WAITS_SECONDS = 120
 
 
 def tell(
-    channels: Sequence[Channel], warehouse: Path, found: Iterable[Row], now: datetime
+    channels: Sequence[Channel],
+    warehouse: Path,
+    found: Iterable[Row],
+    now: datetime,
+    is_known: Callable[[str, str], bool] = lambda kind, subject: True,
 ) -> list[str]:
     """Tell what is new of these causes (rows as in reports.needs_you), and what is resolved.
 
-    Gives what could not be told, and why: it is told by the next that tells. Where there is no
-    channel, nothing is told, now or later.
+    Of a kind and subject that the caller does not know of nothing is resolved. Gives what could not
+    be told, and why: it is told by the next that tells. Where there is no channel, nothing is told,
+    now or later.
     """
     if not channels:
         return []
@@ -33,7 +38,8 @@ def tell(
         told: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
         causes = {_key(row): row for row in found}
         failures = []
-        for key, text in _due(causes, told, now):
+        known = {key: text for key, text in told.items() if is_known(*_about(key))}
+        for key, text in _due(causes, told, known, now):
             try:
                 for channel in channels:
                     channel.send(text.partition("\n")[0], text)
@@ -48,16 +54,23 @@ def tell(
     return failures
 
 
-def _due(causes: dict[str, Row], told: dict[str, str], now: datetime) -> Iterator[tuple[str, str]]:
+def _due(
+    causes: dict[str, Row], told: dict[str, str], known: dict[str, str], now: datetime
+) -> Iterator[tuple[str, str]]:
     """What is to be told, and what each message says: its first line is its subject."""
     for key in causes.keys() - told.keys():
         yield key, _text(causes[key])
-    for key in told.keys() - causes.keys():
-        yield key, f"resolved: {told[key]}\n\nAs of {now:%Y-%m-%d %H:%MZ}."
+    for key in known.keys() - causes.keys():
+        yield key, f"resolved: {known[key]}\n\nAs of {now:%Y-%m-%d %H:%MZ}."
 
 
 def _key(row: Row) -> str:
     return json.dumps([row["kind"], row["source"], row["subject"]])
+
+
+def _about(key: str) -> tuple[str, str]:
+    kind, _, subject = json.loads(key)
+    return kind, subject
 
 
 def _text(row: Row) -> str:

@@ -60,15 +60,15 @@ class Needs:
         last = self.last_build
         if last and last.failure:
             todo = f"{READERS}: mend that, and run `meterhouse build`."
-            yield _need("failed build", None, "", last.failure, todo, last.ended_at)
+            yield need("failed build", None, "", last.failure, todo, last.ended_at)
         elif last and not (last.ended_at or self.holder):
             todo = f"{READERS}: run `meterhouse build`."
-            yield _need("failed build", None, "", "it was killed", todo, last.started_at)
+            yield need("failed build", None, "", "it was killed", todo, last.started_at)
 
     def _settings(self) -> Iterator[Row]:
         for name, wrong in self.settings.wrong.items():
             for text in wrong:
-                yield _need("setting", name, text.partition(" ")[0], text, "Correct it.")
+                yield need("setting", name, text.partition(" ")[0], text, "Correct it.")
 
     def _late(self, told: set[str]) -> Iterator[Row]:
         set_up = [source for source in SOURCES if self.settings.accounts[source.name]]
@@ -78,9 +78,9 @@ class Needs:
             todo = f"{lacking}: set it again." if lacking else "Run `meterhouse run`."
             if row["verdict"] == "late" and source not in told:
                 what = "nothing newer was told, nor built"
-                yield _need("late", source, source, what, todo, row["late_at"])
+                yield need("late", source, source, what, todo, row["late_at"])
             if row["verdict"] == "never loaded" and source in asked - RETIRED:
-                yield _need("never loaded", source, source, "it is set up", todo)
+                yield need("never loaded", source, source, "it is set up", todo)
 
 
 def holder(path: Path) -> str | None:
@@ -96,7 +96,7 @@ def holder(path: Path) -> str | None:
     return None
 
 
-def _need(
+def need(
     kind: str, source: str | None, subject: str, what: str, todo: str, since: datetime | None = None
 ) -> Row:
     """What reports.needs_you cannot know, as a row of it."""
@@ -115,4 +115,4 @@ def _failed_checks(connection: Connection, path: Path) -> Iterator[Row]:
                 if not result.passed:
                     todo = f"Look at {model.name}."
                     about = f"{model.name} {result.expression}"
-                    yield _need("failed check", None, about, result.sentence, todo)
+                    yield need("failed check", None, about, result.sentence, todo)

@@ -12,6 +12,7 @@ from assets.sources import SOURCES, source_of
 from assets.terminal.console import Report, short
 from assets.terminal.facts import Facts, next_commands, show_facts
 from dbt_like_sql.engine.runner import BuildReport, CheckFailedError
+from dbt_like_sql.engine.warehouse import WarehouseError
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.source import LoadResult
 from pipelines.windows import Window
@@ -36,6 +37,24 @@ def run(
     next_commands(show, settings)
     both = {name: [*loaded[name], *built[name]] for name in ("failures", "failed", "stands")}
     return {**loaded, **built, **both}
+
+
+def run_and_tell(
+    settings: Settings, show: Report, families: Iterable[str], grains: Iterable[str]
+) -> dict[str, Any]:
+    """The same, and then tell people what needs them; also where the warehouse cannot be used."""
+    from assets.alerts.notify import notify
+
+    try:
+        result = run(settings, show, families, grains)
+    except WarehouseError as error:
+        for text in notify(settings, {"meterhouse run": [str(error)]}):
+            show.fail(text)
+        raise
+    untold = notify(settings, {"meterhouse run": result["failures"]})
+    for text in untold:
+        show.fail(text)
+    return {**result, "failures": [*result["failures"], *untold]}
 
 
 def load_due(
