@@ -199,6 +199,15 @@ def status(show: Any) -> dict[str, Any]:
 
 
 @main.command()
+@reporting
+def doctor(show: Any) -> dict[str, Any]:
+    """What is set up and from where, and whether each vendor and the warehouse can be used."""
+    from assets.terminal.doctor import show_doctor
+
+    return show_doctor(show, read_settings())
+
+
+@main.command()
 @click.option("--month", type=click.DateTime(["%Y-%m"]), help="A UTC month. Default: this one.")
 @click.option("--to", type=click.Path(path_type=Path), help="Default: beside the warehouse.")
 @click.option("--csv", "as_csv", is_flag=True, help="Its tables as CSV files, into a folder.")

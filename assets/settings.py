@@ -135,6 +135,16 @@ def _file() -> dict[str, str]:
     return {name: value for name, value in dotenv_values(".env").items() if value is not None}
 
 
+def origins() -> dict[str, str]:
+    """Of every setting that there is, of any account: where it is set; never to what."""
+    known = {about.name for about in (*DOCUMENTED, *LIMITS.values())}
+    in_file, found = _file(), {}
+    for name in sorted({*in_file, *os.environ}):
+        if name.partition("__")[0] in known and os.environ.get(name, in_file.get(name, "")).strip():
+            found[name] = "the environment" if name in os.environ else ".env"
+    return found
+
+
 def warehouse_path() -> Path:
     """Where the warehouse is, for what needs no other setting."""
     environment = _file() | dict(os.environ)

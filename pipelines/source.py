@@ -247,7 +247,7 @@ class Source(Generic[S, C]):
     although every required setting is there. `recall` lets a client that is asked at every run look
     up what landed before, while the warehouse is open for others. `fingerprint` changes when there
     is something new to load, for sources that a sensor watches; `problems` is the report of what
-    could not be loaded.
+    could not be loaded. `probe` asks as little as tells whether an account is answered.
     """
 
     name: str
@@ -261,6 +261,7 @@ class Source(Generic[S, C]):
     is_wanted: Callable[[S, Endpoint], bool] = lambda settings, endpoint: True
     requests_per_minute: Callable[[S], float | None] = lambda settings: None
     recall: Callable[[C, Landed], None] = lambda client, landed: None
+    probe: Callable[[Account[S], C], Iterable[object]] = lambda account, client: ()
     fingerprint: Callable[[S], str] = lambda settings: ""
     problems: str | None = None
     commands: Callable[[], Sequence[Any]] = lambda: ()

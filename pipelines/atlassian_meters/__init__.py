@@ -41,6 +41,7 @@ SOURCE = Source(
     client=_client,
     scopes=lambda account, client, endpoint: _org_ids(account),
     named_scopes=_org_ids,
+    probe=lambda account, meters: meters.listed(_org_ids(account)[0]),
     missing=_missing,
     requests_per_minute=lambda settings: settings.requests_per_minute,
 )

@@ -125,6 +125,11 @@ class Meters(VendorClient):
                         "next reading has what they used"
                     )
 
+    def listed(self, org_id: str) -> Iterator[dict[str, Any]]:
+        """The meters that an organization has."""
+        values = {"org_id": org_id, "meter_key": self._api.meters[0].key}
+        return self._told("find_meter", self._api.find_meter, values)
+
     def _meter(self, meter: Meter, values: Mapping[str, Any]) -> dict[str, Any]:
         keys = []
         for found in self._told("find_meter", self._api.find_meter, values):

@@ -48,6 +48,7 @@ SOURCE = Source(
     client=_client,
     scopes=lambda account, client, endpoint: ["all"],
     missing=_missing,
+    probe=lambda account, folder: folder.files(),
     recall=lambda folder, landed: folder.recall(landed),
     fingerprint=_fingerprint,
     problems="reports.rejected_files",

@@ -31,5 +31,6 @@ SOURCE = Source(
     settings=Settings,
     client=_client,
     scopes=_scopes,
+    probe=lambda account, bitbucket: bitbucket.first_workspace(),
     requests_per_minute=lambda settings: settings.requests_per_hour / 60,
 )

@@ -1,10 +1,19 @@
 """Forge: what an account of it is, and which scopes it asks about."""
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pipelines.endpoint import Endpoint
-from pipelines.forge.endpoints import ENDPOINTS, SITE_ENVIRONMENT_USAGE, Settings, app_uuid
+from pipelines.forge.endpoints import (
+    APP_USAGE,
+    ENDPOINTS,
+    SITE_ENVIRONMENT_USAGE,
+    Settings,
+    app_uuid,
+)
 from pipelines.source import Account, Source
+from pipelines.windows import Window, floor
 
 if TYPE_CHECKING:
     from pipelines.forge.client import Forge
@@ -29,6 +38,14 @@ def _is_wanted(settings: Settings, endpoint: Endpoint) -> bool:
     return endpoint != SITE_ENVIRONMENT_USAGE or settings.sites_by_environment
 
 
+def _probe(account: Account[Settings], forge: "Forge") -> Iterator[object]:
+    """What the first app used of the first resource today."""
+    now = account.clock()
+    today = Window.covering("daily", floor(now, "daily"), now)
+    app_id, meter = account.settings.app_ids[0], account.meters[0]
+    return islice(forge.usage(APP_USAGE.table, app_id, meter, today), 1)
+
+
 SOURCE = Source(
     name="forge",
     title="Forge",
@@ -37,6 +54,7 @@ SOURCE = Source(
     client=_client,
     scopes=lambda account, client, endpoint: _scopes(account),
     named_scopes=_scopes,
+    probe=_probe,
     is_wanted=_is_wanted,
     requests_per_minute=lambda settings: settings.requests_per_minute,
 )

@@ -29,5 +29,6 @@ SOURCE = Source(
     client=_client,
     scopes=_scopes,
     named_scopes=lambda account: account.settings.org_ids,
+    probe=lambda account, neon: neon.organizations(),
     requests_per_minute=lambda settings: settings.requests_per_minute,
 )

@@ -1,0 +1,80 @@
+"""`meterhouse doctor`: what is set up and from where, and whether all of it can be used."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.metadata import version
+from platform import python_version
+from typing import Any
+
+from assets.alerts.needs import holder
+from assets.settings import Settings, origins
+from assets.sources import SOURCES
+from assets.terminal.console import Report
+from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.warehouse import WarehouseError
+from pipelines.source import Account, Source, VendorError
+
+PACKAGES = ("meterhouse", "duckdb", "dlt", "dagster")
+# of a request with all of its tries: who asks a doctor does not wait for minutes
+REQUEST_SECONDS = 15
+
+
+def show_doctor(report: Report, settings: Settings) -> dict[str, Any]:
+    """Show it, and give what `--json` prints. No value of a setting is told."""
+    versions = {"python": python_version(), **{name: version(name) for name in PACKAGES}}
+    report.say(", ".join(map(" ".join, versions.items())))
+    for name, origin in (set_by := origins()).items():
+        report.say(f"  {name:<36} from {origin}")
+    told: dict[str, str] = {}
+    failures = []
+    for name, is_well, text in [*_warehouse(settings), *_vendors(settings)]:
+        told[name] = text
+        if is_well:
+            report.say(f"{name}: {text}")
+        else:
+            report.fail(text)
+            failures.append(text)
+    report.say(f"{len(failures)} to be mended." if failures else "Nothing is wrong.")
+    return {"versions": versions, "set_by": set_by, "found": told, "failures": failures}
+
+
+def _warehouse(settings: Settings) -> Iterator[tuple[str, bool, str]]:
+    path, writing = settings.warehouse, holder(settings.warehouse)
+    if writing or not path.exists():
+        yield "warehouse", True, f"{writing} writes it" if writing else f"no {path} yet"
+        return
+    try:
+        with warehouse.writer(path, timeout_seconds=0):
+            yield "warehouse", True, f"{path}, {path.stat().st_size / 1e6:,.1f} MB, free to write"
+    except WarehouseError as error:
+        yield "warehouse", False, str(error)
+
+
+def _vendors(settings: Settings) -> Iterator[tuple[str, bool, str]]:
+    for source in SOURCES:
+        if source.name in settings.missing:
+            yield source.name, True, f"not asked, {settings.missing[source.name]}"
+        for text in settings.wrong.get(source.name, ()):
+            yield source.name, False, text
+        for account in settings.accounts[source.name]:
+            yield f"{source.name} {account.name}".rstrip(), *_reached(source, account, settings)
+
+
+def _reached(
+    source: Source[Any, Any], account: Account[Any], settings: Settings
+) -> tuple[bool, str]:
+    """Whether an account is answered, by one cheap question, which counts as any other does."""
+    try:
+        client = source.client(account)
+        try:
+            limits = replace(settings.limits, request_seconds=REQUEST_SECONDS)
+            client.within(limits, settings.clock)
+            for _ in source.probe(account, client):
+                pass
+            return True, "reached"
+        finally:
+            client.close()
+    except VendorError as error:
+        if account.name:
+            error.of_account(account.name)
+        return False, str(error)
