@@ -6,13 +6,15 @@ Ctrl-C or SIGTERM). Heavy imports (dlt, duckdb, sqlglot) wait until a command ne
 """
 
 import atexit
+import difflib
 import gc
 import json
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -22,21 +24,51 @@ import click
 import assets.terminal.interrupt as interrupts  # first, for what the others take
 from assets.settings import SettingsError, read_settings
 from assets.sources import ENDPOINTS, SOURCES
-from pipelines.windows import GRAINS
+from pipelines.windows import GRAINS, floor
 
 ROOT = Path(__file__).parents[1]
 # what --source takes: the families of the facts, and a vendor's name for all of its own
 FAMILIES = tuple(dict.fromkeys(endpoint.source for endpoint in ENDPOINTS))
 
 
-def instant(text: str) -> datetime:
-    """A date or a UTC instant: 2026-11-01, 2026-11-01T12:00, 2026-11-01T12:00:00Z."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        message = f"{text!r} is no date and no UTC instant like 2026-11-01T12:00Z"
-        raise click.BadParameter(message) from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+class Instant(click.ParamType[datetime]):
+    """A date or a UTC instant; or the start of a UTC day: today, yesterday, 7d (7 days ago)."""
+
+    name = "instant"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """The instant, by the clock that the command was given."""
+        ago = {"today": "0d", "yesterday": "1d"}.get(value, value)
+        if re.fullmatch("[0-9]{1,4}d", ago) and ctx:
+            return floor(ctx.obj(), "daily") - timedelta(days=int(ago[:-1]))
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            like = "2026-11-01T12:00Z, yesterday or 7d"
+            self.fail(f"{value!r} is no date and no UTC instant like {like}", param, ctx)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+class OneOf(click.Choice[str]):
+    """One of these, and which of them was meant."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """What click says, and more."""
+        return super().get_invalid_choice_message(value, ctx) + _meant(value, self.choices)
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word, known, 1)
+    return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def _models(context: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Those that a shell completes."""
+    from dbt_like_sql.engine.models import load_models
+
+    return [name for name in load_models() if name.startswith(incomplete)]
 
 
 def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
@@ -80,6 +112,7 @@ def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="meterhouse", prog_name="meterhouse")
 @click.pass_context
 def main(context: click.Context) -> None:
     """Your vendors' usage meters, in a warehouse you own."""
@@ -124,10 +157,10 @@ def notify(show: Any, digest: bool) -> dict[str, Any]:
 
 
 @main.command()
-@click.option("--source", type=click.Choice(FAMILIES), multiple=True, help="Default: all.")
-@click.option("--grain", type=click.Choice(GRAINS), multiple=True, help="Default: all three.")
-@click.option("--since", type=instant, help="Default: whatever is due.")
-@click.option("--until", type=instant, help="Widened to whole buckets. Default: now.")
+@click.option("--source", type=OneOf(FAMILIES), multiple=True, help="Default: all.")
+@click.option("--grain", type=OneOf(GRAINS), multiple=True, help="Default: all three.")
+@click.option("--since", type=Instant(), help="Default: whatever is due.")
+@click.option("--until", type=Instant(), help="Widened to whole buckets. Default: now.")
 @click.option("--gaps", is_flag=True, help="Only what is missing, or was open when it was asked.")
 @reporting
 def load(
@@ -145,6 +178,8 @@ def load(
     if gaps and since:
         raise click.UsageError("--gaps finds its windows itself: leave out --since")
     settings, grains = read_settings(), grain or GRAINS
+    if since and since > settings.clock():
+        raise click.UsageError(f"--since {since:%Y-%m-%dT%H:%MZ} is yet to come: nobody can tell")
     # a vendor's name stands for all of its endpoints
     families = {
         endpoint.source
@@ -159,9 +194,14 @@ def load(
 
 
 @main.command()
-@click.option("--since", type=instant, help="Rebuild from here too, due or not.")
-@click.option("--until", type=instant, help="Rebuild until here. Default: now.")
-@click.option("--show-sql", metavar="MODEL", help="Print the SQL that builds MODEL, and stop.")
+@click.option("--since", type=Instant(), help="Rebuild from here too, due or not.")
+@click.option("--until", type=Instant(), help="Rebuild until here. Default: now.")
+@click.option(
+    "--show-sql",
+    metavar="MODEL",
+    shell_complete=_models,
+    help="Print the SQL that builds MODEL, and stop.",
+)
 @reporting
 def build(
     show: Any, since: datetime | None, until: datetime | None, show_sql: str | None
@@ -174,7 +214,8 @@ def build(
     _check_span(since, until)
     if show_sql:
         if show_sql not in load_models():
-            raise click.UsageError(f"no model is called {show_sql!r}: it is schema.file_name")
+            meant = _meant(show_sql, load_models())
+            raise click.UsageError(f"no model is called {show_sql!r}: it is schema.table.{meant}")
         sql = models_sql(load_models(), show_sql, since, until)
         show.say(sql)
         return {"model": show_sql, "sql": sql}
@@ -192,7 +233,7 @@ def _check_span(since: datetime | None, until: datetime | None) -> None:
 @main.command()
 @reporting
 def status(show: Any) -> dict[str, Any]:
-    """Whether all is well: how fresh each source is, and what needs somebody."""
+    """Whether all is well, and what needs somebody."""
     from assets.terminal.status import show_status
 
     return show_status(show, read_settings())
@@ -201,7 +242,7 @@ def status(show: Any) -> dict[str, Any]:
 @main.command()
 @reporting
 def doctor(show: Any) -> dict[str, Any]:
-    """What is set up and from where, and whether each vendor and the warehouse can be used."""
+    """What is set up and from where, and whether it works."""
     from assets.terminal.doctor import show_doctor
 
     return show_doctor(show, read_settings())

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -141,13 +142,18 @@ def test_a_source_without_settings_is_skipped_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("load", "--since", "yesterday"), "is no date and no UTC instant"),
+        (("load", "--since", "soon"), "is no date and no UTC instant"),
+        (("load", "--since", "2100-01-01"), "2100-01-01T00:00Z is yet to come"),
         (("load", "--until", "2026-11-01"), "--until needs --since"),
         (
             ("load", "--since", "2026-11-02", "--until", "2026-11-01"),
             "--since has to be before --until",
         ),
-        (("load", "--source", "nobody"), "'nobody' is not one of"),
+        (("load", "--source", "noen"), "'noen' is not one of"),
+        (("load", "--source", "noen"), "Did you mean 'neon'?"),
+        (("load", "--sorce", "neon"), "'--source'"),
+        (("build", "--show-sql", "marts.fct_compue"), "Did you mean 'marts.fct_compute'?"),
+        (("statsu",), "Did you mean 'status'?"),
         (("load", "--grain", "weekly"), "'weekly' is not one of"),
         (("load", "--gaps", "--since", "2026-11-02"), "--gaps finds its windows itself"),
         (("build", "--until", "2026-11-01"), "--until needs --since"),
@@ -191,7 +197,35 @@ def test_a_window_out_of_reach_is_exit_1(world: Open, monkeypatch: pytest.Monkey
     ages_ago = ("load", "--source", "neon", "--since", "2024-05-01", "--until", "2024-05-02")
     never = call(*ages_ago, **here.environment)
     assert never.exit_code == 1
-    assert "no grain reaches it" in never.output
+    assert never.stdout.count("Neon keeps monthly for 365 days") == 1
+    assert never.stdout.count("keeps") == never.stdout.count("FAILED") == 1
+    assert never.stderr == "FAILED what no grain reaches; nothing landed.\n"
+
+
+def test_days_are_said_as_people_say_them(world: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole UTC days, by the clock of the command; --quiet says nothing where nothing failed."""
+    here = world(now=NOW, projects=1, apps=0, workspaces=0)
+    here.configure(monkeypatch)
+    days = ("load", "--source", "neon", "--grain", "daily", "--since", "2d")
+    asked = answered(call(*days, "--until", "yesterday", "--json", **here.environment))["asked"][0]
+    assert (asked["since"][:16], asked["until"][:16]) == ("2026-11-19 00:00", "2026-11-20 00:00")
+    quiet = call(*days, "--until", "today", "--quiet", **here.environment)
+    assert (quiet.exit_code, quiet.output) == (0, "")
+
+
+def test_version_and_shell_completion() -> None:
+    """The version is the package's; a shell is offered commands, choices and models."""
+    assert call("--version").output == f"meterhouse, version {version('meterhouse')}\n"
+    offered = {
+        ("st",): ["plain,status"],
+        ("load", "--source", "f"): ["plain,forge"],
+        ("build", "--show-sql", "marts.fct_comp"): ["plain,marts.fct_compute"],
+    }
+    for words, expected in offered.items():
+        given = {"COMP_WORDS": " ".join(["meterhouse", *words]), "COMP_CWORD": str(len(words))}
+        complete = {"_METERHOUSE_COMPLETE": "bash_complete", **given}
+        found = CliRunner(env=complete).invoke(main, prog_name="meterhouse")
+        assert found.output.split() == expected
 
 
 def test_show_sql_prints_what_will_run() -> None:
