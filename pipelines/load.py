@@ -50,6 +50,14 @@ LAND_EVERY_SECONDS = 20.0
 # own: two of them run out of it where one does not, and take more CPU
 MEMORY_LIMIT = "128MB"
 ROWS_OF_A_GROUP = 10_000
+# all that dlt is told
+SETTINGS = {
+    # so that a part of the time is found in a long answer without reading the rest of it
+    "row_group_size": ROWS_OF_A_GROUP,
+    # what is known of the groups of a file is in memory until it ends
+    "file_max_items": 100 * ROWS_OF_A_GROUP,
+    "dlthub_telemetry": False,
+}
 _NEW, _PREFIX, _LOCK = "meterhouse-new-", "meterhouse-dlt-", "in-use"
 
 
@@ -108,16 +116,32 @@ def _folder() -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+class _Told:
+    """A provider of dlt's configuration, and its only one: those of its own look into the
+    environment and into files a thousand times a load, and may find what is meant for others."""
+
+    name, is_empty = "meterhouse", False
+    supports_secrets, supports_sections = True, False
+
+    def get_value(self, key: str, *_: Any) -> tuple[Any, str]:
+        """A value, or None, and what it is called."""
+        return SETTINGS.get(key), key
+
+    def get_value_location(self, *_: Any) -> str:
+        """Where it is written: here."""
+        return ""
+
+
 def _land(source: Any, folder: Path) -> list[str]:
     """The answers of a dlt source, as Parquet files of a dataset in `folder`."""
     import dlt  # here, because it costs a second
+    from dlt.common.configuration.container import Container
+    from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
     from dlt.pipeline.exceptions import PipelineStepFailed
 
     logging.getLogger("dlt").disabled = True  # what it tells, in pages, is raised as well
-    # so that a part of the time is found in a long answer without reading the rest of it
-    dlt.config["data_writer.row_group_size"] = ROWS_OF_A_GROUP
-    # what is known of the groups of a file is in memory until it ends
-    dlt.config["data_writer.file_max_items"] = 100 * ROWS_OF_A_GROUP
+    settings: list[Any] = [_Told()]
+    Container()[PluggableRunContext].providers.providers = settings
     pipeline = dlt.pipeline(
         "meterhouse",
         destination=dlt.destinations.filesystem(folder.as_uri()),

@@ -116,6 +116,15 @@ def test_an_empty_answer_is_a_receipt_with_no_rows(tmp_path: Path) -> None:
     assert rows(tmp_path, "select count(*) from raw.things") == [(0,)]
 
 
+def test_settings_of_dlt_that_are_for_others_are_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever uses dlt besides has them in the environment: here, it would lose the answers."""
+    monkeypatch.setenv("DESTINATION__FILESYSTEM__LAYOUT", "{table_name}.{ext}")
+    land(tmp_path, one=saying(page(A)))
+    assert rows(tmp_path, LOG) == [("one", *A)]
+
+
 def test_a_scope_that_breaks_leaves_nothing(tmp_path: Path) -> None:
     """Neither rows nor a receipt, and what it said before stands; the next scope lands."""
     land(tmp_path, one=saying(page(A)))
