@@ -5,7 +5,7 @@ LoadResult what happened. Not here: what is due (planning.py), how a vendor is a
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -68,14 +68,18 @@ def forecast(endpoint: Endpoint, slice_count: int, minutes: float) -> str:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is wanted of an endpoint: `choose` within `window` (None: what it lists, as it is)."""
+    """What is wanted of an endpoint: `choose` within `window` (None: what it lists, as it is).
+
+    `standings`: how its scopes stood, where that was looked up to know it.
+    """
 
     endpoint: Endpoint
     window: Window | None
     choose: Choose
+    standings: Standings | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Job(Wanted):
     """The same of one account."""
 
@@ -106,8 +110,9 @@ class Loader(AbstractContextManager["Loader"]):
         self.refused: set[tuple[str, str]] = set()
         self._clients: dict[tuple[str, str], Client] = {}
         self._asked_by: dict[tuple[str, str], tuple[str, str]] = {}
-        # of all that vendors still answer for; read again once something was loaded
+        # of all that vendors still answer for; of these tables they are others by now
         self._answers: Answers | None = None
+        self._changed: set[str] = set()
         self._open: Connection | None = None
 
     def __exit__(self, *error: object) -> None:
@@ -159,7 +164,9 @@ class Loader(AbstractContextManager["Loader"]):
         now = self.settings.clock()
         if endpoint.any_time:
             return None if only_gaps else _names(endpoint)
-        answers = self._answers or self.look()
+        answers = self._answers
+        if answers is None or endpoint.table in self._changed:
+            answers = self.look()
         if planning.is_retired(endpoint, answers.last.get(endpoint.table), now):
             return None
         standings, reach = answers.standings(endpoint.table, grain), None
@@ -172,9 +179,9 @@ class Loader(AbstractContextManager["Loader"]):
         due = choose(self._known_scopes(endpoint, standings))
         starts = [*chain.from_iterable(due.values())]
         if not (reach and starts):
-            return Wanted(endpoint, None, choose) if due and not reach else None
+            return Wanted(endpoint, None, choose, standings) if due and not reach else None
         until = next_bucket(max(starts), grain) if only_gaps else reach.until
-        return Wanted(endpoint, Window(grain, min(starts), until), choose)
+        return Wanted(endpoint, Window(grain, min(starts), until), choose, standings)
 
     def load(self, wanted: Wanted, progress: Progress = silent) -> LoadResult:
         """Ask every account that is there for an endpoint, and load what is part of it."""
@@ -184,15 +191,13 @@ class Loader(AbstractContextManager["Loader"]):
         for job in jobs:
             result.add(self._do(job, progress))
         if jobs and len(jobs) == len(self.settings.accounts[source_of(wanted.endpoint).name]):
-            self._end_others(wanted.endpoint, result)
+            self._end_others(wanted, result)
         for part in source_of(wanted.endpoint).endpoints:
             if part.part_of == wanted.endpoint.table:
                 found = self.load_names(part)
                 result.failures += found.failures
                 result.notes += found.notes
         result.requests = self.requests_sent - before
-        if result.requests or result.receipts:
-            self._answers = None
         return result
 
     def load_window(
@@ -220,7 +225,7 @@ class Loader(AbstractContextManager["Loader"]):
     def _window(self, endpoint: Endpoint, window: Window, answers: Answers) -> Wanted:
         now, held = self.settings.clock(), answers.held(endpoint.table, window.grain)
         choose = partial(planning.buckets_to_ask, endpoint, window, held, now=now)
-        return Wanted(endpoint, window, choose)
+        return Wanted(endpoint, window, choose, answers.standings(endpoint.table, window.grain))
 
     def _known_scopes(self, endpoint: Endpoint, standings: Standings) -> list[str]:
         """The scopes that the settings name, or else those that were asked before and are there."""
@@ -251,6 +256,7 @@ class Loader(AbstractContextManager["Loader"]):
                 for job in self._jobs(_names(endpoint)) if endpoint.any_time else ():
                     job.source.recall(self._client(job), self.landed)
             self._answers = Answers(connection, since)
+        self._changed.clear()
         return self._answers
 
     def _answers_of(self, endpoint: Endpoint, window: Window) -> Answers:
@@ -277,6 +283,7 @@ class Loader(AbstractContextManager["Loader"]):
             if slices:
                 from pipelines.load import load  # here: it takes Arrow
 
+                self._changed.add(job.endpoint.table)
                 clock, opener = self.settings.clock, self.open_warehouse
                 found = load(opener, job.endpoint, source.resources, slices, clock, done)
                 result.add(found)
@@ -345,20 +352,25 @@ class Loader(AbstractContextManager["Loader"]):
         result.notes += map(str, lasting)
         result.scopes = [scope for scope in result.scopes if scope not in gone]
         answered = {scope for scope, about in standings.items() if about.answered_at}
-        self._end(job.endpoint, (gone & answered).__contains__)
+        self._end(job.endpoint, standings, gone & answered)
 
-    def _end_others(self, endpoint: Endpoint, result: LoadResult) -> None:
+    def _end_others(self, wanted: Wanted, result: LoadResult) -> None:
         """All that there is was told: what was asked before and is not among it has ended."""
-        if not (endpoint.any_time or endpoint.part_of or result.failures):
-            there = {scope for table, scope in self._asked_by if table == endpoint.table}
-            self._end(endpoint, lambda scope: scope not in there)
+        endpoint, standings = wanted.endpoint, wanted.standings
+        if endpoint.any_time or endpoint.part_of or result.failures:
+            return
+        if standings is None:
+            with self.open_warehouse() as connection:
+                standings = receipts.standings(connection, endpoint.table, SNAPSHOT)
+        there = {scope for table, scope in self._asked_by if table == endpoint.table}
+        self._end(endpoint, standings, standings.keys() - there)
 
-    def _end(self, endpoint: Endpoint, is_gone: Callable[[str], bool]) -> None:
+    def _end(self, endpoint: Endpoint, standings: Standings, gone: Iterable[str]) -> None:
         """Write down, once, what has ended."""
-        with self.open_warehouse() as connection:
-            standings = receipts.standings(connection, endpoint.table, SNAPSHOT)
-            ended = [s for s, about in standings.items() if is_gone(s) and not about.is_ended]
-            receipts.end(connection, endpoint, ended, self.settings.clock())
+        if ended := [scope for scope in gone if not standings[scope].is_ended]:
+            self._changed.add(endpoint.table)
+            with self.open_warehouse() as connection:
+                receipts.end(connection, endpoint, ended, self.settings.clock())
 
     def _load_needs(self, job: _Job, due: Due, result: LoadResult) -> Lacking:
         """Load what the slices of an endpoint are worked out from, where that is not held.
@@ -370,9 +382,12 @@ class Loader(AbstractContextManager["Loader"]):
         for table in job.endpoint.needs:
             needed, window = job.source.endpoint(table), job.window
             at = window if window and window.grain in needed.grains else None
-            found = self._load_need(replace(job, endpoint=needed, window=at), due)
+            asked = {scope: due[scope] for scope in self._lacking(needed, at, due)}
+            if not asked:
+                continue
+            found = self._load_need(replace(job, endpoint=needed, window=at), asked)
             result.notes += found.notes
-            for scope, buckets in self._lacking(needed, at, due).items():
+            for scope, buckets in self._lacking(needed, at, asked).items():
                 less[scope] = buckets
                 if at and not buckets >= {*due[scope]}:
                     continue
@@ -384,9 +399,8 @@ class Loader(AbstractContextManager["Loader"]):
                 result.failures += found.failures or [VendorError(why)]
         return less
 
-    def _load_need(self, need: _Job, due: Due) -> LoadResult:
-        asked = {scope: due[scope] for scope in self._lacking(need.endpoint, need.window, due)}
-        return self._do(replace(need, choose=lambda _: asked), silent) if asked else LoadResult()
+    def _load_need(self, need: _Job, asked: Due) -> LoadResult:
+        return self._do(replace(need, choose=lambda _: asked), silent)
 
     def _lacking(self, needed: Endpoint, window: Window | None, due: Due) -> Lacking:
         """The scopes of `due` that a needed endpoint has no whole answer for, and the buckets."""

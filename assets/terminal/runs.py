@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from assets import loading, planning
@@ -68,15 +69,16 @@ def load_due(
     """Load everything that is due now, names of things too; or only what closes gaps."""
     with loader or Loader(settings) as loader:
         loads, names = Loads(loader, show), () if only_gaps else (SNAPSHOT,)
-        for endpoint, grain in loads.askable(families, {*grains, *names}):
-            if grain in endpoint.only_backfilled:
+        askable = loads.askable(families, {*grains, *names})
+        for source, listed in groupby(askable, lambda each: source_of(each[0]).name):
+            wanted = [(e, grain) for e, grain in listed if grain not in e.only_backfilled]
+            if not any(loader.due(*each, only_gaps) for each in wanted):
                 continue
-            if not loader.due(endpoint, grain, only_gaps):
-                continue
-            with loader.turn(source_of(endpoint).name):
+            with loader.turn(source):
                 loader.forget()  # whoever had the turn before may have loaded it
-                if due := loader.due(endpoint, grain, only_gaps):
-                    loads.load(endpoint, grain, due.window, partial(loader.load, due))
+                for endpoint, grain in wanted:
+                    if due := loader.due(endpoint, grain, only_gaps):
+                        loads.load(endpoint, grain, due.window, partial(loader.load, due))
         loads.show_outcome(
             f"Nothing is due before the next :{planning.TICK_MINUTE}; no request was sent."
         )
