@@ -209,7 +209,7 @@ function drawForecast() {
 function drawAnomalies() {
   const found = rows.anomalies.filter((row) => matches({ ...row, owner: filters.owner }));
   section("anomalies", "Days out of line", "anomalies",
-    make("p", { class: "quiet" }, "Against the median of the same weekdays of the 8 weeks before, where 4 or more are known; 5 spreads from it, or more."),
+    make("p", { class: "quiet" }, "Against the median of the same weekdays of the 8 weeks before, where 4 or more are known; reports.anomalies says what a spread is."),
     table("anomalies", [
     { key: "day", text: "Day" }, { key: "project", text: "Project" }, { key: "meter", text: "Meter" },
     { key: "quantity", text: "Quantity", isNumber: true, cell: (row) => amount(row.quantity) },
@@ -218,12 +218,22 @@ function drawAnomalies() {
   ], found, 10, "None in the last five weeks."));
 }
 
+const bar = (share) => make("div", { class: "bar", title: percents.format(share ?? 0).replace("+", "") }, make("i", { class: share > 1 ? "over" : "", style: `width:${Math.min(100, 100 * (share ?? 0))}%` }));
+
+function drawBudgets() {
+  section("budgets", "Budgets of this month", "budgets", table("budgets", [
+    { key: "budget", text: "Budget" }, { key: "scope", text: "Of", cell: (row) => row.scope ?? "everything" },
+    { key: "spent_share", text: "Spent", cell: (row) => bar(row.spent_share) },
+    { key: "cost", text: "", isNumber: true, cell: (row) => `${money(row.cost)} of ${money(row.amount)}` },
+    { key: "forecast", text: "At its end", isNumber: true, cell: (row) => make("span", { class: row.forecast > row.amount ? "bad" : "" }, money(row.forecast)) },
+  ], rows.budgets, 50, "None is set: a budget is a row of your own monthly_budgets.csv."));
+}
+
 function drawAllowances() {
   const found = rows.allowances.filter((row) => !filters.source || row.source === filters.source);
-  const bar = (row) => make("div", { class: "bar", title: percents.format(row.used_share).replace("+", "") }, make("i", { class: row.used_share > 1 ? "over" : "", style: `width:${Math.min(100, 100 * row.used_share)}%` }));
   section("allowances", "Allowances", "allowances", table("allowances", [
     { key: "meter", text: "Meter" }, { key: "owner", text: "Whose" },
-    { key: "used_share", text: "Used", cell: bar },
+    { key: "used_share", text: "Used", cell: (row) => bar(row.used_share) },
     { key: "used", text: "", isNumber: true, cell: (row) => `${amount(row.used)} of ${amount(row.included)} ${row.unit}` },
     { key: "days_left", text: "Lasts", isNumber: true, cell: (row) => (row.days_left == null ? "to renewal" : row.days_left <= 0 ? make("span", { class: "bad" }, `used up ${day(row.exhausted_on)}`) : make("span", { class: "warn" }, `${row.days_left} days`)) },
     { key: "renews_on", text: "Renews", isNumber: true },
@@ -287,7 +297,7 @@ function begin() {
     const target = event.target.closest?.('a[href^="#sql-"]');
     if (target) document.querySelector(target.getAttribute("href")).open = true;
   });
-  drawNeeds(); drawCoverage(); drawRest(); draw();
+  drawNeeds(); drawBudgets(); drawCoverage(); drawRest(); draw();
   addEventListener("resize", () => chart.resize());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   addEventListener("beforeprint", draw);

@@ -283,6 +283,6 @@ def shown(report: BuildReport, show: Report) -> dict[str, Any]:
             {"model": m.name, "built": m.action, "rows": m.rows_total} for m in report.models
         ],
         "failures": [check.sentence for check in failed],
-        "failed": [f"{len(failed)} checks of reports"] if failed else [],
+        "failed": [f"{len(failed)} check{'s' * (len(failed) > 1)} of reports"] if failed else [],
         "stands": ["readers see what was built"],
     }

@@ -3,7 +3,7 @@
 -- a team or customer has its part of shared cost too. All of it is an estimate. The forecast is that of
 -- reports.forecast, in the ratio of what is spent; where a meter has none, what is spent.
 -- grain: budget, scope, amount_usd, thresholds
--- check: passed_threshold is null
+-- check: coalesce(spent_share, 0) <= 1
 with lines as (
     select
         cost.source, cost.org_id, org.org_name, cost.project_id, project.project_name,

@@ -61,7 +61,7 @@ with found as (
     from reports.short_allowances as short
     union all
     select
-        'budget', 'all', concat_ws(' ', spent.budget, spent.scope), false,
+        'budget', 'all', concat_ws(' ', spent.budget, spent.scope), spent.spent_share > 1,
         concat(cast(100 * spent.spent_share as integer), ' % of it is spent'), spent.month_start,
         null, 'See reports.budgets, and reports.cost_drivers for what changed.'
     from reports.budgets as spent
