@@ -24,6 +24,7 @@ import click
 import assets.terminal.interrupt as interrupts  # first, for what the others take
 from assets.settings import SettingsError, read_settings
 from assets.sources import ENDPOINTS, SOURCES
+from assets.terminal import exports
 from pipelines.windows import GRAINS, floor
 
 ROOT = Path(__file__).parents[1]
@@ -292,6 +293,8 @@ def sandbox(unless_configured: bool, arguments: tuple[str, ...]) -> None:
     os.execve(sys.executable, [sys.executable, "-m", "tests.sandbox", *arguments], environment)  # noqa: S606
 
 
+main.add_command(exports.group(reporting))
+main.command()(reporting(exports.sql))
 for a_source in SOURCES:
     for a_command in a_source.commands():
         main.add_command(a_command)

@@ -22,8 +22,11 @@ with priced as (
         case when cost.branch_id is not null then 'branch'
             when cost.user_id is not null then 'user'
             when cost.site_id is null then 'project'
-            when cost.project_id is null or service.sub_account = 'project' then 'site'
-            else 'project' end as resource_kind
+            when service.sub_account = 'site' and cost.project_id is not null then 'project'
+            else 'site' end as resource_kind,
+        coalesce(cost.branch_id, cost.user_id, case when service.sub_account = 'site'
+            then coalesce(cost.project_id, cost.site_id)
+            else coalesce(cost.site_id, cost.project_id) end) as resource_id
     from marts.fct_cost_by_day as cost
     left join seeds.focus_services as service
         on cost.source = service.source and cost.meter = service.meter
@@ -32,43 +35,30 @@ with priced as (
     where cost.unpriced_reason is null
 ),
 
-placed as (
-    select
-        priced.*,
-        case priced.account_kind when 'site' then priced.site_type else priced.project_type
-        end as account_type,
-        case priced.resource_kind when 'branch' then priced.branch_id
-            when 'user' then priced.user_id when 'site' then priced.site_id
-            else priced.project_id end as resource_id,
-        case priced.resource_kind when 'branch' then 'Branch' when 'user' then 'User'
-            when 'site' then priced.site_type else priced.project_type end as resource_type
-    from priced
-),
-
 named as (
     select
-        placed.*, org.name as org_name, account.name as account_name,
+        priced.*, org.name as org_name, account.name as account_name,
         resource.name as resource_name, account.region_id,
         -- a patch leaves out what is null
         json_merge_patch(json('{}'), json_object(
             'team', owner.team, 'customer', owner.customer, 'product', owner.product,
             'environment', owner.environment
         )) as tags
-    from placed
+    from priced
     left join marts.series_owners as owner
-        on placed.series_key = owner.series_key
-        and placed.day_start >= owner.since_at and placed.day_start < owner.until_at
+        on priced.series_key = owner.series_key
+        and priced.day_start >= owner.since_at and priced.day_start < owner.until_at
     left join marts.dim_name as org
-        on org.kind = 'org' and placed.source = org.source and placed.org_id = org.thing_id
+        on org.kind = 'org' and priced.source = org.source and priced.org_id = org.thing_id
     left join marts.dim_name as account
-        on placed.account_kind = account.kind and placed.source = account.source
-        and placed.account_id = account.thing_id
-        and (account.kind = 'site' or placed.org_id is not distinct from account.org_id)
+        on priced.account_kind = account.kind and priced.source = account.source
+        and priced.account_id = account.thing_id
+        and (priced.org_id is not distinct from account.org_id or account.kind = 'site')
     left join marts.dim_name as resource
-        on placed.resource_kind = resource.kind and placed.source = resource.source
-        and placed.resource_id = resource.thing_id
-        and (resource.kind in ('site', 'user')
-            or placed.org_id is not distinct from resource.org_id)
+        on priced.resource_kind = resource.kind and priced.source = resource.source
+        and priced.resource_id = resource.thing_id
+        and (priced.org_id is not distinct from resource.org_id
+            or resource.kind in ('site', 'user'))
 )
 
 select
@@ -125,7 +115,10 @@ select
     named.region_id as RegionName, -- as RegionId
     named.resource_id as ResourceId, -- the least thing that is known to have used it
     named.resource_name as ResourceName, -- its current name; null: it has none, or none is known
-    case when named.resource_id is not null then named.resource_type
+    case when named.resource_id is null then null
+        when named.resource_kind = 'branch' then 'Branch'
+        when named.resource_kind = 'user' then 'User'
+        when named.resource_kind = 'site' then named.site_type else named.project_type
     end as ResourceType, -- Branch, User, Site, Workspace, Repository, Project or App
     coalesce(named.service_category, 'Other') as ServiceCategory, -- of seeds.focus_services
     coalesce(named.service_name, named.source) as ServiceName, -- of seeds.focus_services
@@ -140,8 +133,9 @@ select
     named.account_id as SubAccountId, -- project, app, site or workspace; null: of the account
     coalesce(named.account_name, named.account_id)
         as SubAccountName, -- its current name, else its id
-    case when named.account_id is not null then named.account_type end
-        as SubAccountType, -- Project, App, Site or Workspace
+    case when named.account_id is null then null
+        when named.account_kind = 'site' then named.site_type else named.project_type
+    end as SubAccountType, -- Project, App, Site or Workspace
     nullif(named.tags, json('{}'))
         as Tags, -- who owns it: team, customer, product, environment; null: unassigned
     named.series_key as x_series_key, named.source as x_source, named.meter as x_meter,

@@ -1,0 +1,183 @@
+"""`meterhouse export` and `meterhouse sql`: what was built, for other tools and for people.
+
+Both read the read copy, and write nothing into it.
+"""
+
+import io
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import click
+
+from assets.settings import warehouse_path
+
+FOCUS = {"1.2": "reports.focus_1_2", "1.4": "reports.focus_1_4"}
+KINDS = ("parquet", "csv", "xlsx")
+# the first of these that a table has says of which month a row is; one without any is whole
+TIMES = (
+    "ChargePeriodStart", "period_start", "period_date", "period_month", "day_start", "month_start",
+)  # fmt: skip
+ROWS_SHOWN = 40
+EVERYTHING = 1_000_000_000
+
+Command = Callable[..., dict[str, Any]]
+Reporting = Callable[[Command], Callable[..., None]]
+MONTH, PATH = click.DateTime(["%Y-%m"]), click.Path(path_type=Path)
+some_tables = click.argument("tables", metavar="[TABLE...]", nargs=-1)
+a_month = click.option("--month", type=MONTH, help="A UTC month. Default: all of time.")
+
+
+def group(reporting: Reporting) -> click.Group:
+    """`meterhouse export`, whose commands report as all others do."""
+    made = click.Group("export", help="Write what was built, for other tools.")
+    made.command("focus")(reporting(focus))
+    for kind in KINDS:
+        about = f"Write marts and reports (those named, or all) as {kind}, a file for each."
+        made.command(kind, help=about)(reporting(_files(kind)))
+    made.command("postgres")(reporting(postgres))
+    return made
+
+
+@click.option("--version", type=click.Choice([*FOCUS]), default="1.2", show_default=True)
+@click.option("--month", type=MONTH, required=True, help="A UTC month: 2026-10.")
+@click.option("--format", "kind", type=click.Choice(KINDS[:2]), default="parquet")
+@click.option("--to", type=PATH, help="A file. Default: in exports/, beside the warehouse.")
+def focus(show: Any, version: str, month: datetime, kind: str, to: Path | None) -> dict[str, Any]:
+    """Write a month as FOCUS Cost and Usage: what has a price, by estimate."""
+    from assets.terminal.targets import write_file
+    from dbt_like_sql.engine.warehouse import reader
+
+    file = to or _folder() / f"focus-{version}-{month:%Y-%m}.{kind}"
+    if file.suffix != f".{kind}":
+        raise click.UsageError(f"--to has to end in .{kind}, as --format says")
+    with reader(warehouse_path()) as connection:
+        (rows,) = _rows(connection, (FOCUS[version],), month)
+        count = write_file(connection, rows, file)
+        summed = "coalesce(sum(BilledCost), 0), count(*) filter (where x_is_open)"
+        ((cost, still_open),) = connection.execute(f"select {summed} {rows.select}").fetchall()
+        (gaps,) = _rows(connection, ("reports.focus_gaps",), month)
+        ((left_out,),) = connection.execute(
+            f"select cast(coalesce(sum(row_count), 0) as bigint) {gaps.select}"
+        ).fetchall()
+    show.say(f"{file}: {count:,} charges, ${cost:,.2f} by estimate")
+    if still_open:
+        show.say(f"  {still_open:,} of them will still change: export the month again later.")
+    if left_out:
+        show.say(f"  {left_out:,} more have no price and are left out: see reports.focus_gaps.")
+    return {"file": file, "rows": count, "cost": cost, "open": still_open, "left_out": left_out}
+
+
+def _files(kind: str) -> Command:
+    """The command that writes files of a kind."""
+
+    @some_tables
+    @a_month
+    @click.option("--to", type=PATH, help="A folder. Default: exports/, beside the warehouse.")
+    def files(
+        show: Any, tables: tuple[str, ...], month: datetime | None, to: Path | None
+    ) -> dict[str, Any]:
+        from assets.terminal.targets import write_file
+        from dbt_like_sql.engine.warehouse import reader
+
+        folder = (to or _folder()) / (f"{month:%Y-%m}" if month else "")
+        with reader(warehouse_path()) as connection:
+            found = {folder / f"{it.table}.{kind}": it for it in _rows(connection, tables, month)}
+            return _told(show, {f"{f}": write_file(connection, it, f) for f, it in found.items()})
+
+    return files
+
+
+@some_tables
+@a_month
+@click.option("--to", default="", metavar="URL", help="postgresql://USER@HOST/DATABASE.")
+def postgres(show: Any, tables: tuple[str, ...], month: datetime | None, to: str) -> dict[str, Any]:
+    """Write marts and reports (those named, or all) into tables of the same names in Postgres.
+
+    What URL leaves out is as PGHOST, PGPASSWORD and the like say.
+    """
+    from assets.terminal.targets import write_postgres
+    from dbt_like_sql.engine.warehouse import reader
+
+    with reader(warehouse_path()) as connection:
+        return _told(show, write_postgres(connection, _rows(connection, tables, month), to))
+
+
+def _told(show: Any, written: dict[str, int]) -> dict[str, Any]:
+    for name, count in written.items():
+        show.say(f"{name}: {count:,} rows")
+    return {"rows": written}
+
+
+@click.argument("query", required=False)
+def sql(show: Any, query: str | None) -> dict[str, Any]:
+    """Run QUERY (or what stands on standard input) on the read copy, and print what it gives.
+
+    Read-only, in UTC. On a terminal what is too long or too wide is left out, elsewhere nothing.
+    """
+    import duckdb
+
+    from dbt_like_sql.engine.warehouse import reader
+
+    with reader(warehouse_path()) as connection:
+        try:
+            found = connection.sql(query or sys.stdin.read())
+            if found is None:
+                return {"rows": []}
+            show.say(_drawn(found, show.console))
+            return {
+                "rows": [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+            }
+        except duckdb.Error as error:
+            show.end(str(error))
+            return {"failures": [str(error)]}
+
+
+def _drawn(found: Any, console: Any) -> str:
+    """A result as DuckDB draws it: as much of it as fits on a terminal."""
+    width, rows = (console.width, ROWS_SHOWN) if console.is_terminal else (EVERYTHING, EVERYTHING)
+    with redirect_stdout(io.StringIO()) as drawn:
+        found.show(max_width=width, max_rows=rows)
+    return drawn.getvalue().rstrip("\n")
+
+
+def _folder() -> Path:
+    return warehouse_path().parent / "exports"
+
+
+def _rows(connection: Any, named: tuple[str, ...], month: datetime | None) -> list[Any]:
+    """The rows of a month (or all) of the tables that are named, or of all marts and reports."""
+    from assets.terminal.targets import Rows
+
+    there: dict[str, dict[str, str]] = {}
+    for table, column, kind in connection.execute(
+        "select schema_name || '.' || table_name, column_name, data_type from duckdb_columns()"
+        " where schema_name in ('marts', 'reports') order by 1, column_index"
+    ).fetchall():
+        there.setdefault(table, {})[column] = kind
+    tables = [_meant(name, [*there]) for name in named] or [*there]
+    return [Rows(table, there[table], _where(there[table], month)) for table in tables]
+
+
+def _meant(name: str, tables: list[str]) -> str:
+    """The table that somebody means: its schema may be left out."""
+    by_name = {table.partition(".")[2]: table for table in tables} | {it: it for it in tables}
+    if name not in by_name:
+        near = get_close_matches(name, by_name, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise click.UsageError(f"No mart or report is called {name!r}.{hint}")
+    return by_name[name]
+
+
+def _where(columns: dict[str, str], month: datetime | None) -> str:
+    """The rows that begin in a UTC month; all of them where the table has no time."""
+    column = next((name for name in TIMES if name in columns), None)
+    if month is None or column is None:
+        return "true"
+    ends = (month, (month + timedelta(days=31)).replace(day=1))
+    since, until = (f"timestamptz '{end:%Y-%m-%d} 00:00:00+00'" for end in ends)
+    return f'"{column}" >= {since} and "{column}" < {until}'

@@ -1,0 +1,126 @@
+# ruff: noqa: S608  (names come from the catalogue of our own read copy)
+"""Where rows of the read copy are exported to: a file, or tables of a Postgres database.
+
+What stands there is replaced in one step, so that to export again doubles nothing.
+"""
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from dbt_like_sql.engine.warehouse import WarehouseError, in_words, literal
+from pipelines.source import readable
+
+COPY = {
+    ".parquet": "(format parquet, compression zstd)",
+    # as FOCUS writes times, and everybody reads them
+    ".csv": "(format csv, header, timestampformat '%Y-%m-%dT%H:%M:%SZ')",
+}
+_WORKBOOK = {
+    "constant_memory": True,
+    "remove_timezone": True,
+    "default_date_format": "yyyy-mm-dd hh:mm:ss",
+    # names are the vendors': '=1+1' in one is text
+    "strings_to_formulas": False,
+    "strings_to_urls": False,
+}
+_MOST_SHEET_ROWS = 1_048_575
+_POSTGRES_TYPES = {"DOUBLE": "double precision", "HUGEINT": "numeric", "VARCHAR": "text"}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of a table, and all columns that it has, with their types."""
+
+    table: str
+    columns: dict[str, str]
+    where: str = "true"
+
+    @property
+    def select(self) -> str:
+        """The SQL that gives them."""
+        return f"from {self.table} where {self.where}"
+
+
+def write_file(connection: duckdb.DuckDBPyConnection, rows: Rows, path: Path) -> int:
+    """Write rows into a file of the kind that its ending says, and how many they are."""
+    draft = path.with_name(f"{path.name}.draft")
+    with in_words(path, "Name another place with --to; what stood there is as it was."):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write = _write_sheet if path.suffix == ".xlsx" else _copy
+            count = write(connection, rows, draft, COPY.get(path.suffix, ""))
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    return count
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path, options: str) -> int:
+    sql = f"copy ({rows.select}) to {literal(str(file))} {options}"
+    ((count,),) = connection.execute(sql).fetchall()
+    return int(count)
+
+
+def _write_sheet(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path, _: str) -> int:
+    from xlsxwriter import Workbook  # not above: other kinds do without
+
+    ((count,),) = connection.execute(f"select count(*) {rows.select}").fetchall()
+    if count > _MOST_SHEET_ROWS:
+        raise WarehouseError(
+            f"{rows.table} has {count:,} rows, and a sheet holds {_MOST_SHEET_ROWS:,}: name a "
+            "--month, or write parquet or csv"
+        )
+    with Workbook(str(file), _WORKBOOK) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, rows.columns)
+        result = connection.execute(rows.select)
+        for at in range(1, count + 1):
+            sheet.write_row(at, 0, result.fetchone() or ())
+    return int(count)
+
+
+def write_postgres(
+    connection: duckdb.DuckDBPyConnection, tables: Iterable[Rows], address: str
+) -> dict[str, int]:
+    """Write rows into tables of the same names, in place of those that the same condition finds
+    there, all in one transaction; how many, by table. What `address` leaves out libpq knows."""
+    try:
+        import psycopg
+    except ImportError:
+        raise WarehouseError(
+            "Postgres needs a driver that is not installed: pip install 'meterhouse[postgres]'"
+        ) from None
+    # an error could repeat it, and every process of the machine sees it
+    if ":" in address.partition("://")[2].rpartition("@")[0] or "password" in address:
+        raise WarehouseError("leave the password out of --to: PGPASSWORD or ~/.pgpass may have it")
+    try:
+        with psycopg.connect(address) as target:
+            target.execute("set time zone 'UTC'")
+            return {rows.table: _replace(connection, target, rows) for rows in tables}
+    except psycopg.Error as error:
+        reason = readable(str(error).partition("\n")[0])
+        raise WarehouseError(f"Postgres: {reason}. What stood there is as it was.") from None
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, target: Any, rows: Rows) -> int:
+    kinds = {f'"{name}"': _POSTGRES_TYPES.get(kind, kind) for name, kind in rows.columns.items()}
+    added = ", ".join(f"add column if not exists {name} {kind}" for name, kind in kinds.items())
+    target.execute(f"create schema if not exists {rows.table.partition('.')[0]}")
+    target.execute(f"create table if not exists {rows.table} ()")
+    target.execute(f"alter table {rows.table} {added}")
+    # of two exports at once the second waits; readers do not
+    target.execute(f"lock table {rows.table} in share row exclusive mode")
+    target.execute(f"delete from {rows.table} where {rows.where}")
+    into = f"copy {rows.table} ({', '.join(kinds)}) from stdin (format csv)"
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.csv"
+        count = _copy(connection, rows, file, "(format csv, header false)")
+        with file.open("rb") as source, target.cursor().copy(into) as sink:
+            while some := source.read(1 << 20):
+                sink.write(some)
+    return count
