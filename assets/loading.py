@@ -416,43 +416,34 @@ def _names(endpoint: Endpoint) -> Wanted:
     return Wanted(endpoint, None, lambda scopes: {scope: [] for scope in scopes})
 
 
-@dataclass(frozen=True)
-class LastBuild:
-    """What became of the last build that had something to do: it stands beside the warehouse, for a
-    build that fails leaves nothing inside. `ended_at` None: it is under way, or was killed."""
-
-    started_at: datetime
-    ended_at: datetime | None = None
-    failure: str = ""
-
-    def write(self, path: Path) -> None:
-        """Note it beside the warehouse at this path."""
-        told = {"started_at": self.started_at, "ended_at": self.ended_at, "failure": self.failure}
-        path.with_suffix(".build.json").write_text(json.dumps(told, default=str), encoding="utf-8")
-
-    @classmethod
-    def read(cls, path: Path) -> "LastBuild | None":
-        """The last one of the warehouse at this path; None where none is known."""
-        try:
-            told = json.loads(path.with_suffix(".build.json").read_text(encoding="utf-8"))
-            ended_at = told["ended_at"] and datetime.fromisoformat(told["ended_at"])
-            return cls(datetime.fromisoformat(told["started_at"]), ended_at, str(told["failure"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-
 @contextmanager
 def _noted(settings: Settings) -> Iterator[None]:
-    noted, failure = LastBuild(settings.clock()), ""
-    noted.write(settings.warehouse)
+    """What becomes of a build stands beside the warehouse: one that fails leaves nothing inside."""
+    file, note = _note_of(settings.warehouse), {"started_at": f"{settings.clock()}"}
+    file.write_text(json.dumps(note), encoding="utf-8")
     try:
         yield
     except BaseException as error:
-        failure = str(error) or type(error).__name__
+        note["failure"] = str(error) or type(error).__name__
         raise
     finally:
+        note["ended_at"] = f"{settings.clock()}"
         with suppress(OSError):  # of a full disk, which is said
-            replace(noted, ended_at=settings.clock(), failure=failure).write(settings.warehouse)
+            file.write_text(json.dumps(note), encoding="utf-8")
+
+
+def last_build(path: Path) -> Row:
+    """When the last build of a warehouse that had something to do started and ended, and why it
+    failed, as far as it is so: what has not ended is under way, or was killed."""
+    with suppress(OSError, ValueError):
+        note: dict[str, str] = json.loads(_note_of(path).read_text(encoding="utf-8"))
+        failure = note.pop("failure", "")
+        return {"failure": failure, **{k: datetime.fromisoformat(v) for k, v in note.items()}}
+    return {}
+
+
+def _note_of(path: Path) -> Path:
+    return path.with_suffix(".build.json")
 
 
 def build(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from assets.loading import LastBuild, Row, rows_of
+from assets.loading import Row, last_build, rows_of
 from assets.settings import Settings
 from assets.sources import ENDPOINTS, SOURCES, source_of
 from dbt_like_sql.engine import warehouse
@@ -29,15 +29,14 @@ class Needs:
     """What is known of a warehouse now, whoever writes it meanwhile.
 
     `sources` are rows of reports.freshness, their verdict that of the clock of now, or "not set
-    up"; `found` are rows as in reports.needs_you, `held` those of reports.held.
+    up"; `found` are rows as in reports.needs_you.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.now, path = settings, settings.clock(), settings.warehouse
-        self.last_build, self.holder = LastBuild.read(path), holder(path)
+        self.last_build, self.holder = last_build(path), holder(path)
         with warehouse.reader(path) as connection:
             fresh = rows_of(connection, "select * from reports.freshness order by source, verdict")
-            self.held = rows_of(connection, "select * from reports.held order by all")
             found = rows_of(connection, f"from {NEEDS_YOU} order by too_late_at, since_at, subject")
             found += _failed_checks(connection, path)
         self.sources = [row | {"verdict": self._verdict(row)} for row in fresh]
@@ -58,12 +57,12 @@ class Needs:
 
     def _builds(self) -> Iterator[Row]:
         last = self.last_build
-        if last and last.failure:
+        if failure := last.get("failure"):
             todo = f"{READERS}: mend that, and run `meterhouse build`."
-            yield need("failed build", None, "", last.failure, todo, last.ended_at)
-        elif last and not (last.ended_at or self.holder):
+            yield need("failed build", None, "", failure, todo, last["ended_at"])
+        elif last and not ("ended_at" in last or self.holder):
             todo = f"{READERS}: run `meterhouse build`."
-            yield need("failed build", None, "", "it was killed", todo, last.started_at)
+            yield need("failed build", None, "", "it was killed", todo, last["started_at"])
 
     def _settings(self) -> Iterator[Row]:
         for name, wrong in self.settings.wrong.items():

@@ -1,6 +1,7 @@
 """`meterhouse doctor`: what is set up and from where, and whether all of it can be used."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
 from platform import python_version
@@ -64,17 +65,14 @@ def _reached(
     source: Source[Any, Any], account: Account[Any], settings: Settings
 ) -> tuple[bool, str]:
     """Whether an account is answered, by one cheap question, which counts as any other does."""
+    limits = replace(settings.limits, request_seconds=REQUEST_SECONDS)
     try:
-        client = source.client(account)
-        try:
-            limits = replace(settings.limits, request_seconds=REQUEST_SECONDS)
+        with closing(source.client(account)) as client:
             client.within(limits, settings.clock)
             for _ in source.probe(account, client):
                 pass
-            return True, "reached"
-        finally:
-            client.close()
     except VendorError as error:
         if account.name:
             error.of_account(account.name)
         return False, str(error)
+    return True, "reached"

@@ -22,8 +22,8 @@ def show_status(report: Report, settings: Settings) -> Row:
     for row in needs.sources:
         if row["source"] not in RETIRED or row["scope_count"]:
             report.say(_source(needs, row))
-    if last and last.ended_at and not last.failure:
-        report.say(f"Last build {_ago(needs.now - last.ended_at)}.")
+    if "ended_at" in last and not last["failure"]:
+        report.say(f"Last build {_ago(needs.now - last['ended_at'])}.")
     if needs.holder:
         report.say(f"{needs.holder} writes the warehouse: this is as of the last build.")
     if spent := [f"{n} {left} of {most}" for n, (left, most) in left_now.items() if left < most]:
@@ -38,10 +38,9 @@ def show_status(report: Report, settings: Settings) -> Row:
     return {
         "sources": needs.sources,
         "needs_you": needs.found,
-        "last_build": vars(last) if last else None,
+        "last_build": last or None,
         "held_by": needs.holder,
         "requests_left": left_now,
-        "held": needs.held,
         "failures": [f"{row['kind']}: {_line(needs, row)}" for row in failed],
     }
 

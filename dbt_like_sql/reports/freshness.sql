@@ -7,52 +7,36 @@
 -- grain: source, verdict
 with asked as (
     select
-        span.source, span.resource, span.scope, span.granularity,
-        bool_or(span.state = 'ended') as is_ended,
+        span.source, span.scope, span.granularity, bool_or(span.state = 'ended') as is_ended,
         coalesce(
             max(case when span.state = 'held' then span.span_end end), min(span.span_start)
         ) as held_until,
-        max(
-            case when span.last_asked_at < span.span_end then span.last_asked_at
-                when span.last_asked_at is not null then span.span_end end
-        ) as told_until
+        max(case when span.last_asked_at is not null
+            then least(span.span_end, span.last_asked_at) end)
+        + max(retention.stale_hours) * interval '1' hour as late_at
     from reports.coverage as span
+    inner join seeds.retention as retention
+        on span.resource = retention.resource and span.granularity = retention.granularity
     group by span.source, span.resource, span.scope, span.granularity
 ),
 
-due as (
+stands as (
     select
-        asked.source, asked.scope, asked.granularity, asked.held_until,
-        asked.told_until + retention.stale_hours * interval '1' hour as late_at,
-        asked.is_ended or asked.told_until + retention.stale_hours * interval '1' hour
-        < current_timestamp - interval '30' day as is_stopped
+        asked.*,
+        asked.is_ended or asked.late_at < current_timestamp - interval '30' day as is_stopped
     from asked
-    inner join seeds.retention as retention
-        on asked.resource = retention.resource and asked.granularity = retention.granularity
 ),
 
 judged as (
     select
-        due.*,
-        case when bool_and(due.is_stopped) over same_scope then 'stopped'
-            when bool_or(due.late_at <= current_timestamp and not due.is_stopped) over same_scope
-                then 'late'
+        stands.*,
+        case when bool_and(stands.is_stopped) over same_scope then 'stopped'
+            when min(case when not stands.is_stopped then stands.late_at end) over same_scope
+                <= current_timestamp then 'late'
             else 'ok' end as verdict
-    from due
-    window same_scope as (partition by due.source, due.scope)
-    qualify not due.is_stopped or bool_and(due.is_stopped) over same_scope
-),
-
-told as (
-    select
-        judged.source, judged.verdict,
-        count(distinct judged.scope) as scope_count, min(judged.scope) as scope,
-        min(case when judged.granularity = 'hourly' then judged.held_until end) as hourly_until,
-        min(case when judged.granularity = 'daily' then judged.held_until end) as daily_until,
-        min(case when judged.granularity = 'monthly' then judged.held_until end) as monthly_until,
-        min(judged.late_at) as late_at
-    from judged
-    group by judged.source, judged.verdict
+    from stands
+    window same_scope as (partition by stands.source, stands.scope)
+    qualify not stands.is_stopped or bool_and(stands.is_stopped) over same_scope
 ),
 
 -- what is looked at whenever there is a run, and by no tick, is no list of names
@@ -68,21 +52,28 @@ sources as (
 
 select
     source.source, -- vendor API family
-    cast(coalesce(told.verdict, case
+    cast(coalesce(judged.verdict, case
         when source.listed_at is not null then 'ok'
         when source.asked_at is not null then 'nothing told'
         else 'never loaded'
     end) as varchar) as verdict, -- ok, late, stopped, nothing told or never loaded, at the build
-    cast(coalesce(told.scope_count, 0) as bigint)
+    cast(count(distinct judged.scope) as bigint)
         as scope_count, -- things asked about that stand so: orgs, repositories, app/resource
-    told.scope, -- the first of them by name
-    told.hourly_until, -- hours are held up to here, UTC: asked for once they had settled
-    told.daily_until, -- days are held up to here, UTC
-    told.monthly_until, -- months are held up to here, UTC
+    min(judged.scope) as scope, -- the first of them by name
+    min(case when judged.granularity = 'hourly' then judged.held_until end)
+        as hourly_until, -- hours are held up to here, UTC: asked for once they had settled
+    min(case when judged.granularity = 'daily' then judged.held_until end)
+        as daily_until, -- days are held up to here, UTC
+    min(case when judged.granularity = 'monthly' then judged.held_until end)
+        as monthly_until, -- months are held up to here, UTC
     source.listed_at, -- when files last brought something, UTC; null: none did
     cast(extract(epoch from current_timestamp - coalesce(
-        told.hourly_until, told.daily_until, told.monthly_until, source.listed_at
+        min(case when judged.granularity = 'hourly' then judged.held_until end),
+        min(case when judged.granularity = 'daily' then judged.held_until end),
+        min(judged.held_until), source.listed_at
     )) / 3600 as double) as age_hours, -- of the finest of these, at the build
-    told.late_at -- from when on it is late, unless something newer is told, UTC; null: never
+    min(judged.late_at)
+        as late_at -- from when on it is late, unless something newer is told, UTC; null: never
 from sources as source
-left join told on source.source = told.source
+left join judged on source.source = judged.source
+group by source.source, source.listed_at, source.asked_at, judged.verdict

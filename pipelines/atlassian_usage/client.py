@@ -90,10 +90,6 @@ class Folder:
         self._said: dict[str, str] = {}
         self._news: list[News] | None = None
 
-    def files(self) -> list[Path]:
-        """What is there; a VendorError where it cannot be listed."""
-        return find(self._folder)
-
     def within(self, limits: Limits, clock: Clock) -> None:
         """A folder is not waited for."""
 

@@ -31,6 +31,6 @@ SOURCE = Source(
     settings=Settings,
     client=_client,
     scopes=_scopes,
-    probe=lambda account, bitbucket: bitbucket.first_workspace(),
+    probe=lambda account, bitbucket: bitbucket.workspaces(),
     requests_per_minute=lambda settings: settings.requests_per_hour / 60,
 )

@@ -98,14 +98,6 @@ class Bitbucket(VendorClient):
         pages = self._walk("user/workspaces", params, about, records.WorkspacesPage)
         return [access.workspace.workspace_uuid for page in pages for access in page.values]
 
-    def first_workspace(self) -> Iterator[object]:
-        """One that is configured, or that the token sees: one request, the least to ask."""
-        if self._asked_workspaces:
-            yield self._workspace(self._asked_workspaces[0])
-        else:
-            params, about = {"pagelen": 1}, "workspaces of this token"
-            yield next(self._walk("user/workspaces", params, about, records.WorkspacesPage))
-
     def workspaces(self) -> Iterator[pa.Table]:
         """The workspaces with their names, one request each; the list of them has none."""
         found, refused = self._each(self._workspace, self.workspace_uuids())

@@ -5,13 +5,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from pipelines.endpoint import Endpoint
-from pipelines.forge.endpoints import (
-    APP_USAGE,
-    ENDPOINTS,
-    SITE_ENVIRONMENT_USAGE,
-    Settings,
-    app_uuid,
-)
+from pipelines.forge.endpoints import ENDPOINTS, SITE_ENVIRONMENT_USAGE, Settings, app_uuid
 from pipelines.source import Account, Source
 from pipelines.windows import Window, floor
 
@@ -39,11 +33,10 @@ def _is_wanted(settings: Settings, endpoint: Endpoint) -> bool:
 
 
 def _probe(account: Account[Settings], forge: "Forge") -> Iterator[object]:
-    """What the first app used of the first resource today."""
-    now = account.clock()
+    """What the first app used of the first resource today: one page."""
+    now, (app_id, *_) = account.clock(), account.settings.app_ids
     today = Window.covering("daily", floor(now, "daily"), now)
-    app_id, meter = account.settings.app_ids[0], account.meters[0]
-    return islice(forge.usage(APP_USAGE.table, app_id, meter, today), 1)
+    return islice(forge.usage(ENDPOINTS[0].table, app_id, account.meters[0], today), 1)
 
 
 SOURCE = Source(
