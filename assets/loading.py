@@ -424,7 +424,7 @@ def _noted(settings: Settings) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        note["failure"] = str(error) or type(error).__name__
+        note["failure"] = str(error) or "it was interrupted"
         raise
     finally:
         note["ended_at"] = f"{settings.clock()}"

@@ -284,3 +284,18 @@ def test_another_credential_has_another_budget(tmp_path: Path) -> None:
         budget.take()
         budget.close()
         assert datetime.now(UTC) - started < timedelta(seconds=20)
+
+
+def test_who_waits_for_a_budget_is_told_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And how many requests are left can be asked without spending one."""
+    budget = Budget(tmp_path, "vendor", "key", [Rate(2, 60_000)])
+    monkeypatch.setattr("pipelines.http.budget.time.sleep", lambda _: budget._bucket.flush())
+    assert budget.left() == (2, 2)
+    budget.take()
+    assert budget.left() == budget.left() == (1, 2)
+    for _ in range(5):
+        budget.take()
+    assert caplog.messages == ["vendor: the budget of 2 requests is spent, next in 60 s"]
+    budget.close()

@@ -154,7 +154,7 @@ class Loads:
     def as_json(self) -> dict[str, Any]:
         """As `--json` prints it; of what failed, and what stands all the same, a last line is."""
         failed = [line["source"] for line in self.asked if line["failed"]]
-        failed += ["what no grain reaches"] if self.beyond else []
+        failed += ["a window out of reach"] if self.beyond else []
         failed += ["settings"] if self._unusable else []
         landed = dict.fromkeys(line["source"] for line in self.asked if line["rows"])
         rows = sum(line["rows"] for line in self.asked)

@@ -1,5 +1,6 @@
 """The log of a bad day, as who is on call reads it."""
 
+import re
 import socket
 from typing import Any
 
@@ -27,14 +28,26 @@ def load(here: World, **changed: str) -> Result:
     return runner.invoke(main, ["load", "--grain", "daily", "--since", "2026-11-20"])
 
 
-def test_each_trouble_is_said_once_and_the_rest_lands(here: World) -> None:
-    """Nobody hears at one vendor, and it is not asked for ever; the other is loaded, and exit 1."""
+def test_each_trouble_is_said_once_and_the_rest_lands(
+    here: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody hears at one vendor, and it is not asked for ever; the other is loaded, and exit 1.
+    A wait is said while it lasts, what failed in the end, and in the last line what landed."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nobody = f"http://127.0.0.1:{closed.getsockname()[1]}/api/v2"
     done = load(here, NEON_BASE_URL=nobody)
     assert done.exit_code == 1, done.output
     for said in ("nobody answers at NEON_BASE_URL", "Neon is asked nothing more in this run"):
         assert done.output.count(said) == 1
+    (waited,) = caplog.messages
+    assert re.fullmatch(r"Neon: ConnectError: .*; try 3 of 4, next in [234] s", waited)
+    assert done.stdout.count("    FAILED neon organizations of this key: nobody answers") == 1
+    # of what is not asked any more there is no line
+    assert [line for line in done.stdout.splitlines() if " 0 req " in line] == []
+    rest = "[0-9]+ rows of bitbucket, atlassian_platform landed"
+    assert re.fullmatch(
+        rf"FAILED neon, neon_legacy, a window out of reach; {rest}\.\n", done.stderr
+    )
     assert "Traceback" not in done.output
     landed = here.raw("select distinct resource from raw.loads where complete order by 1")
     assert ("bitbucket_pipeline_runs",) in landed

@@ -197,7 +197,7 @@ def test_a_window_out_of_reach_is_exit_1(world: Open, monkeypatch: pytest.Monkey
     assert never.exit_code == 1
     assert never.stdout.count("Neon keeps monthly for 365 days") == 1
     assert never.stdout.count("keeps") == never.stdout.count("FAILED") == 1
-    assert never.stderr == "FAILED what no grain reaches; nothing landed.\n"
+    assert never.stderr == "FAILED a window out of reach; nothing landed.\n"
 
 
 def test_days_are_said_as_people_say_them(world: Open, monkeypatch: pytest.MonkeyPatch) -> None:
