@@ -232,16 +232,19 @@ class Worlds:
     ) -> Iterator[World]:
         """The world `name` of these options in `folder`, a minute after `load` loaded it."""
         options["models"] = self.models(facts_alone)
-        for file in self._loaded(name, load, options).glob("*.duckdb"):
-            shutil.copy2(file, folder)  # the read copy is known by its time
+        _copy(self._loaded(name, load, options), folder)
         with open_world(folder, later_by=MINUTE, **options) as here:
             yield here
 
     @contextmanager
-    def empty(self, folder: Path, facts_alone: bool = False, **options: Any) -> Iterator[World]:
-        """A world in `folder` of which nothing was loaded; its models stand, as begin() says."""
-        models = self.begin(folder, facts_alone)
-        with open_world(folder, models=models, **options) as here:
+    def empty(
+        self, folder: Path, built: bool = False, facts_alone: bool = False, **options: Any
+    ) -> Iterator[World]:
+        """A world in `folder` of which nothing was loaded. Where its models stand, as begin() says,
+        a build takes less time; and where there are none, whatever opens the warehouse."""
+        if built or facts_alone:
+            options["models"] = self.begin(folder, facts_alone)
+        with open_world(folder, **options) as here:
             yield here
 
     def begin(self, folder: Path, facts_alone: bool = False) -> Path:
@@ -250,7 +253,7 @@ class Worlds:
         models = self.models(facts_alone)
         options = {"orgs": 1, "projects": 1, "models": models}
         made = self._loaded("empty facts" if facts_alone else "empty", World.build, options)
-        shutil.copy(made / "meterhouse.duckdb", folder)
+        _copy(made, folder)
         return models
 
     def models(self, facts_alone: bool = True) -> Path:
@@ -272,6 +275,11 @@ class Worlds:
                 make(draft)
                 draft.rename(made)
         return made
+
+
+def _copy(made: Path, folder: Path) -> None:
+    for file in made.glob("*.duckdb"):
+        shutil.copy2(file, folder)  # the read copy is known by its time
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -311,7 +319,7 @@ def _load_neon(here: World) -> None:
 @pytest.fixture
 def world(tmp_path: Path, worlds: Worlds) -> Iterator[Open]:
     """Opens worlds that close when the test ends: `world(orgs=1, page_size_cap=2)`; those whose
-    tests look at facts, and at nothing else that is built, are `facts_alone`."""
+    tests build are `built` before, or `facts_alone` where they look at nothing else of it."""
     with ExitStack() as stack:
         yield lambda **options: stack.enter_context(worlds.empty(tmp_path, **options))
 

@@ -28,7 +28,7 @@ def test_two_keys_ask_for_an_organization_once(world: Open) -> None:
 
 def test_organizations_of_two_keys_are_all_there(world: Open) -> None:
     """Each key lists what it sees: what only the first lists is not taken for deleted."""
-    here = world(projects=2, orgs=2)
+    here = world(projects=2, orgs=2, built=True)
     first, second = here.company.orgs
     key = here.environment["NEON_API_KEY"]
     here.settings = here.settings_with(

@@ -52,7 +52,7 @@ def small(world: Open, **more: Any) -> World:
 def test_days_until_noon_are_whole_days(world: Open) -> None:
     """Days that are asked for again until this very moment, and then until yesterday's noon, are
     as they were, and Neon is blamed for no correction."""
-    here = small(world)
+    here = small(world, built=True)
     here.land_reach("daily")
     now, yesterday = here.company.now, floor(here.company.now - DAY, "daily")
     load(here, "neon", ["daily"], now - 2 * DAY, now)

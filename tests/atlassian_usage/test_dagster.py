@@ -324,7 +324,7 @@ def test_one_run_turns_ten_days_of_bitbucket_green(
     world: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A backfill of ten daily partitions is one run and one walk, and all ten materialize."""
-    here = world(orgs=1, projects=1, branches=1, apps=1, repositories=2)
+    here = world(orgs=1, projects=1, branches=1, apps=1, repositories=2, built=True)
     here.configure(monkeypatch)
     keys = [partition_key("daily", TODAY - timedelta(days=n)) for n in range(9, -1, -1)]
     with dg.DagsterInstance.ephemeral() as instance:

@@ -301,9 +301,9 @@ def test_repositories_without_a_workspace_are_named(exports: Exports) -> None:
     assert found == [("exceeds", 10, 17, False), ("fits", 10, 7, True)]
 
 
-def test_the_last_30_days_are_30_and_readings_count_once(tmp_path: Path) -> None:
+def test_the_last_30_days_are_30_and_readings_count_once(folder: Exports) -> None:
     """On 1 February: days from 3 January on, the month that most of them are in, one reading."""
-    here = Exports.in_folder(tmp_path)
+    here = folder
     here.write(
         "a.csv",
         "org",

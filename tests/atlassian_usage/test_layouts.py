@@ -13,6 +13,7 @@ from pipelines.atlassian_usage.files.layouts import Layouts
 from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
 from tests.atlassian_usage.folder import Exports
 from tests.clock import NOW
+from tests.conftest import Worlds
 
 USERS = """
 [[layout]]
@@ -153,9 +154,11 @@ def test_a_layout_that_cannot_be_meant_is_a_problem(
         Layouts.in_folder(tmp_path)
 
 
-def test_a_wrong_columns_toml_keeps_no_file_of_the_contract_from_loading(tmp_path: Path) -> None:
+def test_a_wrong_columns_toml_keeps_no_file_of_the_contract_from_loading(
+    tmp_path: Path, worlds: Worlds
+) -> None:
     """It is named; once it is corrected, files in its layouts load; corrected again, anew."""
-    exports = Exports.in_folder(tmp_path)
+    exports = Exports.in_folder(tmp_path, worlds.begin(tmp_path, facts_alone=True))
     saved(exports.folder, "[[layout", "2026-11-20.csv", LINES.encode())
     failures = [str(failure) for failure in exports.land().failures]
     assert sum("columns.toml: is no file of layouts" in failure for failure in failures) == 1

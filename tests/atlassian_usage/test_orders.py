@@ -12,6 +12,7 @@ import pytest
 
 from tests.atlassian_usage import rule
 from tests.atlassian_usage.folder import Exports, Line
+from tests.conftest import Worlds
 from tests.sandbox.platform_exports import Row, write_rows
 
 ORGS = 25
@@ -142,10 +143,13 @@ def told_totals(files: Files) -> dict[tuple[str, str, str], Decimal]:
     return found
 
 
-def landed(folder: Path, batches: list[list[tuple[str, str, list[Line]]]]) -> Exports:
+def landed(
+    folder: Path, worlds: Worlds, batches: list[list[tuple[str, str, list[Line]]]]
+) -> Exports:
     """A warehouse into which these files were loaded, all organizations in one of each name, with a
     build after each batch."""
     folder.mkdir()
+    worlds.begin(folder)
     here = Exports.in_folder(folder)
     for batch in batches:
         files: dict[str, list[Row]] = defaultdict(list)
@@ -181,7 +185,7 @@ def told(here: Exports) -> list[list[tuple[Any, ...]]]:
 @pytest.mark.parametrize(
     "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 9))]
 )
-def test_no_order_matters_and_every_build_holds(tmp_path: Path, seed: int) -> None:
+def test_no_order_matters_and_every_build_holds(tmp_path: Path, worlds: Worlds, seed: int) -> None:
     """File by file with builds between, the other way round, and at once: the same facts, the same
     allowances, nobody's usage twice at one time, and what an organization's total is in sum."""
     files = random_files(random.Random(seed))
@@ -190,7 +194,7 @@ def test_no_order_matters_and_every_build_holds(tmp_path: Path, seed: int) -> No
     for org_id, name, lines in listed:
         by_name[name].append((org_id, name, lines))
     forward = [by_name[name] for name in sorted(by_name)]
-    first = landed(tmp_path / "forward", forward)
+    first = landed(tmp_path / "forward", worlds, forward)
     assert len(told(first)[0]) > 5 * ORGS
     assert first.read(OVERLAPPING) == [(0,)]
     facts = first.read(
@@ -206,6 +210,6 @@ def test_no_order_matters_and_every_build_holds(tmp_path: Path, seed: int) -> No
     sums = first.read(f"{TOTALS} group by all")
     used = {(*key,): quantity for *key, quantity in sums}
     assert {key: used.get(key, 0) for key in totals} == totals
-    assert told(landed(tmp_path / "at once", [listed])) == told(first)
+    assert told(landed(tmp_path / "at once", worlds, [listed])) == told(first)
     if seed:  # a minute of it
-        assert told(landed(tmp_path / "backward", forward[::-1])) == told(first)
+        assert told(landed(tmp_path / "backward", worlds, forward[::-1])) == told(first)

@@ -492,8 +492,11 @@ def _same(instant: datetime) -> datetime:
     return instant
 
 
-def test_a_repository_that_moved_has_one_name_and_its_minutes_move_with_it(tmp_path: Path) -> None:
+def test_a_repository_that_moved_has_one_name_and_its_minutes_move_with_it(
+    tmp_path: Path, worlds: Worlds
+) -> None:
     """Two workspaces listed the same uuid, one after the other."""
+    worlds.begin(tmp_path)
     here = Exports.in_folder(tmp_path)
     repository = records.Repository(repository_uuid="{r}", slug="x", full_name="team-1/x")
     moved = records.Repository(repository_uuid="{r}", slug="x", full_name="team-2/x")

@@ -53,8 +53,12 @@ def test_run_status_and_run_again(
 ) -> None:
     """Every vendor is asked, all is shown, nobody else is told; then nothing is at risk, and
     nothing is asked again."""
-    small = {"branches": 1, "apps": 1, "sites": 2, "workspaces": 1, "repositories": 2}
-    here, started = world(now=None, projects=3, oddities=False, **small), datetime.now(UTC)
+    small: dict[str, Any] = {"branches": 1, "apps": 1, "sites": 2, "workspaces": 1}
+    small |= {"repositories": 2, "built": True}
+    here, started = (
+        world(now=None, projects=3, oddities=False, **small),
+        datetime.now(UTC),
+    )
     with listening() as proxy:
         first = proxy.run(tmp_path, BIN / "meterhouse", "run", **here.environment)
         assert first.returncode == 0, first.stdout + first.stderr

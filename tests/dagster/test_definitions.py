@@ -23,7 +23,7 @@ from assets.sources import ENDPOINTS, endpoint_of
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, load_models
 from pipelines.windows import Window, next_bucket
 from tests.clock import NOW
-from tests.conftest import Open, World, facts_of
+from tests.conftest import Open, World, Worlds, facts_of
 from tests.sandbox.desk import Fault
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +46,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def configured(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A small company, with the settings that runs read pointed at its vendor."""
+    """A small company of which nothing is built, with the settings that runs read pointed at its
+    vendor."""
     opened = world(projects=5, branches=2, orgs=1, apps=0, workspaces=0, oddities=False)
     opened.configure(monkeypatch)
     return opened
@@ -314,10 +315,11 @@ def land_two_days(configured: World) -> None:
 
 
 def test_a_build_materializes_what_was_selected(
-    configured: World, instance: dg.DagsterInstance
+    configured: World, instance: dg.DagsterInstance, tmp_path: Path, worlds: Worlds
 ) -> None:
     """Selected models turn green for the run's days, with row counts, types and check results; so
     does a table that they are made from, where it was written. What is as before has no event."""
+    worlds.begin(tmp_path)
     land_two_days(configured)
     compute, coverage = model_key("marts.fct_compute"), model_key("reports.coverage")
     yesterday = partition_key("daily", NOW - timedelta(days=1))
@@ -343,9 +345,10 @@ def test_a_build_materializes_what_was_selected(
 
 
 def test_a_blocking_check_fails_the_run_and_keeps_the_tables(
-    configured: World, instance: dg.DagsterInstance
+    configured: World, instance: dg.DagsterInstance, tmp_path: Path, worlds: Worlds
 ) -> None:
     """Usage in no unit stops the build: the facts of the last one stand."""
+    worlds.begin(tmp_path)
     land_two_days(configured)
     settings = read_settings()
     loading.build(settings)

@@ -54,7 +54,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def landed_hours(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
     """A small company of which some hours have landed, and are not built; its clock is Dagster's,
     which says by it when runs were."""
-    opened = world(now=None, projects=2, branches=1, orgs=1, apps=0, workspaces=0, oddities=False)
+    small = {"projects": 2, "branches": 1, "orgs": 1, "apps": 0, "workspaces": 0}
+    opened = world(now=None, oddities=False, built=True, **small)
     opened.configure(monkeypatch)
     land_some_hours(opened)
     return opened

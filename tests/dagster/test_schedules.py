@@ -24,7 +24,8 @@ BY_NAME = {schedule.name: schedule for schedule in SCHEDULES}
 @pytest.fixture
 def configured(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
     """A small company, with the settings that ticks read pointed at its vendor."""
-    opened = world(projects=3, branches=1, orgs=1, apps=1, workspaces=1, oddities=False)
+    small = {"projects": 3, "branches": 1, "orgs": 1, "apps": 1, "workspaces": 1}
+    opened = world(oddities=False, built=True, **small)
     opened.configure(monkeypatch)
     return opened
 

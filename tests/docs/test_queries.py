@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.windows import Window, next_bucket
 from tests.clock import this_hour
-from tests.conftest import World, open_world
+from tests.conftest import World, Worlds, open_world
 from tests.docs.pages import CURRENT, answers, blocks, cells
 from tests.sandbox import platform_exports
 from tests.sandbox.atlassian_usage import PlatformUsage
@@ -26,9 +26,10 @@ STORAGE = ("root_branch", "child_branch", "instant_restore", "snapshot_storage")
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Iterator[World]:
     """A loaded and built company, of which one past hour was corrected after it had been loaded."""
     folder = tmp_path_factory.mktemp("docs")
+    worlds.begin(folder)
     neon: dict[str, Any] = {"orgs": 1, "projects": 4, "branches": 2}
     atlassian: dict[str, Any] = {"apps": 1, "sites": 2, "workspaces": 1, "repositories": 2}
     exports = folder / "exports"

@@ -121,9 +121,11 @@ def lines() -> dict[str, tuple[Line, ...]]:
 
 
 @pytest.fixture(scope="module")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
+def exports(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     """A warehouse in which all this was landed and built."""
-    here = Exports.in_folder(tmp_path_factory.mktemp("exports"))
+    folder = tmp_path_factory.mktemp("exports")
+    worlds.begin(folder)
+    here = Exports.in_folder(folder)
     for org_id, said in lines().items():
         if org_id in ("said twice", "not shown again"):
             here.write(f"{org_id} first.csv", org_id, said[0])
