@@ -181,7 +181,8 @@ later,,,,,,1,0.8,2026-09-01,
 
 def test_a_budget_tells_which_threshold_is_passed(tmp_path: Path, worlds: Worlds) -> None:
     """Ten days of 10, 5 and 4 hours are $20.14 of $20. Web has half of what is shared, and will
-    have spent 31 / 10 of its $12.72; the shop is found by its name; apps have used nothing. What is spent whole is a failure."""
+    have spent 31 / 10 of its $12.72; the shop is found by its name; apps have used nothing.
+    One that is spent is a failure."""
     here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.needs_you")
     own = {"seeds.owners": OWNERS, "seeds.monthly_budgets": BUDGETS}
     files = {seed: tmp_path / f"{seed}.csv" for seed in own}
