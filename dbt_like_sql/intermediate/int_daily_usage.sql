@@ -1,7 +1,8 @@
--- What each project used of a meter, and what that costs, by UTC day: one row per day that is known of
--- its scope, 0 where it used nothing. A day that is not here is unknown, or known only within its month.
--- Of exports a day is known of an organization and meter where it has a line of it. A project is here in
--- months in which it used something.
+-- What each project used of a meter, and what that costs, by UTC day: one row per settled day that is
+-- known of its scope, 0 where it used nothing. A day that is not here is unknown, can still change, or is
+-- known only within its month. Of exports a day is known of an organization and meter where it has a line
+-- of it. A project is here in months in which it used something. (With the days that change by the hour
+-- left out, what is made of these is worked out once a day.)
 -- grain: source, resource, scope, org_id, project_id, meter, unit, day_start
 -- window: day_start, by month
 with priced as (
@@ -67,10 +68,9 @@ select
     cast(days.month_start as timestamptz) as month_start, -- UTC month
     days.day_start, -- UTC day
     cast(sum(days.quantity) as decimal(38, 9)) as quantity, -- in `unit`
-    cast(sum(days.cost) as decimal(38, 18)) as cost, -- US dollars; null: unpriced, or nothing used
-    cast(bool_and(days.is_settled) as boolean)
-        as is_settled -- all of the day is known, and will not change
+    cast(sum(days.cost) as decimal(38, 18)) as cost -- US dollars; null: unpriced, or nothing used
 from days
 group by
     days.source, days.resource, days.scope, days.org_id, days.project_id, days.meter, days.unit,
     days.month_start, days.day_start
+having bool_and(days.is_settled)

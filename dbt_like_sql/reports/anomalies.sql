@@ -12,7 +12,6 @@ with daily as (
     from intermediate.int_daily_usage as day
     where day.day_start >= cast(current_date as timestamptz) - interval '91' day
     group by day.source, day.org_id, day.project_id, day.meter, day.unit, day.day_start
-    having bool_and(day.is_settled)
     -- not before it was first used
     qualify day.day_start >= min(case when sum(day.quantity) <> 0 then day.day_start end) over (
         partition by day.source, day.org_id, day.project_id, day.meter, day.unit
@@ -53,7 +52,7 @@ select
     measured.source,
     measured.org_id,
     measured.project_id,
-    project.project_name,
+    project.name as project_name,
     measured.meter,
     measured.unit,
     measured.day_start,
@@ -64,15 +63,16 @@ select
     cast((measured.quantity - measured.usual_quantity) / measured.spread as double)
         as score, -- spreads above (below: negative) what is usual
     cast(concat(
-        measured.meter, ' of ', coalesce(project.project_name, measured.project_id, 'no project'),
+        measured.meter, ' of ', coalesce(project.name, measured.project_id, 'no project'),
         ' was ', cast(measured.quantity as decimal(38, 2)), ' ', measured.unit, ' on ',
         strftime(measured.day_start at time zone 'UTC', '%A, %Y-%m-%d'), ', where ',
         cast(measured.usual_quantity as decimal(38, 2)), ' is the median of ', measured.compared_day_count,
         ' such weekdays before'
     ) as varchar) as explanation -- in a sentence
 from measured
-left join marts.dim_project as project
-    on measured.source = project.source and measured.project_id = project.project_id
+left join marts.dim_name as project
+    on project.kind = 'project' and measured.source = project.source
+    and measured.project_id = project.thing_id
     and measured.org_id is not distinct from project.org_id
 where measured.day_start >= cast(current_date as timestamptz) - interval '35' day
     and abs(measured.quantity - measured.usual_quantity) >= 6 * measured.spread

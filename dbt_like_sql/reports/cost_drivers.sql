@@ -4,49 +4,72 @@
 -- that is known only as a whole is in the comparison of months alone. A day that nobody asked about is
 -- in no sum, so a source with fewer days on one side is not comparable, and comes last.
 -- grain: comparison, dimension, source, org_id, thing_id
-with costs as (
-    select compared.comparison, usage.*, usage.period_month = compared.month as is_now
-    from marts.usage_by_day as usage
+with compared as (
+    select
+        told.source, told.period_date, told.is_month, period.comparison,
+        date_trunc('month', told.period_date) = period.month as is_now
+    from (
+        select distinct
+            cost.source, cost.period_date, cost.granularity = 'monthly' as is_month
+        from marts.fct_cost_by_day as cost
+        where cost.period_date >= date_trunc('month', current_date) - interval '2' month
+    ) as told
     inner join (
         select
             cast('month to date' as varchar) as comparison,
             date_trunc('month', current_date) as month, extract(day from current_date) as until_day
         union all
         select 'last month', date_trunc('month', current_date) - interval '1' month, 32
-    ) as compared
-        on usage.period_month in (compared.month, compared.month - interval '1' month)
-        and extract(day from usage.period_date) < compared.until_day
-    where usage.period_date >= date_trunc('month', current_date) - interval '2' month
-        and (compared.comparison = 'last month' or usage.granularity <> 'monthly')
+    ) as period
+        on date_trunc('month', told.period_date) in (period.month, period.month - interval '1' month)
+        and extract(day from told.period_date) < period.until_day
+        and (period.comparison = 'last month' or not told.is_month)
 ),
 
 days as (
     select
-        costs.comparison, costs.source,
-        count(distinct case when costs.is_now then costs.period_date end) as day_count,
-        count(distinct case when not costs.is_now then costs.period_date end) as day_count_before,
+        compared.comparison, compared.source,
+        count(distinct case when compared.is_now then compared.period_date end) as day_count,
+        count(distinct case when not compared.is_now then compared.period_date end)
+            as day_count_before,
         least(day_count, day_count_before) >= 0.9 * greatest(day_count, day_count_before)
             as is_comparable
-    from costs
-    group by costs.comparison, costs.source
+    from compared
+    group by compared.comparison, compared.source
+),
+
+-- a series has one of each
+costs as (
+    select
+        compared.comparison, compared.source, compared.is_now, owner.owner_key,
+        any_value(cost.org_id) as org_id, any_value(cost.project_id) as project_id,
+        any_value(cost.branch_id) as branch_id, any_value(cost.site_id) as site_id,
+        any_value(cost.user_id) as user_id, any_value(cost.sku) as sku, sum(cost.cost) as cost
+    from marts.fct_cost_by_day as cost
+    inner join compared
+        on cost.source = compared.source and cost.period_date = compared.period_date
+        and (cost.granularity = 'monthly') = compared.is_month
+    inner join marts.series_owners as owner
+        on cost.series_key = owner.series_key
+        and cost.day_start >= owner.since_at and cost.day_start < owner.until_at
+    where cost.period_date >= date_trunc('month', current_date) - interval '2' month
+    group by
+        compared.comparison, compared.source, compared.is_now, owner.owner_key, cost.series_key
 ),
 
 changes as (
     select
         costs.comparison, part.dimension, costs.source, part.org_id, part.thing_id,
-        any_value(part.name) as name,
         coalesce(sum(case when costs.is_now then costs.cost end), 0) as cost,
         coalesce(sum(case when not costs.is_now then costs.cost end), 0) as cost_before
     from costs
     cross join lateral (
         values
-        ('org', costs.org_id, costs.org_id, costs.org_name),
-        ('project', costs.org_id, costs.project_id, costs.project_name),
-        ('branch', costs.org_id, costs.branch_id, costs.branch_name),
-        ('site', costs.org_id, costs.site_id, costs.site_name),
-        ('user', costs.org_id, costs.user_id, costs.user_name),
-        ('owner', null, costs.owner_key, null), ('sku', null, costs.sku, null)
-    ) as part (dimension, org_id, thing_id, name)
+        ('org', costs.org_id, costs.org_id), ('project', costs.org_id, costs.project_id),
+        ('branch', costs.org_id, costs.branch_id), ('site', costs.org_id, costs.site_id),
+        ('user', costs.org_id, costs.user_id), ('owner', null, costs.owner_key),
+        ('sku', null, costs.sku)
+    ) as part (dimension, org_id, thing_id)
     group by costs.comparison, part.dimension, costs.source, part.org_id, part.thing_id
     having sum(abs(costs.cost)) > 0
 )
@@ -58,7 +81,7 @@ select
     changes.source,
     cast(changes.org_id as varchar) as org_id, -- null where the vendor names none; of owner and sku
     cast(changes.thing_id as varchar) as thing_id, -- its id or key; null: what none accounts for
-    cast(changes.name as varchar) as thing_name, -- as it is called now; null: not known
+    named.name as thing_name, -- as it is called now; null: not known
     cast(changes.cost as decimal(38, 2)) as cost, -- US dollars, an estimate
     cast(changes.cost_before as decimal(38, 2)) as cost_before, -- of the period before
     cast(changes.cost - changes.cost_before as decimal(38, 2)) as change, -- US dollars
@@ -75,3 +98,7 @@ select
     days.day_count_before -- the same of the period before
 from changes
 inner join days on changes.comparison = days.comparison and changes.source = days.source
+left join marts.dim_name as named
+    on changes.dimension = named.kind and changes.source = named.source
+    and changes.thing_id = named.thing_id
+    and coalesce(named.org_id, changes.org_id) is not distinct from changes.org_id

@@ -11,7 +11,6 @@ with daily as (
         date_diff('day', day.month_start, day.month_start + interval '1' month) as day_count,
         cast(sum(day.quantity) as double) as quantity, cast(sum(day.cost) as double) as cost
     from intermediate.int_daily_usage as day
-    where day.is_settled
     group by
         day.source, day.scope, day.org_id, day.meter, day.unit, day.month_start, day.day_start
 ),

@@ -20,6 +20,7 @@ GB = 10**9
 COMPUTE, BRANCHES = "compute_unit_seconds", "extra_branches_month"
 TRANSFER, PRIVATE = "public_network_transfer_bytes", "private_network_transfer_bytes"
 ROOT, SNAPSHOTS = "root_branch_bytes_month", "snapshot_storage_bytes_month"
+CHILD, RESTORE = "child_branch_bytes_month", "instant_restore_bytes_month"
 
 
 def of_neon() -> Iterator[Neon]:
@@ -28,6 +29,13 @@ def of_neon() -> Iterator[Neon]:
     yield Neon("documented branches", BRANCHES, "2026-08-01", 288, "launch")
     yield Neon("2 GB of March", ROOT, "2026-03", 1_488_000_000_000, org="march")
     yield Neon("3.36 GB of March", ROOT, "2026-03", 2_500_000_000_000, org="march")
+    for meter, value in (
+        (COMPUTE, 120 * 3600),
+        (ROOT, 20 * GB),
+        (CHILD, 5 * GB),
+        (RESTORE, 10 * GB),
+    ):
+        yield Neon("documented month", meter, "2026-08", value, "launch", org="august")
     yield Neon("sends in March", TRANSFER, "2026-03", 80 * GB, "launch", org="march")
     yield Neon("sends too", TRANSFER, "2026-03", 40 * GB, "launch", org="march")
     yield Neon("snapshots", SNAPSHOTS, "2026-03", 744 * GB, org="march")
@@ -141,11 +149,19 @@ def bill(here: Exports, thing: str) -> dict[str, Decimal | None]:
 
 
 def test_the_examples_of_neons_own_page(priced: Exports) -> None:
-    """500,000 CU-seconds on Scale, 12 child branches for a day on Launch, 2 GB for 31 days."""
+    """500,000 CU-seconds on Scale, 12 child branches for a day on Launch, 2 GB for 31 days, and a
+    month of Launch."""
     assert bill(priced, "documented compute") == {"Compute": Decimal("30.83")}
     assert bill(priced, "documented branches") == {"Extra branches": Decimal("0.15")}
     assert bill(priced, "2 GB of March") == {"Root storage": Decimal("0.70")}
     assert bill(priced, "3.36 GB of March") == {"Root storage": Decimal("1.18")}
+    # the second of the months that the page on plans works out, $23.47 in all
+    assert bill(priced, "documented month") == {
+        "Compute": Decimal("12.72"),
+        "Root storage": 7,
+        "Child storage": Decimal("1.75"),
+        "Instant restore": 2,
+    }
     found = parts(priced, "documented branches", "quantity, is_included")
     assert found == [(216, True), (72, False)]
 
