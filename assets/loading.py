@@ -467,8 +467,10 @@ def idle(connection: Connection, settings: Settings) -> runner.BuildReport | Non
     """The report of a build that has nothing to make and nothing to publish, if that is so."""
     receipts.create_raw_tables(connection)
     report = runner.idle(connection, now=settings.clock(), own_seeds=settings.own_seeds)
-    is_current = report and publishing.is_current(connection, settings.warehouse)
-    return report if is_current else None
+    if not (report and publishing.is_current(connection, settings.warehouse)):
+        return None
+    with _noted(settings):  # what failed before was undone, and is no longer so
+        return report
 
 
 def rows_of(connection: Connection, sql: str) -> list[Row]:

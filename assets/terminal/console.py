@@ -42,8 +42,10 @@ class Report:
         self.console.print("\n".join(map(readable, text.split("\n"))))
 
     def fail(self, text: str, label: str = "FAILED", indent: str = "") -> None:
-        """The same of what went wrong."""
-        self._failing.print(_failed(text, label, indent))
+        """The same of what went wrong; lines below the first are rows, of which the start tells."""
+        first, *rows = text.split("\n")
+        cut = [row if len(row) < (w := self.console.width) else row[: w - 1] + "…" for row in rows]
+        self._failing.print(_failed("\n".join([first, *cut]), label, indent))
 
     def end(self, text: str) -> None:
         """The last line of a command that failed; also where a script asked for JSON."""

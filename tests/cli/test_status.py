@@ -99,7 +99,7 @@ def test_it_goes_by_the_clock_and_not_by_the_last_build(here: Here) -> None:
     assert lines[-2].endswith("since 11-21 18:20Z. NEON_API_KEY is not set: set it again.")
 
 
-def test_a_build_that_failed_is_told(here: Here, tmp_path: Path) -> None:
+def test_a_build_that_failed_is_told_until_one_does_not(here: Here, tmp_path: Path) -> None:
     """With its reason, also in the last line on stderr; readers have what was built before."""
     own = tmp_path / "own.csv"
     own.write_text(NO_PRICE)
@@ -113,6 +113,9 @@ def test_a_build_that_failed_is_told(here: Here, tmp_path: Path) -> None:
     (told,) = [line for line in lines if line.startswith("FAILED BUILD")]
     assert "intermediate.int_prices: check `allowed_per is not null" in told
     assert told.endswith("Readers see the build before it: mend that, and run `meterhouse build`.")
+    here.settings["PRICE_BOOK_OVERRIDES"] = None
+    assert here.call("build").exit_code == 0  # all that there is was built before
+    assert here.status()[1][-1] == "Nothing needs you."
 
 
 def test_it_is_told_while_somebody_writes_and_after_that_was_killed(here: Here) -> None:
