@@ -38,11 +38,11 @@ measured as (
         compared.*,
         greatest(
             1.4826 * compared.usual_distance, 0.1 * compared.usual_quantity,
-            0.01 * sum(compared.usual_quantity) over (
+            0.01 * cast(sum(cast(compared.usual_quantity as decimal(38, 9))) over (
                 partition by
                     compared.source, compared.org_id, compared.meter, compared.unit,
                     compared.day_start
-            )
+            ) as double)
         ) as spread
     from compared
     where compared.compared_day_count >= 4

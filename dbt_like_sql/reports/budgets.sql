@@ -8,11 +8,11 @@ with lines as (
     select
         cost.source, cost.org_id, org.org_name, cost.project_id, project.project_name,
         owner.team, owner.customer, cost.cost,
-        cast(cost.cost as double) * coalesce(
-            forecast.straight_line_cost / nullif(sum(cast(cost.cost as double)) over (
+        cast(cast(cost.cost as double) * coalesce(
+            cast(forecast.straight_line_cost as double) / nullif(cast(sum(cost.cost) over (
                 partition by cost.source, cost.org_id, cost.meter, cost.unit
-            ), 0), 1
-        ) as forecast_cost
+            ) as double), 0), 1
+        ) as decimal(38, 9)) as forecast_cost
     from reports.cost_by_owner as cost
     inner join marts.dim_owner as owner on cost.owner_key = owner.owner_key
     left join marts.dim_org as org on cost.source = org.source and cost.org_id = org.org_id

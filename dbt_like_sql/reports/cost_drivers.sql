@@ -85,9 +85,10 @@ select
     cast(changes.cost as decimal(38, 2)) as cost, -- US dollars, an estimate
     cast(changes.cost_before as decimal(38, 2)) as cost_before, -- of the period before
     cast(changes.cost - changes.cost_before as decimal(38, 2)) as change, -- US dollars
-    cast(cast(abs(changes.cost - changes.cost_before) as double) / nullif(sum(
-        cast(abs(changes.cost - changes.cost_before) as double)
-    ) over (partition by changes.comparison, changes.dimension, days.is_comparable), 0) as double)
+    cast(cast(abs(changes.cost - changes.cost_before) as double) / nullif(cast(sum(
+        abs(changes.cost - changes.cost_before)
+    ) over (partition by changes.comparison, changes.dimension, days.is_comparable) as double), 0)
+        as double)
         as change_share, -- of all that this dimension changed, up and down; 1: all of it
     cast(rank() over (
         partition by changes.comparison, changes.dimension

@@ -21,9 +21,9 @@ select
     latest.month_start,
     cast(sum(latest.quantity) as decimal(38, 9)) as quantity, -- in `unit`, on the settled days
     cast(sum(latest.cost) as decimal(38, 18)) as cost, -- US dollars, on these days; null: unpriced
-    cast(sum(latest.straight_line_quantity) as double)
+    cast(sum(latest.straight_line_quantity) as decimal(38, 9))
         as straight_line_quantity, -- at the end of the month, as so far
-    cast(sum(latest.straight_line_cost) as double)
+    cast(sum(latest.straight_line_cost) as decimal(38, 9))
         as straight_line_cost, -- US dollars at the end of the month, as so far
     case when count(*) = count(latest.last_7_days_quantity) then sum(latest.last_7_days_quantity)
     end as last_7_days_quantity, -- at its end, as on the last 7 days; null: one is not known

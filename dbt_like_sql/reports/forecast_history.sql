@@ -9,7 +9,7 @@ with daily as (
     select
         day.source, day.scope, day.org_id, day.meter, day.unit, day.month_start, day.day_start,
         date_diff('day', day.month_start, day.month_start + interval '1' month) as day_count,
-        cast(sum(day.quantity) as double) as quantity, cast(sum(day.cost) as double) as cost
+        sum(day.quantity) as quantity, sum(day.cost) as cost
     from intermediate.int_daily_usage as day
     group by
         day.source, day.scope, day.org_id, day.meter, day.unit, day.month_start, day.day_start
@@ -23,8 +23,8 @@ paced as (
         count(*) over all_month = daily.day_count as is_over,
         case when count(*) over last_7 = 7
             and min(daily.day_start) over last_7 = daily.day_start - interval '6' day
-            then sum(daily.quantity) over last_7 / 7 end as week_quantity,
-        coalesce(sum(daily.cost) over last_7, 0) / 7 as week_cost
+            then sum(daily.quantity) over last_7 end as week_quantity,
+        coalesce(sum(daily.cost) over last_7, 0) as week_cost
     from daily
     window
         all_month as (
@@ -35,14 +35,23 @@ paced as (
         last_7 as (all_month order by daily.day_start rows between 6 preceding and current row)
 ),
 
+-- sums are exact, and so the same at every build; what is projected is rounded
 projected as (
     select
-        paced.*, paced.used * paced.day_count / paced.known_count as line_quantity,
-        paced.spent * paced.day_count / paced.known_count as line_cost,
-        paced.used + paced.week_quantity * (paced.day_count - paced.known_count) as week_end,
-        case when paced.week_quantity is not null
-            then paced.spent + paced.week_cost * (paced.day_count - paced.known_count)
-        end as week_end_cost
+        paced.*,
+        cast(cast(paced.used as double) * paced.day_count / paced.known_count as decimal(38, 9))
+            as line_quantity,
+        cast(cast(paced.spent as double) * paced.day_count / paced.known_count as decimal(38, 9))
+            as line_cost,
+        cast(cast(paced.used as double) + cast(paced.week_quantity as double) / 7
+            * (paced.day_count - paced.known_count) as decimal(38, 9)) as week_end,
+        cast(case when paced.week_quantity is not null
+            then cast(paced.spent as double) + cast(paced.week_cost as double) / 7
+                * (paced.day_count - paced.known_count)
+        end as decimal(38, 9)) as week_end_cost,
+        case when paced.is_over then nullif(cast(paced.end_quantity as double), 0) end
+            as month_quantity,
+        case when paced.is_over then nullif(cast(paced.end_cost as double), 0) end as month_cost
     from paced
 )
 
@@ -63,13 +72,13 @@ select
     projected.week_end
         as last_7_days_quantity, -- at its end, as on the last 7 days of it; null: one is not known
     projected.week_end_cost as last_7_days_cost, -- US dollars, as on the last 7 days
-    -- 0.1: a tenth too high; null: the month is not all known, or nothing came of it
-    case when projected.is_over then projected.line_quantity / nullif(projected.end_quantity, 0) - 1
-    end as straight_line_error, -- of the quantity, as a share of what it was in the end
-    case when projected.is_over then projected.week_end / nullif(projected.end_quantity, 0) - 1
-    end as last_7_days_error, -- of the quantity, as a share of what it was in the end
-    case when projected.is_over then projected.line_cost / nullif(projected.end_cost, 0) - 1
-    end as straight_line_cost_error, -- as a share of what it cost in the end
-    case when projected.is_over then projected.week_end_cost / nullif(projected.end_cost, 0) - 1
-    end as last_7_days_cost_error -- as a share of what it cost in the end
+    -- shares of what it was in the end; null: the month is not all known, or nothing came of it
+    cast(projected.line_quantity as double) / projected.month_quantity - 1
+        as straight_line_error, -- 0.1: a tenth too high
+    cast(projected.week_end as double) / projected.month_quantity - 1
+        as last_7_days_error, -- 0.1: a tenth too high
+    cast(projected.line_cost as double) / projected.month_cost - 1
+        as straight_line_cost_error, -- of the cost
+    cast(projected.week_end_cost as double) / projected.month_cost - 1
+        as last_7_days_cost_error -- of the cost
 from projected

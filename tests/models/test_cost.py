@@ -426,6 +426,10 @@ def test_the_company_works_out_the_same_bill(landed_world: World) -> None:
         " from reports.monthly_bill where month_start = $1",
         month,
     )
+    assert here.read("from reports.owner_conservation") == []
+    assert here.read(
+        "select sum(cost) from reports.cost_by_owner where month_start = ?", month
+    ) == [(exact,)]
     lines = len(expected)
     assert lines > 20
     assert abs(cents - exact) < Decimal("0.005") * lines
