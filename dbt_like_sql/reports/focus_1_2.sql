@@ -39,11 +39,11 @@ named as (
     select
         priced.*, org.name as org_name, account.name as account_name,
         resource.name as resource_name, account.region_id,
-        -- a patch leaves out what is null
-        json_merge_patch(json('{}'), json_object(
+        -- a patch leaves out what is null; as text, which the specification wants
+        cast(json_merge_patch(json('{}'), json_object(
             'team', owner.team, 'customer', owner.customer, 'product', owner.product,
             'environment', owner.environment
-        )) as tags
+        )) as varchar) as tags
     from priced
     left join marts.series_owners as owner
         on priced.series_key = owner.series_key
@@ -126,7 +126,7 @@ select
         as ServiceSubcategory, -- of seeds.focus_services
     named.sku as SkuId, -- as seeds.price_book names what is sold
     named.meter as SkuMeter, -- the vendor's name of what is metered
-    cast(null as json) as SkuPriceDetails, -- null: x_plan and x_tier_floor say it
+    cast(null as varchar) as SkuPriceDetails, -- null: x_plan and x_tier_floor say it
     concat_ws(
         '/', named.sku, lower(named.plan), rtrim(rtrim(cast(named.list_price as varchar), '0'), '.')
     ) as SkuPriceId, -- SkuId, plan and list price
@@ -136,7 +136,7 @@ select
     case when named.account_id is null then null
         when named.account_kind = 'site' then named.site_type else named.project_type
     end as SubAccountType, -- Project, App, Site or Workspace
-    nullif(named.tags, json('{}'))
+    nullif(named.tags, '{}')
         as Tags, -- who owns it: team, customer, product, environment; null: unassigned
     named.series_key as x_series_key, named.source as x_source, named.meter as x_meter,
     named.plan as x_plan, named.granularity as x_granularity,

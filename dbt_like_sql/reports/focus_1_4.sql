@@ -4,11 +4,11 @@
 -- window: ChargePeriodStart
 -- materialized: view
 select
-    cast(null as json) as AllocatedMethodDetails, -- null: no cost is split here
+    cast(null as varchar) as AllocatedMethodDetails, -- null: no cost is split here
     cast(null as varchar) as AllocatedMethodId, -- null: no cost is split here
     cast(null as varchar) as AllocatedResourceId, -- null: no cost is split here
     cast(null as varchar) as AllocatedResourceName, -- null: no cost is split here
-    cast(null as json) as AllocatedTags, -- null: no cost is split here
+    cast(null as varchar) as AllocatedTags, -- null: no cost is split here
     charge.AvailabilityZone, -- null: no vendor meters by zone
     charge.BilledCost, -- US dollars; 0 where an allowance covers it; an estimate
     charge.BillingAccountId, -- the organization; of what names none (Forge) the app
@@ -32,10 +32,10 @@ select
     charge.CommitmentDiscountStatus, -- null: there are none
     charge.CommitmentDiscountType, -- null: there are none
     charge.CommitmentDiscountUnit, -- null: there are none
-    cast(null as json) as CommitmentProgramEligibilityDetails, -- null: there are none
+    cast(null as varchar) as CommitmentProgramEligibilityDetails, -- null: there are none
     charge.ConsumedQuantity, -- as metered, in ConsumedUnit
     charge.ConsumedUnit, -- the vendor's unit, written as FOCUS writes units
-    cast(null as json) as ContractApplied, -- null: contracts are not known
+    cast(null as varchar) as ContractApplied, -- null: contracts are not known
     charge.ContractedCost, -- ContractedUnitPrice times PricingQuantity
     charge.ContractedUnitPrice, -- what you pay; of what is included 0
     charge.EffectiveCost, -- as BilledCost: nothing is amortized

@@ -29,7 +29,7 @@ TABLES = """
     ) as t (org_id, period_start, period_date, quantity, is_open, plan);
     create view reports.focus_1_2 as select
         period_start as ChargePeriodStart, quantity as BilledCost, is_open as x_is_open,
-        cast('{"team":"data"}' as json) as Tags
+        '{"team":"data"}' as Tags
         from marts.fct_cost;
     create view reports.focus_1_4 as from reports.focus_1_2;
     create table reports.focus_gaps as
@@ -211,7 +211,7 @@ def test_postgres_has_each_month_once(here: Path, database: str) -> None:
             ("b", datetime(2026, 10, 31, 23, tzinfo=UTC), datetime(2026, 10, 31).date(),  # noqa: DTZ001
              Decimal("1.5"), True, ""),
         ]  # fmt: skip
-        tags = """select "Tags"->>'team', "BilledCost" from reports.focus_1_2 order by 2"""
+        tags = """select "Tags"::json->>'team', "BilledCost" from reports.focus_1_2 order by 2"""
         assert rows(tags) == [("data", Decimal("0.000000001")), ("data", Decimal("1.5"))]
         assert rows("select count(*) from marts.dim_org") == [(2,)]
         connection.commit()
