@@ -43,6 +43,8 @@ from pipelines.windows import Window, next_bucket
 Row = dict[str, Any]
 # a backfill takes hours where a vendor answers five requests a minute
 LONGEST_TURN_SECONDS = 86400.0
+# of no vendor's making
+OF_THE_HOUSE = (WarehouseError, *OF_THE_MACHINE)
 # given which scopes there are, what to ask for
 Choose = Callable[[list[str]], Due]
 # by scope buckets that are not held
@@ -285,11 +287,11 @@ class Loader(AbstractContextManager["Loader"]):
 
                 self._changed.add(job.endpoint.table)
                 clock, opener = self.settings.clock, self.open_warehouse
-                found = load(opener, job.endpoint, source.resources, slices, clock, done)
-                result.add(found)
+                resources = source.resources
+                result.add(load(opener, job.endpoint, resources, slices, clock, done, OF_THE_HOUSE))
         except VendorError as error:  # which scopes there are could not be asked
             result.failures.append(error)
-        except (WarehouseError, *OF_THE_MACHINE):  # of no vendor's making
+        except OF_THE_HOUSE:
             raise
         except Exception as error:
             result.failures.append(unexpected(job.endpoint, "all that it is asked for", error))

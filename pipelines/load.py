@@ -68,15 +68,16 @@ def load(
     slices: Iterable[Slice],
     clock: Clock,
     done: Callable[[Slice], None] = lambda asked: None,
+    of_the_machine: tuple[type[Exception], ...] = OF_THE_MACHINE,
 ) -> LoadResult:
     """Ask for every slice, append what changed to raw.<table>, write the receipts.
 
     `resources` is the vendor as a dlt source. Asking holds no lock; only the comparison with what
     stands does. A slice that fails is in `LoadResult.failures` and leaves nothing; the others land.
-    `done` is called after each.
+    `done` is called after each. Errors `of_the_machine` are no vendor's, and end the load.
     """
     load_id = f"{clock():%Y%m%dT%H%M%S.%f}-{uuid.uuid4().hex[:8]}"
-    walk = Walk(endpoint, load_id, clock, deque(slices), done)
+    walk = Walk(endpoint, load_id, clock, deque(slices), done, of_the_machine)
     walk.result.slice_count = len(walk.waiting)
     landed_count = 0
     while walk.waiting and not walk.is_interrupted:
@@ -137,6 +138,7 @@ def _land(source: Any, folder: Path) -> list[str]:
     import dlt  # here, because it costs a second
     from dlt.common.configuration.container import Container
     from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+    from dlt.extract.exceptions import ResourceExtractionError
     from dlt.pipeline.exceptions import PipelineStepFailed
 
     logging.getLogger("dlt").disabled = True  # what it tells, in pages, is raised as well
@@ -154,8 +156,11 @@ def _land(source: Any, folder: Path) -> list[str]:
         pipeline.extract(source, loader_file_format="parquet")
         pipeline.normalize()
         pipeline.load().raise_on_failed_jobs()
-    except PipelineStepFailed as failed:
-        raise failed.exception from None  # a full disk, or a Ctrl-C
+    except PipelineStepFailed as failed:  # a full disk, or a Ctrl-C; of a slice, it is wrapped
+        error: BaseException = failed.exception
+        if isinstance(error, ResourceExtractionError):
+            error = error.__cause__ or error
+        raise error from None
     pa.default_memory_pool().release_unused()  # it would stand beside what DuckDB takes
     return [str(path) for path in folder.glob("answers/*/*.parquet")]
 
@@ -169,6 +174,7 @@ class Walk:
     clock: Clock
     waiting: deque[Slice]
     done: Callable[[Slice], None] = lambda asked: None
+    of_the_machine: tuple[type[Exception], ...] = OF_THE_MACHINE
     result: LoadResult = field(default_factory=LoadResult)
     slices_asked: int = 0
     is_interrupted: bool = False
@@ -243,7 +249,7 @@ class Walk:
         except VendorError as error:
             self.result.failures.append(error)
             return
-        except OF_THE_MACHINE:
+        except self.of_the_machine:
             raise
         except Exception as error:
             about = f"{asked.scope}, {window}" if window else asked.scope

@@ -14,12 +14,13 @@ import pytest
 from dlt.extract import DltResource
 from filelock import FileLock
 
-from assets.loading import Loader
+from assets.loading import OF_THE_HOUSE, Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from assets.terminal import runs
 from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.warehouse import WarehouseError
 from pipelines import receipts
 from pipelines.endpoint import Endpoint
 from pipelines.http import VendorError
@@ -168,6 +169,27 @@ def test_what_nobody_thought_of_is_a_refusal(tmp_path: Path, error: Exception) -
     )
     assert str(failure).isprintable()
     assert [row[0] for row in rows(tmp_path, RECEIPTS)] == ["two"]
+
+
+def test_a_warehouse_that_cannot_be_used_is_no_refusal_of_a_vendor(tmp_path: Path) -> None:
+    """A slice looks into it in a bad moment: the load ends with the sentence that says what to do,
+    and no answer is blamed."""
+    file = tmp_path / "here.duckdb"
+    opened = partial(warehouse.writer, file)
+
+    def looks(_: Window | None) -> Iterator[pa.Table]:
+        whole = file.read_bytes()
+        file.write_bytes(b"no warehouse")
+        try:
+            Landed(opened).scopes(THINGS)
+        finally:
+            file.write_bytes(whole)
+        yield page(A)
+
+    slices, clock = [Slice("one", WINDOW, looks)], Clock(lambda: NOW)
+    with pytest.raises(WarehouseError, match=r"^\S+ cannot be used: it is no DuckDB database\. "):
+        load(opened, THINGS, things, slices, clock, of_the_machine=OF_THE_HOUSE)
+    assert rows(tmp_path, RECEIPTS) == []
 
 
 def test_an_overlong_id_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ Not here: how they are sent (client.py). The file is meters_api.toml, or that of
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -208,7 +208,7 @@ def instant(value: Any) -> datetime | None:
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
-        return datetime.fromtimestamp(value / 1000, UTC)
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value)
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is no instant")
     found = datetime.fromisoformat(value)
