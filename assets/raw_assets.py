@@ -162,7 +162,7 @@ def _raise_failures(context: dg.AssetExecutionContext, result: LoadResult) -> No
         context.log.warning(note)
     if result.failures:
         landed = _some_of(result.landed_scopes) or "none"
-        reasons = "\n".join(dict.fromkeys(str(failure) for failure in result.failures))
+        reasons = "\n".join(result.reasons)
         raise dg.Failure(f"{reasons}\nScopes that landed in this run: {landed}.")
 
 

@@ -24,23 +24,29 @@ if TYPE_CHECKING:  # what every command imports needs neither Arrow nor DuckDB
 Clock = Callable[[], datetime]
 
 LONGEST_QUOTATION = 500
+# of what has the same reason
+SHOWN = 3
 SAFE = "Nothing of this window was recorded as loaded; everything landed before is untouched."
 
 
 class VendorError(RuntimeError):
     """A vendor could not be asked, refused, or answered something that is not documented.
 
-    `status` is the HTTP status, or None where there was no HTTP answer to blame.
+    `status` is the HTTP status, or None where there was no HTTP answer to blame. `why`: what is
+    said of whatever was asked `about`, where the message has both.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(
+        self, message: str, status: int | None = None, about: str = "", why: str = ""
+    ) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.about, self.why = status, about, why or message
 
     def of_account(self, name: str) -> None:
         """Say whose credentials were used, where a vendor has several accounts."""
         whose = f" (Account {name}: its settings end in __{name}.)"
         self.args = (str(self).removesuffix(whose) + whose,)
+        self.why = self.why.removesuffix(whose) + whose
 
 
 class OutOfReachError(VendorError):
@@ -83,8 +89,8 @@ class RefusedError(VendorError):
     Others are asked all the same. How long it has been so says whether a run fails for it.
     """
 
-    def __init__(self, message: str, status: int | None, scope: str) -> None:
-        super().__init__(message, status)
+    def __init__(self, error: VendorError, scope: str) -> None:
+        super().__init__(str(error), error.status, error.about, error.why)
         self.scope = scope
 
 
@@ -155,6 +161,20 @@ class LoadResult:
     def landed_scopes(self) -> list[str]:
         """The scopes that have a receipt of this load."""
         return sorted({receipt.scope for receipt in self.receipts})
+
+    @property
+    def reasons(self) -> list[str]:
+        """What went wrong, each reason once: the first time that it was said, and of what else."""
+        told: dict[str, list[VendorError]] = {}
+        for failure in self.failures:
+            told.setdefault(failure.why, []).append(failure)
+        found = []
+        for first, *rest in told.values():
+            others = [*dict.fromkeys(error.about for error in rest if error.about != first.about)]
+            left = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+            same = f" The same goes for {'; '.join(others[:SHOWN])}{left}." if others else ""
+            found.append(f"{first}{same}")
+        return found
 
     def add(self, other: LoadResult) -> None:
         """Take in what another load of the same endpoint did."""

@@ -206,7 +206,7 @@ class Loads:
             result = load(progress)
         if endpoint.any_time and not (result.receipts or result.failures):
             return  # nothing is said of what had nothing new
-        failed = list(dict.fromkeys(map(str, result.failures)))
+        failed = result.reasons
         notes = dict.fromkeys(result.notes)
         if result.requests or result.receipts or not self._said.issuperset([*failed, *notes]):
             self._show.say(_of(endpoint, grain, window, result))

@@ -186,7 +186,8 @@ class Bitbucket(VendorClient):
             self._listed(repository)  # a workspace that cannot be listed
         workspace, listed = self._owners[repository]
         if len(self._refusals) >= AT_ONCE:
-            raise VendorError(str(self._refusals[0]), self._refusals[0].status)
+            first = self._refusals[0]
+            raise VendorError(str(first), first.status, first.about, first.why)
         name = listed.full_name or repository
         about = f"pipelines of repository {name}, {window or f'since {since:%Y-%m-%dT%H:%MZ}'}"
         try:
@@ -200,7 +201,7 @@ class Bitbucket(VendorClient):
                 self._refusals.append(error)
             if error.status not in (403, 404):
                 raise
-            raise RefusedError(str(error), error.status, repository) from None
+            raise RefusedError(error, repository) from None
         self._is_answered = True
         self._refusals.clear()
 

@@ -286,8 +286,8 @@ class VendorClient:
     def error(self, about: str, what: str, advice: str, status: int | None = None) -> VendorError:
         """A VendorError that says: about what, what happened, what to do, what is safe."""
         about, what = (self.strike(text)[:LONGEST_QUOTATION] for text in (about, what))
-        text = f"{self.name} {about}: {what}. {self.strike(advice)} {SAFE}"
-        return VendorError(readable(text), status)
+        about, why = readable(about), readable(f"{what}. {self.strike(advice)} {SAFE}")
+        return VendorError(f"{self.name} {about}: {why}", status, about, why)
 
     def decoded(self, body: bytes, kind: type[T], about: str) -> T:
         """An answer as records of a kind; a VendorError where it has another shape."""

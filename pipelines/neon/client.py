@@ -161,7 +161,7 @@ class Neon(VendorClient):
             if error.status != 403 or org_id in self._asked_org_ids:
                 raise
             # the key sees it, and nobody named it: it is asked once a run
-            self._refused[org_id] = refused = RefusedError(str(error), 403, org_id)
+            self._refused[org_id] = refused = RefusedError(error, org_id)
             raise refused from None
 
     # -- names --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -197,6 +198,23 @@ def test_an_app_of_somebody_else_is_one_request(world: Open) -> None:
     (said,) = {str(failure) for failure in landing.failures}
     assert "The caller does not own this app. Only the account that owns an app may ask" in said
     assert apps.foreign_app_id in said
+
+
+def test_what_is_refused_of_all_is_said_once(world: Open) -> None:
+    """A header that the gateway no longer takes is no trouble of one app, resource or month."""
+    here = world(projects=1, apps=2, sites=3)
+    fault = Fault("/graphql", "error_in_200", count=999, message="Experimental API is retired")
+    here.sandbox.forge.faults.append(fault)
+    window = here.reach("daily")
+    landing = here.land(APP, replace(window, since=window.until - timedelta(days=1)))
+    assert len(landing.failures) == 24
+    (said,) = landing.reasons
+    assert "another X-ExperimentalAPI header: set FORGE_EXPERIMENTAL_API." in said
+    assert said.count("Experimental API is retired") == 1
+    one = rf"[A-Z_]+ of app {here.company.forge.app_ids[0]}, daily [^;]+"
+    assert re.search(
+        rf"^forge {one}: .* The same goes for {one}; {one}; {one} and 20 more\.$", said
+    )
 
 
 def test_an_app_has_one_id_in_both_forms(world: Open) -> None:
