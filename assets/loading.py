@@ -245,7 +245,8 @@ class Loader(AbstractContextManager["Loader"]):
         self._answers = None
 
     def look(self) -> Answers:
-        """What was answered of all that vendors still answer for; clients recall what they need."""
+        """What was answered of all that vendors still answer for; clients recall what they need,
+        and what nobody asks for any more is written down."""
         now = self.settings.clock()
         since = {
             (e.table, grain): None if grain == SNAPSHOT else planning.earliest(e.table, grain, now)
@@ -258,6 +259,7 @@ class Loader(AbstractContextManager["Loader"]):
                 for job in self._jobs(_names(endpoint)) if endpoint.any_time else ():
                     job.source.recall(self._client(job), self.landed)
             self._answers = Answers(connection, since)
+            self._end_unasked(self._answers)
         self._changed.clear()
         return self._answers
 
@@ -366,6 +368,17 @@ class Loader(AbstractContextManager["Loader"]):
                 standings = receipts.standings(connection, endpoint.table, SNAPSHOT)
         there = {scope for table, scope in self._asked_by if table == endpoint.table}
         self._end(endpoint, standings, standings.keys() - there)
+
+    def _end_unasked(self, answers: Answers) -> None:
+        """What no setting asks for has ended once it did not answer lately, as what is refused has:
+        a setting may be gone by mistake."""
+        now = self.settings.clock()
+        for endpoint in ENDPOINTS:
+            if not self.settings.is_wanted(source_of(endpoint), endpoint):
+                found = [answers.standings(endpoint.table, grain) for grain in endpoint.grains]
+                every = [each for standings in found for each in standings.items()]
+                lately = {scope for scope, its in every if planning.answers_lately(its, now)}
+                self._end(endpoint, dict(every), dict(every).keys() - lately)
 
     def _end(self, endpoint: Endpoint, standings: Standings, gone: Iterable[str]) -> None:
         """Write down, once, what has ended."""

@@ -170,6 +170,7 @@ def _load_names(
     context: dg.AssetExecutionContext, loader: Loader, endpoint: Endpoint
 ) -> Iterator[dg.MaterializeResult[Any]]:
     with loader.turn(source_of(endpoint).name):
+        loader.look()  # once a day: what has ended is written down
         result = loader.load_names(endpoint, partial(_told, context, endpoint))
     _raise_failures(context, result)
     if result.receipts:

@@ -1,6 +1,7 @@
 """What Neon refuses, or says that cannot be, costs that part alone, and is said once."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,8 +15,10 @@ from assets.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
+from pipelines import receipts
 from pipelines.decode import cannot_be
 from pipelines.windows import Window, floor
+from tests.clock import NOW
 from tests.conftest import Worlds
 from tests.neon.teller import HOURS, Teller, at, telling
 
@@ -48,6 +51,7 @@ HELD = """
         select distinct scope, resource, granularity, window_start from raw.loads where complete
     ) group by all order by all
 """
+ENDED = ("branch_usage", "branches", "organizations", "project_usage", "projects")
 SPANS = """
     select resource, state, span_start, span_end, is_at_risk from reports.coverage
     where granularity = 'hourly' order by resource, span_start
@@ -141,6 +145,27 @@ def test_an_org_that_is_no_longer_named_has_ended(neon: Teller) -> None:
     assert {org for path, org in neon.asked if path in (PROJECTS, BRANCHES)} == {"here"}
     ended = raw(neon, "select distinct scope from raw.loads where granularity = 'ended'")
     assert ended == [("left",)]
+
+
+def test_a_vendor_whose_settings_are_gone_has_ended_after_a_week(neon: Teller) -> None:
+    """They may be gone by mistake: until then its holes are announced. It is there once it answers
+    again."""
+    neon.load("daily")
+    without = replace(neon.settings, accounts={**neon.settings.accounts, "neon": ()})
+    ended = "select distinct resource from raw.loads where granularity = 'ended' order by 1"
+    for days, resources in ((6, []), (8, [f"neon_{name}" for name in ENDED]), (9, None)):
+        neon.now = NOW + timedelta(days=days)
+        before = raw(neon, "from raw.loads")
+        with Loader(without) as loader:
+            loader.look()
+        if resources is None:  # once is enough
+            assert raw(neon, "from raw.loads") == before
+        else:
+            assert [name for (name,) in raw(neon, ended)] == resources
+    assert neon.load("daily")["failures"] == []
+    with warehouse.writer(neon.settings.warehouse) as connection:
+        standing = receipts.standings(connection, "neon_project_usage", "daily")["org"]
+    assert not standing.is_ended
 
 
 def test_a_list_of_organizations_that_is_refused_ends_none(neon: Teller) -> None:
