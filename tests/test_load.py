@@ -1,5 +1,6 @@
 """A load appends, and its receipts come last: what has none counts for nothing."""
 
+import fcntl
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -443,3 +444,25 @@ def test_folders_of_killed_loads_are_removed(
     with FileLock(tmp_path / "meterhouse-dlt-living" / "in-use"):
         land(tmp_path, one=saying(page(A)))
     assert [folder.name for folder in tmp_path.glob("meterhouse-*")] == ["meterhouse-dlt-living"]
+
+
+def test_a_load_that_begins_meanwhile_takes_no_other_for_abandoned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even in the moment in which the folder of the other is there, and not locked yet."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    flock, others, left = fcntl.flock, iter(["other"]), []
+
+    def after_another(opened: int, how: int) -> None:
+        file = Path(f"/dev/fd/{opened}").resolve()
+        for other in others if file.name == "in-use" else ():
+            (tmp_path / other).mkdir()
+            land(tmp_path / other, two=saying(page(B)))
+            left.append(file.exists())
+        flock(opened, how)
+
+    monkeypatch.setattr("fcntl.flock", after_another)
+    land(tmp_path, one=saying(page(A)))
+    assert left == [True]
+    assert rows(tmp_path, LOG) == [("one", *A)]
+    assert rows(tmp_path / "other", LOG) == [("two", *B)]
