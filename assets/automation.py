@@ -14,14 +14,15 @@ from typing import Any
 import dagster as dg
 
 from assets import planning
+from assets.catalog.seen import Told, unseen
+from assets.catalog.tables import model_key, partition_key, raw_key
 from assets.loading import open_warehouse, rows_of
-from assets.model_assets import DAYS, MODELS, SHOWN, model_key
-from assets.raw_assets import partition_key, raw_key
+from assets.model_assets import DAYS, MODELS, SHOWN
 from assets.retention import retention
 from assets.settings import Settings, read_settings
 from assets.sources import SOURCES
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.build_state import due, last_built_at
+from dbt_like_sql.engine.build_state import Due, due, last_built_at
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.receipts import create_raw_tables
 from pipelines.source import Source
@@ -188,20 +189,34 @@ FILES_SENSORS = [
     "landed them: a schedule, a backfill, or the command line; again where that failed. Once a "
     "day, build all the same: what is stale or about to be lost follows the clock.",
 )
-def build_what_landed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """One build run over the days that are due."""
+def build_what_landed(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """One build run over the days that are due; and what others did is told to Dagster."""
     end_dead_runs(context.instance)
-    settings = read_settings()
+    settings, told = read_settings(), Told.read(context.cursor)
     if not settings.warehouse.exists():
         return dg.SkipReason("nothing has been loaded yet")
+    now = settings.clock()
     try:
         with open_warehouse(settings, TICK_WAITS_SECONDS) as connection:
             create_raw_tables(connection)
             what = due(connection, own_seeds=settings.own_seeds)
             built_at = last_built_at(connection)
+            events, told = unseen(context.instance, connection, told, now, is_built=what is None)
     except warehouse.WarehouseError as error:
         return dg.SkipReason(f"looking again at the next tick: {error}")
-    today = floor(settings.clock(), "daily")
+    request = _build_request(context.instance, what, built_at, now)
+    is_due = isinstance(request, dg.RunRequest)
+    return dg.SensorResult(
+        **({"run_requests": [request]} if is_due else {"skip_reason": request}),
+        asset_events=events,
+        cursor=told.write(),
+    )
+
+
+def _build_request(
+    instance: dg.DagsterInstance, what: Due | None, built_at: datetime | None, now: datetime
+) -> dg.RunRequest | dg.SkipReason:
+    today = floor(now, "daily")
     if what is None and (built_at is None or built_at >= today):
         return dg.SkipReason("every receipt is built")
     first = last = today
@@ -209,8 +224,7 @@ def build_what_landed(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg
         first = max(what.windows[0].since, DAYS.start)
         last = max(first, min(what.windows[-1].until - timedelta(days=1), today))
     token = what.token if what else f"{today:%Y-%m-%d}"
-    tags = _partitions("daily", first, last)
-    return run_request(context.instance, token, tags, settings.clock())
+    return run_request(instance, token, _partitions("daily", first, last), now)
 
 
 # -- whether what a sensor asked for was done ---------------------------------------------------

@@ -1,42 +1,40 @@
 """SQL models as assets: one per file in dbt_like_sql/, with its checks, columns and lineage.
 
-Nothing to edit here when a model is added. Models with a window have daily partitions, the others
-and staging none; one run is one transaction over all of them, so that tables never disagree.
+Nothing to edit here when a model is added. Marts with a window have daily partitions, the others
+none; one run is one transaction over all of them, so that tables never disagree.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import dropwhile
 from typing import Any
 
 import dagster as dg
 
+from assets.catalog.tables import BUILT, as_of, column_types, model_key, raw_key, table_spec
 from assets.loading import Row, build, open_warehouse
-from assets.raw_assets import failing_in_words, raw_key, table_spec
+from assets.raw_assets import failing_in_words
 from assets.settings import Settings, read_settings, warehouse_path
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.build_state import BuildReport, ModelBuild
+from dbt_like_sql.engine.build_state import BuildReport, ModelBuild, last_built_at
 from dbt_like_sql.engine.checks import CheckFailedError, CheckResult, promises
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model, load_models
 from dbt_like_sql.engine.seeds import seed_columns, seed_files
 from dbt_like_sql.engine.windows import ALL_TIME, Windows
+from pipelines.receipts import Connection
 from pipelines.windows import next_bucket
 
 BACKFILL = "dagster/backfill"
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_offset=1)
 MODELS = load_models(keep_in=warehouse.models_beside(warehouse_path()))
+TYPES = column_types(MODELS.values())
 SIGNS = {"<=": " at most ", ">=": " at least ", "<>": " is not ", "!=": " is not "} | {
     "<": " below ",
     ">": " above ",
     "=": " is ",
 }
-
-
-def model_key(name: str) -> dg.AssetKey:
-    """marts.fct_compute -> marts/fct_compute."""
-    return dg.AssetKey(name.split("."))
 
 
 def _input_keys(name: str) -> list[dg.AssetKey]:
@@ -56,28 +54,25 @@ def _spec(model: Model) -> dg.AssetSpec:
         description=f"{model.description}\n\n```sql\n{_without_header(model.sql)}\n```",
         group_name=model.schema,
         kinds={"sql", "view" if model.is_view else "duckdb"},
-        partitions_def=DAYS if _has_days(model) else None,
+        partitions_def=DAYS if has_days(model) else None,
         skippable=True,
         code_version=model.fingerprint,
     )
 
 
-def _has_days(model: Model) -> bool:
-    return model.window is not None and model.schema != "staging"
+def has_days(model: Model) -> bool:
+    """Whether its days are told one by one: of what people read most, for each costs an event."""
+    return model.window is not None and model.schema == "marts"
 
 
 def _without_header(sql: str) -> str:
     return "\n".join(dropwhile(lambda line: line.startswith("--"), sql.strip().splitlines()))
 
 
-def _column_schema(model: Model, types: Mapping[str, str] | None = None) -> dg.TableSchema:
-    """Types are the warehouse's, so they are known once the model has been built."""
-    documented = model.column_docs
+def _column_schema(model: Model) -> dg.TableSchema:
+    documented, types = model.column_docs, TYPES[model.name]
     return dg.TableSchema(
-        columns=[
-            dg.TableColumn(name, (types or {}).get(name, "not built"), documented.get(name))
-            for name in model.columns
-        ]
+        [dg.TableColumn(name, types[name], documented.get(name)) for name in model.columns]
     )
 
 
@@ -158,14 +153,18 @@ def _built(
         if (key := model_key(done.name)) in selected
         and (key not in known or done.windows or done.action != "unchanged")
     ]
-    metadata = _metadata(settings, shown) if shown else {}
+    with open_warehouse(settings) as connection:
+        built_at = last_built_at(connection)
+        metadata = _metadata(connection, shown, built_at)
     for done in report.models:
         key = model_key(done.name)
         if key in metadata or (key not in selected and done.action != "unchanged"):
-            _log_days(context, done, report, settings.clock())
+            _log_days(context, done, report, settings.clock(), as_of(built_at))
         if key in metadata:
             yield dg.MaterializeResult(asset_key=key, metadata=metadata[key])
     yield from _check_events(context, report.checks)
+    if built_at:
+        context.instance.add_run_tags(context.run.run_id, {BUILT: built_at.isoformat()})
 
 
 def _known(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
@@ -173,7 +172,7 @@ def _known(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
     as failed where something stays unmaterialized."""
     if BACKFILL in context.run.tags:
         return set()
-    whole = {model_key(model.name) for model in MODELS.values() if not _has_days(model)}
+    whole = {model_key(model.name) for model in MODELS.values() if not has_days(model)}
     return {
         record.asset_entry.asset_key
         for record in context.instance.get_asset_records([*(whole & context.selected_asset_keys)])
@@ -181,20 +180,20 @@ def _known(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
     }
 
 
-def _metadata(settings: Settings, shown: Iterable[ModelBuild]) -> dict[dg.AssetKey, Row]:
+def _metadata(
+    connection: Connection, shown: Iterable[ModelBuild], built_at: datetime | None
+) -> dict[dg.AssetKey, Row]:
     """What each of these models holds, and what was done to it."""
-    with open_warehouse(settings) as connection:
-        types = warehouse.describe(connection)
-        # staging is raw, looked at again: counting it takes as long as reading all of raw
-        counts = {
-            done.name: {"dagster/row_count": warehouse.count(connection, done.name)}
-            for done in shown
-            if MODELS[done.name].schema != "staging"
-        }
+    # staging is raw, looked at again: counting it takes as long as reading all of raw
+    counts = {
+        done.name: {"dagster/row_count": warehouse.count(connection, done.name)}
+        for done in shown
+        if MODELS[done.name].schema != "staging"
+    }
     return {
         model_key(done.name): {
+            **as_of(built_at),
             **counts.get(done.name, {}),
-            "dagster/column_schema": _column_schema(MODELS[done.name], types[done.name]),
             "rows written": done.rows_written,
             "built": done.action,
             "seconds": round(done.seconds, 3),
@@ -204,22 +203,26 @@ def _metadata(settings: Settings, shown: Iterable[ModelBuild]) -> dict[dg.AssetK
 
 
 def _log_days(
-    context: dg.AssetExecutionContext, done: ModelBuild, report: BuildReport, now: datetime
+    context: dg.AssetExecutionContext,
+    done: ModelBuild,
+    report: BuildReport,
+    now: datetime,
+    metadata: Row,
 ) -> None:
     """Materialize what the run does not itself: days of a selected model that it was not asked for
     (an export that corrects a day of last month is news of that day), and its days of another."""
     key = model_key(done.name)
     is_selected = key in context.selected_asset_keys
     days: Iterable[str | None] = () if is_selected else (None,)
-    if _has_days(MODELS[done.name]) and context.has_partition_key_range:
-        built = _days_of(report.ranges if ALL_TIME in done.windows else done.windows, now)
+    if has_days(MODELS[done.name]) and context.has_partition_key_range:
+        built = days_of(report.ranges if ALL_TIME in done.windows else done.windows, now)
         asked = {*DAYS.get_partition_keys_in_time_window(context.partition_time_window)}
         days = sorted(built - asked if is_selected else built & asked)
     for day in days:
-        context.log_event(dg.AssetMaterialization(key, partition=day))
+        context.log_event(dg.AssetMaterialization(key, partition=day, metadata=metadata))
 
 
-def _days_of(windows: Windows, now: datetime) -> set[str]:
+def days_of(windows: Windows, now: datetime) -> set[str]:
     """The partitions of the days that windows cover."""
     first, last = DAYS.start, next_bucket(now, "daily")
     clipped = [

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 import dagster as dg
 
 from assets import planning
+from assets.catalog.tables import as_of, partition_key, raw_key, table_spec, whole_partitions
 from assets.loading import Loader, Row, forecast
 from assets.retention import retention
 from assets.settings import read_settings
@@ -23,7 +23,7 @@ from pipelines import log, receipts
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.receipts import Connection
 from pipelines.source import LoadResult, Slice
-from pipelines.windows import Window, floor
+from pipelines.windows import Window
 
 # a line per asset and process on everybody's terminal; the version of dagster is pinned
 warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
@@ -44,25 +44,6 @@ def loader_resource(_: dg.InitResourceContext) -> Iterator[Loader]:
     """A loader for the length of a run; settings are read when it starts."""
     with Loader(read_settings()) as loader:
         yield loader
-
-
-def raw_key(table: str, grain: str) -> dg.AssetKey:
-    """raw/<table> for names, raw/<table>_<grain> for what is partitioned."""
-    return dg.AssetKey(["raw", table if grain == SNAPSHOT else f"{table}_{grain}"])
-
-
-def partition_key(grain: str, start: datetime) -> str:
-    """How Dagster names the partition of the bucket that starts here."""
-    return start.strftime("%Y-%m-%d-%H:%M" if grain == "hourly" else "%Y-%m-%d")
-
-
-def table_spec(
-    table: str, columns: dg.TableSchema, metadata: Row | None = None, **shown: Any
-) -> dg.AssetSpec:
-    """What Dagster shows of a table of the warehouse: schema.table is schema/table."""
-    about = {"dagster/table_name": table, "dagster/column_schema": columns, **(metadata or {})}
-    key = shown.pop("key", table.split("."))
-    return dg.AssetSpec(key, owners=["team:usage-data"], metadata=about, **shown)
 
 
 def _columns(columns: log.Columns, help_of: Mapping[str, str] | None = None) -> dg.TableSchema:
@@ -196,12 +177,8 @@ def _load_partitions(
         metadata = _metadata(connection, endpoint, result)
         rows = receipts.row_counts(connection, endpoint, reach)
         held = receipts.held_since(connection, endpoint.table, reach.grain, reach.since)
-    of_scopes = [held.get(scope, {}).keys() for scope in result.scopes]
-    landed: dict[str, int] = {}
-    for start, group in groupby(reach.buckets(), partial(floor, grain=grain)):
-        buckets = {*group}
-        if of_scopes and all(buckets <= of_scope for of_scope in of_scopes):
-            landed[partition_key(grain, start)] = sum(rows.get(bucket, 0) for bucket in buckets)
+    whole = whole_partitions(grain, reach, [held.get(s, {}).keys() for s in result.scopes])
+    landed = {key: sum(rows.get(b, 0) for b in buckets) for key, buckets in whole.items()}
     if len(landed) == len(window.buckets()):
         for key, count in landed.items():
             context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=key)
@@ -244,6 +221,7 @@ def _say_out_of_reach(
 def _metadata(connection: Connection, endpoint: Endpoint, result: LoadResult) -> Row:
     receipts.create_raw_tables(connection, [endpoint])
     return {
+        **as_of(receipts.last_landed(connection, endpoint.table)),
         "dagster/row_count": warehouse.count(connection, f"raw.{endpoint.table}"),
         "rows landed": result.rows,
         "requests sent": result.requests,

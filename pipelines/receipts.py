@@ -258,6 +258,24 @@ def standings(connection: Connection, table: str, grain: str) -> dict[str, Stand
     return Answers(connection, {(table, grain): None}).standings(table, grain)
 
 
+def last_landed(connection: Connection, table: str | None = None) -> datetime | None:
+    """When the newest receipt of raw.<table> (None: of any) landed."""
+    where = f"resource = {literal(table)}" if table else "true"
+    sql = f"select max(landed_at) from raw.loads where {where}"
+    ((landed_at,),) = connection.execute(sql).fetchall()
+    return landed_at  # type: ignore[no-any-return]
+
+
+def landed_since(connection: Connection, since: datetime | None) -> Rows:
+    """What landed whole after an instant (None: ever): table, grain, start and end of the window,
+    and when it landed last."""
+    later = f"coalesce(landed_at > {literal(since)}, true)"
+    return connection.execute(
+        "select resource, granularity, window_start, window_end, max(landed_at)"
+        f" from raw.loads where complete and {later} group by all order by all"
+    ).fetchall()
+
+
 def held_since(connection: Connection, table: str, grain: str, since: datetime) -> Held:
     """The buckets of raw.<table> that complete receipts cover, and when each was last asked."""
     return Answers(connection, {(table, grain): since}).held(table, grain)

@@ -14,10 +14,10 @@ import pytest
 from dagster_shared.yaml_utils import load_yaml_from_path
 
 from assets import loading
+from assets.catalog.tables import model_key, partition_key, raw_key
 from assets.definitions import defs
 from assets.loading import Loader
-from assets.model_assets import check_name, model_key
-from assets.raw_assets import partition_key, raw_key
+from assets.model_assets import check_name
 from assets.settings import read_settings
 from assets.sources import ENDPOINTS, endpoint_of
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, load_models
@@ -180,6 +180,15 @@ def test_every_model_is_an_asset_with_its_columns_and_their_lineage() -> None:
         assert set(lineage) == set(columns)
 
 
+def test_types_of_columns_are_known_before_anything_is_built() -> None:
+    """Of every model, as DuckDB will have them."""
+    schemas = {key: spec.metadata["dagster/column_schema"] for key, spec in SPECS.items()}
+    types = {column.name: column.type for column in schemas[model_key("marts.fct_usage")].columns}
+    assert types["quantity"] == "DECIMAL(38,9)"
+    assert types["period_start"] == "TIMESTAMP WITH TIME ZONE"
+    assert all(column.type for schema in schemas.values() for column in schema.columns)
+
+
 def test_column_lineage_leads_from_a_fact_to_the_model_before() -> None:
     """marts.fct_compute.quantity comes from marts.fct_usage.quantity."""
     metadata = SPECS[dg.AssetKey(["marts", "fct_compute"])].metadata
@@ -317,7 +326,7 @@ def land_two_days(configured: World) -> None:
 def test_a_build_materializes_what_was_selected(
     configured: World, instance: dg.DagsterInstance, tmp_path: Path, worlds: Worlds
 ) -> None:
-    """Selected models turn green for the run's days, with row counts, types and check results; so
+    """Selected models turn green, marts for the run's days, with row counts and check results; so
     does a table that they are made from, where it was written. What is as before has no event."""
     worlds.begin(tmp_path)
     land_two_days(configured)
@@ -329,15 +338,15 @@ def test_a_build_materializes_what_was_selected(
     assert set(found) == {yesterday, today()}
     ((rows,),) = configured.read("select count(*) from marts.fct_compute")
     assert found[today()]["dagster/row_count"] == rows > 0
-    columns = {c.name: c.type for c in found[today()]["dagster/column_schema"].columns}
-    assert columns["quantity"] == "DECIMAL(38,9)"
     assert set(materialized(result, coverage)) == {None}
     checks = {(check.asset_key, check.check_name): check.passed
               for check in result.get_asset_check_evaluations()}  # fmt: skip
     assert checks[compute, "grain_is_unique"]
     assert {key for key, _ in checks} == {compute, coverage}
     facts = model_key("intermediate.int_neon_usage")
-    assert set(materialized(result, facts)) == {yesterday, today()}
+    assert set(materialized(result, facts)) == {None}
+    ((built_at,),) = configured.raw("select max(built_at) from meta.builds")
+    assert result.dagster_run.tags["meterhouse/built"] == built_at.isoformat()
     again = run(instance, "build", [compute, coverage], today(), today())
     keys = {event.asset_key for event in again.get_asset_materialization_events()}
     assert compute in keys

@@ -8,9 +8,9 @@ import pytest
 
 from assets import loading
 from assets.automation import SCHEDULES, build_what_landed
+from assets.catalog.tables import partition_key
 from assets.definitions import defs
 from assets.loading import Loader
-from assets.raw_assets import partition_key
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse

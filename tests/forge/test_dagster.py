@@ -6,8 +6,9 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
+from assets.catalog.tables import partition_key, raw_key
 from assets.definitions import defs
-from assets.raw_assets import RAW_ASSETS, loader_resource, partition_key, raw_key
+from assets.raw_assets import RAW_ASSETS, loader_resource
 from pipelines.windows import floor
 from tests.clock import TODAY
 from tests.conftest import Open, World

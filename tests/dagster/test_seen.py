@@ -1,0 +1,179 @@
+"""What a terminal or cron loaded and built is known to Dagster: each partition, and once."""
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from assets import loading
+from assets.automation import build_what_landed
+from assets.catalog import seen
+from assets.catalog.seen import Told
+from assets.catalog.tables import BUILT, model_key, partition_key, raw_key, whole_partitions
+from assets.definitions import defs
+from pipelines.windows import Window, next_bucket
+from tests.clock import NOW, TODAY
+from tests.conftest import Open, World
+
+HOURLY, COMPUTE = raw_key("neon_project_usage", "hourly"), model_key("marts.fct_compute")
+RECEIPTS = model_key("raw.loads")
+END = next_bucket(NOW, "hourly")
+YESTERDAY = TODAY - timedelta(days=1)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance in memory."""
+    with dg.DagsterInstance.ephemeral() as opened:
+        yield opened
+
+
+@pytest.fixture
+def here(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A small company, with the settings that runs read pointed at its vendor."""
+    opened = world(projects=2, branches=1, orgs=2, apps=0, workspaces=0, oddities=False)
+    opened.configure(monkeypatch)
+    return opened
+
+
+class Ticks:
+    """The sensor, tick after tick, on one instance."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance, self.cursor = instance, ""
+
+    def __call__(self) -> Counter[tuple[dg.AssetKey, str | None]]:
+        """What one tick tells: how often each partition (None: of a whole table)."""
+        context = dg.build_sensor_context(
+            self.instance, cursor=self.cursor or None, repository_def=defs.get_repository_def()
+        )
+        found = build_what_landed.evaluate_tick(context)
+        self.cursor = found.cursor or ""
+        for event in found.asset_events:
+            self.instance.report_runless_asset_event(event)
+        return Counter((event.asset_key, event.partition) for event in found.asset_events)
+
+
+@pytest.fixture
+def tick(instance: dg.DagsterInstance) -> Ticks:
+    """Ticks of a Dagster that was never told anything."""
+    return Ticks(instance)
+
+
+def land(here: World, hours: int) -> list[str]:
+    """The latest hours, as the command line would land them; the keys of their partitions."""
+    window = Window("hourly", END - timedelta(hours=hours), END)
+    assert not here.land("neon_project_usage", window).failures
+    return [partition_key("hourly", start) for start in window.buckets()]
+
+
+def test_what_the_terminal_did_is_told_once(
+    here: World, instance: dg.DagsterInstance, tick: Ticks
+) -> None:
+    """Hours that landed, days that were built, and every table once; then nothing, and nothing
+    either where the sensor has forgotten that it told it."""
+    hours = land(here, 20)
+    loading.build(here.settings)
+    told = tick()
+    assert set(told.values()) == {1}
+    assert instance.get_materialized_partitions(HOURLY) == {*hours}
+    days = {partition_key("daily", day) for day in (YESTERDAY, TODAY)}
+    assert instance.get_materialized_partitions(COMPUTE) == days
+    whole = {key for key, partition in told if partition is None}
+    names = ("raw.loads", "seeds.meters", "staging.stg_neon__usage", "reports.coverage")
+    assert {model_key(name) for name in names} <= whole
+    assert tick() == Counter()
+    built_at, tick.cursor = Told.read(tick.cursor).built, ""
+    assert tick() == Counter()
+    # where a run of Dagster did the same build, it told of the models itself
+    with dg.DagsterInstance.ephemeral() as another:
+        another.add_run(dg.DagsterRun("build", run_id=str(uuid.uuid4()), tags={BUILT: built_at}))
+        assert {key.path[0] for key, _ in Ticks(another)()} == {"raw", "seeds"}
+
+
+def test_every_event_says_as_of_when_and_how_many_rows(
+    here: World, instance: dg.DagsterInstance, tick: Ticks
+) -> None:
+    """By the warehouse's own instants: that of the receipt."""
+    (hour,) = land(here, 1)
+    tick()
+    entry = instance.get_latest_materialization_event(HOURLY)
+    event = entry.asset_materialization if entry else None
+    assert event
+    ((rows, landed_at),) = here.raw(
+        "select (select count(*) from raw.neon_project_usage), epoch(max(landed_at))"
+        " from raw.loads where granularity = 'hourly'"
+    )
+    assert (event.partition, rows > 0) == (hour, True)
+    assert event.metadata["dagster/partition_row_count"].value == rows
+    assert event.metadata["as of"].value == landed_at
+
+
+def test_what_a_run_of_dagster_told_is_not_told_again(
+    here: World, instance: dg.DagsterInstance, tick: Ticks
+) -> None:
+    """That hours landed is known by its events; that there are receipts is not."""
+    hours = [partition_key("hourly", END - timedelta(hours=n)) for n in (2, 1)]
+    names = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+    done = defs.resolve_job_def("load_neon_hourly").execute_in_process(
+        instance=instance, asset_selection=[HOURLY], tags=dict(zip(names, hours, strict=True))
+    )
+    assert done.success
+    assert {key for key, _ in tick()} == {RECEIPTS}
+    assert instance.get_materialized_partitions(HOURLY) == {*hours}
+    assert here.new_requests()
+
+
+def test_a_tick_tells_what_is_new(here: World, instance: dg.DagsterInstance, tick: Ticks) -> None:
+    """However much was told before: an hour that is read again is one event."""
+    land(here, 20)
+    tick()
+    (hour,) = land(here, 1)
+    assert tick() == Counter([(HOURLY, hour), (RECEIPTS, None)])
+
+
+def test_a_partition_is_whole_once_every_scope_has_it() -> None:
+    """All of its buckets up to the open one; a month of days as much as a day."""
+    days = [datetime(2026, 10, 31, tzinfo=UTC) + timedelta(days=n) for n in range(3)]
+    window = Window("daily", days[0], days[-1] + timedelta(days=1))
+    held = [days, days[1:]]
+    assert whole_partitions("monthly", window, held) == {"2026-11-01": {*days[1:]}}
+    assert [*whole_partitions("daily", window, held)] == ["2026-11-01", "2026-11-02"]
+    assert whole_partitions("daily", window, []) == {}
+
+
+def test_what_a_run_under_way_may_tell_waits(
+    here: World, instance: dg.DagsterInstance, tick: Ticks
+) -> None:
+    """Until it has ended: then what landed is told, though the run failed."""
+    job = defs.resolve_job_def("load_neon_hourly")
+    (hour,) = land(here, 1)
+    names = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+    under_way = instance.create_run_for_job(
+        job,
+        tags=dict.fromkeys(names, hour),
+        status=dg.DagsterRunStatus.STARTING,
+        asset_selection=frozenset([HOURLY]),
+    )
+    assert HOURLY not in {key for key, _ in tick()}
+    instance.report_run_failed(under_way)
+    assert (HOURLY, hour) in tick()
+    assert tick() == Counter()
+
+
+def test_much_is_told_in_several_ticks(
+    here: World, instance: dg.DagsterInstance, tick: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest first; nothing twice, nothing left out."""
+    monkeypatch.setattr(seen, "MOST_EVENTS", 8)
+    hours = land(here, 20)
+    first, all_told = tick(), Counter[tuple[dg.AssetKey, str | None]]()
+    assert {partition for _, partition in first if partition} == {*hours[-7:]}
+    while told := tick():
+        assert sum(told.values()) <= 8
+        all_told += told
+    assert set((first + all_told).values()) == {1}
+    assert instance.get_materialized_partitions(HOURLY) == {*hours}
