@@ -1,5 +1,5 @@
 # Every target sets up what it needs; nothing but Python 3.11+ (with venv) and make has to be there.
-.PHONY: help setup run test test-slow coverage bench check fmt ui lock dbt-export
+.PHONY: help setup run test test-slow coverage bench check fmt ui lock dictionary dbt-export
 .DEFAULT_GOAL := help
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -61,6 +61,9 @@ ui: setup  ## Dagster on http://127.0.0.1:3000, its history kept in .dagster/; a
 lock: setup  ## refresh requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet -o requirements.lock
+
+dictionary: setup  ## write docs/dictionary.md anew, from the models
+	$(BIN)/python -m dbt_like_sql.dictionary > docs/dictionary.md
 
 dbt-export: setup  ## write the models as a dbt project into dbt/
 	$(BIN)/python -m dbt_like_sql.export_to_dbt dbt

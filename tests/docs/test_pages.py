@@ -10,6 +10,7 @@ from assets import automation
 from assets.cli import main
 from assets.settings import DOCUMENTED, LIMITS
 from assets.sources import SOURCES
+from dbt_like_sql.dictionary import dictionary
 from dbt_like_sql.engine.models import load_models
 from pipelines.decode import NUMBER
 from pipelines.http.client import TRIES, TRIES_UNREACHABLE
@@ -135,6 +136,11 @@ def test_reports_that_should_be_empty_are_named() -> None:
     (text,) = re.findall(r"\n\n(.*) should be empty", section(TABLES, "The tables"))
     expected = {name for name, m in MODELS.items() if m.expects_no_rows and m.schema == "reports"}
     assert words_in_code(text) == expected
+
+
+def test_the_dictionary_is_that_of_the_models() -> None:
+    """`make dictionary` writes it anew."""
+    assert PAGES["docs/dictionary.md"] == dictionary()
 
 
 def test_the_columns_of_a_fact_are_listed() -> None:
