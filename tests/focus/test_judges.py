@@ -12,7 +12,6 @@ import pytest
 
 from assets.terminal.targets import Rows, write_file
 from dbt_like_sql.engine import warehouse
-from tests.builds import write_models_alone
 from tests.conftest import Worlds
 from tests.focus.judges import Judges, NoJudgesError, installed
 from tests.focus.ladder import CORRUPTIONS, VERSIONS, complaints
@@ -48,12 +47,11 @@ def read(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """The read copy of every case that prices know, with owners."""
     folder = tmp_path_factory.mktemp("focus")
-    models = write_models_alone(folder / "models", "reports.focus_1_4", "reports.focus_gaps")
     owners = folder / "owners.csv"
     owners.write_text(FIRST + "1,neon,,*s*,,,,,,data,{project},,,\n")
     here = opened(folder, worlds)
     settings = replace(here.settings, own_seeds={"seeds.owners": owners})
-    here = replace(here, settings=settings, models=models)
+    here = replace(here, settings=settings)
     for org_id, lines in of_atlassian().items():
         here.write(f"{org_id}.csv", org_id, *lines)
     assert not here.land().failures

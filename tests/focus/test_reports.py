@@ -13,7 +13,6 @@ from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
 from dbt_like_sql.engine.seeds import load_seed
 from tests.atlassian_usage.folder import Exports, Line
-from tests.builds import write_models_alone
 from tests.conftest import Worlds
 from tests.focus.ladder import CORRUPTIONS, VERSIONS, complaints, specified
 from tests.landed import Forge, Names, Neon, land
@@ -29,12 +28,11 @@ SEEDS = PACKAGE_FOLDER / "seeds"
 def here(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     """A warehouse of a little of every vendor, with an owner."""
     folder = tmp_path_factory.mktemp("focus")
-    models = write_models_alone(folder / "models", "reports.focus_1_4", "reports.focus_gaps")
     owners = folder / "owners.csv"
     owners.write_text(FIRST + "1,neon,,shop*,,,,,,data,acme,,,\n")
     here = opened(folder, worlds)
     settings = replace(here.settings, own_seeds={"seeds.owners": owners})
-    here = replace(here, settings=settings, models=models)
+    here = replace(here, settings=settings)
     here.write(
         "acme.csv", "acme",
         Line("rovo_dev_credits", "user:ann", "2026-11", "2500", "2026-12-31", included="2000"),
