@@ -21,9 +21,9 @@ from assets.settings import Settings
 from assets.sources import SOURCES, endpoint_of, source_of
 from dbt_like_sql.engine import warehouse
 from pipelines.http import VendorClient
-from pipelines.receipts import Landed, create_raw_tables
-from pipelines.source import LoadResult
-from pipelines.windows import Window
+from pipelines.receipts import create_raw_tables
+from pipelines.source import BucketsRefusedError, LoadResult
+from pipelines.windows import Window, whole_buckets
 from tests.clock import TODAY
 from tests.conftest import World, open_world
 from tests.faults.front import Asked, Front
@@ -33,6 +33,8 @@ WINDOW = Window("daily", TODAY - timedelta(days=3), TODAY)
 SMALL: dict[str, Any] = {"projects": 4, "branches": 1, "apps": 2, "sites": 2, "repositories": 2}
 BOUNDS = {"LIMIT_PAGES": "9", "LIMIT_ANSWER_SIZE": "1MB", "LIMIT_UNPACKED_SIZE": "2MB"}
 Rows = list[tuple[Any, ...]]
+# columns of what is held, in a log
+HELD = 3
 
 
 @dataclass(frozen=True)
@@ -171,34 +173,36 @@ def load(settings: Settings, table: str) -> LoadResult:
 
 
 def log(settings: Settings, table: str) -> Rows:
-    """What was told of an endpoint and of what it needs, and which windows are held."""
+    """What was told of an endpoint and of what it needs, and which buckets are held."""
     found, endpoints = [], [endpoint_of(name) for name in (table, *endpoint_of(table).needs)]
     with warehouse.writer(settings.warehouse) as connection:
         create_raw_tables(connection, endpoints)
         for name in (endpoint.table for endpoint in endpoints):
             sql = f"select '{name}', * exclude (load_id, landed_at) from raw.{name}"  # noqa: S608
             found += connection.execute(f"{sql} order by all").fetchall()
-        sql = "select distinct resource, granularity, scope, window_start, window_end, rows"
-        found += connection.execute(f"{sql} from raw.loads where complete order by all").fetchall()
-    return found
+        sql = (
+            "select distinct resource, scope, granularity, window_start, window_end from raw.loads"
+        )
+        receipts = connection.execute(f"{sql} where complete order by all").fetchall()
+    held = {(table, scope, at) for table, scope, *window in receipts for at in buckets(*window)}
+    return [*found, *sorted(held)]
 
 
-def last_numbers(settings: Settings, table: str) -> dict[str, int]:
-    """By scope, which of its complete receipts is the last."""
-    sql = "select scope, max(ask_number) from raw.loads where resource = ? and complete group by 1"
-    with warehouse.writer(settings.warehouse) as connection:
-        create_raw_tables(connection)
-        return dict(connection.execute(sql, [table]).fetchall())
+def buckets(grain: str, since: datetime | None, until: datetime | None) -> list[str]:
+    """The buckets of a receipt's window; of names the one thing that they are."""
+    if since is None or until is None:
+        return [grain]
+    return [f"{grain} {start:%Y-%m-%d}" for start in whole_buckets(grain, since, until)]
 
 
 def is_in_words(scene: Scene, place: Place, message: str) -> bool:
     """It names the source, the scope and the window, and says what is safe."""
     ids, source = whose(scene.here), source_of(endpoint_of(place.table))
-    starts = f"{WINDOW.since:%Y-%m-%d}" if endpoint_of(place.table).is_windowed else ""
+    days = WINDOW.buckets() if endpoint_of(place.table).is_windowed else []
     return (
         message.startswith(source.name)
         and (place.named.format(**ids) in message or place.scope(scene.here) in message)
-        and starts in message
+        and (not days or any(f" {day:%Y-%m-%d}" in message for day in days))
         and "untouched" in message
         and message.isprintable()
         and len(message) < 1_000
@@ -256,7 +260,6 @@ def what_is_wrong(scene: Scene, settings: Settings, place: Place, trouble: Troub
     limits = replace(settings.limits, request_seconds=trouble.patience)
     scene.front.is_meant = partial(place.is_meant, scene.here)
     scene.front.spoil = trouble.spoil
-    before = last_numbers(settings, place.table)
     try:
         during = load(replace(settings, limits=limits), place.table)
     finally:
@@ -264,30 +267,29 @@ def what_is_wrong(scene: Scene, settings: Settings, place: Place, trouble: Troub
     messages = {str(failure) for failure in during.failures}
     if not all(is_in_words(scene, place, message) for message in messages) or len(messages) > 1:
         return messages
-    after, told = last_numbers(settings, place.table), log(settings, place.table)
-    held = {name for name, number in after.items() if number > before.get(name, 0)}
+    told = log(settings, place.table)
     whole, scope = scene.clean_log(place.table), place.scope(scene.here)
-    # a number that cannot be is refused with its bucket, and the others of its window count
-    if messages and scope in held and not lacking(settings, place.table, scope):
+    if messages and claimed(during, scope):
         return f"held, although {messages}"
     if not (messages or during.notes or trouble.may_be_so) and told != whole:
         return "nothing was said, and what landed is another"
     owner, _, _ = scope.partition("/")  # who may not ask about an app may not of any resource
-    if any(
-        name not in after and not name.startswith(owner) and not trouble.ends_run
-        for name in scopes_in(whole, place.table)
-    ):
-        return f"only {[*after]} landed"
+    landed = scopes_in(told, place.table)
+    others = {s for s in scopes_in(whole, place.table) if not s.startswith(owner)}
+    if not (others <= landed or trouble.ends_run):
+        return f"only {landed} landed"
     return None
 
 
-def lacking(settings: Settings, table: str, scope: str) -> set[datetime]:
-    """The buckets of the window that no complete receipt has; of names none."""
-    endpoint, landed = endpoint_of(table), Landed(partial(warehouse.writer, settings.warehouse))
-    window = {scope: WINDOW} if endpoint.is_windowed else {}
-    return landed.lacking(endpoint, window).get(scope, set())
+def claimed(during: LoadResult, scope: str) -> bool:
+    """Whether a receipt of a scope that failed has what was refused: all of it, or those buckets of
+    which a number cannot be."""
+    windows = [r.window for r in during.receipts if r.scope == scope and r.complete]
+    refused = [failure for failure in during.failures if isinstance(failure, BucketsRefusedError)]
+    answered = {start for window in windows if window for start in window.buckets()}
+    return bool(windows) if not refused else any(answered & {*error.buckets} for error in refused)
 
 
 def scopes_in(told: Rows, table: str) -> set[str]:
     """The scopes of the receipts in a log."""
-    return {row[2] for row in told if row[0] == table and row[1] in ("daily", "snapshot")}
+    return {row[1] for row in told if row[0] == table and len(row) == HELD}
