@@ -1,7 +1,8 @@
 -- marts.fct_cost_by_day for people: one row per thing, meter and UTC day with its names, in one unit per
 -- meter, and what it costs. Months that are known only as a whole are here too: for sums over days
 -- take marts.usage_daily, for sums over months marts.usage_monthly.
--- grain: series_key, granularity, period_date
+-- grain: series_key, granularity, day_start
+-- window: day_start
 -- materialized: view
 with one_unit as (
     -- what a meter is told in now; what it was told in before is converted through what is billed
@@ -19,8 +20,7 @@ with one_unit as (
 
 summed as (
     select
-        cost.series_key, cost.granularity, cost.period_date,
-        any_value(cost.day_start) as day_start,
+        cost.series_key, cost.granularity, cost.day_start, cost.period_date,
         any_value(cost.source) as source, any_value(cost.org_id) as org_id,
         any_value(cost.project_id) as project_id, any_value(cost.branch_id) as branch_id,
         any_value(cost.site_id) as site_id, any_value(cost.environment_id) as environment_id,
@@ -32,7 +32,7 @@ summed as (
         sum(cost.list_cost) as list_cost, max(cost.unpriced_reason) as unpriced_reason,
         bool_or(cost.is_open) as is_open
     from marts.fct_cost_by_day as cost
-    group by cost.series_key, cost.granularity, cost.period_date
+    group by cost.series_key, cost.granularity, cost.day_start, cost.period_date
 )
 
 select
@@ -80,6 +80,7 @@ select
         as list_cost, -- US dollars at list price, as if nothing were included
     summed.unpriced_reason, -- why some of it has no cost; null: all of it has one
     summed.is_open, -- true: it will still change
+    summed.day_start, -- UTC day, its first instant
     summed.series_key -- source, all ids, meter, unit and plan
 from summed
 left join one_unit

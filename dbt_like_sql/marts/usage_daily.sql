@@ -1,7 +1,8 @@
 -- Usage and its cost by UTC day, with names: the table to begin with. sum(quantity) of a meter, and
 -- sum(cost), are right under any filter; a meter has one unit here. It has no months that are known only
 -- as a whole: since when it is complete, reports.complete_days says.
--- grain: series_key, granularity, period_date
+-- grain: series_key, granularity, day_start
+-- window: day_start
 -- materialized: view
 select
     usage.source, usage.org_id, usage.org_name, usage.project_id, usage.project_name,
@@ -10,6 +11,6 @@ select
     usage.environment, usage.family, usage.meter, usage.plan, usage.granularity,
     usage.period_date, usage.period_month, usage.quantity, usage.unit, usage.billed_quantity,
     usage.billed_unit, usage.cost, usage.list_cost, usage.unpriced_reason, usage.is_open,
-    usage.series_key
+    usage.day_start, usage.series_key
 from marts.usage_by_day as usage
 where usage.granularity <> 'monthly'

