@@ -50,6 +50,7 @@ TABLES = {
     )
 }
 
+IDS = frozenset({"account_id", "meter_id", "meter_key"})
 # people, who land nowhere
 _PEOPLE = frozenset({"/email", "/name", "/displayName", "/nickname", "/publicName", "/picture"})
 
@@ -104,7 +105,7 @@ class Meters(VendorClient):
         The rows are of `window`'s day, on which they are read. A Note names accounts in error.
         """
         for meter in self._api.meters:
-            values = {"org_id": org_id, "meter_key": meter.key}
+            values = {"org_id": org_id, "meter_key": meter.key, "window": window}
             found = self._meter(meter, values)
             values["meter_id"] = found["meter_id"]
             reading = _Reading(self, meter, values, window, self._now(), self._api)
@@ -137,7 +138,7 @@ class Meters(VendorClient):
                 return found
             keys.append(str(found["meter_key"]))
         raise self.error(
-            f"meter {meter.key} of {values['org_id']}",
+            f"meter {meter.key} of {values['org_id']}, {values['window']}",
             f"the organization has no such meter, but {', '.join(sorted(keys)) or 'none at all'}",
             "Correct meters.key in METERS_API_FILE.",
         )
@@ -151,7 +152,8 @@ class Meters(VendorClient):
         self, name: str, operation: Operation, values: Mapping[str, Any]
     ) -> Iterator[dict[str, Any]]:
         """The fields of every item of every page, with what else it says in `extra`."""
-        about, cursor, seen = f"{name} of {values['org_id']}", None, set[Any]()
+        about = f"{name} of {values['org_id']}, {values['window']}"
+        cursor, seen = None, set[Any]()
         while True:
             filled = {"cursor": cursor, "meter_id": None, "account_ids": [], **values}
             path, request = operation.path_for(filled), operation.request(filled)
@@ -175,6 +177,9 @@ class Meters(VendorClient):
         for field in () if "error" in found else REQUIRED[name]:
             if field not in found:
                 raise self._lacks(about, f"{name}.fields.{field}", operation.fields[field])
+        for field in IDS & found.keys():
+            if not isinstance(found[field], str | int):
+                raise self.undocumented(about, f"{name}.fields.{field} is no text ({found[field]})")
         rest = without(item, {*operation.fields.values(), *_PEOPLE})
         return found | {"extra": self.strike(as_json(rest)) if rest else None}
 
@@ -194,7 +199,7 @@ class _Reading:
         read_at: datetime,
         api: Declaration,
     ) -> None:
-        self._client, self._about = client, f"{meter.key} of {values['org_id']}"
+        self._client, self._about = client, f"{meter.key} of {values['org_id']}, {window}"
         self._read_at, self._whole_since = read_at, api.accounts_complete_since
         self._same = {
             "org_id": values["org_id"],

@@ -96,7 +96,7 @@ class Front:
 def _forget_made_up(scope: Scope, asked: Asked) -> None:
     """A page that was made up is the first one again."""
     if any(value.startswith("made-") for values in asked.query.values() for value in values):
-        kept = {k: v for k, v in asked.query.items() if k not in ("cursor", "page", "ctx")}
+        kept = {k: v for k, v in asked.query.items() if k not in ("cursor", "page", "ctx", "after")}
         scope["query_string"] = urlencode(kept, doseq=True).encode()
     if (body := asked.json) and "variables" in body:
         body["variables"].pop("page", None)

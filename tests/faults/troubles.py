@@ -10,10 +10,16 @@ from uuid import uuid4
 
 from tests.faults.front import Asked, Reply, Spoil
 
-NUMBERS = ("value", "tokensConsumed", "build_seconds_used", "size", "logical_size", "pg_version")
-TIMES = ("timeframe_start", "period", "created_on", "created_at")
+NUMBERS = (
+    *("value", "tokensConsumed", "build_seconds_used", "size", "logical_size", "pg_version"),
+    "amount",
+)
+TIMES = ("timeframe_start", "period", "created_on", "created_at", "from")
 IDS = ("project_id", "groupValue", "uuid", "id", "resolution")
-LISTS = ("projects", "branches", "organizations", "periods", "resourceUsage", "values")
+LISTS = (
+    *("projects", "branches", "organizations", "periods", "resourceUsage", "values"),
+    *("meters", "accounts"),
+)
 # stands for a number that no JSON library would write
 PLACE = '"@number@"'
 
@@ -109,6 +115,8 @@ def _cursor(make: Callable[[Asked], str], is_empty: bool, asked: Asked, reply: R
     cursor = make(asked)
     if "values" in page:
         page["next"] = f"{asked.origin}{asked.path}?pagelen=100&page={cursor}"
+    elif "accounts" in page:
+        page["next"] = cursor
     elif "data" in page:
         for place, _ in _found(page, ("groupValue",)):
             place["groupValue"] += cursor
