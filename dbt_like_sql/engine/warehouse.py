@@ -159,13 +159,21 @@ def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def in_words(
     path: Path | str = "a temporary file or a request budget", advice: str = ""
 ) -> Iterator[None]:
-    """What a disk or a file does not allow is a WarehouseError of one sentence."""
+    """What a disk or a file does not allow, and what a model or a seed cannot be built of, is a
+    WarehouseError of one sentence."""
     try:
         yield
     except _OF_STORAGE as error:
         what = re.sub(r"^(\[Errno \d+\]|\w+ Error:) |[!.]?(\n.*)?$", "", str(error), flags=re.S)
         found = (said for pattern, said in _ADVICE.items() if re.search(pattern, what))
         raise WarehouseError(f"{path} cannot be used: {what}. {advice or next(found)}") from None
+    except (duckdb.DataError, duckdb.ProgrammingError) as error:
+        where = " ".join(getattr(error, "__notes__", ()))
+        if not where:  # of no model and no seed: a fault of the code
+            raise
+        what = str(error).splitlines()[0].rstrip(".")
+        text = f"{where}: {what}. Nothing was changed; readers see the build before it."
+        raise WarehouseError(text) from None
     except RuntimeError as error:
         if str(error) != "Query interrupted":  # how DuckDB takes a Ctrl-C
             raise

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from assets.settings import SettingsError, read_settings
+from dbt_like_sql.engine.warehouse import WarehouseError
 from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import Worlds
 from tests.landed import Forge, Neon, land
@@ -122,3 +123,20 @@ def test_what_is_missing_of_a_persons_own_seeds_is_said(tmp_path: Path) -> None:
     (tmp_path / "meters.csv").write_text("")
     with pytest.raises(SettingsError, match=r"names\.csv.*without meters\.csv"):
         read_settings({"SEEDS_DIR": f"{tmp_path}"})
+
+
+def test_a_file_of_ones_own_that_cannot_be_read_is_named(tmp_path: Path, worlds: Worlds) -> None:
+    """A month that is none, and a number that is none: one sentence, and nothing was built."""
+    here = opened(tmp_path, worlds)
+    invoice = (
+        "source,org,month,invoice_line,quantity,amount_usd,invoice_id\nneon,o,2026-13,a,1,1,\n"
+    )
+    plan = "source,org_id,meter,plan,user_count\natlassian_platform,o,m,p,many\n"
+    for seed, rows in (("invoices", invoice), ("plans", plan)):
+        file = tmp_path / f"{seed}.csv"
+        file.write_text(rows)
+        here.settings = replace(here.settings, own_seeds={f"seeds.{seed}": file})
+        with pytest.raises(WarehouseError, match=f"{seed}|invoice_reconciliation") as raised:
+            here.build()
+        assert "readers see the build before it" in str(raised.value)
+        assert "\n" not in str(raised.value)
