@@ -49,12 +49,15 @@ def show_facts(report: Report, settings: Settings, facts: Facts | None = None) -
 
 
 def next_commands(report: Report, settings: Settings) -> None:
-    """Three commands that a person would want now."""
+    """What a person would want now."""
     path, copy = str(settings.warehouse), warehouse.read_copy(settings.warehouse)
     where = "" if path == WAREHOUSE.default else f"WAREHOUSE={path} "
+    command = f"{where}.venv/bin/meterhouse"
     report.say(
-        f"\nQuery marts.* with any DuckDB client:  duckdb -readonly {copy}\n"
-        f"Whether all is well:  {where}.venv/bin/meterhouse status\n"
+        f"\nA page of what it costs:  {command} report\n"
+        f"Query it:  {command} sql 'from marts.usage_daily limit 9'\n"
+        f"With any DuckDB client:  duckdb -readonly {copy}\n"
+        f"Whether all is well:  {command} status\n"
         "Schedules, backfills, lineage in Dagster:  make ui"
     )
 
