@@ -1,15 +1,29 @@
 """Builds of less than everything that is shipped, or of other seeds than those."""
 
+import contextlib
 import shutil
 from pathlib import Path
+
+from filelock import FileLock
 
 from assets import loading
 from assets.settings import Settings
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import publishing, runner
-from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
+from dbt_like_sql.engine.models import PACKAGE_FOLDER, ModelError, load_models
 from dbt_like_sql.engine.runner import BuildReport
 from pipelines import receipts
+
+# beside what pytest keeps between runs
+KEPT = Path(__file__).parents[1] / ".pytest_cache" / "models.json"
+
+
+def read_models() -> None:
+    """Have all models that are shipped in memory: reading them takes seconds, of one process after
+    a change. One that is wrong fails the tests that need it."""
+    KEPT.parent.mkdir(exist_ok=True)
+    with FileLock(f"{KEPT}.lock"), contextlib.suppress(ModelError):
+        load_models(keep_in=KEPT)
 
 
 def build(settings: Settings, models: Path = PACKAGE_FOLDER) -> BuildReport:

@@ -50,6 +50,7 @@ FACTS = """
 """
 USAGE_TABLES = ("neon_project_usage", "neon_branch_usage")
 PROJECTS = 11
+builds.read_models()
 # whether other workers of this run test at the same time
 IS_SHARED = "PYTEST_XDIST_WORKER" in os.environ
 
@@ -278,8 +279,9 @@ class Worlds:
 
 
 def _copy(made: Path, folder: Path) -> None:
-    for file in made.glob("*.duckdb"):
-        shutil.copy2(file, folder)  # the read copy is known by its time
+    """A warehouse and its read copy, which is known by its time, and what was read of models."""
+    for file in (*made.glob("*.duckdb"), *made.glob("*.json")):
+        shutil.copy2(file, folder)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,10 +11,10 @@ import assets.loading  # noqa: F401
 import pipelines.atlassian_usage.files.reading  # noqa: F401
 from assets.sources import endpoint_of, source_of
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.models import load_models
 from pipelines.load import load
 from pipelines.source import Slice
 from pipelines.windows import Window
+from tests.builds import read_models
 from tests.clock import NOW, Clock
 
 ORGANIZATIONS = endpoint_of("neon_organizations")
@@ -34,5 +34,5 @@ def load_once() -> None:
         assert not load(opened, ORGANIZATIONS, resources, slices, Clock(lambda: NOW)).failures
 
 
-load_models()
+read_models()
 load_once()

@@ -18,6 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import duckdb
 
+from tests.conftest import Worlds
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "adding_a_vendor.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"`([\w/.]+\.\w+)`[^\n]*\n\n```(\w+)\n(.*?)```", re.S)
@@ -111,8 +113,12 @@ def served() -> Iterator[str]:
             server.shutdown()
 
 
-def test_a_vendor_is_a_folder_a_line_rows_a_staging_file_and_a_union(tmp_path: Path) -> None:
+def test_a_vendor_is_a_folder_a_line_rows_a_staging_file_and_a_union(
+    tmp_path: Path, worlds: Worlds
+) -> None:
     """`meterhouse run` asks it, its two projects are facts, and nothing but that was changed."""
+    (tmp_path / "warehouse").mkdir()
+    worlds.begin(tmp_path / "warehouse")
     named = followed(tmp_path)
     new = [path for path in named if not (ROOT / path).exists()]
     assert {path.rpartition("/")[0] for path in new} == {

@@ -13,6 +13,7 @@ import pytest
 
 from assets.settings import read_settings
 from tests.atlassian_usage.folder import Line, facts_of
+from tests.conftest import Worlds
 from tests.proxy import Proxy, listening
 from tests.sandbox.platform_exports import write_rows
 
@@ -42,10 +43,12 @@ def proxy() -> Iterator[Proxy]:
         yield opened
 
 
-def test_a_run_of_dagster_contacts_nobody(proxy: Proxy, tmp_path: Path) -> None:
+def test_a_run_of_dagster_contacts_nobody(proxy: Proxy, tmp_path: Path, worlds: Worlds) -> None:
     """With no setting at all, and no DAGSTER_HOME, it loads with dlt and builds, and keeps no
     telemetry to send later."""
     shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    (tmp_path / "warehouse").mkdir()
+    worlds.begin(tmp_path / "warehouse")
     folder = tmp_path / "platform_usage"
     folder.mkdir()
     line = Line("rovo_credits", "org", "2026-01", "5", "2026-02-02")

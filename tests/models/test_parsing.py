@@ -1,6 +1,7 @@
 """Model files: what the parser understands, and what it refuses with file and line."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -268,18 +269,26 @@ def test_the_page_on_the_format_is_true(tmp_path: Path) -> None:
     assert re.findall(r"^\| `(\w+): ", page, re.M) == [*HEADER_WORDS]
 
 
-def test_what_was_read_is_kept_for_the_next_process(tmp_path: Path) -> None:
+@pytest.fixture
+def anew(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Forgets what this process has read."""
+    return lambda: monkeypatch.setattr(reading, "_known", {})
+
+
+def test_what_was_read_is_kept_for_the_next_process(
+    tmp_path: Path, anew: Callable[[], None]
+) -> None:
     """In a file that is believed for as long as all that it was made from is the same."""
     kept = tmp_path / "meterhouse.models.json"
 
     def load_anew(**files: str) -> str:
         load(tmp_path, **files)
-        reading._known.clear()
+        anew()
         return load_models(tmp_path, kept)["staging.stg_usage"].description
 
     read = load(tmp_path, staging__stg_usage=STAGING, seeds__t="a\n1\n")
     said = load_anew()
-    reading._known.clear()
+    anew()
     assert load_models(tmp_path, kept) == read
     kept.write_text(kept.read_text().replace("What the vendor said", "What was kept"))
     assert load_anew().startswith("What was kept.")
@@ -290,10 +299,12 @@ def test_what_was_read_is_kept_for_the_next_process(tmp_path: Path) -> None:
         assert load_anew() == f"More. {said}"
 
 
-def test_a_file_that_cannot_be_kept_keeps_nobody_from_reading(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_kept_keeps_nobody_from_reading(
+    tmp_path: Path, anew: Callable[[], None]
+) -> None:
     """As in a folder that is not there, or may not be written to."""
     load(tmp_path, staging__stg_usage=STAGING)
-    reading._known.clear()
+    anew()
     assert load_models(tmp_path, tmp_path / "not there" / "meterhouse.models.json")
 
 
