@@ -116,7 +116,9 @@ class Folder:
     def _looked_through(self, before: Listing, now: datetime) -> Iterator[News]:
         names: set[str] = set()
         layouts, wrong = self._layouts()
-        listing = _listed(FILE_NAME, "", wrong) if wrong else set[Any]()
+        about = hashlib.sha256(layouts.content).hexdigest() if layouts.content else ""
+        listing = _listed(FILE_NAME, about, wrong) if wrong or about else set[Any]()
+        known = {sha256 for _, sha256, *_ in before} if before >= listing else set[str]()
         if wrong and not before >= listing:
             yield FILES, FILE_NAME, wrong
         for path in find(self._folder):
@@ -127,7 +129,7 @@ class Folder:
                     name = relative.as_posix().encode("ascii", "backslashreplace").decode()
                     raise Problem(_SAME_NAME)
                 content = content_of(path, self._folder)
-                sha256 = identity(content, path.suffix.casefold(), layouts)
+                sha256 = identity(content, path.suffix.casefold(), layouts, known)
                 # a file that is put back as it was replaces what it said in the meantime
                 if sha256 not in self._loaded or self._said.get(name, sha256) != sha256:
                     yield FILES, sha256, _read(path, now, name, layouts)

@@ -1,5 +1,6 @@
 """Files in a layout that columns.toml explains load as those of the contract do; no others do."""
 
+import hashlib
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +12,7 @@ from assets.cli import main
 from pipelines.atlassian_usage.files import reading
 from pipelines.atlassian_usage.files.layouts import Layouts
 from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
+from pipelines.atlassian_usage.files.rows import identity
 from tests.atlassian_usage.folder import Exports
 from tests.clock import NOW
 from tests.conftest import Worlds
@@ -167,9 +169,26 @@ def test_a_wrong_columns_toml_keeps_no_file_of_the_contract_from_loading(
     (exports.folder / "columns.toml").write_text(USERS.replace("orgx", "orgy"))
     assert not exports.land().failures
     assert exports.land().receipts == []
+    listed = exports.raw("select file_name, file_sha256 from raw.platform_usage_files")
+    corrected = hashlib.sha256(USERS.replace("orgx", "orgy").encode()).hexdigest()
+    assert ("columns.toml", corrected) in listed
     exports.build()
     rows = exports.read("select org_id, quantity from marts.fct_credits order by all")
     assert rows == [("orgx", Decimal("1234.5")), ("orgy", Decimal("1234.5"))]
+
+
+def test_a_header_is_read_once_for_the_same_layouts(tmp_path: Path) -> None:
+    """A file is known by what it was taken for then, whatever it looks like; a file of the contract
+    by its content alone."""
+    saved(tmp_path, USERS, "2026-11-20.csv", LINES.encode())
+    layouts = Layouts.in_folder(tmp_path)
+    laid_out, other = (identity(text, ".csv", layouts) for text in (LINES.encode(), b"a,b"))
+    assert other == hashlib.sha256(b"a,b").hexdigest() != laid_out
+    taken = hashlib.sha256(b"a,b" + USERS.encode()).hexdigest()
+    assert identity(b"a,b", ".csv", layouts, {taken}) == taken
+    plain = hashlib.sha256(LINES.encode()).hexdigest()
+    assert identity(LINES.encode(), ".csv", layouts, {plain}) == plain
+    assert identity(LINES.encode(), ".csv", layouts, {taken, other}) == laid_out
 
 
 def test_check_proposes_a_layout_that_loads(tmp_path: Path) -> None:

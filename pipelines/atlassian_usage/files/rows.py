@@ -5,7 +5,8 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 
 from pipelines.atlassian_usage.files.content import refuse_other_kinds
 from pipelines.atlassian_usage.files.contract import called
@@ -101,13 +102,21 @@ def _refuse_other_separators(line: int, header: list[str]) -> None:
             raise Problem(reason, line)
 
 
-def identity(content: bytes, ending: str, layouts: Layouts = NO_LAYOUTS) -> str:
-    """By what a file is known: its content, and the layouts where one of them is its own."""
+def identity(
+    content: bytes, ending: str, layouts: Layouts = NO_LAYOUTS, known: Collection[str] = ()
+) -> str:
+    """By what a file is known: its content, and the layouts where one of them is its own.
+
+    `known` are those of files under the same layouts, whose headers are not read again.
+    """
     digest = hashlib.sha256(content)
-    if layouts.layouts:
-        try:
-            if layouts.of(*next(read_rows(content, ending, [], layouts), (0, []))):
-                digest.update(layouts.content)
-        except Problem:
-            pass  # what cannot be read has no layout
-    return digest.hexdigest()
+    plain = digest.hexdigest()
+    if not layouts.layouts:
+        return plain
+    digest.update(layouts.content)
+    laid_out = digest.hexdigest()
+    if {laid_out, plain}.isdisjoint(known):
+        with suppress(Problem):  # what cannot be read has no layout
+            header = next(read_rows(content, ending, [], layouts), (0, []))
+            return laid_out if layouts.of(*header) else plain
+    return laid_out if laid_out in known else plain
