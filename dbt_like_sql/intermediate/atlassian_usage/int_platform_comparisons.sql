@@ -1,6 +1,7 @@
 -- One row per thing that exports of platform usage say in two ways: a workspace's minutes beside
 -- Bitbucket's runs, a scope's month beside its days that are the fact, what workspaces have left beside
--- the repositories of which nobody knows the workspace. Settled periods only.
+-- the repositories of which nobody knows the workspace; and the last reading of a billing cycle beside
+-- the facts of it. Settled periods only, but for readings.
 -- grain: comparison, org_id, project_id, meter, unit, period_start
 with runs as (
     select
@@ -36,6 +37,29 @@ homeless as (
         and told.split_start = fact.split_start and told.project_id = fact.project_id
     where told.scope_type = 'repository' and told.exported_at >= told.period_end
     group by told.org_id, told.meter, told.unit, told.split_start
+),
+
+-- the last of each cycle of which no file says anything, as that may be read later
+totals as (
+    select
+        asked.*,
+        -- a renewal that comes early ends the cycle before it
+        least(asked.cycle_end, lead(asked.cycle_start, 1, asked.cycle_end) over (
+            partition by asked.org_id, asked.meter, asked.user_id
+            order by asked.cycle_start, asked.read_at
+        )) as ends_at
+    from staging.stg_atlassian__readings as asked
+    anti join seeds.meters as gauge
+        on gauge.source = 'atlassian_platform' and asked.meter = gauge.meter
+        and gauge.aggregation = 'last'
+    anti join intermediate.int_platform_lines as line
+        on not line.is_asked and asked.org_id = line.org_id and asked.meter = line.meter
+        and asked.unit = line.unit and line.period_start < asked.cycle_end
+        and line.period_end > asked.cycle_start
+    qualify row_number() over (
+        partition by asked.org_id, asked.meter, asked.user_id, asked.cycle_start
+        order by asked.read_at desc
+    ) = 1
 )
 
 select
@@ -80,3 +104,16 @@ left join intermediate.int_platform_usage as fact
     and fact.site_id is not null and fact.project_id is null
 group by
     homeless.org_id, homeless.meter, homeless.unit, homeless.split_start, homeless.quantity
+union all
+select
+    'last reading of a cycle', totals.org_id,
+    case when totals.user_id is not null then concat('user:', totals.user_id) end,
+    totals.meter, totals.unit, totals.cycle_start,
+    cast(coalesce(sum(fact.quantity), 0) as decimal(38, 9)), totals.quantity, 0
+from totals
+left join intermediate.int_platform_usage as fact
+    on totals.org_id = fact.org_id and totals.meter = fact.meter and totals.unit = fact.unit
+    and fact.period_start >= totals.cycle_start and fact.period_end <= totals.ends_at
+    and (totals.user_id is null or totals.user_id = fact.user_id)
+group by
+    totals.org_id, totals.user_id, totals.meter, totals.unit, totals.cycle_start, totals.quantity

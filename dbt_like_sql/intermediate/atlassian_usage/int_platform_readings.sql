@@ -2,9 +2,18 @@
 -- since the reading before it, on the day of the reading; and one of the whole cycle so far. A day is the
 -- UTC day whose end is nearest, so what is read just after midnight is of the day before. The first
 -- reading of a cycle tells of all days since the cycle began. A total that falls is a correction of
--- those before it.
+-- those before it. A gauge is of the UTC month in which it was read: its last reading there.
 -- grain: org_id, meter, user_id, cycle_start, granularity, period_start
-with told as (
+with readings as (
+    select reading.*, gauge.meter is not null as is_gauge
+    from staging.stg_atlassian__readings as reading
+    left join (
+        select distinct meter.meter from seeds.meters as meter
+        where meter.source = 'atlassian_platform' and meter.aggregation = 'last'
+    ) as gauge on reading.meter = gauge.meter
+),
+
+told as (
     select
         reading.*,
         greatest(
@@ -15,7 +24,8 @@ with told as (
             partition by reading.org_id, reading.meter, reading.user_id, reading.cycle_start
             order by reading.read_at rows between current row and unbounded following
         ) as total
-    from staging.stg_atlassian__readings as reading
+    from readings as reading
+    where not reading.is_gauge
     qualify row_number() over (
         partition by reading.org_id, reading.meter, reading.user_id, reading.cycle_start, until
         order by reading.read_at desc
@@ -58,3 +68,16 @@ select
     grown.limit_quantity, grown.read_at, grown.last_read_at, grown.is_partial
 from grown
 where grown.is_last
+union all
+select
+    gauge.org_id, gauge.meter, gauge.unit, gauge.user_id, date_trunc('month', gauge.read_at),
+    date_trunc('month', gauge.read_at) + interval '1' month, 'month',
+    date_trunc('month', gauge.read_at), date_trunc('month', gauge.read_at) + interval '1' month,
+    gauge.quantity, gauge.allowance_quantity, gauge.limit_quantity, gauge.read_at, gauge.read_at,
+    gauge.is_partial
+from readings as gauge
+where gauge.is_gauge
+qualify row_number() over (
+    partition by gauge.org_id, gauge.meter, gauge.user_id, date_trunc('month', gauge.read_at)
+    order by gauge.read_at desc
+) = 1

@@ -1,0 +1,102 @@
+"""What readings of the meters API come to: literal readings, literal facts; nobody is asked."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from assets.loading import build
+from assets.settings import Settings, read_settings
+from assets.sources import endpoint_of
+from dbt_like_sql.engine import warehouse
+from pipelines.windows import Window, floor
+from tests.clock import NOW
+from tests.conftest import Worlds, land_tables
+from tests.neon.teller import at
+
+READINGS = endpoint_of("platform_readings")
+CREDITS, OBJECTS = ("rovo_credits", "credits"), ("indexed_objects", "objects")
+OCTOBER = ("2026-10-15", "2026-11-15")
+# organization, meter and unit, when it was read, the total, the cycle, and of which account
+Reading = tuple[str, tuple[str, str], str, int, tuple[str, str], str | None]
+TOLD: list[Reading] = [
+    ("org", CREDITS, "2026-10-20T16:00", 100, OCTOBER, None),
+    ("org", CREDITS, "2026-10-20T16:00", 50, OCTOBER, "ann"),
+    ("org", CREDITS, "2026-10-30T16:00", 130, OCTOBER, None),
+    ("org", CREDITS, "2026-10-30T16:00", 60, OCTOBER, "ann"),
+    ("early", CREDITS, "2026-10-20T16:00", 100, OCTOBER, None),
+    ("early", CREDITS, "2026-10-30T16:00", 7, ("2026-10-28", "2026-11-28"), None),
+    # it is said to have begun before the day that was said before
+    ("moved", CREDITS, "2026-10-20T16:00", 100, OCTOBER, None),
+    ("moved", CREDITS, "2026-10-30T16:00", 130, ("2026-10-10", "2026-11-10"), None),
+    # in one cycle, and in two months
+    ("gauge", OBJECTS, "2026-10-20T16:00", 100, OCTOBER, None),
+    ("gauge", OBJECTS, "2026-10-30T16:00", 120, OCTOBER, None),
+    ("gauge", OBJECTS, "2026-11-02T16:00", 90, OCTOBER, None),
+]
+
+
+def page(reading: Reading) -> pa.Table:
+    """A reading as it lands."""
+    org_id, (usage_type, unit), read_at, used, (start, end), account = reading
+    row = {
+        "org_id": org_id, "usage_type": usage_type, "unit": unit, "account_id": account,
+        "bucket_start": floor(at(read_at), "daily"), "read_at": at(read_at), "used": Decimal(used),
+        "cycle_start": at(start), "cycle_end": at(end), "is_partial": False, "meter_id": "m",
+    }  # fmt: skip
+    return pa.Table.from_pylist([row], READINGS.schema)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Settings:
+    """A warehouse in which all of it was read, day by day, and built."""
+    folder = tmp_path_factory.mktemp("readings")
+    worlds.begin(folder)
+    environment = {"WAREHOUSE": f"{folder}/meterhouse.duckdb", "XDG_STATE_HOME": f"{folder}"}
+    found = read_settings(environment, lambda: NOW)
+    of_days: dict[tuple[datetime, str], list[pa.Table]] = {}
+    for reading in TOLD:
+        of_days.setdefault((floor(at(reading[2]), "daily"), reading[0]), []).append(page(reading))
+    answers = [
+        (org_id, Window("daily", day, day + timedelta(days=1)), pa.concat_tables(pages))
+        for (day, org_id), pages in of_days.items()
+    ]
+    land_tables(found, READINGS.table, *answers)
+    build(found)
+    return found
+
+
+def read(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    """Rows of the read copy."""
+    with warehouse.reader(settings.warehouse) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_a_gauge_is_its_last_reading_of_the_month(settings: Settings) -> None:
+    """What stands at an instant has no growth, and no cycle: a row for each UTC month."""
+    rows = "select strftime(period_start, '%Y-%m'), granularity, quantity, unit"
+    assert read(settings, f"{rows} from marts.fct_operations order by 1") == [
+        ("2026-10", "monthly", 120, "objects"),
+        ("2026-11", "monthly", 90, "objects"),
+    ]
+
+
+def test_the_last_reading_of_a_cycle_is_the_sum_of_its_facts(settings: Settings) -> None:
+    """Of the organization and of each account, also where the renewal came early; what cannot be
+    told apart is named."""
+    found = read(
+        settings,
+        "select org_id, project_id, strftime(period_start, '%m-%d'), fact_quantity, other_quantity,"
+        " is_within_tolerance from reports.reconciliation"
+        " where comparison = 'last reading of a cycle' order by all",
+    )
+    assert found == [
+        ("early", None, "10-15", 100, 100, True),
+        ("early", None, "10-28", 7, 7, True),
+        ("moved", None, "10-10", 0, 130, False),
+        ("moved", None, "10-15", 100, 100, True),
+        ("org", "user:ann", "10-15", 60, 60, True),
+        ("org", None, "10-15", 130, 130, True),
+    ]
