@@ -14,10 +14,11 @@ from typing import Any
 import dagster as dg
 
 from assets import planning
+from assets.catalog.partitions import DAYS
 from assets.catalog.seen import Told, unseen
-from assets.catalog.tables import model_key, partition_key, raw_key
+from assets.catalog.tables import MODELS, model_key, partition_key, raw_key
 from assets.loading import open_warehouse, rows_of
-from assets.model_assets import DAYS, MODELS, SHOWN
+from assets.model_assets import SHOWN
 from assets.retention import retention
 from assets.settings import Settings, read_settings
 from assets.sources import SOURCES
@@ -34,6 +35,8 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 TICK_WAITS_SECONDS = 10
 WHAT = "meterhouse/what"
 NOT_DONE = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+# Dagster plans each day of each mart, one by one, before a run starts; more is built all the same
+MOST_PLANNED = timedelta(days=31)
 LONGEST_PAUSE = timedelta(hours=1)
 # between a process and its run's first event, and what a clock is put right by
 SLACK_SECONDS = 60.0
@@ -66,15 +69,18 @@ def _schedule(
     source: Source[Any, Any], grain: str, endpoints: Sequence[Endpoint]
 ) -> dg.ScheduleDefinition:
     """A load of these endpoints, and when: the retention of the first says it, and what is read
-    again. Backfill from an asset's page instead: job backfills ignore the backfill policy (dagster
-    #17404) and would make a run per partition."""
+    again."""
     name = f"{source.name}_{'names' if grain == SNAPSHOT else grain}"
     table, description = endpoints[0].table, _description(grain, endpoints)
     keys = [raw_key(endpoint.table, grain) for endpoint in endpoints]
 
     @dg.schedule(
         name=name,
-        job=dg.define_asset_job(f"load_{name}", selection=keys, description=description),
+        job=dg.define_asset_job(
+            f"load_{name}",
+            selection=dg.AssetSelection.assets(*keys).without_checks(),
+            description=description,
+        ),
         cron_schedule=planning.cron(table, grain),
         execution_timezone="UTC",
         description=description,
@@ -108,7 +114,8 @@ def _schedules_of(source: Source[Any, Any]) -> Iterator[dg.ScheduleDefinition]:
 SCHEDULES = [schedule for source in SOURCES for schedule in _schedules_of(source)]
 BUILD_JOB = dg.define_asset_job(
     "build",
-    selection=dg.AssetSelection.assets(*SHOWN),
+    # checks are told as they are tried: one that is planned and not tried is shown as skipped
+    selection=dg.AssetSelection.assets(*SHOWN).without_checks(),
     description="Build the SQL models of some days, and publish the read copy",
 )
 
@@ -125,7 +132,7 @@ def _files_sensor(source: Source[Any, Any], endpoint: Endpoint) -> dg.SensorDefi
     loaded = raw_key(endpoint.table, SNAPSHOT)
     job = dg.define_asset_job(
         f"load_{endpoint.table}_files",
-        selection=dg.AssetSelection.assets(loaded, *readers, *SHOWN),
+        selection=dg.AssetSelection.assets(loaded, *readers, *SHOWN).without_checks(),
         description=f"Load what is new of {endpoint.request}, say what is wrong with the rest, and "
         "build. Where something is rejected, build_what_landed builds what the rest said.",
     )
@@ -201,7 +208,7 @@ def build_what_landed(context: dg.SensorEvaluationContext) -> dg.SensorResult | 
             create_raw_tables(connection)
             what = due(connection, own_seeds=settings.own_seeds)
             built_at = last_built_at(connection)
-            events, told = unseen(context.instance, connection, told, now, is_built=what is None)
+            events, told = unseen(context.instance, connection, settings, told, what is None)
     except warehouse.WarehouseError as error:
         return dg.SkipReason(f"looking again at the next tick: {error}")
     request = _build_request(context.instance, what, built_at, now)
@@ -221,7 +228,7 @@ def _build_request(
         return dg.SkipReason("every receipt is built")
     first = last = today
     if what and what.windows:
-        first = max(what.windows[0].since, DAYS.start)
+        first = max(what.windows[0].since, DAYS.start, today - MOST_PLANNED)
         last = max(first, min(what.windows[-1].until - timedelta(days=1), today))
     token = what.token if what else f"{today:%Y-%m-%d}"
     return run_request(instance, token, _partitions("daily", first, last), now)

@@ -4,37 +4,43 @@ Nothing to edit here when a model is added. Marts with a window have daily parti
 none; one run is one transaction over all of them, so that tables never disagree.
 """
 
-import re
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from itertools import dropwhile
 from typing import Any
 
 import dagster as dg
 
-from assets.catalog.tables import BUILT, as_of, column_types, model_key, raw_key, table_spec
+from assets.catalog.checks import check_specs, evaluations, told
+from assets.catalog.partitions import DAYS
+from assets.catalog.tables import (
+    AS_OF,
+    BUILT,
+    MODELS,
+    column_types,
+    model_key,
+    preview,
+    raw_key,
+    table_spec,
+    text_of,
+)
 from assets.loading import Row, build, open_warehouse
 from assets.raw_assets import failing_in_words
-from assets.settings import Settings, read_settings, warehouse_path
+from assets.retention import meter_families
+from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.build_state import BuildReport, ModelBuild, last_built_at
-from dbt_like_sql.engine.checks import CheckFailedError, CheckResult, promises
-from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model, load_models
-from dbt_like_sql.engine.seeds import seed_columns, seed_files
+from dbt_like_sql.engine.checks import CheckFailedError
+from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model
+from dbt_like_sql.engine.seeds import seed_columns, seed_docs, seed_files
 from dbt_like_sql.engine.windows import ALL_TIME, Windows
 from pipelines.receipts import Connection
-from pipelines.windows import next_bucket
+from pipelines.windows import floor, next_bucket
 
 BACKFILL = "dagster/backfill"
-DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_offset=1)
-MODELS = load_models(keep_in=warehouse.models_beside(warehouse_path()))
+FAMILIES = meter_families()
 TYPES = column_types(MODELS.values())
-SIGNS = {"<=": " at most ", ">=": " at least ", "<>": " is not ", "!=": " is not "} | {
-    "<": " below ",
-    ">": " above ",
-    "=": " is ",
-}
 
 
 def _input_keys(name: str) -> list[dg.AssetKey]:
@@ -46,18 +52,35 @@ def _input_keys(name: str) -> list[dg.AssetKey]:
 
 
 def _spec(model: Model) -> dg.AssetSpec:
+    types, comments = TYPES[model.name], model.column_docs
+    columns = [(c, types[c], _comment(comments.get(c), model.lineage[c])) for c in model.columns]
     return table_spec(
         model.name,
-        _column_schema(model),
+        model.path,
+        columns,
         {"dagster/column_lineage": _column_lineage(model)},
         deps=[key for name in model.inputs for key in _input_keys(name)],
         description=f"{model.description}\n\n```sql\n{_without_header(model.sql)}\n```",
         group_name=model.schema,
         kinds={"sql", "view" if model.is_view else "duckdb"},
+        tags=_tags(model),
         partitions_def=DAYS if has_days(model) else None,
         skippable=True,
         code_version=model.fingerprint,
     )
+
+
+def _tags(model: Model) -> dict[str, str]:
+    """The vendor whose folder it stands in, and the family of a fact."""
+    (_, *folders), name = model.path.relative_to(PACKAGE_FOLDER).parent.parts, model.path.stem
+    family = name.removeprefix("fct_")
+    return {"vendor": folders[0]} if folders else {"family": family} if family in FAMILIES else {}
+
+
+def _comment(text: str | None, sources: Sequence[tuple[str, str]]) -> str:
+    """What a column is, and of which it is made."""
+    made_of = ", ".join(f"`{table}.{column}`" for table, column in sources)
+    return "; ".join(filter(None, [text, made_of and f"from {made_of}"]))
 
 
 def has_days(model: Model) -> bool:
@@ -67,13 +90,6 @@ def has_days(model: Model) -> bool:
 
 def _without_header(sql: str) -> str:
     return "\n".join(dropwhile(lambda line: line.startswith("--"), sql.strip().splitlines()))
-
-
-def _column_schema(model: Model) -> dg.TableSchema:
-    documented, types = model.column_docs, TYPES[model.name]
-    return dg.TableSchema(
-        [dg.TableColumn(name, types[name], documented.get(name)) for name in model.columns]
-    )
 
 
 def _column_lineage(model: Model) -> dg.TableColumnLineage:
@@ -89,33 +105,10 @@ def _column_lineage(model: Model) -> dg.TableColumnLineage:
     )
 
 
-def check_name(kind: str, expression: str) -> str:
-    """A promise as the name of an asset check: letters, digits and underscores."""
-    if kind != "check":
-        return {"grain": "grain_is_unique", "expect": "has_no_rows"}[kind]
-    for sign, word in SIGNS.items():
-        expression = expression.replace(sign, word)
-    return re.sub(r"[^a-z0-9]+", "_", expression.lower()).strip("_")[:100]
-
-
-def _check_specs(model: Model) -> list[dg.AssetCheckSpec]:
-    must_hold = model.schema != "reports"
-    says = {"grain": "One row per ", "check": "Every row: ", "expect": "There should be "}
-    return [
-        dg.AssetCheckSpec(
-            check_name(kind, expression),
-            asset=model_key(model.name),
-            description=says[kind] + expression,
-            blocking=must_hold or kind == "grain",
-        )
-        for kind, expression in promises(model)
-    ]
-
-
 @dg.multi_asset(
     name="models",
     specs=[_spec(model) for model in MODELS.values()],
-    check_specs=[spec for model in MODELS.values() for spec in _check_specs(model)],
+    check_specs=[spec for model in MODELS.values() for spec in check_specs(model)],
     can_subset=True,
     # no pool: its slot would outlive a run that is killed, and the warehouse's own lock does not
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -124,7 +117,8 @@ def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Build what is due and the run's days; report on the models that the run selected.
 
     An event costs Dagster more than its model costs DuckDB, so a whole table that is as before has
-    none; and of what was not selected only tables that were written have one.
+    none; and of what was not selected only tables that were written have one, and checks that were
+    tried.
     """
     since = until = None
     if context.has_partition_key_range:
@@ -144,7 +138,7 @@ def _built(
     try:
         report = build(settings, since, until)
     except CheckFailedError as failure:
-        yield from _check_events(context, failure.results)
+        yield from told(evaluations(failure.results), ())
         raise dg.Failure(str(failure)) from None
     selected, known = context.selected_asset_keys, _known(context)
     shown = [
@@ -155,16 +149,17 @@ def _built(
     ]
     with open_warehouse(settings) as connection:
         built_at = last_built_at(connection)
-        metadata = _metadata(connection, shown, built_at)
+        metadata = _metadata(connection, shown, built_at, settings.clock())
+        checks = evaluations(report.checks, connection)
     for done in report.models:
         key = model_key(done.name)
         if key in metadata or (key not in selected and done.action != "unchanged"):
-            _log_days(context, done, report, settings.clock(), as_of(built_at))
+            _log_days(context, done, report, settings.clock(), {AS_OF: text_of(built_at)})
         if key in metadata:
             yield dg.MaterializeResult(asset_key=key, metadata=metadata[key])
-    yield from _check_events(context, report.checks)
+    yield from told(checks, context.selected_asset_check_keys)
     if built_at:
-        context.instance.add_run_tags(context.run.run_id, {BUILT: built_at.isoformat()})
+        context.instance.add_run_tags(context.run.run_id, {BUILT: text_of(built_at)})
 
 
 def _known(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
@@ -181,25 +176,31 @@ def _known(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
 
 
 def _metadata(
-    connection: Connection, shown: Iterable[ModelBuild], built_at: datetime | None
+    connection: Connection, shown: Iterable[ModelBuild], built_at: datetime | None, now: datetime
 ) -> dict[dg.AssetKey, Row]:
     """What each of these models holds, and what was done to it."""
-    # staging is raw, looked at again: counting it takes as long as reading all of raw
-    counts = {
-        done.name: {"dagster/row_count": warehouse.count(connection, done.name)}
-        for done in shown
-        if MODELS[done.name].schema != "staging"
-    }
     return {
         model_key(done.name): {
-            **as_of(built_at),
-            **counts.get(done.name, {}),
+            AS_OF: text_of(built_at),
+            **about_rows(connection, MODELS[done.name], now),
             "rows written": done.rows_written,
             "built": done.action,
             "seconds": round(done.seconds, 3),
         }
         for done in shown
     }
+
+
+def about_rows(connection: Connection, model: Model, now: datetime) -> Row:
+    """How many rows a model has, and some of the latest. Staging is raw, looked at again: counting
+    it takes as long as reading all of raw."""
+    if model.schema == "staging":
+        return {}
+    month = floor(floor(now, "monthly") - timedelta(days=1), "monthly")
+    dated = "period_date" in model.columns
+    latest = f" where period_date >= date '{month:%Y-%m-%d}'" if dated else ""
+    rows = preview(connection, f"{model.name}{latest}")
+    return {"dagster/row_count": warehouse.count(connection, model.name), "some rows": rows}
 
 
 def _log_days(
@@ -233,37 +234,17 @@ def days_of(windows: Windows, now: datetime) -> set[str]:
     return {day for window in clipped for day in DAYS.get_partition_keys_in_time_window(window)}
 
 
-def _check_events(
-    context: dg.AssetExecutionContext, results: Iterable[CheckResult]
-) -> Iterator[dg.AssetCheckResult]:
-    """Of checks that the run selected; of others, those that do not hold."""
-    for result in results:
-        key = dg.AssetCheckKey(model_key(result.model), check_name(result.kind, result.expression))
-        is_report = result.model.startswith("reports.")
-        severity = dg.AssetCheckSeverity.WARN if is_report else dg.AssetCheckSeverity.ERROR
-        about = {"failing rows": result.failing_rows}
-        if key in context.selected_asset_check_keys:
-            yield dg.AssetCheckResult(
-                passed=result.passed,
-                asset_key=key.asset_key,
-                check_name=key.name,
-                severity=severity,
-                metadata=about,
-            )
-        elif not result.passed:
-            failed = dg.AssetCheckEvaluation(
-                key.asset_key, key.name, passed=False, severity=severity, metadata=about
-            )
-            context.log_event(failed)
-
-
 # what the runs of sensors report on: what they are made from is built by them too
 SHOWN = [model_key(m.name) for m in MODELS.values() if m.schema in ("marts", "reports")]
 SEEDS = [
     table_spec(
         name,
-        dg.TableSchema([dg.TableColumn(*column) for column in seed_columns(path).items()]),
-        description=f"Rows kept by hand in `dbt_like_sql/seeds/{path.name}`.",
+        path,
+        [
+            (column, kind, seed_docs(name).get(column))
+            for column, kind in seed_columns(path).items()
+        ],
+        description=f"{seed_docs(name)['']}.\n\nRows kept by hand in `{path.name}`.",
         group_name="seeds",
         kinds={"csv"},
     )

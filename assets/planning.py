@@ -81,15 +81,19 @@ def widened(grain: str, since: datetime, until: datetime, now: datetime) -> Wind
 
 def out_of_reach(endpoint: Endpoint, grain: str, asked_since: datetime, now: datetime) -> str:
     """What to say of a bucket older than what the vendor keeps."""
-    kept = retention(endpoint.table, endpoint.receipts_at(grain)).kept
-    length = f"{kept // timedelta(hours=1)} hours" if grain == "hourly" else f"{kept.days} days"
     reaching = next((g for g in endpoint.grains if reaches(endpoint, g, asked_since, now)), None)
     still = f"; {reaching} reaches it" if reaching else "; no grain reaches it"
-    keeps = f"{source_of(endpoint).title} keeps {grain} for {length}"
+    keeps = f"{source_of(endpoint).title} keeps {grain} for {kept_for(endpoint, grain)}"
     return (
         f"{keeps}; asked for {asked_since:%Y-%m-%dT%H:%MZ}"
         f"{still}. What is older was not asked, and nothing that landed before is touched."
     )
+
+
+def kept_for(endpoint: Endpoint, grain: str) -> str:
+    """How long the vendor keeps it, in words."""
+    kept = retention(endpoint.table, endpoint.receipts_at(grain)).kept
+    return f"{kept // timedelta(hours=1)} hours" if grain == "hourly" else f"{kept.days} days"
 
 
 def reaches(endpoint: Endpoint, grain: str, instant: datetime, now: datetime) -> bool:

@@ -8,12 +8,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+import pipelines
 from assets import planning
-from assets.catalog.tables import as_of, partition_key, raw_key, table_spec, whole_partitions
+from assets.catalog.partitions import partitions_of
+from assets.catalog.tables import (
+    AS_OF,
+    partition_key,
+    raw_key,
+    table_spec,
+    text_of,
+    whole_partitions,
+)
 from assets.loading import Loader, Row, forecast
 from assets.retention import retention
 from assets.settings import read_settings
@@ -30,11 +40,7 @@ warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
 
 # scopes that are named
 SHOWN = 10
-PARTITIONS = {
-    "hourly": dg.HourlyPartitionsDefinition("2026-06-01-00:00", end_offset=1),
-    "daily": dg.DailyPartitionsDefinition("2026-01-01", end_offset=1),
-    "monthly": dg.MonthlyPartitionsDefinition("2025-01-01", end_offset=1),
-}
+VENDORS = Path(pipelines.__file__).parent
 
 
 @dg.resource(
@@ -46,11 +52,11 @@ def loader_resource(_: dg.InitResourceContext) -> Iterator[Loader]:
         yield loader
 
 
-def _columns(columns: log.Columns, help_of: Mapping[str, str] | None = None) -> dg.TableSchema:
+def _columns(
+    columns: log.Columns, help_of: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, str, str | None]]:
     about = help_of or {}
-    return dg.TableSchema(
-        [dg.TableColumn(name, kind, about.get(name)) for name, kind in columns.items()]
-    )
+    return ((name, kind, about.get(name)) for name, kind in columns.items())
 
 
 def _help(endpoint: Endpoint) -> dict[str, str]:
@@ -59,24 +65,44 @@ def _help(endpoint: Endpoint) -> dict[str, str]:
     return {name: about[b"help"].decode() for name, about in found.items() if b"help" in about}
 
 
+def _when(endpoint: Endpoint, grain: str) -> str:
+    """When it is asked for, and how far back."""
+    title, table = source_of(endpoint).title, endpoint.table
+    if endpoint.part_of:
+        return f"Loaded with `raw.{endpoint.part_of}`."
+    if endpoint.any_time:
+        return "Loaded when a file comes or changes."
+    if grain == SNAPSHOT:
+        return "Listed once a day."
+    if grain in endpoint.only_backfilled:
+        return f"Never due: a partition to backfill {endpoint.grains[0]} usage by."
+    often = "every hour" if grain == "hourly" else "once a day"
+    kept = planning.kept_for(endpoint, grain)
+    if retention(table, grain).beyond_reach == "refused":
+        return f"Asked {often}; {title} keeps {kept}."
+    return f"Asked {often}, for {kept} at most; what is older, when it is backfilled."
+
+
 def _spec(endpoint: Endpoint, grain: str) -> dg.AssetSpec:
     """The asset of one endpoint at one grain; it follows from its inputs' of that grain, or names.
 
     Nothing is sure to land: a source may lack its settings, a window may be out of reach.
     """
     inputs = map(endpoint_of, [endpoint.part_of] if endpoint.part_of else endpoint.needs)
+    source = source_of(endpoint)
     return table_spec(
         f"raw.{endpoint.table}",
+        VENDORS / source.name / "slices.py",
         _columns(log.columns_of_log(endpoint), _help(endpoint)),
         {"vendor call": endpoint.request},
         key=raw_key(endpoint.table, grain),
-        description=f"{endpoint.description}\n\n`{endpoint.request}`: what changed is "
-        f"appended to `raw.{endpoint.table}`.",
-        group_name=endpoint.source,
+        description=f"{_when(endpoint, grain)}\n\n{endpoint.description}\n\n"
+        f"`{endpoint.request}`: what changed is appended to `raw.{endpoint.table}`.",
+        group_name=f"raw_{source.name}",
         kinds={"dlt", "duckdb"},
-        tags={"grain": grain},
+        tags={"vendor": source.name, "family": endpoint.source, "grain": grain},
         deps=[raw_key(e.table, grain if grain in e.grains else SNAPSHOT) for e in inputs],
-        partitions_def=PARTITIONS.get(grain),
+        partitions_def=partitions_of(endpoint, grain),
         freshness_policy=_freshness(endpoint, grain),
         skippable=True,
     )
@@ -118,11 +144,12 @@ def failing_in_words() -> Iterator[None]:
 
 
 def _freshness(endpoint: Endpoint, grain: str) -> dg.FreshnessPolicy | None:
-    """When the asset is stale; never, where a backfill or another asset fills it.
+    """When the asset is stale, by when it was written: of names, which are as of their listing. Of
+    usage a check says (catalog/freshness.py).
 
     What people export is late before it is missing: of which, reports.export_freshness says.
     """
-    if grain in endpoint.only_backfilled or endpoint.part_of:
+    if grain != SNAPSHOT or endpoint.part_of:
         return None
     stale_after = retention(endpoint.table, grain).stale_after
     if endpoint.any_time:
@@ -133,7 +160,8 @@ def _freshness(endpoint: Endpoint, grain: str) -> dg.FreshnessPolicy | None:
 def _told(
     context: dg.AssetExecutionContext, endpoint: Endpoint, slice_count: int, minutes: float
 ) -> Callable[[Slice], None]:
-    context.log.info(forecast(endpoint, slice_count, minutes))
+    if slice_count:
+        context.log.info(forecast(endpoint, slice_count, minutes))
     return lambda asked: context.log.debug(f"asked: {asked.scope}, {asked.window}")
 
 
@@ -156,7 +184,7 @@ def _load_names(
     _raise_failures(context, result)
     if result.receipts:
         with loader.open_warehouse() as connection:
-            metadata = _metadata(connection, endpoint, result)
+            metadata = _metadata(connection, endpoint, SNAPSHOT, result)
         yield dg.MaterializeResult(metadata=metadata)
 
 
@@ -174,7 +202,7 @@ def _load_partitions(
         result = loader.load_window(endpoint, reach, partial(_told, context, endpoint))
     _raise_failures(context, result)
     with loader.open_warehouse() as connection:
-        metadata = _metadata(connection, endpoint, result)
+        metadata = _metadata(connection, endpoint, grain, result)
         rows = receipts.row_counts(connection, endpoint, reach)
         held = receipts.held_since(connection, endpoint.table, reach.grain, reach.since)
     whole = whole_partitions(grain, reach, [held.get(s, {}).keys() for s in result.scopes])
@@ -218,11 +246,12 @@ def _say_out_of_reach(
         )
 
 
-def _metadata(connection: Connection, endpoint: Endpoint, result: LoadResult) -> Row:
+def _metadata(connection: Connection, endpoint: Endpoint, grain: str, result: LoadResult) -> Row:
     receipts.create_raw_tables(connection, [endpoint])
+    of_grain = f" where granularity = '{grain}'" if endpoint.tells_grain else ""
     return {
-        **as_of(receipts.last_landed(connection, endpoint.table)),
-        "dagster/row_count": warehouse.count(connection, f"raw.{endpoint.table}"),
+        AS_OF: text_of(receipts.last_landed(connection, endpoint.table)),
+        "dagster/row_count": warehouse.count(connection, f"raw.{endpoint.table}{of_grain}"),
         "rows landed": result.rows,
         "requests sent": result.requests,
         "pages": sum(receipt.pages for receipt in result.receipts),
@@ -246,12 +275,13 @@ RAW_ASSETS = [
 PARTS = [_spec(endpoint, SNAPSHOT) for endpoint in ENDPOINTS if endpoint.part_of]
 RECEIPTS = table_spec(
     "raw.loads",
+    Path(receipts.__file__),
     _columns(receipts.COLUMNS),
     description=(
         "One receipt per scope of every load, written together with what changed: what was asked, "
         "for which window, when. A bucket without a receipt is unknown; facts follow receipts."
     ),
-    group_name="receipts",
+    group_name="raw_receipts",
     kinds={"duckdb"},
     deps=[asset.key for asset in RAW_ASSETS],
 )

@@ -55,6 +55,11 @@ def meters_of(source: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(rows))
 
 
+def meter_families() -> set[str]:
+    """The families that seeds/meters.csv sorts meters into."""
+    return {row["family"] for row in _seed("meters.csv")}
+
+
 def own_seeds(folder: Path) -> dict[str, Path]:
     """The files of a person's own folder, by the seed whose place each takes.
 

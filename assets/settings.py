@@ -17,7 +17,7 @@ from assets.retention import meters_of, own_seeds
 from assets.sources import SOURCES
 from pipelines.endpoint import Endpoint
 from pipelines.limits import Limits
-from pipelines.settings import Setting, existing_file, path, settings_of, size
+from pipelines.settings import Setting, existing_file, owners, path, settings_of, size
 from pipelines.source import Account, Clock, Source
 
 WAREHOUSE = Setting(
@@ -40,12 +40,19 @@ SEEDS_DIR = Setting(
     "one of that name in `dbt_like_sql/seeds/`",
     lambda value: own_seeds(path(value)) if value else {},
 )
+ASSET_OWNERS = Setting(
+    "DAGSTER_ASSET_OWNERS",
+    "team:usage-data",
+    "whose the assets in Dagster are: mail addresses and `team:` names, between commas",
+    owners,
+)
 LIMITS = settings_of(Limits)
 DOCUMENTED = (
     WAREHOUSE,
     MEMORY_LIMIT,
     PRICE_BOOK_OVERRIDES,
     SEEDS_DIR,
+    ASSET_OWNERS,
     *ALERTS,
     *(about for source in SOURCES for about in settings_of(source.settings).values()),
 )
@@ -58,6 +65,10 @@ class SettingsError(ValueError):
 def utc_now() -> datetime:
     """What time it is; the only place that asks."""
     return datetime.now(UTC)
+
+
+# since when this process has its definitions: partitions begin where vendors answered then
+LOADED_AT = utc_now()
 
 
 @dataclass(frozen=True)
@@ -145,10 +156,14 @@ def origins() -> dict[str, str]:
     return found
 
 
+def read_one(about: Setting) -> Any:
+    """The value of one setting, for what needs no other."""
+    return _read(about, about.name, _file() | dict(os.environ))
+
+
 def warehouse_path() -> Path:
-    """Where the warehouse is, for what needs no other setting."""
-    environment = _file() | dict(os.environ)
-    path: Path = _read(WAREHOUSE, WAREHOUSE.name, environment)
+    """Where the warehouse is."""
+    path: Path = read_one(WAREHOUSE)
     return path
 
 

@@ -276,6 +276,16 @@ def landed_since(connection: Connection, since: datetime | None) -> Rows:
     ).fetchall()
 
 
+def told_until(connection: Connection) -> dict[tuple[str, str], datetime]:
+    """By table and grain, the instant up to which some answer tells: of an open bucket, when it was
+    asked."""
+    found = connection.execute(
+        "select resource, granularity, max(least(window_end, asked_at))"
+        " from raw.loads where complete and window_end is not null group by all"
+    )
+    return {(table, grain): until for table, grain, until in found.fetchall()}
+
+
 def held_since(connection: Connection, table: str, grain: str, since: datetime) -> Held:
     """The buckets of raw.<table> that complete receipts cover, and when each was last asked."""
     return Answers(connection, {(table, grain): since}).held(table, grain)

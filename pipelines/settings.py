@@ -77,6 +77,14 @@ def listed(value: str) -> tuple[str, ...]:
     return parts
 
 
+def owners(value: str) -> tuple[str, ...]:
+    """Mail addresses and teams between commas."""
+    found = listed(value)
+    if not all(re.fullmatch(r"team:.+|[^@]+@[^@]+\.[^@]+", owner) for owner in found):
+        raise ValueError("mail addresses and team:NAME, between commas")
+    return found
+
+
 def is_id(text: str) -> bool:
     """Whether a vendor may know something by it."""
     return text.isprintable() and " " not in text and 0 < len(text) <= LONGEST_ID

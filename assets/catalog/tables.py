@@ -1,25 +1,37 @@
-"""What Dagster shows of a table: its key, its partitions, what it holds and as of when."""
+"""What Dagster shows of a table: its key, where it is written, its columns, its first rows."""
 
+import warnings
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
 
+from assets.settings import ASSET_OWNERS, read_one, warehouse_path
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model
+from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model, load_models
 from dbt_like_sql.engine.seeds import seed_columns, seed_files
 from pipelines import receipts
 from pipelines.endpoint import SNAPSHOT
+from pipelines.receipts import Connection
 from pipelines.windows import Window, floor
 
+# a line per asset and process on everybody's terminal; the version of dagster is pinned
+warnings.filterwarnings("ignore", "Class `(LocalFile)?CodeReference", dg.BetaWarning)
+
 Row = dict[str, Any]
-# in the metadata of every materialization, and in the tags of a run that built
-AS_OF, BUILT = "as of", "meterhouse/built"
+# in the metadata of every materialization: an instant of the warehouse, UTC
+AS_OF = "as of"
+# in the tags of a run that built: as of when
+BUILT = "meterhouse/built"
+MODELS = load_models(keep_in=warehouse.models_beside(warehouse_path()))
+OWNERS = read_one(ASSET_OWNERS)
+PREVIEW_ROWS, LONGEST_SHOWN = 5, 60
 
 
 def raw_key(table: str, grain: str) -> dg.AssetKey:
@@ -65,15 +77,43 @@ def column_types(models: Iterable[Model]) -> dict[str, dict[str, str]]:
         return warehouse.describe(connection)
 
 
-def as_of(instant: datetime | None) -> Row:
-    """By which instant of the warehouse an event is told; none where nothing says it."""
-    return {AS_OF: dg.MetadataValue.timestamp(instant)} if instant else {}
+def text_of(instant: datetime | None) -> str:
+    """An instant as text that sorts."""
+    return instant.astimezone(UTC).isoformat() if instant else ""
 
 
 def table_spec(
-    table: str, columns: dg.TableSchema, metadata: Row | None = None, **shown: Any
+    table: str,
+    code: Path,
+    columns: Iterable[tuple[str, str, str | None]],
+    metadata: Row | None = None,
+    **shown: Any,
 ) -> dg.AssetSpec:
-    """What Dagster shows of a table of the warehouse: schema.table is schema/table."""
-    about = {"dagster/table_name": table, "dagster/column_schema": columns, **(metadata or {})}
-    key = shown.pop("key", table.split("."))
-    return dg.AssetSpec(key, owners=["team:usage-data"], metadata=about, **shown)
+    """What Dagster shows of a table of the warehouse: schema.table is schema/table.
+
+    `columns`: name, type and comment; `code`: the file that says what is in it.
+    """
+    file = dg.LocalFileCodeReference(file_path=str(code), label=code.name)
+    about = {
+        "dagster/table_name": table,
+        "dagster/column_schema": dg.TableSchema([dg.TableColumn(*column) for column in columns]),
+        "dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[file]),
+        **(metadata or {}),
+    }
+    key, tags = shown.pop("key", model_key(table)), shown.pop("tags", {})
+    tags = {"layer": table.partition(".")[0], **tags}
+    return dg.AssetSpec(key, owners=OWNERS, metadata=about, tags=tags, **shown)
+
+
+def preview(connection: Connection, rows: str) -> dg.MetadataValue[Any]:
+    """The first rows of a table or a query, for people to look at."""
+    found = connection.execute(f"from {rows} limit {PREVIEW_ROWS}")
+    head = [column for column, *_ in found.description or ()]
+    lines = [head, ["---"] * len(head), *found.fetchall()]
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines))
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:%Y-%m-%d %H:%MZ}" if isinstance(value, datetime) else f"{value}"
+    text = text.replace("|", "\\|").replace("\n", " ")
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"

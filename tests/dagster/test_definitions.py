@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,16 @@ import pytest
 from dagster_shared.yaml_utils import load_yaml_from_path
 
 from assets import loading
+from assets.catalog.checks import check_name, evaluations
+from assets.catalog.freshness import WATCHED
 from assets.catalog.tables import model_key, partition_key, raw_key
 from assets.definitions import defs
 from assets.loading import Loader
-from assets.model_assets import check_name
 from assets.settings import read_settings
 from assets.sources import ENDPOINTS, endpoint_of
+from dbt_like_sql.engine.checks import CheckResult
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, load_models
+from pipelines.endpoint import SNAPSHOT
 from pipelines.windows import Window, next_bucket
 from tests.clock import NOW
 from tests.conftest import Open, World, Worlds, facts_of
@@ -143,12 +146,16 @@ def test_every_asset_says_what_it_is() -> None:
 
 
 def test_every_raw_asset_says_when_it_is_stale() -> None:
-    """One asset per vendor call and granularity; stale can be what a schedule or person fills."""
+    """One asset per vendor call and granularity; stale can be what a schedule or person fills: by
+    when it was listed, or by what was told last of it."""
     # Neon, Forge, Bitbucket, files, meters; names first, then usage by granularity
     assert len(RAW_KEYS) == (3 + 3 * 3) + 4 * 2 + (2 + 1) + 1 + 1
     backfilled = {raw_key(c.table, grain) for c in ENDPOINTS for grain in c.only_backfilled}
+    listed = {raw_key(call.table, SNAPSHOT) for call in ENDPOINTS}
+    watched = {raw_key(call.table, grain) for call, grain in WATCHED}
     for key in RAW_KEYS:
-        assert (SPECS[key].freshness_policy is None) == (key in backfilled), key
+        assert (SPECS[key].freshness_policy is not None) == (key in listed), key
+        assert (key in watched) == (key not in listed | backfilled), key
 
 
 def test_partitioned_raw_assets_are_backfilled_by_one_run() -> None:
@@ -195,6 +202,8 @@ def test_column_lineage_leads_from_a_fact_to_the_model_before() -> None:
     assert metadata["dagster/column_lineage"].deps_by_column["quantity"] == [
         dg.TableColumnDep(dg.AssetKey(["marts", "fct_usage"]), "quantity")
     ]
+    columns = {c.name: c.description for c in metadata["dagster/column_schema"].columns}
+    assert f"{columns['quantity']}".endswith("; from `marts.fct_usage.quantity`")
 
 
 def test_every_check_of_a_model_is_an_asset_check() -> None:
@@ -210,10 +219,63 @@ def test_every_check_of_a_model_is_an_asset_check() -> None:
     }
     unmapped = model_key("reports.unmapped_meters")
     assert (unmapped, "has_no_rows") in expected
-    specs = [spec for asset in defs.assets or () if isinstance(asset, dg.AssetsDefinition)
-             for spec in asset.check_specs]  # fmt: skip
-    assert {(spec.asset_key, spec.name) for spec in specs} == expected
-    assert all(spec.description for spec in specs)
+    specs = {
+        (spec.asset_key, spec.name): f"{spec.description}"
+        for asset in defs.assets or ()
+        if isinstance(asset, dg.AssetsDefinition)
+        for spec in asset.check_specs
+    }
+    assert specs.keys() == expected
+    assert specs[unmapped, "has_no_rows"] == (
+        "There should be no rows.\n\n```sql\nfrom reports.unmapped_meters\n```"
+    )
+    assert all("```sql" in text for text in specs.values())
+
+
+def test_a_check_that_fails_shows_rows_and_how_to_find_them(configured: World) -> None:
+    """In words, with the first rows as a table, and the SQL; where a build was undone, the rows as
+    it found them."""
+    configured.raw("create schema if not exists reports")
+    configured.raw(
+        "create or replace table reports.coverage as select 'neon' as source, null as resource,"
+        " 'org-1' as scope, true as is_at_risk"
+    )
+    failed = CheckResult("reports.coverage", "not is_at_risk", "check", False, 2, ("(a, b)",))
+    with loading.open_warehouse(configured.settings) as connection:
+        ((_, shown),) = evaluations([failed], connection).items()
+    ((_, undone),) = evaluations([failed]).items()
+    assert shown.description == "reports.coverage: check `not is_at_risk` is not true for 2 rows"
+    rows = str(shown.metadata["up to 5 rows"].value).splitlines()
+    assert rows[0] == "| source | resource | scope | is_at_risk |"
+    assert rows[2] == "| neon | None | org-1 | True |"
+    assert "where (not is_at_risk) is not true" in str(shown.metadata["SQL"].value)
+    assert undone.metadata["up to 5 rows"].value == "(a, b)"
+
+
+def test_raw_assets_say_when_they_are_asked_and_how_far_back() -> None:
+    """In the first sentence; and their partitions begin there, where a vendor keeps no more."""
+    hourly, forge = SPECS[HOURLY], SPECS[raw_key("forge_app_usage", "daily")]
+    assert f"{hourly.description}".startswith("Asked every hour; Neon keeps 168 hours.\n")
+    assert f"{forge.description}".startswith("Asked once a day, for 60 days at most; what is older")
+    kinds = [hourly.partitions_def, forge.partitions_def]
+    starts = [k.start for k in kinds if isinstance(k, dg.TimeWindowPartitionsDefinition)]
+    # the definitions of tests are of two weeks before NOW: the week before that, on the 31st
+    assert starts == [datetime(2026, 10, 31, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)]
+
+
+def test_assets_are_sorted_by_tags_and_link_to_their_code() -> None:
+    """By layer, vendor and family; the file is the one that says what the table holds."""
+    raw, fact = SPECS[HOURLY], SPECS[model_key("marts.fct_compute")]
+    staging = SPECS[model_key("staging.stg_neon__usage")]
+    assert raw.tags == {"layer": "raw", "vendor": "neon", "family": "neon", "grain": "hourly"} | {
+        tag: value for tag, value in raw.tags.items() if tag.startswith("dagster/")
+    }
+    assert (fact.tags["layer"], fact.tags["family"]) == ("marts", "compute")
+    assert (staging.tags["layer"], staging.tags["vendor"]) == ("staging", "neon")
+    assert (raw.group_name, fact.group_name) == ("raw_neon", "marts")
+    (file,) = fact.metadata["dagster/code_references"].code_references
+    assert Path(file.file_path) == PACKAGE_FOLDER / "marts" / "fct_compute.sql"
+    assert file.label == "fct_compute.sql"
 
 
 def test_168_hours_are_one_walk_and_168_partitions(
@@ -342,11 +404,12 @@ def test_a_build_materializes_what_was_selected(
     checks = {(check.asset_key, check.check_name): check.passed
               for check in result.get_asset_check_evaluations()}  # fmt: skip
     assert checks[compute, "grain_is_unique"]
-    assert {key for key, _ in checks} == {compute, coverage}
+    assert {compute, coverage} <= {key for key, _ in checks}  # of others too, where it was tried
     facts = model_key("intermediate.int_neon_usage")
     assert set(materialized(result, facts)) == {None}
     ((built_at,),) = configured.raw("select max(built_at) from meta.builds")
     assert result.dagster_run.tags["meterhouse/built"] == built_at.isoformat()
+    assert str(found[today()]["some rows"]).startswith("| source | org_id |")
     again = run(instance, "build", [compute, coverage], today(), today())
     keys = {event.asset_key for event in again.get_asset_materialization_events()}
     assert compute in keys

@@ -44,6 +44,7 @@ class Ticks:
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance, self.cursor = instance, ""
+        self.checks: dict[tuple[dg.AssetKey, str], bool] = {}
 
     def __call__(self) -> Counter[tuple[dg.AssetKey, str | None]]:
         """What one tick tells: how often each partition (None: of a whole table)."""
@@ -54,7 +55,13 @@ class Ticks:
         self.cursor = found.cursor or ""
         for event in found.asset_events:
             self.instance.report_runless_asset_event(event)
-        return Counter((event.asset_key, event.partition) for event in found.asset_events)
+        self.checks = {
+            (event.asset_key, event.check_name): event.passed
+            for event in found.asset_events
+            if isinstance(event, dg.AssetCheckEvaluation)
+        }
+        made = [it for it in found.asset_events if isinstance(it, dg.AssetMaterialization)]
+        return Counter((event.asset_key, event.partition) for event in made)
 
 
 @pytest.fixture
@@ -85,7 +92,9 @@ def test_what_the_terminal_did_is_told_once(
     whole = {key for key, partition in told if partition is None}
     names = ("raw.loads", "seeds.meters", "staging.stg_neon__usage", "reports.coverage")
     assert {model_key(name) for name in names} <= whole
+    assert tick.checks[COMPUTE, "grain_is_unique"]
     assert tick() == Counter()
+    assert tick.checks == {}
     built_at, tick.cursor = Told.read(tick.cursor).built, ""
     assert tick() == Counter()
     # where a run of Dagster did the same build, it told of the models itself
@@ -104,12 +113,12 @@ def test_every_event_says_as_of_when_and_how_many_rows(
     event = entry.asset_materialization if entry else None
     assert event
     ((rows, landed_at),) = here.raw(
-        "select (select count(*) from raw.neon_project_usage), epoch(max(landed_at))"
+        "select (select count(*) from raw.neon_project_usage), max(landed_at)"
         " from raw.loads where granularity = 'hourly'"
     )
     assert (event.partition, rows > 0) == (hour, True)
     assert event.metadata["dagster/partition_row_count"].value == rows
-    assert event.metadata["as of"].value == landed_at
+    assert event.metadata["as of"].value == landed_at.isoformat()
 
 
 def test_what_a_run_of_dagster_told_is_not_told_again(
@@ -177,3 +186,24 @@ def test_much_is_told_in_several_ticks(
         all_told += told
     assert set((first + all_told).values()) == {1}
     assert instance.get_materialized_partitions(HOURLY) == {*hours}
+
+
+def test_usage_is_stale_by_what_was_told_last(
+    here: World, instance: dg.DagsterInstance, tick: Ticks
+) -> None:
+    """And not by when it was written: three hours after the hour that was told last, for which
+    reading an older one again is no help; told once, and once that it is fresh again."""
+    check = (HOURLY, "data_is_fresh")
+    land(here, 2)
+    tick()
+    assert tick.checks[check]
+    here.raw("update raw.loads set asked_at = asked_at - interval 3 hour")
+    tick()
+    assert tick.checks == {check: False}
+    older = Window("hourly", END - timedelta(hours=20), END - timedelta(hours=19))
+    assert not here.land("neon_project_usage", older).failures
+    tick()
+    assert tick.checks == {}
+    land(here, 1)
+    tick()
+    assert tick.checks == {check: True}

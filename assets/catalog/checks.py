@@ -1,0 +1,113 @@
+"""The promises of models as asset checks: what must hold, and which rows break it."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+import dagster as dg
+
+from assets.catalog.tables import MODELS, PREVIEW_ROWS, Row, model_key, preview
+from dbt_like_sql.dictionary import SAYS
+from dbt_like_sql.engine.build_state import Ledger
+from dbt_like_sql.engine.checks import CheckResult, promises
+from dbt_like_sql.engine.models import Model
+from pipelines.receipts import Connection
+
+SIGNS = {"<=": " at most ", ">=": " at least ", "<>": " is not ", "!=": " is not "} | {
+    "<": " below ",
+    ">": " above ",
+    "=": " is ",
+}
+
+
+def check_name(kind: str, expression: str) -> str:
+    """A promise as the name of an asset check: letters, digits and underscores."""
+    if kind != "check":
+        return {"grain": "grain_is_unique", "expect": "has_no_rows"}[kind]
+    for sign, word in SIGNS.items():
+        expression = expression.replace(sign, word)
+    return re.sub(r"[^a-z0-9]+", "_", expression.lower()).strip("_")[:100]
+
+
+def check_specs(model: Model) -> Iterator[dg.AssetCheckSpec]:
+    """The checks of a model; what must hold of reports is that a row is there once."""
+    for kind, expression in promises(model):
+        yield dg.AssetCheckSpec(
+            check_name(kind, expression),
+            asset=model_key(model.name),
+            description=f"{SAYS[kind].format(expression)}\n\n{_sql(model, kind, expression)}",
+            blocking=model.schema != "reports" or kind == "grain",
+        )
+
+
+def _breaking(model: Model, kind: str, expression: str) -> str:
+    """What stands after `from` in a query of the rows that break a promise."""
+    if kind == "check":
+        return f"{model.name}\nwhere ({expression}) is not true"
+    if kind == "expect":
+        return model.name
+    columns = ",\n    ".join([*(f'"{column}"' for column in model.grain), "count(*) as times"])
+    return f"{model.name}\nselect\n    {columns}\ngroup by all\nhaving times > 1"
+
+
+def _sql(model: Model, kind: str, expression: str) -> str:
+    return f"```sql\nfrom {_breaking(model, kind, expression)}\n```"
+
+
+def evaluations(
+    results: Iterable[CheckResult], connection: Connection | None = None
+) -> dict[dg.AssetCheckKey, dg.AssetCheckEvaluation]:
+    """What became of each check; rows are looked up where a build stands, and told as it found them
+    where it was undone (no connection)."""
+    found = {}
+    for result in results:
+        model, about = MODELS[result.model], Row()
+        if not result.passed:
+            promise = model, result.kind, result.expression
+            rows = preview(connection, _breaking(*promise)) if connection else None
+            about[f"up to {PREVIEW_ROWS} rows"] = rows or "\n".join(result.samples)
+            about["SQL"] = dg.MetadataValue.md(_sql(*promise))
+        key = dg.AssetCheckKey(model_key(model.name), check_name(result.kind, result.expression))
+        is_report = model.schema == "reports"
+        found[key] = dg.AssetCheckEvaluation(
+            *key,
+            passed=result.passed,
+            severity=dg.AssetCheckSeverity.WARN if is_report else dg.AssetCheckSeverity.ERROR,
+            description=result.sentence,
+            metadata={"failing rows": result.failing_rows, **about},
+        )
+    return found
+
+
+def standing(connection: Connection) -> dict[dg.AssetCheckKey, dg.AssetCheckEvaluation]:
+    """How every check stands after the last build: what is not remembered as failed holds."""
+    failed, results = Ledger(connection).failed, list[CheckResult]()
+    for model in MODELS.values():
+        of_model = {(it.kind, it.expression): it for it in failed.get(model.name, [])}
+        for kind, text in promises(model):
+            holds = CheckResult(model.name, text, kind, passed=True, failing_rows=0)
+            results.append(of_model.get((kind, text), holds))
+    return evaluations(results, connection)
+
+
+def told(
+    found: Mapping[dg.AssetCheckKey, dg.AssetCheckEvaluation], asked: Iterable[dg.AssetCheckKey]
+) -> Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]:
+    """What a step yields: results of the checks that a person asked for (what was not tried holds
+    as before, for no row differs); of others, what was tried."""
+    of_others = found.keys() - {*asked}
+    yield from (found[key] for key in of_others)
+    for key in asked:
+        as_before = dg.AssetCheckEvaluation(key.asset_key, key.name, passed=True)
+        yield as_result(found.get(key, as_before))
+
+
+def as_result(evaluation: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:
+    """The same, as a step yields it."""
+    return dg.AssetCheckResult(
+        asset_key=evaluation.asset_key,
+        check_name=evaluation.check_name,
+        passed=evaluation.passed,
+        severity=evaluation.severity,
+        description=evaluation.description,
+        metadata=evaluation.metadata,
+    )
