@@ -129,9 +129,8 @@ def totals(folder: Exports) -> Totals:
     return {key: quantity for key, quantity in found.items() if quantity}
 
 
-@pytest.mark.parametrize(
-    "seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow  # by default test_orders.py has an order of its own
+@pytest.mark.parametrize("seed", range(3))
 def test_facts_are_the_companys_in_whatever_order_files_come(folder: Exports, seed: int) -> None:
     """Weekly and monthly exports, CSV and XLSX, in a random order, twice, killed between rows
     and receipts: every usage type, organization, workspace, user and period is the company's."""

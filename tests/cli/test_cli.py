@@ -83,6 +83,7 @@ def test_run_status_and_run_again(
     assert (answered(again)["asked"], answered(again)["requests"]) == ([], 0)
 
 
+@pytest.mark.slow  # by default tests/cli/test_status.py has it
 def test_a_check_that_fails_is_exit_1(landed_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The unknown metric fails its report's check at every build, and is named."""
     landed_world.configure(monkeypatch)

@@ -160,6 +160,7 @@ def test_a_build_that_failed_is_done_when_all_is_well(
     assert sense(instance) == "every receipt is built"
 
 
+@pytest.mark.slow  # by default one that failed is, and tests/neon/test_exactness.py kills builds
 def test_a_build_that_was_killed_is_done_by_the_next(landed_hours: World, tmp_path: Path) -> None:
     """SIGKILL in the step `models`, with nobody left to notice: the next tick asks again."""
     settings, home = landed_hours.settings, tmp_path / "home"
