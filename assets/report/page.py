@@ -60,7 +60,7 @@ def render(connection: duckdb.DuckDBPyConnection, span: Span, built_at: datetime
     data = {
         "builtAt": built_at.strftime("%Y-%m-%d %H:%MZ"),
         "span": {name: getattr(span, name) for name in span.__dataclass_fields__},
-        "rows": rows_of(connection, span),
+        "rows": _short(rows_of(connection, span)),
         "sql": {n: span.fill(path.read_text(encoding="utf-8")) for n, path in QUERIES.items()},
     }
     # a name may hold what ends a script
@@ -71,6 +71,15 @@ def render(connection: duckdb.DuckDBPyConnection, span: Span, built_at: datetime
     return page.replace("{{data}}", text)
 
 
+def _short(value: Any) -> Any:
+    """The same with numbers of eight digits, which is more than anybody sees: half of the size."""
+    if isinstance(value, float | Decimal):
+        return float(f"{value:.8g}")
+    if isinstance(value, dict):
+        return {name: _short(each) for name, each in value.items()}
+    return [_short(each) for each in value] if isinstance(value, list) else value
+
+
 def _plain(value: Any) -> Any:
-    """What JSON has no word for: a decimal as a number, an instant in UTC."""
-    return float(value) if isinstance(value, Decimal) else f"{value}"
+    """What JSON has no word for: a day, or an instant in UTC."""
+    return f"{value}"
