@@ -5,7 +5,8 @@ Reference: https://developer.atlassian.com/cloud/admin/organization/rovo-credits
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -106,19 +107,18 @@ class Meters(VendorClient):
         """
         for meter in self._api.meters:
             values = {"org_id": org_id, "meter_key": meter.key, "window": window}
-            found = self._meter(meter, values)
+            found = self._meter(values)
             values["meter_id"] = found["meter_id"]
-            reading = _Reading(self, meter, values, window, self._now(), self._api)
-            (whole,) = self._told("organization", self._api.organization, values)
-            yield reading.table([found | whole])
+            page = partial(self._page, meter, values, self._now())
+            (whole,) = self._told("organization", values)
+            yield page([found | whole])
             known = [*dict.fromkeys([*account_ids, *self._listed(values)])]
             cycle = {name: whole[name] for name in ("cycle_start", "cycle_end")}
             for first in range(0, len(known), at_once := self._api.accounts_at_once):
                 ids = known[first : first + at_once]
-                asked = values | {"account_ids": ids}
-                told = self._told("accounts", self._api.accounts, asked)
-                fine = {str(each["account_id"]): each for each in told if not each.get("error")}
-                yield reading.table([cycle | each for each in fine.values()])
+                told = self._told("accounts", values | {"account_ids": ids})
+                fine = {each["account_id"]: cycle | each for each in told if not each.get("error")}
+                yield page(fine.values())
                 if unread := [account_id for account_id in ids if account_id not in fine]:
                     yield Note(
                         f"{self.name} {org_id}: {len(unread)} of {len(ids)} accounts of "
@@ -128,42 +128,36 @@ class Meters(VendorClient):
 
     def listed(self, org_id: str) -> Iterator[dict[str, Any]]:
         """The meters that an organization has."""
-        values = {"org_id": org_id, "meter_key": self._api.meters[0].key}
-        return self._told("find_meter", self._api.find_meter, values)
+        return self._told("find_meter", {"org_id": org_id, "meter_key": self._api.meters[0].key})
 
-    def _meter(self, meter: Meter, values: Mapping[str, Any]) -> dict[str, Any]:
-        keys = []
-        for found in self._told("find_meter", self._api.find_meter, values):
-            if found["meter_key"] == meter.key:
-                return found
-            keys.append(str(found["meter_key"]))
+    def _meter(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        found = {each["meter_key"]: each for each in self._told("find_meter", values)}
+        if values["meter_key"] in found:
+            return found[values["meter_key"]]
         raise self.error(
-            f"meter {meter.key} of {values['org_id']}, {values['window']}",
-            f"the organization has no such meter, but {', '.join(sorted(keys)) or 'none at all'}",
+            "meter {meter_key} of {org_id}, {window}".format(**values),
+            f"the organization has no such meter, but {', '.join(sorted(found)) or 'none at all'}",
             "Correct meters.key in METERS_API_FILE.",
         )
 
     def _listed(self, values: Mapping[str, Any]) -> Iterator[str]:
         if self._api.list_accounts:
-            for found in self._told("list_accounts", self._api.list_accounts, values):
-                yield str(found["account_id"])
+            yield from (each["account_id"] for each in self._told("list_accounts", values))
 
-    def _told(
-        self, name: str, operation: Operation, values: Mapping[str, Any]
-    ) -> Iterator[dict[str, Any]]:
+    def _told(self, name: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """The fields of every item of every page, with what else it says in `extra`."""
-        about = f"{name} of {values['org_id']}, {values['window']}"
+        operation = self._api.operations[name]
+        about = f"{name} of {values['org_id']}, {values.get('window', 'now')}"
         cursor, seen = None, set[Any]()
         while True:
             filled = {"cursor": cursor, "meter_id": None, "account_ids": [], **values}
             path, request = operation.path_for(filled), operation.request(filled)
             body = self._send(operation.method, path, about, **request)
             answer = self.decoded(body, object, about)
-            items = pointed(answer, operation.items)
-            if operation.items and not isinstance(items, list):
+            items = pointed(answer, operation.items) if operation.items else [answer]
+            if not isinstance(items, list):
                 raise self._lacks(about, f"{name}.items", operation.items, body)
-            for item in items if operation.items else [answer]:
-                yield self._fields(name, operation, item, about)
+            yield from (self._fields(name, operation, item, about) for item in items)
             cursor = pointed(answer, operation.next_cursor) if operation.next_cursor else None
             if not cursor:
                 return
@@ -180,64 +174,50 @@ class Meters(VendorClient):
         for field in IDS & found.keys():
             if not isinstance(found[field], str | int):
                 raise self.undocumented(about, f"{name}.fields.{field} is no text ({found[field]})")
+            found[field] = str(found[field])
         rest = without(item, {*operation.fields.values(), *_PEOPLE})
         return found | {"extra": self.strike(as_json(rest)) if rest else None}
 
     def _lacks(self, about: str, where: str, pointer: str, body: bytes = b"") -> VendorError:
         return self.undocumented(about, f"nothing is at {pointer} ({where})", body)
 
-
-class _Reading:
-    """Rows of raw.platform_readings of one organization, meter and day."""
-
-    def __init__(
+    def _page(
         self,
-        client: Meters,
         meter: Meter,
         values: Mapping[str, Any],
-        window: Window,
         read_at: datetime,
-        api: Declaration,
-    ) -> None:
-        self._client, self._about = client, f"{meter.key} of {values['org_id']}, {window}"
-        self._read_at, self._whole_since = read_at, api.accounts_complete_since
-        self._same = {
+        told: Iterable[Mapping[str, Any]],
+    ) -> pa.Table:
+        """Rows of raw.platform_readings; a VendorError where a value is none that it can be."""
+        same = {
             "org_id": values["org_id"],
             "usage_type": meter.usage_type,
             "unit": meter.unit,
-            "meter_id": str(values["meter_id"]),
-            "bucket_start": window.since,
+            "meter_id": values["meter_id"],
+            "bucket_start": values["window"].since,
             "read_at": read_at,
         }
-
-    def table(self, told: Iterable[Mapping[str, Any]]) -> pa.Table:
-        """A page; a VendorError where a value is none that it can be."""
-        return pa.Table.from_pylist([self._row(each) for each in told], READINGS.schema)
-
-    def _row(self, told: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            cycle_start, cycle_end = instant(told["cycle_start"]), instant(told["cycle_end"])
-            if not cycle_start or not cycle_end or not cycle_start <= self._read_at < cycle_end:
-                raise ValueError(f"a cycle from {cycle_start} to {cycle_end} is not the current")
-            account_id = told.get("account_id")
-            return self._same | {
-                "account_id": None if account_id is None else str(account_id),
-                "used": quantity(told["used"]),
-                "limit_quantity": quantity(told.get("limit")),
-                "allowance_quantity": quantity(told.get("allowance")),
-                "pay_as_you_go": _text(told.get("pay_as_you_go")),
-                "cycle_start": cycle_start,
-                "cycle_end": cycle_end,
-                "is_partial": account_id is not None and cycle_start < _midnight(self._whole_since),
-                "extra": told["extra"],
-            }
-        except (ArithmeticError, OverflowError, ValueError) as error:
-            raise self._client.undocumented(self._about, str(error)) from None
+            rows = [same | self._row(each, read_at) for each in told]
+        except (ArithmeticError, ValueError) as error:
+            about = "{meter_key} of {org_id}, {window}".format(**values)
+            raise self.undocumented(about, str(error)) from None
+        return pa.Table.from_pylist(rows, READINGS.schema)
 
-
-def _midnight(day: Any) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else as_json(value)
+    def _row(self, told: Mapping[str, Any], read_at: datetime) -> dict[str, Any]:
+        start, end = instant(told["cycle_start"]), instant(told["cycle_end"])
+        if not start or not end or not start <= read_at < end:
+            raise ValueError(f"a cycle from {start} to {end} is not the current")
+        extra_use, account_id = told.get("pay_as_you_go"), told.get("account_id")
+        is_text = extra_use is None or isinstance(extra_use, str)
+        return {
+            "account_id": account_id,
+            "used": quantity(told["used"]),
+            "limit_quantity": quantity(told.get("limit")),
+            "allowance_quantity": quantity(told.get("allowance")),
+            "pay_as_you_go": extra_use if is_text else as_json(extra_use),
+            "cycle_start": start,
+            "cycle_end": end,
+            "is_partial": bool(account_id) and start.date() < self._api.accounts_complete_since,
+            "extra": told["extra"],
+        }

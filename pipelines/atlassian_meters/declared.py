@@ -8,14 +8,19 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import msgspec
 
+from pipelines.decode import cannot_be
+
 SHIPPED = Path(__file__).with_name("meters_api.toml")
 # what a request may hold in braces; a list of ids is a list where it stands alone, else has commas
 PLACEHOLDERS = ("org_id", "meter_key", "meter_id", "account_ids", "cursor")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+# a path, or a JSON pointer (RFC 6901); blank while it is not known
+_Slashed = Annotated[str, msgspec.Meta(pattern="^(/|$)")]
 # what an operation's answer has to tell, and may
 REQUIRED = {
     "find_meter": ("meter_key", "meter_id"),
@@ -29,10 +34,13 @@ _OPTIONAL = {
     "accounts": ("limit", "error", "cycle_start", "cycle_end"),
     "list_accounts": (),
 }
-_PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 
-class Meter(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class _Struct(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Meter(_Struct):
     """A meter by the API's key, and what it is called in facts."""
 
     key: str
@@ -40,39 +48,32 @@ class Meter(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     unit: str
 
 
-class Operation(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A request, and where in its answer things are: JSON pointers (RFC 6901).
+class Operation(_Struct):
+    """A request, and where in its answer things are: JSON pointers.
 
     `items` points to a list in the answer, and `fields` into each of its items; without it, into
     the answer. `next_cursor` is what {cursor} is in the request for the next page.
     """
 
-    path: str
+    path: _Slashed
     fields: dict[str, str]
     method: Literal["GET", "POST"] = "GET"
     params: dict[str, Any] = {}
     body: Any = None
-    items: str | None = None
-    next_cursor: str | None = None
+    items: _Slashed = ""
+    next_cursor: _Slashed = ""
 
     def request(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """What httpx needs for it; a parameter that stands for nothing is left out."""
-        about: dict[str, Any] = {"params": _filled(self.params, values)}
-        if self.body is not None:
-            about["json"] = _filled(self.body, values)
-        return about
-
-    @property
-    def placeholders(self) -> set[str]:
-        """Those that it has."""
-        return {*_placeholders([self.path, self.params, self.body])}
+        about = {"params": _filled(self.params, values)}
+        return about if self.body is None else about | {"json": _filled(self.body, values)}
 
     def path_for(self, values: Mapping[str, Any]) -> str:
         """The path with its placeholders filled."""
         return _PLACEHOLDER.sub(lambda found: quote(_text(values[found[1]]), safe=""), self.path)
 
 
-class Declaration(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class Declaration(_Struct):
     """All of it. Without paths the API is off."""
 
     find_meter: Operation
@@ -103,48 +104,36 @@ def declaration(value: str) -> Declaration:
     except OSError as error:
         raise ValueError(f"a file that can be read ({error.strerror})") from None
     except msgspec.DecodeError as error:
-        raise ValueError(f"a file like {SHIPPED.name}: {error}") from None
-    if not declared.is_off:
-        for problem in _problems(declared):
-            raise ValueError(f"a file like {SHIPPED.name}: {problem}")
+        hint = ": a path or a JSON pointer starts with a slash" if "regex" in str(error) else ""
+        raise ValueError(f"a file like {SHIPPED.name}: {error}{hint}") from None
+    for problem in () if declared.is_off else _problems(declared):
+        raise ValueError(f"a file like {SHIPPED.name}: {problem}")
     return declared
 
 
 def _problems(declared: Declaration) -> Iterator[str]:
     """What no type says: all that is needed is there, and nothing that means nothing."""
     for name, operation in declared.operations.items():
-        required, optional = REQUIRED[name], _OPTIONAL[name]
-        if not operation.path.startswith("/"):
-            yield f"{name}.path is {operation.path!r} and has to start with a slash"
-        for field in required:
+        known = REQUIRED[name] + _OPTIONAL[name]
+        if not operation.path:
+            yield f"{name}.path is missing"
+        for field in REQUIRED[name]:
             if not operation.fields.get(field):
                 yield f"{name}.fields.{field} is missing: a JSON pointer like /data/id"
-        for field in operation.fields.keys() - {*required, *optional}:
-            yield f"{name}.fields.{field} is not known: there are {', '.join(required + optional)}"
-        pointers: dict[str, str | None] = {f"fields.{f}": at for f, at in operation.fields.items()}
-        pointers |= {"items": operation.items, "next_cursor": operation.next_cursor}
-        for field, at in pointers.items():
+        for field, at in operation.fields.items():
+            if field not in known:
+                yield f"{name}.fields.{field} is not known: there are {', '.join(known)}"
             if at and not at.startswith("/"):
-                yield f"{name}.{field} is {at!r}: a JSON pointer starts with a slash"
-        for placeholder in operation.placeholders:
-            if placeholder not in PLACEHOLDERS:
-                known = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
-                yield f"{name} has {{{placeholder}}}, and there are {known}"
-        if operation.next_cursor and "cursor" not in operation.placeholders:
+                yield f"{name}.fields.{field} is {at!r}: a JSON pointer starts with a slash"
+        request = msgspec.json.encode([operation.path, operation.params, operation.body]).decode()
+        placeholders = {*_PLACEHOLDER.findall(request)}
+        for unknown in placeholders - {*PLACEHOLDERS}:
+            there_are = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
+            yield f"{name} has {{{unknown}}}, and there are {there_are}"
+        if operation.next_cursor and "cursor" not in placeholders:
             yield f"{name} has a next_cursor, and no {{cursor}} to put it"
-    if "account_ids" not in declared.accounts.placeholders:
-        yield "accounts has no {account_ids}: it has to be asked about some"
-
-
-def _placeholders(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield from _PLACEHOLDER.findall(value)
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _placeholders(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _placeholders(each)
+        if name == "accounts" and "account_ids" not in placeholders:
+            yield "accounts has no {account_ids}: it has to be asked about some"
 
 
 def _text(value: Any) -> str:
@@ -168,9 +157,9 @@ def _filled(value: Any, values: Mapping[str, Any]) -> Any:
 # -- answers ----------------------------------------------------------------------------------
 
 
-def pointed(value: Any, pointer: str | None) -> Any:
+def pointed(value: Any, pointer: str) -> Any:
     """What a JSON pointer points to; None where nothing is there."""
-    for part in (pointer or "").split("/")[1:]:
+    for part in pointer.split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
         if isinstance(value, list) and key.isdigit() and int(key) < len(value):
             value = value[int(key)]
@@ -193,14 +182,15 @@ def without(value: Any, pointers: set[str], at: str = "") -> Any:
 
 
 def quantity(value: Any) -> Decimal | None:
-    """A number, or one as text, that fits DECIMAL(38, 9); ValueError where it is none."""
+    """A number, or one as text; ValueError or ArithmeticError where it is none that can be kept."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         raise ValueError(f"{value!r} is no number")
-    if not re.fullmatch(r"\d{1,20}(\.\d{1,9}0*)?", text := f"{Decimal(value):f}"):
-        raise ValueError(f"{value!r} is no quantity of at most 20 digits and 9 decimals")
-    return Decimal(text)
+    number = Decimal(value)
+    if why := cannot_be(number) or (f"{number} is below zero" if number < 0 else None):
+        raise ValueError(why)
+    return number
 
 
 def instant(value: Any) -> datetime | None:

@@ -180,7 +180,11 @@ def declared_as(tmp_path: Path, old: str, new: str) -> str:
     ("old", "new", "why"),
     [
         ("[find_meter]", "[find_meters]", "Object contains unknown field `find_meters`"),
-        ('path = "/sandbox', 'path = "sandbox', "find_meter.path is 'sandbox/v9/orgs/{org_id}"),
+        (
+            'path = "/sandbox',
+            'path = "sandbox',
+            "`$.find_meter.path`: a path or a JSON pointer starts",
+        ),
         ('used = "/usage/amount"', "", "organization.fields.used is missing: a JSON pointer"),
         ('limit = "/limits', 'limits = "/limits', "organization.fields.limits is not known: there"),
         ('"/usage/amount"', '"usage.amount"', "'usage.amount': a JSON pointer starts with a slash"),
