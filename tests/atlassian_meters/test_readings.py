@@ -31,7 +31,7 @@ TOLD: list[Reading] = [
     # it is said to have begun before the day that was said before
     ("moved", CREDITS, "2026-10-20T16:00", 100, OCTOBER, None),
     ("moved", CREDITS, "2026-10-30T16:00", 130, ("2026-10-10", "2026-11-10"), None),
-    # in one cycle, and in two months
+    # in one cycle, and in two months, which are its cycles
     ("gauge", OBJECTS, "2026-10-20T16:00", 100, OCTOBER, None),
     ("gauge", OBJECTS, "2026-10-30T16:00", 120, OCTOBER, None),
     ("gauge", OBJECTS, "2026-11-02T16:00", 90, OCTOBER, None),
@@ -95,6 +95,8 @@ def test_the_last_reading_of_a_cycle_is_the_sum_of_its_facts(settings: Settings)
     assert found == [
         ("early", None, "10-15", 100, 100, True),
         ("early", None, "10-28", 7, 7, True),
+        ("gauge", None, "10-01", 120, 120, True),
+        ("gauge", None, "11-01", 90, 90, True),
         ("moved", None, "10-10", 0, 130, False),
         ("moved", None, "10-15", 100, 100, True),
         ("org", "user:ann", "10-15", 60, 60, True),

@@ -39,27 +39,20 @@ homeless as (
     group by told.org_id, told.meter, told.unit, told.split_start
 ),
 
--- the last of each cycle of which no file says anything, as that may be read later
+-- of cycles of which no file says anything, as that may be read later
 totals as (
     select
-        asked.*,
+        asked.org_id, asked.meter, asked.unit, asked.user_id, asked.quantity, asked.period_start,
         -- a renewal that comes early ends the cycle before it
-        least(asked.cycle_end, lead(asked.cycle_start, 1, asked.cycle_end) over (
-            partition by asked.org_id, asked.meter, asked.user_id
-            order by asked.cycle_start, asked.read_at
+        least(asked.period_end, lead(asked.period_start, 1, asked.period_end) over (
+            partition by asked.org_id, asked.meter, asked.user_id order by asked.period_start
         )) as ends_at
-    from staging.stg_atlassian__readings as asked
-    anti join seeds.meters as gauge
-        on gauge.source = 'atlassian_platform' and asked.meter = gauge.meter
-        and gauge.aggregation = 'last'
+    from intermediate.int_platform_readings as asked
     anti join intermediate.int_platform_lines as line
         on not line.is_asked and asked.org_id = line.org_id and asked.meter = line.meter
-        and asked.unit = line.unit and line.period_start < asked.cycle_end
-        and line.period_end > asked.cycle_start
-    qualify row_number() over (
-        partition by asked.org_id, asked.meter, asked.user_id, asked.cycle_start
-        order by asked.read_at desc
-    ) = 1
+        and asked.unit = line.unit and line.period_start < asked.period_end
+        and line.period_end > asked.period_start
+    where asked.granularity = 'month'
 )
 
 select
@@ -108,12 +101,12 @@ union all
 select
     'last reading of a cycle', totals.org_id,
     case when totals.user_id is not null then concat('user:', totals.user_id) end,
-    totals.meter, totals.unit, totals.cycle_start,
+    totals.meter, totals.unit, totals.period_start,
     cast(coalesce(sum(fact.quantity), 0) as decimal(38, 9)), totals.quantity, 0
 from totals
 left join intermediate.int_platform_usage as fact
     on totals.org_id = fact.org_id and totals.meter = fact.meter and totals.unit = fact.unit
-    and fact.period_start >= totals.cycle_start and fact.period_end <= totals.ends_at
+    and fact.period_start >= totals.period_start and fact.period_end <= totals.ends_at
     and (totals.user_id is null or totals.user_id = fact.user_id)
 group by
-    totals.org_id, totals.user_id, totals.meter, totals.unit, totals.cycle_start, totals.quantity
+    totals.org_id, totals.user_id, totals.meter, totals.unit, totals.period_start, totals.quantity

@@ -5,7 +5,14 @@
 -- those before it. A gauge is of the UTC month in which it was read: its last reading there.
 -- grain: org_id, meter, user_id, cycle_start, granularity, period_start
 with readings as (
-    select reading.*, gauge.meter is not null as is_gauge
+    select
+        reading.org_id, reading.meter, reading.unit, reading.user_id, reading.read_at,
+        reading.quantity, reading.limit_quantity, reading.allowance_quantity, reading.is_partial,
+        gauge.meter is not null as is_gauge,
+        case when gauge.meter is null then reading.cycle_start
+            else date_trunc('month', reading.read_at) end as cycle_start,
+        case when gauge.meter is null then reading.cycle_end
+            else date_trunc('month', reading.read_at) + interval '1' month end as cycle_end
     from staging.stg_atlassian__readings as reading
     left join (
         select distinct meter.meter from seeds.meters as meter
@@ -25,7 +32,6 @@ told as (
             order by reading.read_at rows between current row and unbounded following
         ) as total
     from readings as reading
-    where not reading.is_gauge
     qualify row_number() over (
         partition by reading.org_id, reading.meter, reading.user_id, reading.cycle_start, until
         order by reading.read_at desc
@@ -61,6 +67,7 @@ select
     grown.last_read_at as exported_at, -- when the cycle was last read
     grown.is_partial
 from grown
+where not grown.is_gauge
 union all
 select
     grown.org_id, grown.meter, grown.unit, grown.user_id, grown.cycle_start, grown.cycle_end,
@@ -68,16 +75,3 @@ select
     grown.limit_quantity, grown.read_at, grown.last_read_at, grown.is_partial
 from grown
 where grown.is_last
-union all
-select
-    gauge.org_id, gauge.meter, gauge.unit, gauge.user_id, date_trunc('month', gauge.read_at),
-    date_trunc('month', gauge.read_at) + interval '1' month, 'month',
-    date_trunc('month', gauge.read_at), date_trunc('month', gauge.read_at) + interval '1' month,
-    gauge.quantity, gauge.allowance_quantity, gauge.limit_quantity, gauge.read_at, gauge.read_at,
-    gauge.is_partial
-from readings as gauge
-where gauge.is_gauge
-qualify row_number() over (
-    partition by gauge.org_id, gauge.meter, gauge.user_id, date_trunc('month', gauge.read_at)
-    order by gauge.read_at desc
-) = 1
