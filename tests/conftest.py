@@ -3,7 +3,7 @@
 import gc
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -51,6 +51,12 @@ FACTS = """
         -- remainders of two plans may cancel out
         and (count(*) = 1 or branch_id is not null or sum(quantity) <> 0)
 """
+# what is told of usage besides facts, and of no money
+USAGE = (
+    *("marts.dim_site", "reports.coverage", "reports.export_freshness"),
+    *("reports.forge_environments", "reports.reconciliation", "reports.restatements"),
+    "reports.unmapped_meters",
+)
 USAGE_TABLES = ("neon_project_usage", "neon_branch_usage")
 PROJECTS = 11
 builds.read_models()
@@ -232,37 +238,46 @@ class Worlds:
         name: str,
         load: Callable[[World], None],
         facts_alone: bool = False,
+        reports: Sequence[str] = (),
         **options: Any,
     ) -> Iterator[World]:
         """The world `name` of these options in `folder`, a minute after `load` loaded it."""
-        options["models"] = self.models(facts_alone)
+        options["models"] = self.models(facts_alone, *reports)
         _copy(self._loaded(name, load, options), folder)
         with open_world(folder, later_by=MINUTE, **options) as here:
             yield here
 
     @contextmanager
     def empty(
-        self, folder: Path, built: bool = False, facts_alone: bool = False, **options: Any
+        self,
+        folder: Path,
+        built: bool = False,
+        facts_alone: bool = False,
+        reports: Sequence[str] = (),
+        **options: Any,
     ) -> Iterator[World]:
         """A world in `folder` of which nothing was loaded. Where its models stand, as begin() says,
         a build takes less time; and where there are none, whatever opens the warehouse."""
         if built or facts_alone:
-            options["models"] = self.begin(folder, facts_alone)
+            options["models"] = self.begin(folder, facts_alone, *reports)
         with open_world(folder, **options) as here:
             yield here
 
-    def begin(self, folder: Path, facts_alone: bool = False) -> Path:
+    def begin(self, folder: Path, facts_alone: bool = False, *reports: str) -> Path:
         """Put a warehouse into `folder` in which nothing was loaded, and all was built, which is
-        what takes the time of a first build: all models, or those of facts; where these are."""
-        models = self.models(facts_alone)
+        what takes the time of a first build: all models, or those that models() says; where these
+        are."""
+        models = self.models(facts_alone, *reports)
         options = {"orgs": 1, "projects": 1, "models": models}
-        made = self._loaded("empty facts" if facts_alone else "empty", World.build, options)
-        _copy(made, folder)
+        _copy(self._loaded(f"empty {models.name}", World.build, options), folder)
         return models
 
-    def models(self, facts_alone: bool = True) -> Path:
-        """Where the models of facts are, or all of them."""
-        return self._made("facts", builds.write_facts_alone) if facts_alone else PACKAGE_FOLDER
+    def models(self, facts_alone: bool = True, *reports: str) -> Path:
+        """Where the models of facts are, and of these reports; or all of them."""
+        if not facts_alone:
+            return PACKAGE_FOLDER
+        name = " ".join(["facts", *sorted(reports)])
+        return self._made(name, lambda folder: builds.write_facts_alone(folder, *reports))
 
     def _loaded(self, name: str, load: Callable[[World], Any], options: dict[str, Any]) -> Path:
         def make(folder: Path) -> None:
@@ -324,7 +339,7 @@ def _load_neon(here: World) -> None:
 @pytest.fixture
 def world(tmp_path: Path, worlds: Worlds) -> Iterator[Open]:
     """Opens worlds that close when the test ends: `world(orgs=1, page_size_cap=2)`; those whose
-    tests build are `built` before, or `facts_alone` where they look at nothing else of it."""
+    tests build are `built` before, or `facts_alone`, with the `reports` that they look at."""
     with ExitStack() as stack:
         yield lambda **options: stack.enter_context(worlds.empty(tmp_path, **options))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from assets import loading, planning
+from assets import planning
 from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of
 from assets.terminal import runs
@@ -19,7 +19,8 @@ from dbt_like_sql.engine import warehouse
 from pipelines import log
 from pipelines.receipts import Connection, Landed, create_raw_tables, held_since
 from pipelines.windows import GRAINS, Window, floor
-from tests.conftest import Open, World
+from tests.builds import build
+from tests.conftest import USAGE, Open, World, Worlds
 
 DAY = timedelta(days=1)
 PROJECTS = "neon_project_usage"
@@ -52,7 +53,7 @@ def small(world: Open, **more: Any) -> World:
 def test_days_until_noon_are_whole_days(world: Open) -> None:
     """Days that are asked for again until this very moment, and then until yesterday's noon, are
     as they were, and Neon is blamed for no correction."""
-    here = small(world, built=True)
+    here = small(world, facts_alone=True, reports=USAGE)
     here.land_reach("daily")
     now, yesterday = here.company.now, floor(here.company.now - DAY, "daily")
     load(here, "neon", ["daily"], now - 2 * DAY, now)
@@ -156,9 +157,9 @@ def land(
         )
 
 
-def test_what_was_asked_before_counts_again(old: Settings) -> None:
+def test_what_was_asked_before_counts_again(old: Settings, worlds: Worlds) -> None:
     """Every day of the week is served by the receipt that asked for all of it."""
-    loading.build(old)
+    build(old, worlds.models(True, *USAGE))
     with warehouse.writer(old.warehouse) as connection:
         found = connection.execute(COMPUTE).fetchall()
         restated = connection.execute("select * from reports.restatements").fetchall()

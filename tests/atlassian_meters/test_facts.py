@@ -155,7 +155,7 @@ def test_a_late_export_closes_a_cycle_and_the_next_goes_on(world: Open, tmp_path
 
 def test_an_allowance_is_what_the_api_says(world: Open) -> None:
     """Used since the renewal, with the allowance and the limit of the organization."""
-    here = world(meters_accounts=1, built=True)
+    here = world(meters_accounts=1, facts_alone=True, reports=("reports.allowance",))
     org, at = orgs_of(here)[0], datetime(2026, 11, 20, 16, tzinfo=UTC)
     read(here, at)
     here.build()

@@ -7,13 +7,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from assets.loading import build
 from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
 from pipelines.windows import Window, floor
+from tests.builds import build
 from tests.clock import NOW
-from tests.conftest import Worlds, land_tables
+from tests.conftest import USAGE, Worlds, land_tables
 from tests.neon.teller import at
 
 READINGS = endpoint_of("platform_readings")
@@ -53,7 +53,7 @@ def page(reading: Reading) -> pa.Table:
 def settings(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Settings:
     """A warehouse in which all of it was read, day by day, and built."""
     folder = tmp_path_factory.mktemp("readings")
-    worlds.begin(folder)
+    models = worlds.begin(folder, True, *USAGE)
     environment = {"WAREHOUSE": f"{folder}/meterhouse.duckdb", "XDG_STATE_HOME": f"{folder}"}
     found = read_settings(environment, lambda: NOW)
     of_days: dict[tuple[datetime, str], list[pa.Table]] = {}
@@ -64,7 +64,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Settin
         for (day, org_id), pages in of_days.items()
     ]
     land_tables(found, READINGS.table, *answers)
-    build(found)
+    build(found, models)
     return found
 
 

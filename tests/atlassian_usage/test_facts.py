@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from assets import loading
 from assets.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
@@ -22,7 +21,8 @@ from pipelines import receipts
 from pipelines.windows import floor
 from tests.atlassian_usage.cases import CASES, Case
 from tests.atlassian_usage.folder import FACTS, Exports, Line
-from tests.conftest import Worlds
+from tests.builds import build
+from tests.conftest import USAGE, Worlds
 from tests.processes import ended, start
 from tests.sandbox.atlassian_org import AtlassianOrg
 from tests.sandbox.atlassian_usage import UNKNOWN_TYPE, PlatformUsage, Reading
@@ -40,8 +40,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports
     """Every case in an organization of its own, and others beside them: landed and built step by
     step."""
     folder = tmp_path_factory.mktemp("exports")
-    worlds.begin(folder)
-    here = Exports.in_folder(folder)
+    here = Exports.in_folder(folder, worlds.begin(folder, True, *USAGE))
     write_months_with_days(here)
     write_repositories_without_a_workspace(here)
     write_months_that_begin_together(here)
@@ -79,8 +78,7 @@ def test_exports_come_to_these_facts(exports: Exports, case: Case) -> None:
 @pytest.fixture
 def folder(tmp_path: Path, worlds: Worlds) -> Exports:
     """An empty folder."""
-    worlds.begin(tmp_path)
-    return Exports.in_folder(tmp_path)
+    return Exports.in_folder(tmp_path, worlds.begin(tmp_path, True, *USAGE))
 
 
 def truth(org: AtlassianOrg, since: datetime) -> Totals:
@@ -300,9 +298,10 @@ def test_repositories_without_a_workspace_are_named(exports: Exports) -> None:
     assert found == [("exceeds", 10, 17, False), ("fits", 10, 7, True)]
 
 
-def test_the_last_30_days_are_30_and_readings_count_once(folder: Exports) -> None:
+def test_the_last_30_days_are_30_and_readings_count_once(tmp_path: Path, worlds: Worlds) -> None:
     """On 1 February: days from 3 January on, the month that most of them are in, one reading."""
-    here = folder
+    models = worlds.begin(tmp_path, True, "reports.last_30_days")
+    here = Exports.in_folder(tmp_path, models)
     here.write(
         "a.csv",
         "org",
@@ -316,7 +315,7 @@ def test_the_last_30_days_are_30_and_readings_count_once(folder: Exports) -> Non
         Line("large_file_storage", "org", "2026-02-01T00:00", "40", "2026-02-01"),
     )
     assert not here.land().failures
-    loading.build(replace(here.settings, clock=lambda: datetime(2026, 2, 1, 12, tzinfo=UTC)))
+    build(replace(here.settings, clock=lambda: datetime(2026, 2, 1, 12, tzinfo=UTC)), models)
     found = here.read("select meter, quantity from reports.last_30_days order by meter")
     assert found == [("large_file_storage", 40), ("rovo_credits", 900), ("rovo_dev_credits", 29)]
 

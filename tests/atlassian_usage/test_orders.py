@@ -149,8 +149,7 @@ def landed(
     """A warehouse into which these files were loaded, all organizations in one of each name, with a
     build after each batch."""
     folder.mkdir()
-    worlds.begin(folder)
-    here = Exports.in_folder(folder)
+    here = Exports.in_folder(folder, worlds.begin(folder, True, "reports.allowance"))
     for batch in batches:
         files: dict[str, list[Row]] = defaultdict(list)
         for org_id, name, lines in batch:
@@ -194,6 +193,8 @@ def test_no_order_matters_and_every_build_holds(tmp_path: Path, worlds: Worlds, 
     for org_id, name, lines in listed:
         by_name[name].append((org_id, name, lines))
     forward = [by_name[name] for name in sorted(by_name)]
+    if not seed:  # a minute of it
+        forward = [forward[0], [file for files in forward[1:] for file in files]]
     first = landed(tmp_path / "forward", worlds, forward)
     assert len(told(first)[0]) > 5 * ORGS
     assert first.read(OVERLAPPING) == [(0,)]
@@ -211,5 +212,5 @@ def test_no_order_matters_and_every_build_holds(tmp_path: Path, worlds: Worlds, 
     used = {(*key,): quantity for *key, quantity in sums}
     assert {key: used.get(key, 0) for key in totals} == totals
     assert told(landed(tmp_path / "at once", worlds, [listed])) == told(first)
-    if seed:  # a minute of it
+    if seed:
         assert told(landed(tmp_path / "backward", worlds, forward[::-1])) == told(first)

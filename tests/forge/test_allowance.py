@@ -10,11 +10,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from assets import loading
 from assets.settings import Settings, read_settings
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
 from pipelines.receipts import create_raw_tables
+from tests.builds import build
+from tests.conftest import Worlds
 
 COMPUTE, READS = ("FUNCTION_COMPUTE", "GB-seconds"), ("KVS_READ", "GB")
 LATER = datetime(2026, 10, 5, 13, tzinfo=UTC)
@@ -77,15 +78,16 @@ def at_random(seed: int) -> Iterator[tuple[Any, ...]]:
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Settings:
     """Of a warehouse in which all this was landed, with its receipts, and built."""
     folder = tmp_path_factory.mktemp("allowances")
+    models = worlds.begin(folder, True, "reports.allowance")
     found = read_settings({"WAREHOUSE": str(folder / "meterhouse.duckdb")})
     with warehouse.writer(found.warehouse) as connection:
         create_raw_tables(connection, ENDPOINTS)
         for number, answer in enumerate(what_was_said()):
             insert(connection, f"load-{number}", *answer)
-    loading.build(found)
+    build(found, models)
     return found
 
 

@@ -18,7 +18,7 @@ from pipelines.forge.records import TABLES
 from pipelines.windows import Window
 from tests.builds import build
 from tests.clock import TODAY
-from tests.conftest import Open, World, Worlds, land_tables
+from tests.conftest import USAGE, Open, World, Worlds, land_tables
 from tests.forge.until_killed import load_until_killed
 from tests.forge.world import (
     APP,
@@ -50,7 +50,7 @@ FAMILIES = {
 @pytest.fixture
 def here(tmp_path: Path, worlds: Worlds) -> Iterator[World]:
     """A world into whose warehouse all that is due at Forge has been loaded and built."""
-    with worlds.opened(tmp_path, "forge", load, **SMALL | {"apps": 2}) as opened:
+    with worlds.opened(tmp_path, "forge", load, True, USAGE, **SMALL | {"apps": 2}) as opened:
         yield opened
 
 
@@ -195,7 +195,7 @@ def load_cube(here: World) -> None:
 @pytest.fixture
 def cube(tmp_path: Path, worlds: Worlds) -> Iterator[World]:
     """A world of which this is loaded."""
-    with worlds.opened(tmp_path, "cube", load_cube, **SMALL | {"apps": 2}) as opened:
+    with worlds.opened(tmp_path, "cube", load_cube, True, USAGE, **SMALL | {"apps": 2}) as opened:
         yield opened
 
 
@@ -319,7 +319,7 @@ def test_a_day_that_is_negative_in_all_groupings_is_no_part_above_its_whole(
 ) -> None:
     """Atlassian may take usage back: the fact is what it says. Parts that are more than their total
     are named all the same."""
-    worlds.begin(tmp_path)
+    models = worlds.begin(tmp_path, True, *USAGE)
     settings = read_settings({"WAREHOUSE": str(tmp_path / "meterhouse.duckdb")})
     days = [datetime(2026, 11, day, tzinfo=UTC) for day in (2, 3)]
     rows = [
@@ -336,7 +336,7 @@ def test_a_day_that_is_negative_in_all_groupings_is_no_part_above_its_whole(
         page = pa.Table.from_pylist([r for r in rows if r["table"] == table], TABLES[table])
         window = Window("daily", days[0], days[1] + timedelta(days=1))
         land_tables(settings, table, ("app/KVS_READ", window, page))
-    build(settings)
+    build(settings, models)
     with warehouse.reader(settings.warehouse) as connection:
         facts = connection.execute(
             "select site_id, cast(period_start as date)::varchar, quantity from marts.fct_transfer"

@@ -124,8 +124,7 @@ def lines() -> dict[str, tuple[Line, ...]]:
 def exports(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     """A warehouse in which all this was landed and built."""
     folder = tmp_path_factory.mktemp("exports")
-    worlds.begin(folder)
-    here = Exports.in_folder(folder)
+    here = Exports.in_folder(folder, worlds.begin(folder, True, "reports.allowance"))
     for org_id, said in lines().items():
         if org_id in ("said twice", "not shown again"):
             here.write(f"{org_id} first.csv", org_id, said[0])
@@ -305,8 +304,7 @@ def test_allowances_are_of_users_and_workspaces_too(exports: Exports) -> None:
 def test_plans_give_the_allowance_that_no_export_shows(tmp_path: Path, worlds: Worlds) -> None:
     """100 users of Standard and 10 of Premium fill one pool; of a workspace it is that of its plan;
     and what an export shows counts before both."""
-    worlds.begin(tmp_path)
-    here = Exports.in_folder(tmp_path)
+    here = Exports.in_folder(tmp_path, worlds.begin(tmp_path, True, "reports.allowance"))
     minutes = Line("pipelines_build_minutes", "workspace:w", "2026-10", "70", "2026-11-01")
     here.write("a.csv", "org", rovo("2026-10", "320", "2026-11-01", included=None), minutes)
     here.write("b.csv", "shown", rovo("2026-10", "320", "2026-11-01"))

@@ -70,10 +70,10 @@ def expected(*files: str) -> Facts:
     return facts
 
 
-def test_facts_of_a_warehouse_of_0_1_are_equal(tmp_path: Path) -> None:
+def test_facts_of_a_warehouse_of_0_1_are_equal(tmp_path: Path, worlds: Worlds) -> None:
     """Every fact of all four vendors and three grains is as 0.1 had it, and none besides."""
     write_warehouse(tmp_path / "meterhouse.duckdb", "whole")
-    facts = facts_of_build(tmp_path / "meterhouse.duckdb")
+    facts = facts_of_build(tmp_path / "meterhouse.duckdb", worlds.models())
     assert facts == expected("facts.csv")
     assert {(key[0], key[9]) for key in facts} == {
         ("neon", "hourly"),

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from assets import loading
 from assets.settings import Settings, read_settings
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
 from pipelines.receipts import create_raw_tables
+from tests.builds import build
+from tests.conftest import USAGE, Worlds
 
 DAY, NEXT = datetime(2026, 8, 14, tzinfo=UTC), datetime(2026, 8, 15, tzinfo=UTC)
 MONTH, NEXT_MONTH = datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 9, 1, tzinfo=UTC)
@@ -45,9 +46,10 @@ TOLD: dict[str, list[Told]] = {
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Settings:
     """Of a warehouse in which all this was landed, with one receipt, and built."""
     path: Path = tmp_path_factory.mktemp("periods") / "meterhouse.duckdb"
+    models = worlds.begin(path.parent, True, *USAGE)
     found = read_settings({"WAREHOUSE": str(path)})
     with warehouse.writer(path) as connection:
         create_raw_tables(connection, ENDPOINTS)
@@ -72,7 +74,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             " now() as landed_at",
             [DAY, NEXT, ASKED],
         )
-    loading.build(found)
+    build(found, models)
     return found
 
 
