@@ -243,7 +243,14 @@ class Worlds:
     ) -> Iterator[World]:
         """The world `name` of these options in `folder`, a minute after `load` loaded it."""
         options["models"] = self.models(facts_alone, *reports)
-        _copy(self._loaded(name, load, options), folder)
+
+        def make(made: Path) -> None:
+            made.mkdir()
+            self.begin(made, facts_alone, *reports)
+            with open_world(made, **options) as here:
+                load(here)
+
+        _copy(self._made(name, make), folder)
         with open_world(folder, later_by=MINUTE, **options) as here:
             yield here
 
@@ -268,8 +275,12 @@ class Worlds:
         what takes the time of a first build: all models, or those that models() says; where these
         are."""
         models = self.models(facts_alone, *reports)
-        options = {"orgs": 1, "projects": 1, "models": models}
-        _copy(self._loaded(f"empty {models.name}", World.build, options), folder)
+
+        def make(made: Path) -> None:
+            with open_world(made, orgs=1, projects=1, models=models) as here:
+                here.build()
+
+        _copy(self._made(f"empty {models.name}", make), folder)
         return models
 
     def models(self, facts_alone: bool = True, *reports: str) -> Path:
@@ -278,13 +289,6 @@ class Worlds:
             return PACKAGE_FOLDER
         name = " ".join(["facts", *sorted(reports)])
         return self._made(name, lambda folder: builds.write_facts_alone(folder, *reports))
-
-    def _loaded(self, name: str, load: Callable[[World], Any], options: dict[str, Any]) -> Path:
-        def make(folder: Path) -> None:
-            with open_world(folder, **options) as here:
-                load(here)
-
-        return self._made(name, make)
 
     def _made(self, name: str, make: Callable[[Path], None]) -> Path:
         made, draft = self.folder / name, self.folder / f"{name}.draft"
