@@ -13,8 +13,6 @@ from urllib.parse import quote
 
 import msgspec
 
-from pipelines.decode import cannot_be
-
 SHIPPED = Path(__file__).with_name("meters_api.toml")
 # what a request may hold in braces; a list of ids is a list where it stands alone, else has commas
 PLACEHOLDERS = ("org_id", "meter_key", "meter_id", "account_ids", "cursor")
@@ -187,6 +185,8 @@ def quantity(value: Any) -> Decimal | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         raise ValueError(f"{value!r} is no number")
+    from pipelines.decode import cannot_be  # here: it takes Arrow
+
     number = Decimal(value)
     if why := cannot_be(number) or (f"{number} is below zero" if number < 0 else None):
         raise ValueError(why)
