@@ -253,7 +253,7 @@ def test_a_walk_that_breaks_counts_for_nothing(four_days_ago: World) -> None:
     assert max(day for _, r, day in seconds(here) if r == broken.uuid) > last_day
 
 
-@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("status", [404, pytest.param(403, marks=pytest.mark.slow)])
 def test_a_repository_that_does_not_answer_once_is_asked_again(world: Open, status: int) -> None:
     """It is named, fails no run where others answer, and no receipt claims it: the next run asks
     again, and has it. (Of a 404 its slug is tried first.)"""
