@@ -53,7 +53,7 @@ FACTS = """
 """
 # what is told of usage besides facts, and of no money
 USAGE = (
-    *("marts.dim_site", "reports.coverage", "reports.export_freshness"),
+    *("marts.dim_site", "reports.allowance", "reports.coverage", "reports.export_freshness"),
     *("reports.forge_environments", "reports.reconciliation", "reports.restatements"),
     "reports.unmapped_meters",
 )

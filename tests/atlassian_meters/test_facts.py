@@ -13,7 +13,7 @@ from assets import planning
 from assets.loading import Loader
 from assets.sources import endpoint_of
 from tests.atlassian_usage.folder import Line
-from tests.conftest import Open, World
+from tests.conftest import USAGE, Open, World
 from tests.sandbox.atlassian_meters import AtlassianMeters, MeteredOrg
 from tests.sandbox.platform_exports import write_rows
 
@@ -155,7 +155,7 @@ def test_a_late_export_closes_a_cycle_and_the_next_goes_on(world: Open, tmp_path
 
 def test_an_allowance_is_what_the_api_says(world: Open) -> None:
     """Used since the renewal, with the allowance and the limit of the organization."""
-    here = world(meters_accounts=1, facts_alone=True, reports=("reports.allowance",))
+    here = world(meters_accounts=1, facts_alone=True, reports=USAGE)
     org, at = orgs_of(here)[0], datetime(2026, 11, 20, 16, tzinfo=UTC)
     read(here, at)
     here.build()

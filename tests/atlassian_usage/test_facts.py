@@ -300,8 +300,8 @@ def test_repositories_without_a_workspace_are_named(exports: Exports) -> None:
 
 def test_the_last_30_days_are_30_and_readings_count_once(tmp_path: Path, worlds: Worlds) -> None:
     """On 1 February: days from 3 January on, the month that most of them are in, one reading."""
-    models = worlds.begin(tmp_path, True, "reports.last_30_days")
-    here = Exports.in_folder(tmp_path, models)
+    worlds.begin(tmp_path)
+    here = Exports.in_folder(tmp_path)
     here.write(
         "a.csv",
         "org",
@@ -315,7 +315,7 @@ def test_the_last_30_days_are_30_and_readings_count_once(tmp_path: Path, worlds:
         Line("large_file_storage", "org", "2026-02-01T00:00", "40", "2026-02-01"),
     )
     assert not here.land().failures
-    build(replace(here.settings, clock=lambda: datetime(2026, 2, 1, 12, tzinfo=UTC)), models)
+    build(replace(here.settings, clock=lambda: datetime(2026, 2, 1, 12, tzinfo=UTC)))
     found = here.read("select meter, quantity from reports.last_30_days order by meter")
     assert found == [("large_file_storage", 40), ("rovo_credits", 900), ("rovo_dev_credits", 29)]
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.atlassian_usage import rule
 from tests.atlassian_usage.folder import Exports, Line
-from tests.conftest import Worlds
+from tests.conftest import USAGE, Worlds
 from tests.sandbox.platform_exports import Row, write_rows
 
 ORGS = 25
@@ -149,7 +149,7 @@ def landed(
     """A warehouse into which these files were loaded, all organizations in one of each name, with a
     build after each batch."""
     folder.mkdir()
-    here = Exports.in_folder(folder, worlds.begin(folder, True, "reports.allowance"))
+    here = Exports.in_folder(folder, worlds.begin(folder, True, *USAGE))
     for batch in batches:
         files: dict[str, list[Row]] = defaultdict(list)
         for org_id, name, lines in batch:

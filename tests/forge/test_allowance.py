@@ -15,7 +15,7 @@ from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
 from pipelines.receipts import create_raw_tables
 from tests.builds import build
-from tests.conftest import Worlds
+from tests.conftest import USAGE, Worlds
 
 COMPUTE, READS = ("FUNCTION_COMPUTE", "GB-seconds"), ("KVS_READ", "GB")
 LATER = datetime(2026, 10, 5, 13, tzinfo=UTC)
@@ -81,7 +81,7 @@ def at_random(seed: int) -> Iterator[tuple[Any, ...]]:
 def settings(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Settings:
     """Of a warehouse in which all this was landed, with its receipts, and built."""
     folder = tmp_path_factory.mktemp("allowances")
-    models = worlds.begin(folder, True, "reports.allowance")
+    models = worlds.begin(folder, True, *USAGE)
     found = read_settings({"WAREHOUSE": str(folder / "meterhouse.duckdb")})
     with warehouse.writer(found.warehouse) as connection:
         create_raw_tables(connection, ENDPOINTS)

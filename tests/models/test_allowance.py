@@ -9,7 +9,7 @@ import pytest
 
 from tests.atlassian_usage.folder import Exports, Line
 from tests.builds import write_seed
-from tests.conftest import World, Worlds
+from tests.conftest import USAGE, World, Worlds
 
 COLUMNS = (
     "used_quantity, included_quantity, used_share, overage_quantity, first_day_over,"
@@ -124,7 +124,7 @@ def lines() -> dict[str, tuple[Line, ...]]:
 def exports(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     """A warehouse in which all this was landed and built."""
     folder = tmp_path_factory.mktemp("exports")
-    here = Exports.in_folder(folder, worlds.begin(folder, True, "reports.allowance"))
+    here = Exports.in_folder(folder, worlds.begin(folder, True, *USAGE))
     for org_id, said in lines().items():
         if org_id in ("said twice", "not shown again"):
             here.write(f"{org_id} first.csv", org_id, said[0])
@@ -304,7 +304,7 @@ def test_allowances_are_of_users_and_workspaces_too(exports: Exports) -> None:
 def test_plans_give_the_allowance_that_no_export_shows(tmp_path: Path, worlds: Worlds) -> None:
     """100 users of Standard and 10 of Premium fill one pool; of a workspace it is that of its plan;
     and what an export shows counts before both."""
-    here = Exports.in_folder(tmp_path, worlds.begin(tmp_path, True, "reports.allowance"))
+    here = Exports.in_folder(tmp_path, worlds.begin(tmp_path, True, *USAGE))
     minutes = Line("pipelines_build_minutes", "workspace:w", "2026-10", "70", "2026-11-01")
     here.write("a.csv", "org", rovo("2026-10", "320", "2026-11-01", included=None), minutes)
     here.write("b.csv", "shown", rovo("2026-10", "320", "2026-11-01"))

@@ -18,10 +18,6 @@ from tests.sandbox.bill import neon_bill
 
 GB = 10**9
 COMPUTE, BRANCHES = "compute_unit_seconds", "extra_branches_month"
-MONEY = (
-    *("marts.fct_cost", "reports.monthly_bill", "reports.unpriced", "reports.cost_conservation"),
-    *("reports.cost_by_owner", "reports.owner_conservation"),
-)
 TRANSFER, PRIVATE = "public_network_transfer_bytes", "private_network_transfer_bytes"
 ROOT, SNAPSHOTS = "root_branch_bytes_month", "snapshot_storage_bytes_month"
 CHILD, RESTORE = "child_branch_bytes_month", "instant_restore_bytes_month"
@@ -128,7 +124,7 @@ def opened(folder: Path, worlds: Worlds) -> Exports:
         "PLATFORM_USAGE_DIR": str(folder / "exports"),
     }
     settings = read_settings(environment, lambda: datetime(2027, 1, 1, tzinfo=UTC))
-    return Exports(folder / "exports", settings, worlds.begin(folder, True, *MONEY))
+    return Exports(folder / "exports", settings, worlds.begin(folder))
 
 
 def parts(here: Exports, thing: str, columns: str) -> list[tuple[Any, ...]]:
