@@ -14,9 +14,9 @@ from typing import Any
 import dagster as dg
 
 from assets import planning
-from assets.catalog.partitions import DAYS
-from assets.catalog.seen import Told, unseen
-from assets.catalog.tables import MODELS, model_key, partition_key, raw_key
+from assets.catalog.partitions import DAYS, partition_key
+from assets.catalog.seen import unseen
+from assets.catalog.tables import MODELS, model_key, raw_key
 from assets.loading import open_warehouse, rows_of
 from assets.model_assets import SHOWN
 from assets.retention import retention
@@ -199,7 +199,7 @@ FILES_SENSORS = [
 def build_what_landed(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """One build run over the days that are due; and what others did is told to Dagster."""
     end_dead_runs(context.instance)
-    settings, told = read_settings(), Told.read(context.cursor)
+    settings = read_settings()
     if not settings.warehouse.exists():
         return dg.SkipReason("nothing has been loaded yet")
     now = settings.clock()
@@ -208,7 +208,8 @@ def build_what_landed(context: dg.SensorEvaluationContext) -> dg.SensorResult | 
             create_raw_tables(connection)
             what = due(connection, own_seeds=settings.own_seeds)
             built_at = last_built_at(connection)
-            events, told = unseen(context.instance, connection, settings, told, what is None)
+            instance, cursor, is_built = context.instance, context.cursor, what is None
+            events, cursor = unseen(instance, connection, settings, cursor, is_built)
     except warehouse.WarehouseError as error:
         return dg.SkipReason(f"looking again at the next tick: {error}")
     request = _build_request(context.instance, what, built_at, now)
@@ -216,7 +217,7 @@ def build_what_landed(context: dg.SensorEvaluationContext) -> dg.SensorResult | 
     return dg.SensorResult(
         **({"run_requests": [request]} if is_due else {"skip_reason": request}),
         asset_events=events,
-        cursor=told.write(),
+        cursor=cursor,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from assets.catalog.checks import check_specs, evaluations, told
+from assets.catalog.page import PAGE, write
 from assets.catalog.partitions import DAYS
 from assets.catalog.tables import (
     AS_OF,
@@ -107,7 +108,7 @@ def _column_lineage(model: Model) -> dg.TableColumnLineage:
 
 @dg.multi_asset(
     name="models",
-    specs=[_spec(model) for model in MODELS.values()],
+    specs=[*(_spec(model) for model in MODELS.values()), PAGE],
     check_specs=[spec for model in MODELS.values() for spec in check_specs(model)],
     can_subset=True,
     # no pool: its slot would outlive a run that is killed, and the warehouse's own lock does not
@@ -160,6 +161,8 @@ def _built(
     yield from told(checks, context.selected_asset_check_keys)
     if built_at:
         context.instance.add_run_tags(context.run.run_id, {BUILT: text_of(built_at)})
+    if PAGE.key in selected:
+        yield write(settings)
 
 
 def _known(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
@@ -236,6 +239,7 @@ def days_of(windows: Windows, now: datetime) -> set[str]:
 
 # what the runs of sensors report on: what they are made from is built by them too
 SHOWN = [model_key(m.name) for m in MODELS.values() if m.schema in ("marts", "reports")]
+SHOWN.append(PAGE.key)
 SEEDS = [
     table_spec(
         name,

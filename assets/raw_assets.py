@@ -15,23 +15,22 @@ import dagster as dg
 
 import pipelines
 from assets import planning
-from assets.catalog.partitions import partitions_of
+from assets.catalog.partitions import KINDS, first_partition, partition_key, whole_partitions
 from assets.catalog.tables import (
     AS_OF,
-    partition_key,
     raw_key,
     table_spec,
     text_of,
-    whole_partitions,
 )
 from assets.loading import Loader, Row, forecast
 from assets.retention import retention
-from assets.settings import read_settings
-from assets.sources import ENDPOINTS, endpoint_of, source_of
+from assets.settings import origins, read_settings
+from assets.sources import ENDPOINTS, SOURCES, endpoint_of, source_of
 from dbt_like_sql.engine import warehouse
 from pipelines import log, receipts
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.receipts import Connection
+from pipelines.settings import settings_of
 from pipelines.source import LoadResult, Slice
 from pipelines.windows import Window
 
@@ -43,8 +42,21 @@ SHOWN = 10
 VENDORS = Path(pipelines.__file__).parent
 
 
+def where_set() -> Iterator[str]:
+    """The settings of every vendor, as rows of a table in Markdown, and where each is set: never to
+    what."""
+    found = origins()
+    for source in SOURCES:
+        for about in settings_of(source.settings).values():
+            where = "default" if about.default else "not set"
+            for name in [it for it in found if it.split("__")[0] == about.name] or [about.name]:
+                yield f"| {source.title} | `{name}` | {found.get(name, where)} |"
+
+
 @dg.resource(
-    description="Loads endpoints whose settings are there; clients are shared by a run's assets."
+    description="Loads endpoints whose settings are there; clients are shared by a run's assets. "
+    "As it was when this was loaded (a run reads it again):\n\n"
+    + "\n".join(["| vendor | setting | from |", "| --- | --- | --- |", *where_set()])
 )
 def loader_resource(_: dg.InitResourceContext) -> Iterator[Loader]:
     """A loader for the length of a run; settings are read when it starts."""
@@ -53,16 +65,9 @@ def loader_resource(_: dg.InitResourceContext) -> Iterator[Loader]:
 
 
 def _columns(
-    columns: log.Columns, help_of: Mapping[str, str] | None = None
+    columns: log.Columns, about: Mapping[str, str]
 ) -> Iterator[tuple[str, str, str | None]]:
-    about = help_of or {}
     return ((name, kind, about.get(name)) for name, kind in columns.items())
-
-
-def _help(endpoint: Endpoint) -> dict[str, str]:
-    """What the columns of its rows mean, as far as their schema says."""
-    found = {field.name: field.metadata for field in endpoint.schema if field.metadata}
-    return {name: about[b"help"].decode() for name, about in found.items() if b"help" in about}
 
 
 def _when(endpoint: Endpoint, grain: str) -> str:
@@ -93,7 +98,7 @@ def _spec(endpoint: Endpoint, grain: str) -> dg.AssetSpec:
     return table_spec(
         f"raw.{endpoint.table}",
         VENDORS / source.name / "slices.py",
-        _columns(log.columns_of_log(endpoint), _help(endpoint)),
+        _columns(log.columns_of_log(endpoint), log.about_columns(endpoint)),
         {"vendor call": endpoint.request},
         key=raw_key(endpoint.table, grain),
         description=f"{_when(endpoint, grain)}\n\n{endpoint.description}\n\n"
@@ -102,7 +107,9 @@ def _spec(endpoint: Endpoint, grain: str) -> dg.AssetSpec:
         kinds={"dlt", "duckdb"},
         tags={"vendor": source.name, "family": endpoint.source, "grain": grain},
         deps=[raw_key(e.table, grain if grain in e.grains else SNAPSHOT) for e in inputs],
-        partitions_def=partitions_of(endpoint, grain),
+        partitions_def=KINDS[grain](first_partition(endpoint, grain), end_offset=1)
+        if grain in KINDS
+        else None,
         freshness_policy=_freshness(endpoint, grain),
         skippable=True,
     )
@@ -203,10 +210,7 @@ def _load_partitions(
     _raise_failures(context, result)
     with loader.open_warehouse() as connection:
         metadata = _metadata(connection, endpoint, grain, result)
-        rows = receipts.row_counts(connection, endpoint, reach)
-        held = receipts.held_since(connection, endpoint.table, reach.grain, reach.since)
-    whole = whole_partitions(grain, reach, [held.get(s, {}).keys() for s in result.scopes])
-    landed = {key: sum(rows.get(b, 0) for b in buckets) for key, buckets in whole.items()}
+        landed = whole_partitions(connection, endpoint, grain, reach, result.scopes)
     if len(landed) == len(window.buckets()):
         for key, count in landed.items():
             context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=key)
@@ -276,7 +280,7 @@ PARTS = [_spec(endpoint, SNAPSHOT) for endpoint in ENDPOINTS if endpoint.part_of
 RECEIPTS = table_spec(
     "raw.loads",
     Path(receipts.__file__),
-    _columns(receipts.COLUMNS),
+    _columns(receipts.COLUMNS, log.about_receipts()),
     description=(
         "One receipt per scope of every load, written together with what changed: what was asked, "
         "for which window, when. A bucket without a receipt is unknown; facts follow receipts."

@@ -6,10 +6,13 @@ a whole answer. So what a vendor said at any receipt is the last row of each key
 hour that is asked eight times is stored once. Not here: the receipts themselves (receipts.py).
 """
 
+import csv
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -56,6 +59,31 @@ def _duckdb_type(arrow: str) -> str:
 def columns_of_log(endpoint: Endpoint) -> Columns:
     """The columns of raw.<table>: those of the endpoint's rows, then the stamp."""
     return {**columns_for(endpoint.schema), **STAMP}
+
+
+def about_columns(endpoint: Endpoint) -> dict[str, str]:
+    """What the columns of raw.<table> are: as their schema says it, or about.csv, of the vendor or
+    of all of them."""
+    folder = Path(__file__).parent
+    said = _about(folder / "about.csv", endpoint.table)
+    said |= _about(folder / endpoint.records.split(".")[1] / "about.csv", endpoint.table)
+    told = {field.name: field.metadata or {} for field in endpoint.schema}
+    return said | {name: it[b"help"].decode() for name, it in told.items() if b"help" in it}
+
+
+def about_receipts() -> dict[str, str]:
+    """What the columns of raw.loads are."""
+    return _about(Path(__file__).with_name("about.csv"), "loads")
+
+
+@cache
+def _about(file: Path, table: str) -> dict[str, str]:
+    """What a file says of a table; where it names no table, of every one."""
+    if not file.exists():
+        return {}
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = sorted(csv.DictReader(lines), key=lambda row: row["table"])
+    return {row["column_name"]: row["about"] for row in rows if row["table"] in ("", table)}
 
 
 def create_table(connection: Connection, table: str, columns: Columns) -> None:

@@ -12,9 +12,7 @@ ROOT = Path(__file__).parents[1]
 PRODUCT = ("pipelines", "assets", "dbt_like_sql")
 FILES = sorted(path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py"))
 KNOW_DAGSTER = ["raw_assets", "model_assets", "automation", "definitions", "alerts/automation"]
-KNOW_DAGSTER += [
-    f"catalog/{name}" for name in ("checks", "freshness", "partitions", "seen", "tables")
-]
+KNOW_DAGSTER += [f"catalog/{path.stem}" for path in (ROOT / "assets" / "catalog").glob("*.py")]
 DAGSTER_FILES = {f"assets/{name}.py" for name in KNOW_DAGSTER}
 # every folder of pipelines/ is a vendor but that of the way out to them
 VENDORS = {path.parent.name for path in (ROOT / "pipelines").glob("*/slices.py")}

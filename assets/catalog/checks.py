@@ -1,7 +1,7 @@
 """The promises of models as asset checks: what must hold, and which rows break it."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 
 import dagster as dg
 
@@ -12,6 +12,7 @@ from dbt_like_sql.engine.checks import CheckResult, promises
 from dbt_like_sql.engine.models import Model
 from pipelines.receipts import Connection
 
+Verdicts = dict[dg.AssetCheckKey, dg.AssetCheckEvaluation]
 SIGNS = {"<=": " at most ", ">=": " at least ", "<>": " is not ", "!=": " is not "} | {
     "<": " below ",
     ">": " above ",
@@ -53,9 +54,7 @@ def _sql(model: Model, kind: str, expression: str) -> str:
     return f"```sql\nfrom {_breaking(model, kind, expression)}\n```"
 
 
-def evaluations(
-    results: Iterable[CheckResult], connection: Connection | None = None
-) -> dict[dg.AssetCheckKey, dg.AssetCheckEvaluation]:
+def evaluations(results: Iterable[CheckResult], connection: Connection | None = None) -> Verdicts:
     """What became of each check; rows are looked up where a build stands, and told as it found them
     where it was undone (no connection)."""
     found = {}
@@ -78,7 +77,7 @@ def evaluations(
     return found
 
 
-def standing(connection: Connection) -> dict[dg.AssetCheckKey, dg.AssetCheckEvaluation]:
+def standing(connection: Connection) -> Verdicts:
     """How every check stands after the last build: what is not remembered as failed holds."""
     failed, results = Ledger(connection).failed, list[CheckResult]()
     for model in MODELS.values():
@@ -90,7 +89,7 @@ def standing(connection: Connection) -> dict[dg.AssetCheckKey, dg.AssetCheckEval
 
 
 def told(
-    found: Mapping[dg.AssetCheckKey, dg.AssetCheckEvaluation], asked: Iterable[dg.AssetCheckKey]
+    found: Verdicts, asked: Collection[dg.AssetCheckKey]
 ) -> Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]:
     """What a step yields: results of the checks that a person asked for (what was not tried holds
     as before, for no row differs); of others, what was tried."""

@@ -1,8 +1,9 @@
-"""Where the partitions of an asset begin: where data can."""
+"""The partitions of assets: where they begin, how each is called, and which are whole."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
+from itertools import groupby
 
 import dagster as dg
 import duckdb
@@ -11,14 +12,18 @@ from assets import planning, settings
 from assets.retention import retention
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
+from pipelines import receipts
 from pipelines.endpoint import Endpoint
-from pipelines.windows import floor
+from pipelines.receipts import Connection
+from pipelines.windows import Window, floor
 
-PARTITIONS: dict[str, tuple[Callable[..., dg.TimeWindowPartitionsDefinition], datetime]] = {
-    "hourly": (dg.HourlyPartitionsDefinition, datetime(2026, 6, 1, tzinfo=UTC)),
-    "daily": (dg.DailyPartitionsDefinition, datetime(2026, 1, 1, tzinfo=UTC)),
-    "monthly": (dg.MonthlyPartitionsDefinition, datetime(2025, 1, 1, tzinfo=UTC)),
+KINDS = {
+    "hourly": dg.HourlyPartitionsDefinition,
+    "daily": dg.DailyPartitionsDefinition,
+    "monthly": dg.MonthlyPartitionsDefinition,
 }
+# of a vendor that may answer for all of time
+FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @cache
@@ -33,25 +38,39 @@ def _held_since() -> dict[tuple[str, str], datetime]:
     return {(table, grain): since for table, grain, since in rows}
 
 
-def partitions_of(endpoint: Endpoint, grain: str) -> dg.TimeWindowPartitionsDefinition | None:
-    """From where data can be on: what is held, or what the vendor answered for when this process
-    began, whichever is earlier. Where a vendor may answer for all of time, from a fixed day too."""
-    if grain not in PARTITIONS:
-        return None
-    kind, since = PARTITIONS[grain]
-    at = endpoint.receipts_at(grain)
-    reach = planning.earliest(endpoint.table, at, settings.LOADED_AT)
-    can_be = min(reach, _held_since().get((endpoint.table, at), reach))
-    if retention(endpoint.table, at).beyond_reach != "refused":
-        can_be = min(can_be, since)
-    return kind(floor(can_be, "monthly" if grain == "monthly" else "daily"), end_offset=1)
+def first_partition(endpoint: Endpoint, grain: str) -> datetime:
+    """Where data can begin: at what is held, or at what the vendor answered for when this process
+    began, whichever is earlier."""
+    table, at = endpoint.table, endpoint.receipts_at(grain)
+    starts = [planning.earliest(table, at, settings.LOADED_AT)]
+    starts += [since for of, since in _held_since().items() if of == (table, at)]
+    if retention(table, at).beyond_reach != "refused":
+        starts.append(FIRST_DAY)
+    return floor(min(starts), "monthly" if grain == "monthly" else "daily")
 
 
-def _first_day() -> datetime:
-    """The first day of any partition, from the start of its month on."""
-    kinds = [partitions_of(endpoint, grain) for endpoint in ENDPOINTS for grain in endpoint.grains]
-    return floor(min(kind.start for kind in kinds if kind), "monthly")
+def partition_key(grain: str, start: datetime) -> str:
+    """How Dagster names the partition of the bucket that starts here."""
+    return start.strftime("%Y-%m-%d-%H:%M" if grain == "hourly" else "%Y-%m-%d")
+
+
+def whole_partitions(
+    connection: Connection, endpoint: Endpoint, grain: str, window: Window, scopes: Iterable[str]
+) -> dict[str, int]:
+    """The partitions of a window of receipts of which each scope holds all, and their rows."""
+    held = receipts.held_since(connection, endpoint.table, window.grain, window.since)
+    of_scopes = [held.get(scope, {}).keys() for scope in scopes]
+    rows = receipts.row_counts(connection, endpoint, window)
+    whole = {}
+    for start, group in groupby(window.buckets(), partial(floor, grain=grain)):
+        buckets = {*group}
+        if of_scopes and all(buckets <= of_scope for of_scope in of_scopes):
+            whole[partition_key(grain, start)] = sum(rows.get(bucket, 0) for bucket in buckets)
+    return whole
 
 
 # those of what is made from all of them
-DAYS = dg.DailyPartitionsDefinition(_first_day(), end_offset=1)
+DAYS = dg.DailyPartitionsDefinition(
+    floor(min(first_partition(e, g) for e in ENDPOINTS for g in e.grains if g in KINDS), "monthly"),
+    end_offset=1,
+)

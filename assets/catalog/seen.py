@@ -1,15 +1,14 @@
-"""What was loaded and built without Dagster becomes known to it, as materializations.
+"""What was loaded and built without Dagster becomes known to it.
 
 A tick looks at what landed since the last one: its cost follows what is new. What a run of Dagster
 tells itself is not told again: every event says as of when it is, by the warehouse's own instants.
 """
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
+from typing import NamedTuple
 
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import (
@@ -17,18 +16,10 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 from dagster._core.storage.event_log.base import AssetEntry
 
-from assets.catalog.checks import standing
-from assets.catalog.freshness import evaluated
-from assets.catalog.tables import (
-    AS_OF,
-    BUILT,
-    MODELS,
-    Row,
-    model_key,
-    raw_key,
-    text_of,
-    whole_partitions,
-)
+from assets.catalog import freshness
+from assets.catalog.checks import Verdicts, standing
+from assets.catalog.partitions import partition_key, whole_partitions
+from assets.catalog.tables import AS_OF, BUILT, MODELS, Row, model_key, raw_key, text_of
 from assets.model_assets import SEEDS, SHOWN, about_rows, days_of, has_days
 from assets.raw_assets import RECEIPTS
 from assets.settings import Settings
@@ -45,145 +36,97 @@ Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 MOST_EVENTS = 300
 
 
-@dataclass(frozen=True)
-class Told:
-    """Up to where Dagster was told, as a sensor's cursor: receipts that landed, and the last build,
-    with the receipts that were in it. Instants as text; empty: nothing was told."""
-
-    landed: str = ""
-    built: str = ""
-    through: str = ""
-
-    @classmethod
-    def read(cls, cursor: str | None) -> "Told":
-        """That of a cursor."""
-        return cls(**json.loads(cursor)) if cursor else cls()
-
-    def write(self) -> str:
-        """As a cursor."""
-        return json.dumps(asdict(self))
-
-
-@dataclass(frozen=True)
-class News:
+class News(NamedTuple):
     """A table, or a partition of it, and as of when it is; `once`: told where nothing is known."""
 
     key: dg.AssetKey
     partition: str | None
     as_of: str
-    rows: int | None = None
+    metadata: Row | None = None
     once: bool = False
 
-    def event(self, about: Row) -> dg.AssetMaterialization:
-        """As Dagster takes it, with what else is to be shown."""
-        metadata: Row = {AS_OF: self.as_of, **about}
-        if self.rows is not None:
-            metadata["dagster/partition_row_count"] = self.rows
-        return dg.AssetMaterialization(self.key, partition=self.partition, metadata=metadata)
+    def is_news(self, known: str | None) -> bool:
+        """Whether it is, where the last event is as of `known` (None: there is none)."""
+        return known is None or (known < self.as_of and not self.once)
 
 
 def unseen(
     instance: dg.DagsterInstance,
     connection: Connection,
     settings: Settings,
-    told: Told,
+    cursor: str | None,
     is_built: bool,
-) -> tuple[list[Event], Told]:
-    """What to tell Dagster now, and up to where it is told then.
+) -> tuple[list[Event], str]:
+    """What to tell Dagster now, and the cursor that says up to where it is told then: the receipts
+    that landed, the last build, and the receipts that were in that.
 
     `is_built`: every receipt is in every table. What is not told yet (a run is under way that may
     tell it, or there is too much at once) is told at a later tick.
     """
-    landed, built = receipts.last_landed(connection), text_of(last_built_at(connection))
+    told = json.loads(cursor) if cursor else {"landed": "", "built": "", "through": ""}
+    landed, built = text_of(receipts.last_landed(connection)), text_of(last_built_at(connection))
     news: list[News] = []
-    checks, after, now = evaluated(connection, settings), told, settings.clock()
-    if landed and text_of(landed) != told.landed:
-        news += _loaded(connection, _instant(told.landed), text_of(landed))
-        after = replace(after, landed=text_of(landed))
-    if is_built and landed and built != told.built:
-        after = replace(after, built=built, through=text_of(landed))
+    checks, after, now = freshness.verdicts(connection, settings), told, settings.clock()
+    if landed != told["landed"]:
+        news += _loaded(connection, told["landed"], landed)
+        after = after | {"landed": landed}
+    if is_built and landed and built != told["built"]:
         news += _seeds(connection)
         checks |= standing(connection)
         if not instance.get_runs(dg.RunsFilter(tags={BUILT: built}), limit=1):
-            days = days_of(due_windows(connection, _instant(told.through)), now)
-            news += _models(sorted(days), built)
+            news += _models(connection, told["through"], built, now)
+        after = after | {"built": built, "through": landed}
     left, is_waiting = _left(instance, news)
-    if is_waiting or len(left) > MOST_EVENTS:
-        after = told
-    return [*_events(connection, left, now), *_differing(instance, checks)], after
-
-
-def _events(
-    connection: Connection, left: Sequence[News], now: datetime
-) -> Iterator[dg.AssetMaterialization]:
-    """As many as are told at once. The newest of each asset comes last, and after what it is made
-    from; of what people read it says how many rows there are, and shows some."""
-    newest = {it.key: it for it in left}
-    older = [it for it in left if newest[it.key] is not it]
-    older.sort(key=lambda it: it.partition or "")
-    room = max(0, MOST_EVENTS - len(newest))
-    for it in older[len(older) - min(room, len(older)) :]:
-        yield it.event({})
-    for it in newest.values():
-        model = MODELS.get(".".join(it.key.path))
-        is_shown = model and it.key in SHOWN
-        yield it.event(about_rows(connection, model, now) if model and is_shown else {})
-
-
-def _differing(
-    instance: dg.DagsterInstance, checks: Mapping[dg.AssetCheckKey, dg.AssetCheckEvaluation]
-) -> Iterator[dg.AssetCheckEvaluation]:
-    """The checks that Dagster has no result of, or another; not those that a run is to try."""
-    known = instance.event_log_storage.get_latest_asset_check_execution_by_key([*checks])
-    stands = {True: Status.SUCCEEDED, False: Status.FAILED}
-    for key, evaluation in checks.items():
-        if key not in known or known[key].status not in (Status.PLANNED, stands[evaluation.passed]):
-            yield evaluation
+    is_all = len(left) <= MOST_EVENTS and not is_waiting
+    events: list[Event] = [*_events(connection, left, now), *_differing(instance, checks)]
+    return events, json.dumps(after if is_all else told)
 
 
 def _instant(text: str) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _loaded(connection: Connection, since: datetime | None, landed: str) -> Iterator[News]:
+def _loaded(connection: Connection, since: str, landed: str) -> Iterator[News]:
     """What landed after an instant: names, and partitions that every scope holds."""
     yield News(RECEIPTS.key, None, landed)
-    found = receipts.landed_since(connection, since)
+    found = receipts.landed_since(connection, _instant(since))
     for (table, grain), group in groupby(found, lambda row: row[:2]):
         endpoint = next((e for e in ENDPOINTS if e.table == table), None)
         windows = [row[2:] for row in group]
         if endpoint and grain == SNAPSHOT:
             yield News(raw_key(table, grain), None, text_of(max(at for *_, at in windows)))
-        elif endpoint and grain in endpoint.grains:
-            yield from _partitions(connection, endpoint, grain, windows)
+        elif endpoint:
+            for shown in endpoint.grains:
+                if endpoint.receipts_at(shown) == grain:
+                    yield from _partitions(connection, endpoint, shown, grain, windows)
 
 
 def _partitions(
     connection: Connection,
     endpoint: Endpoint,
     grain: str,
+    of_receipts: str,
     windows: Iterable[tuple[datetime, datetime, datetime]],
 ) -> Iterator[News]:
-    """The partitions of these windows that are whole, at each grain whose receipts these are."""
-    fresh: dict[datetime, datetime] = {}
+    """The partitions of these windows that are whole."""
+    landed: dict[str, str] = {}
     for since, until, at in windows:
-        for start in whole_buckets(grain, since, until):
-            fresh[start] = max(at, fresh.get(start, at))
-    for shown in [g for g in endpoint.grains if endpoint.receipts_at(g) == grain]:
-        window = Window(grain, floor(min(fresh), shown), max(until for _, until, _ in windows))
-        held = receipts.held_since(connection, endpoint.table, grain, window.since)
-        standings = receipts.standings(connection, endpoint.table, grain)
-        scopes = [s for s, about in standings.items() if about.answered_at and not about.is_ended]
-        rows = receipts.row_counts(connection, endpoint, window)
-        whole = whole_partitions(shown, window, [held[scope].keys() for scope in scopes])
-        for partition, buckets in whole.items():
-            if new := [fresh[bucket] for bucket in buckets if bucket in fresh]:
-                count = sum(rows.get(bucket, 0) for bucket in buckets)
-                yield News(raw_key(endpoint.table, shown), partition, text_of(max(new)), count)
+        for start in whole_buckets(of_receipts, since, until):
+            key = partition_key(grain, floor(start, grain))
+            landed[key] = max(text_of(at), landed.get(key, ""))
+    first, last = min(since for since, *_ in windows), max(until for _, until, _ in windows)
+    window = Window(of_receipts, floor(first, grain), last)
+    standings = receipts.standings(connection, endpoint.table, of_receipts)
+    scopes = [s for s, about in standings.items() if about.answered_at and not about.is_ended]
+    for key, rows in whole_partitions(connection, endpoint, grain, window, scopes).items():
+        if key in landed:
+            counted = {"dagster/partition_row_count": rows}
+            yield News(raw_key(endpoint.table, grain), key, landed[key], counted)
 
 
-def _models(days: Sequence[str], built: str) -> Iterator[News]:
+def _models(connection: Connection, through: str, built: str, now: datetime) -> Iterator[News]:
     """The tables that a build made, and the days that it was about."""
+    days = sorted(days_of(due_windows(connection, _instant(through)), now))
     for model in MODELS.values():
         key = model_key(model.name)
         for day in days if has_days(model) else [None]:
@@ -197,29 +140,47 @@ def _seeds(connection: Connection) -> Iterator[News]:
     return (News(s.key, None, text_of(read_at[s.key])) for s in SEEDS if s.key in read_at)
 
 
+def _events(
+    connection: Connection, left: Sequence[News], now: datetime
+) -> Iterator[dg.AssetMaterialization]:
+    """As many as are told at once. The newest of each asset comes last, and after what it is made
+    from; of what people read it says how many rows there are, and shows some."""
+    newest = {it.key: it for it in left}
+    older = [it for it in left if newest[it.key] is not it]
+    older.sort(key=lambda it: it.partition or "")
+    skipped = max(0, min(len(left) - MOST_EVENTS, len(older)))
+    for it in [*older[skipped:], *newest.values()]:
+        model = MODELS.get(".".join(it.key.path))
+        metadata: Row = {AS_OF: it.as_of, **(it.metadata or {})}
+        if model and it.key in SHOWN and newest[it.key] is it:
+            metadata |= about_rows(connection, model, now)
+        yield dg.AssetMaterialization(it.key, partition=it.partition, metadata=metadata)
+
+
+# -- what Dagster knows -----------------------------------------------------------------------
+
+
 def _left(instance: dg.DagsterInstance, news: Sequence[News]) -> tuple[list[News], bool]:
     """What Dagster does not know; True: of some a run is under way, which may tell it itself."""
-    by_key: dict[dg.AssetKey, list[News]] = defaultdict(list)
-    for it in news:
-        by_key[it.key].append(it)
-    records = instance.get_asset_records([*by_key]) if by_key else ()
+    keys = [*dict.fromkeys(it.key for it in news)]
+    records = instance.get_asset_records(keys) if keys else ()
     entries = {record.asset_entry.asset_key: record.asset_entry for record in records}
     runs = map(instance.get_run_by_id, {e.last_run_id for e in entries.values() if e.last_run_id})
     alive = {run.run_id for run in runs if run and not run.is_finished}
     left: list[News] = []
-    for key, of_key in by_key.items():
-        entry = entries.get(key)
-        if entry is None:
-            left += of_key
-        elif entry.last_run_id not in alive:
-            left += _unknown(instance, entry, of_key)
+    for key, group in groupby(news, lambda it: it.key):
+        of_key, entry = [*group], entries.get(key)
+        if entry and entry.last_run_id in alive:
+            continue
+        known = _known(instance, entry, of_key) if entry else {}
+        left += [it for it in of_key if it.is_news(known.get(it.partition))]
     return left, bool(alive)
 
 
-def _unknown(
-    instance: dg.DagsterInstance, entry: AssetEntry, news: Sequence[News]
-) -> Iterator[News]:
-    """What no event of this asset tells."""
+def _known(
+    instance: dg.DagsterInstance, entry: AssetEntry, news: Iterable[News]
+) -> dict[str | None, str]:
+    """As of when the last event of an asset is, and of those of its partitions that are in news."""
     records = [entry.last_materialization_record]
     if partitions := {it.partition for it in news if it.partition}:
         latest = instance.event_log_storage.get_latest_storage_id_by_partition(
@@ -229,17 +190,18 @@ def _unknown(
         if latest:
             records += instance.fetch_materializations(wanted, limit=len(latest)).records
     events = [record.asset_materialization for record in records if record]
-    # one of before it was written down says of no instant
-    known = {
-        e.partition: str(e.metadata[AS_OF].value) if AS_OF in e.metadata else ""
-        for e in events
-        if e
-    }
-    for it in news:
-        if it.partition not in known or (known[it.partition] < it.as_of and not it.once):
-            yield it
+    return {event.partition: _as_of(event) for event in events if event}
 
 
-def _told(event: dg.AssetMaterialization) -> str:
-    """As of when an event is; those of before it was written down are of long ago."""
+def _as_of(event: dg.AssetMaterialization) -> str:
+    """As of when an event is; one of before that was written down is of long ago."""
     return str(event.metadata[AS_OF].value) if AS_OF in event.metadata else ""
+
+
+def _differing(instance: dg.DagsterInstance, checks: Verdicts) -> Iterator[dg.AssetCheckEvaluation]:
+    """The checks that Dagster has no result of, or another; not those that a run is to try."""
+    known = instance.event_log_storage.get_latest_asset_check_execution_by_key([*checks])
+    stands = {True: Status.SUCCEEDED, False: Status.FAILED}
+    for key, it in checks.items():
+        if key not in known or known[key].status not in (Status.PLANNED, stands[it.passed]):
+            yield it

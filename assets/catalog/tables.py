@@ -1,10 +1,8 @@
 """What Dagster shows of a table: its key, where it is written, its columns, its first rows."""
 
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,6 @@ from dbt_like_sql.engine.seeds import seed_columns, seed_files
 from pipelines import receipts
 from pipelines.endpoint import SNAPSHOT
 from pipelines.receipts import Connection
-from pipelines.windows import Window, floor
 
 # a line per asset and process on everybody's terminal; the version of dagster is pinned
 warnings.filterwarnings("ignore", "Class `(LocalFile)?CodeReference", dg.BetaWarning)
@@ -42,23 +39,6 @@ def raw_key(table: str, grain: str) -> dg.AssetKey:
 def model_key(name: str) -> dg.AssetKey:
     """marts.fct_compute -> marts/fct_compute."""
     return dg.AssetKey(name.split("."))
-
-
-def partition_key(grain: str, start: datetime) -> str:
-    """How Dagster names the partition of the bucket that starts here."""
-    return start.strftime("%Y-%m-%d-%H:%M" if grain == "hourly" else "%Y-%m-%d")
-
-
-def whole_partitions(
-    grain: str, window: Window, of_scopes: Sequence[Collection[datetime]]
-) -> dict[str, set[datetime]]:
-    """The partitions of a window all of whose buckets each scope holds, with these buckets."""
-    whole = {}
-    for start, group in groupby(window.buckets(), partial(floor, grain=grain)):
-        buckets = {*group}
-        if of_scopes and all(buckets <= {*of_scope} for of_scope in of_scopes):
-            whole[partition_key(grain, start)] = buckets
-    return whole
 
 
 def column_types(models: Iterable[Model]) -> dict[str, dict[str, str]]:

@@ -24,7 +24,8 @@ import pytest
 from click.testing import CliRunner
 
 from assets.automation import FILES_SENSORS, WHAT
-from assets.catalog.tables import model_key, partition_key, raw_key
+from assets.catalog.partitions import partition_key
+from assets.catalog.tables import model_key, raw_key
 from assets.cli import main
 from assets.definitions import defs
 from assets.settings import read_settings

@@ -1,10 +1,13 @@
 """Dagster: what it shows of every asset, and what real runs on a real instance do."""
 
 import os
+import re
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,12 @@ from dagster_shared.yaml_utils import load_yaml_from_path
 from assets import loading
 from assets.catalog.checks import check_name, evaluations
 from assets.catalog.freshness import WATCHED
-from assets.catalog.tables import model_key, partition_key, raw_key
+from assets.catalog.page import PAGE, picture
+from assets.catalog.partitions import partition_key
+from assets.catalog.tables import model_key, raw_key
 from assets.definitions import defs
 from assets.loading import Loader
+from assets.raw_assets import loader_resource, where_set
 from assets.settings import read_settings
 from assets.sources import ENDPOINTS, endpoint_of
 from dbt_like_sql.engine.checks import CheckResult
@@ -134,15 +140,19 @@ def test_definitions_are_valid_with_no_setting_at_all(tmp_path: Path) -> None:
 
 
 def test_every_asset_says_what_it_is() -> None:
-    """Every asset has a description, an owner, a kind, a group, a table name and its columns."""
+    """Every asset has a description, an owner, a kind and a group; of a table its name, and every
+    column with what it is."""
     assert len(SPECS) > 30
     for key, spec in SPECS.items():
         assert spec.description, key
         assert spec.owners, key
         assert spec.kinds, key
         assert spec.group_name != "default", key
-        assert spec.metadata["dagster/table_name"], key
-        assert spec.metadata["dagster/column_schema"].columns, key
+        if key != PAGE.key:
+            assert spec.metadata["dagster/table_name"], key
+            columns = spec.metadata["dagster/column_schema"].columns
+            assert columns, key
+            assert all(column.description for column in columns), key
 
 
 def test_every_raw_asset_says_when_it_is_stale() -> None:
@@ -189,7 +199,11 @@ def test_every_model_is_an_asset_with_its_columns_and_their_lineage() -> None:
 
 def test_types_of_columns_are_known_before_anything_is_built() -> None:
     """Of every model, as DuckDB will have them."""
-    schemas = {key: spec.metadata["dagster/column_schema"] for key, spec in SPECS.items()}
+    schemas = {
+        key: spec.metadata["dagster/column_schema"]
+        for key, spec in SPECS.items()
+        if key != PAGE.key
+    }
     types = {column.name: column.type for column in schemas[model_key("marts.fct_usage")].columns}
     assert types["quantity"] == "DECIMAL(38,9)"
     assert types["period_start"] == "TIMESTAMP WITH TIME ZONE"
@@ -230,6 +244,17 @@ def test_every_check_of_a_model_is_an_asset_check() -> None:
         "There should be no rows.\n\n```sql\nfrom reports.unmapped_meters\n```"
     )
     assert all("```sql" in text for text in specs.values())
+
+
+def test_the_resource_shows_what_is_set_and_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every setting of every vendor, of every account; never its value."""
+    monkeypatch.setenv("NEON_API_KEY__ACME", "napi_secret")
+    rows = [*where_set()]
+    assert "| Neon | `NEON_API_KEY__ACME` | the environment |" in rows
+    assert "| Bitbucket | `BITBUCKET_BASE_URL` | default |" in rows
+    assert "| Bitbucket | `BITBUCKET_TOKEN` | not set |" in rows
+    assert not any("napi" in row for row in rows)
+    assert "| vendor | setting | from |" in f"{loader_resource.description}"
 
 
 def test_a_check_that_fails_shows_rows_and_how_to_find_them(configured: World) -> None:
@@ -414,6 +439,35 @@ def test_a_build_materializes_what_was_selected(
     keys = {event.asset_key for event in again.get_asset_materialization_events()}
     assert compute in keys
     assert not keys & {coverage, model_key("marts.dim_org"), model_key("staging.stg_neon__usage")}
+
+
+def test_the_page_is_an_asset_with_a_picture(
+    configured: World, instance: dg.DagsterInstance
+) -> None:
+    """It follows the tables that it reads, is written beside the warehouse by each build, and shows
+    what each day cost."""
+    assert {dep.asset_key for dep in SPECS[PAGE.key].deps} >= {
+        model_key("marts.usage_by_day"),
+        model_key("reports.needs_you"),
+    }
+    land_two_days(configured)
+    result = run(instance, "build", [PAGE.key], today(), today())
+    assert result.success
+    about = materialized(result, PAGE.key)[None]
+    file = configured.settings.warehouse.with_suffix(".report.html")
+    assert about["page"] == str(file)
+    assert file.read_text().startswith("<!doctype html>")
+    assert str(about["cost by day"]).startswith("![US dollars a day, 2026-11-20 to 2026-11-21")
+
+
+def test_the_picture_has_a_bar_for_each_day() -> None:
+    """As high as what the day cost, in Markdown that needs no other file."""
+    days = [(date(2026, 11, 20), Decimal(4)), (date(2026, 11, 21), Decimal(1))]
+    text, _, encoded = picture(days).partition("](data:image/svg+xml;base64,")
+    assert text == "![US dollars a day, 2026-11-20 to 2026-11-21; at most 4.00"
+    svg = b64decode(encoded.removesuffix(")")).decode()
+    assert re.findall('height="([0-9.]+)"', svg) == ["100.0", "25.0"]
+    assert picture([]) == "nothing is priced yet"
 
 
 def test_a_blocking_check_fails_the_run_and_keeps_the_tables(

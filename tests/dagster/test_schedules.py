@@ -8,7 +8,7 @@ import pytest
 
 from assets import loading
 from assets.automation import SCHEDULES, build_what_landed
-from assets.catalog.tables import partition_key
+from assets.catalog.partitions import partition_key
 from assets.definitions import defs
 from assets.loading import Loader
 from assets.settings import read_settings

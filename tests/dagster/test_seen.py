@@ -1,9 +1,11 @@
 """What a terminal or cron loaded and built is known to Dagster: each partition, and once."""
 
+import json
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
 import dagster as dg
 import pytest
@@ -11,9 +13,11 @@ import pytest
 from assets import loading
 from assets.automation import build_what_landed
 from assets.catalog import seen
-from assets.catalog.seen import Told
-from assets.catalog.tables import BUILT, model_key, partition_key, raw_key, whole_partitions
+from assets.catalog.partitions import partition_key, whole_partitions
+from assets.catalog.tables import BUILT, model_key, raw_key
 from assets.definitions import defs
+from assets.sources import endpoint_of
+from pipelines import receipts
 from pipelines.windows import Window, next_bucket
 from tests.clock import NOW, TODAY
 from tests.conftest import Open, World
@@ -95,7 +99,7 @@ def test_what_the_terminal_did_is_told_once(
     assert tick.checks[COMPUTE, "grain_is_unique"]
     assert tick() == Counter()
     assert tick.checks == {}
-    built_at, tick.cursor = Told.read(tick.cursor).built, ""
+    built_at, tick.cursor = json.loads(tick.cursor)["built"], ""
     assert tick() == Counter()
     # where a run of Dagster did the same build, it told of the models itself
     with dg.DagsterInstance.ephemeral() as another:
@@ -144,14 +148,18 @@ def test_a_tick_tells_what_is_new(here: World, instance: dg.DagsterInstance, tic
     assert tick() == Counter([(HOURLY, hour), (RECEIPTS, None)])
 
 
-def test_a_partition_is_whole_once_every_scope_has_it() -> None:
-    """All of its buckets up to the open one; a month of days as much as a day."""
-    days = [datetime(2026, 10, 31, tzinfo=UTC) + timedelta(days=n) for n in range(3)]
-    window = Window("daily", days[0], days[-1] + timedelta(days=1))
-    held = [days, days[1:]]
-    assert whole_partitions("monthly", window, held) == {"2026-11-01": {*days[1:]}}
-    assert [*whole_partitions("daily", window, held)] == ["2026-11-01", "2026-11-02"]
-    assert whole_partitions("daily", window, []) == {}
+def test_a_partition_is_whole_once_every_scope_has_it(here: World) -> None:
+    """All of its buckets up to the open one; a day of hours as much as an hour."""
+    land(here, 20)
+    usage = endpoint_of("neon_project_usage")
+    window = Window("hourly", YESTERDAY, END)
+    with loading.open_warehouse(here.settings) as connection:
+        scopes = [*receipts.standings(connection, usage.table, "hourly")]
+        whole = partial(whole_partitions, connection, usage)
+        assert len(scopes) == 2
+        assert len(whole("hourly", window, scopes)) == 20
+        assert [*whole("daily", window, scopes)] == [partition_key("daily", TODAY)]
+        assert whole("daily", window, [*scopes, "another"]) == whole("daily", window, []) == {}
 
 
 def test_what_a_run_under_way_may_tell_waits(

@@ -6,7 +6,8 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from assets.catalog.tables import partition_key, raw_key
+from assets.catalog.partitions import partition_key
+from assets.catalog.tables import raw_key
 from assets.definitions import defs
 from assets.raw_assets import RAW_ASSETS, loader_resource
 from pipelines.windows import floor
