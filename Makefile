@@ -4,6 +4,7 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+PORT ?= 3000
 # a worker per core and one more, for tests wait; the tests of a file stay together, for worlds that
 # they share, and in order: files of few and long tests would come last, and keep one worker busy
 WORKERS := -n logical --dist loadfile --no-loadscope-reorder
@@ -53,10 +54,10 @@ fmt: setup  ## mend what ruff can mend, and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-ui: setup  ## Dagster on http://127.0.0.1:3000, its history kept in .dagster/; as for run
+ui: setup  ## Dagster on http://127.0.0.1:3000 (PORT=...), its history kept in .dagster/; as for run
 	@mkdir -p .dagster && cp dagster.yaml .dagster/dagster.yaml
 	@DAGSTER_DISABLE_TELEMETRY=1 DAGSTER_HOME=$(CURDIR)/.dagster $(BIN)/meterhouse sandbox --unless-configured -- \
-		$(BIN)/dagster dev -w workspace.yaml
+		$(BIN)/meterhouse ui --port $(PORT)
 
 lock: setup  ## refresh requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

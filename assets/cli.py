@@ -272,6 +272,18 @@ def report(
     return {"written": written}
 
 
+@main.command()
+@click.option("--port", default=3000, show_default=True)
+def ui(port: int) -> None:
+    """Open Dagster, and say on what it stands: vendors or their stand-ins, and which warehouse."""
+    from assets.terminal.ui import open_ui
+
+    try:
+        open_ui(read_settings(), port, click.echo)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
+
+
 # what stands from the first unknown option on is not looked at
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option(

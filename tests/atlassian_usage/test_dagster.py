@@ -347,8 +347,7 @@ def dagster_dev(home: Path, environment: dict[str, str], kill: bool = False) -> 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    dagster = str(Path(sys.executable).parent / "dagster")
-    command = [dagster, "dev", "-w", "workspace.yaml", "-p", str(port)]
+    command = [str(Path(sys.executable).parent / "meterhouse"), "ui", "--port", str(port)]
     with (home / "log").open("w") as log:
         process = subprocess.Popen(
             command,
@@ -393,6 +392,13 @@ def test_a_file_that_is_dropped_becomes_a_fact_by_itself(
                 runs_that_made(instance, raw_key("platform_usage", "snapshot"))
                 == (runs_that_made(instance, facts)[-1:])
             )
+            # by no run: the sensor tells of receipts
+            receipts = model_key("raw.loads")
+            wait_for(lambda: bool(instance.get_latest_materialization_event(receipts)), 60)
+            assert runs_that_made(instance, receipts) == [""]
+        said = (home / "log").read_text()
+        assert f"Warehouse: {exports.settings.warehouse}" in said
+        assert "WARNING" not in said
         assert proxy.requests == []
     assert [*home.glob("logs/*"), *home.glob(".logs_queue/*")] == []
 
@@ -407,9 +413,9 @@ def test_a_build_is_done_although_everything_was_killed_in_it(
     exports.write("a.csv", "org", line())
     exports.land()
     environment["PLATFORM_USAGE_DIR"] = str(tmp_path / "none")  # the sensor of builds alone
-    for _ in range(2):
+    for count in (1, 2):
         with dagster_dev(home, environment, kill=True):
-            wait_for(lambda: "models - STEP_START" in (home / "log").read_text(), 300, every=0.05)
+            wait_for(lambda: steps_begun(home) == count, 300, every=0.05)  # noqa: B023
         assert not read_facts(exports)
     with dagster_dev(home, environment):
         wait_for(lambda: read_facts(exports), 300)
@@ -418,6 +424,14 @@ def test_a_build_is_done_although_everything_was_killed_in_it(
         builds = [run for run in instance.get_runs() if run.job_name == "build"]
     assert [run.status for run in builds[1:]] == [dg.DagsterRunStatus.FAILURE] * 2
     assert len({run.tags["dagster/run_key"] for run in builds}) == 3
+
+
+def steps_begun(home: Path) -> int:
+    """How many runs have started a step."""
+    step = dg.DagsterEventType.STEP_START
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        runs = [run.run_id for run in instance.get_runs()]
+        return len([run_id for run_id in runs if instance.all_logs(run_id, of_type=step)])
 
 
 def runs_that_made(instance: dg.DagsterInstance, key: dg.AssetKey) -> list[str]:

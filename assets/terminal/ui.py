@@ -1,0 +1,54 @@
+"""Dagster from a terminal: on what it stands is said first, and after that only what went wrong."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from assets.settings import Settings
+from assets.sources import SOURCES
+from pipelines.settings import is_loopback, settings_of
+from pipelines.settings import url as address
+from pipelines.source import Account, Source
+
+ROOT = Path(__file__).parents[2]
+# `dagster dev` says of itself that there is a newer one, and of its defaults what it does
+QUIET = ("-W", "ignore:Function `dev_command`", "-m", "dagster", "dev", "--log-level", "error")
+
+
+def open_ui(settings: Settings, port: int, say: Callable[[str], object]) -> None:
+    """Say on what it stands, and become Dagster."""
+    for line in stands_on(settings):
+        say(line)
+    say(f"Dagster: http://127.0.0.1:{port} in half a minute, until Ctrl-C.")
+    sys.stdout.flush()
+    where = ("-w", str(ROOT / "workspace.yaml"), "-p", f"{port}")
+    os.execv(sys.executable, [sys.executable, *QUIET, *where])  # noqa: S606  # our own
+
+
+def stands_on(settings: Settings) -> Iterator[str]:
+    """Which vendors are asked, whether they are stand-ins, why others are not; which warehouse."""
+    asked = [(source, account) for source in SOURCES for account in settings.accounts[source.name]]
+    stand_ins = dict.fromkeys(s.title for s, account in asked if _is_stand_in(s, account))
+    if stand_ins:
+        yield f"Sandbox: stand-ins on this machine, for {', '.join(stand_ins)}."
+    others = dict.fromkeys(s.title for s, _ in asked if s.title not in stand_ins)
+    if others or not stand_ins:
+        yield f"Asked: {', '.join(others) or 'nobody'}."
+    for source in SOURCES:
+        if why := settings.missing.get(source.name):
+            yield f"Not asked: {source.title}, for {why}."
+        yield from settings.wrong.get(source.name, ())
+    yield f"Warehouse: {settings.warehouse.resolve()}"
+
+
+def _is_stand_in(source: Source[Any, Any], account: Account[Any]) -> bool:
+    """Whether it is asked on this very machine."""
+    hosts = [
+        urlsplit(getattr(account.settings, field)).hostname
+        for field, about in settings_of(source.settings).items()
+        if about.read is address
+    ]
+    return any(is_loopback(host or "") for host in hosts)
