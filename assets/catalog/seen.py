@@ -36,6 +36,11 @@ Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 MOST_EVENTS = 300
 
 
+# the cursor of the sensor: the receipts that were told, the last build, the receipts that were in
+# that, and the checks that failed then
+NOTHING: Row = {"landed": "", "built": "", "through": "", "failing": []}
+
+
 class News(NamedTuple):
     """A table, or a partition of it, and as of when it is; `once`: told where nothing is known."""
 
@@ -57,29 +62,41 @@ def unseen(
     cursor: str | None,
     is_built: bool,
 ) -> tuple[list[Event], str]:
-    """What to tell Dagster now, and the cursor that says up to where it is told then: the receipts
-    that landed, the last build, and the receipts that were in that.
+    """What to tell Dagster now, and the cursor that says up to where it is told then.
 
     `is_built`: every receipt is in every table. What is not told yet (a run is under way that may
     tell it, or there is too much at once) is told at a later tick.
     """
-    told = json.loads(cursor) if cursor else {"landed": "", "built": "", "through": ""}
+    told: Row = NOTHING | json.loads(cursor or "{}")
     landed, built = text_of(receipts.last_landed(connection)), text_of(last_built_at(connection))
-    news: list[News] = []
-    checks, after, now = freshness.verdicts(connection, settings), told, settings.clock()
+    checks, news, after = freshness.verdicts(connection, settings), list[News](), {**told}
     if landed != told["landed"]:
         news += _loaded(connection, told["landed"], landed)
-        after = after | {"landed": landed}
+        after["landed"] = landed
     if is_built and landed and built != told["built"]:
         news += _seeds(connection)
-        checks |= standing(connection)
         if not instance.get_runs(dg.RunsFilter(tags={BUILT: built}), limit=1):
-            news += _models(connection, told["through"], built, now)
-        after = after | {"built": built, "through": landed}
+            news += _models(connection, told["through"], built, settings.clock())
+        stands = _checks(connection, told)
+        failing = [key.to_user_string() for key, it in stands.items() if not it.passed]
+        after |= {"built": built, "through": landed, "failing": failing}
+        checks |= stands
     left, is_waiting = _left(instance, news)
     is_all = len(left) <= MOST_EVENTS and not is_waiting
-    events: list[Event] = [*_events(connection, left, now), *_differing(instance, checks)]
-    return events, json.dumps(after if is_all else told)
+    events: list[Event] = [*_events(connection, left, settings.clock())]
+    return [*events, *_differing(instance, checks)], json.dumps(after if is_all else told)
+
+
+def _checks(connection: Connection, told: Row) -> Verdicts:
+    """How checks of models stand: at first of all, then of those that fail, or did."""
+    stands = standing(connection)
+    if not told["built"]:
+        return stands
+    return {
+        key: it
+        for key, it in stands.items()
+        if not it.passed or key.to_user_string() in told["failing"]
+    }
 
 
 def _instant(text: str) -> datetime | None:

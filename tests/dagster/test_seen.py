@@ -105,6 +105,18 @@ def test_what_the_terminal_did_is_told_once(
     with dg.DagsterInstance.ephemeral() as another:
         another.add_run(dg.DagsterRun("build", run_id=str(uuid.uuid4()), tags={BUILT: built_at}))
         assert {key.path[0] for key, _ in Ticks(another)()} == {"raw", "seeds"}
+    # a report that found something, as a later build of the terminal remembers it
+    here.raw("update meta.builds set built_at = built_at + interval 1 minute")
+    here.raw(
+        "insert into meta.failed_checks values"
+        " ('reports.coverage', 'not is_at_risk', 'check', 1, [])"
+    )
+    tick()
+    assert tick.checks == {(model_key("reports.coverage"), "not_is_at_risk"): False}
+    here.raw("update meta.builds set built_at = built_at + interval 1 minute")
+    here.raw("delete from meta.failed_checks")
+    tick()
+    assert tick.checks == {(model_key("reports.coverage"), "not_is_at_risk"): True}
 
 
 def test_every_event_says_as_of_when_and_how_many_rows(
