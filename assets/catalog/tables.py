@@ -94,6 +94,8 @@ def preview(connection: Connection, rows: str) -> dg.MetadataValue[Any]:
 
 
 def _cell(value: Any) -> str:
-    text = f"{value:%Y-%m-%d %H:%MZ}" if isinstance(value, datetime) else f"{value}"
+    text = "" if value is None else f"{value}"
+    if isinstance(value, datetime):
+        text = f"{value:%Y-%m-%d %H:%MZ}"
     text = text.replace("|", "\\|").replace("\n", " ")
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"

@@ -272,7 +272,7 @@ def test_a_check_that_fails_shows_rows_and_how_to_find_them(configured: World) -
     assert shown.description == "reports.coverage: check `not is_at_risk` is not true for 2 rows"
     rows = str(shown.metadata["up to 5 rows"].value).splitlines()
     assert rows[0] == "| source | resource | scope | is_at_risk |"
-    assert rows[2] == "| neon | None | org-1 | True |"
+    assert rows[2] == "| neon |  | org-1 | True |"
     assert "where (not is_at_risk) is not true" in str(shown.metadata["SQL"].value)
     assert undone.metadata["up to 5 rows"].value == "(a, b)"
 
