@@ -15,6 +15,7 @@ import pytest
 from pyrate_limiter import Rate
 
 from pipelines.http import TRIES, Budget, VendorError
+from pipelines.http.pool import pool
 from pipelines.neon.client import Neon
 from pipelines.windows import Window
 from tests.conftest import Open, World
@@ -299,3 +300,12 @@ def test_who_waits_for_a_budget_is_told_so_once(
         budget.take()
     assert caplog.messages == ["vendor: the budget of 2 requests is spent, next in 60 s"]
     budget.close()
+
+
+def test_nobody_waits_for_a_request_of_a_walk_that_was_given_up() -> None:
+    """The garbage collector closes one that failed, and must not wait while it does."""
+    ends = threading.Event()
+    with pool(1) as threads:
+        threads.submit(ends.wait)
+    assert not ends.is_set()
+    ends.set()

@@ -6,7 +6,7 @@ Not here: which windows to ask for (assets/planning.py) and what a metric means
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from pyrate_limiter import Duration, Rate
 
 import pipelines.neon.records as records
 from pipelines.http import Budget, VendorClient, VendorError
+from pipelines.http.pool import pool
 from pipelines.neon.endpoints import ACCOUNT_USAGE
 from pipelines.source import (
     BucketsRefusedError,
@@ -202,8 +203,8 @@ class Neon(VendorClient):
     def branches(self, org_id: str, project_ids: Sequence[str]) -> Iterator[pa.Table]:
         """The live branches of these projects, one request each, AT_ONCE at a time."""
         refused: list[str] = []
-        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-            for found in pool.map(partial(self._branches_of, refused=refused), project_ids):
+        with pool(AT_ONCE) as threads:
+            for found in threads.map(partial(self._branches_of, refused=refused), project_ids):
                 yield records.named_table("neon_branches", found, org_id=org_id)
         if refused:
             raise PartialAnswerError(
@@ -256,7 +257,7 @@ class Neon(VendorClient):
         echoes the cursor it was asked with).
         """
         asked: set[str] = set()
-        with ThreadPoolExecutor(max_workers=1) as ahead:
+        with pool(1) as ahead:
             pending: Future[bytes] | None = ahead.submit(self._get, path, about, params)
             while pending is not None:
                 body = pending.result()
