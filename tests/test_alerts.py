@@ -135,6 +135,18 @@ def test_what_was_not_taken_is_told_again(receiver: Receiver, tmp_path: Path) ->
     assert "SECRET" not in failure
 
 
+def test_a_channel_that_is_down_repeats_nothing_on_another(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    """Mail is told once while the webhook is down, and the webhook when it is there again."""
+    receiver.answers = 503
+    for _ in range(3):
+        assert len(told(receiver, tmp_path / "w", cause())) == 1
+    receiver.answers = 200
+    assert told(receiver, tmp_path / "w", cause()) == []
+    assert (len(receiver.mailed), len(receiver.posted)) == (1, 1)
+
+
 def test_with_no_channel_nothing_is_told_or_kept(tmp_path: Path) -> None:
     """Not even as told: who sets a channel up later hears of what is still so."""
     assert tell(read_settings({}).channels, tmp_path / "w", [cause()], NOW) == []

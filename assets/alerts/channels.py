@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 from pipelines.settings import Setting, is_loopback
@@ -62,6 +62,8 @@ class DeliveryError(RuntimeError):
 class Channel(Protocol):
     """What takes a message. Raises DeliveryError."""
 
+    name: ClassVar[str]
+
     def send(self, subject: str, text: str) -> None:
         """Send a message; of some channels the subject is its first line."""
 
@@ -71,6 +73,7 @@ class Webhook:
     """An address that takes `{"text": ...}`, as Slack, Mattermost and others do."""
 
     address: str
+    name: ClassVar[str] = "webhook"
 
     def send(self, subject: str, text: str) -> None:
         """Post it."""
@@ -92,6 +95,7 @@ class Mail:
     server: str
     sender: str
     receivers: Sequence[str]
+    name: ClassVar[str] = "mail"
 
     def send(self, subject: str, text: str) -> None:
         """Mail it."""

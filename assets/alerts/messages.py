@@ -35,22 +35,25 @@ def tell(
         return []
     file = Path(f"{warehouse}.alerts.json")
     with turn(Path(f"{file}.lock"), "the list of alerts", "Run it again.", WAITS_SECONDS):
-        told: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+        # by channel: what one did not take is told again by that one alone
+        told_by: dict[str, dict[str, str]] = json.loads(file.read_text()) if file.exists() else {}
         causes = {_key(row): row for row in found}
         failures = []
-        known = {key: text for key, text in told.items() if is_known(*_about(key))}
-        for key, text in _due(causes, told, known, now):
-            try:
-                for channel in channels:
-                    channel.send(text.partition("\n")[0], text)
-            except DeliveryError as error:
-                failures.append(f"not told: {text.partition(chr(10))[0]} ({error})")
-                continue
-            if key in causes:
-                told[key] = text.partition("\n")[0]
-            else:
-                del told[key]
-            _write(file, told)
+        for channel in channels:
+            told = told_by.setdefault(channel.name, {})
+            known = {key: text for key, text in told.items() if is_known(*_about(key))}
+            for key, text in _due(causes, told, known, now):
+                subject = text.partition("\n")[0]
+                try:
+                    channel.send(subject, text)
+                except DeliveryError as error:
+                    failures.append(f"not told: {subject} ({error})")
+                    continue
+                if key in causes:
+                    told[key] = subject
+                else:
+                    del told[key]
+                _write(file, told_by)
     return failures
 
 
@@ -84,7 +87,7 @@ def _text(row: Row) -> str:
     return "\n".join(lines)
 
 
-def _write(file: Path, told: dict[str, str]) -> None:
+def _write(file: Path, told: dict[str, dict[str, str]]) -> None:
     """All of it or nothing, also where this process is killed."""
     new = Path(f"{file}.new")
     new.write_text(json.dumps(told, indent=1))
