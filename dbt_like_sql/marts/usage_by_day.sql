@@ -38,16 +38,16 @@ summed as (
 select
     summed.source, -- vendor API family
     summed.org_id, -- the vendor's organization; null: it has none
-    org.org_name,
+    org.name as org_name, -- as it is called now; null: not known
     summed.project_id, -- project, app or repository
-    project.project_name,
+    project.name as project_name, -- as it is called now; null: not known
     summed.branch_id, -- null: what no branch accounts for
-    branch.branch_name,
+    branch.name as branch_name, -- as it is called now; null: not known
     summed.site_id, -- site or workspace
-    site.site_name,
+    site.name as site_name, -- as it is called now; null: not known
     summed.environment_id, -- of a Forge app
     summed.user_id, -- null: what no user accounts for
-    person.user_name,
+    person.name as user_name, -- as it is called now; null: not known
     owner.owner_key,
     owner.team,
     owner.customer,
@@ -89,15 +89,17 @@ left join one_unit
 left join marts.series_owners as owner
     on summed.series_key = owner.series_key
     and summed.day_start >= owner.since_at and summed.day_start < owner.until_at
-left join marts.dim_org as org on summed.source = org.source and summed.org_id = org.org_id
-left join marts.dim_project as project
-    on summed.source = project.source
+left join marts.dim_name as org
+    on org.kind = 'org' and summed.source = org.source and summed.org_id = org.thing_id
+left join marts.dim_name as project
+    on project.kind = 'project' and summed.source = project.source
     and summed.org_id is not distinct from project.org_id
-    and summed.project_id = project.project_id
-left join marts.dim_branch as branch
-    on summed.source = branch.source and summed.org_id is not distinct from branch.org_id
-    and summed.project_id = branch.project_id and summed.branch_id = branch.branch_id
-left join marts.dim_site as site
-    on summed.source = site.source and summed.site_id = site.site_id
-left join marts.dim_user as person
-    on summed.source = person.source and summed.user_id = person.user_id
+    and summed.project_id = project.thing_id
+left join marts.dim_name as branch
+    on branch.kind = 'branch' and summed.source = branch.source
+    and summed.org_id is not distinct from branch.org_id and summed.branch_id = branch.thing_id
+left join marts.dim_name as site
+    on site.kind = 'site' and summed.source = site.source and summed.site_id = site.thing_id
+left join marts.dim_name as person
+    on person.kind = 'user' and summed.source = person.source
+    and summed.user_id = person.thing_id
