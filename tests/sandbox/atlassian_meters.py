@@ -34,7 +34,7 @@ class MeteredOrg:
 
     `left`: accounts that are listed no more, and since when; what they used stays in the total.
     `failing`: in error when asked about. `corrections`: by account and cycle, from when on how
-    much less.
+    much less. `begins_later`: by how much it says that cycles begin later than they do.
     """
 
     id: str
@@ -43,6 +43,7 @@ class MeteredOrg:
     left: dict[str, datetime] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
     corrections: dict[tuple[str, datetime], tuple[datetime, Decimal]] = field(default_factory=dict)
+    begins_later: timedelta = timedelta()
 
     @property
     def meter_id(self) -> str:
@@ -56,6 +57,11 @@ class MeteredOrg:
             start = floor(start.replace(day=1) - timedelta(days=1), "monthly")
             start = start.replace(day=self.cycle_day)
         return start, following(floor(start, "monthly"), "monthly").replace(day=self.cycle_day)
+
+    def told_cycle(self, instant: datetime) -> tuple[datetime, datetime]:
+        """The same as the API says it: never one that has not begun."""
+        start, end = self.cycle_of(instant)
+        return min(start + self.begins_later, floor(instant, "daily")), end + self.begins_later
 
     def used(self, account_id: str, at: datetime) -> Decimal:
         """The running total of an account in the cycle of an instant, in tenths of a credit."""
@@ -162,7 +168,7 @@ class AtlassianMeters:
 
     def _usage(self, request: HttpRequest) -> dict[str, Any]:
         org, now = self._org(request.path_params["org"], request.path_params["meter"]), self.clock()
-        start, end = org.cycle_of(now)
+        start, end = org.told_cycle(now)
         return {
             "usage": {"amount": float(org.total(now)), "isEstimate": False},
             "limits": {"organization": LIMIT},
@@ -194,7 +200,7 @@ class AtlassianMeters:
             return {"data": {"found": [{"name": METER, "uuid": org.meter_id}]}}
         if asked["meter"] != org.meter_id:
             raise RefusalError(404, "no such meter")
-        start, end = (int(instant.timestamp() * 1000) for instant in org.cycle_of(now))
+        start, end = (int(instant.timestamp() * 1000) for instant in org.told_cycle(now))
         if asked["what"] == "org":
             return {"data": {"total": f"{org.total(now)}", "since": start, "renews": end}}
         first, ids = int(asked.get("page", 0)), asked["who"]

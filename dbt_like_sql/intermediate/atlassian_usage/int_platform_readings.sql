@@ -9,11 +9,18 @@ with readings as (
         reading.org_id, reading.meter, reading.unit, reading.user_id, reading.read_at,
         reading.quantity, reading.limit_quantity, reading.allowance_quantity, reading.is_partial,
         gauge.meter is not null as is_gauge,
-        case when gauge.meter is null then reading.cycle_start
-            else date_trunc('month', reading.read_at) end as cycle_start,
-        case when gauge.meter is null then reading.cycle_end
-            else date_trunc('month', reading.read_at) + interval '1' month end as cycle_end
+        case when gauge.meter is not null then date_trunc('month', reading.read_at)
+            -- an account may have a cycle of its own
+            else coalesce(cycle.cycle_start, date_trunc('day', reading.cycle_start))
+        end as cycle_start,
+        case when gauge.meter is not null
+                then date_trunc('month', reading.read_at) + interval '1' month
+            else coalesce(cycle.cycle_end, date_trunc('day', reading.cycle_end))
+        end as cycle_end
     from staging.stg_atlassian__readings as reading
+    left join intermediate.int_platform_cycles as cycle
+        on reading.org_id = cycle.org_id and reading.meter = cycle.meter
+        and date_trunc('day', reading.cycle_start) = cycle.told_start
     left join (
         select distinct meter.meter from seeds.meters as meter
         where meter.source = 'atlassian_platform' and meter.aggregation = 'last'

@@ -11,8 +11,8 @@ select
     cast(reading.used as decimal(38, 9)) as quantity, -- used since the cycle began
     reading.limit_quantity, -- the cap that an admin set
     reading.allowance_quantity, -- what is included in the cycle
-    date_trunc('day', reading.cycle_start) as cycle_start, -- UTC day on which the allowance renewed
-    date_trunc('day', reading.cycle_end) as cycle_end, -- and on which it renews next
+    reading.cycle_start, -- when the allowance renewed, as this reading says
+    reading.cycle_end, -- and when it renews next
     reading.is_partial, -- true: the account may have used more, as the API has only a part of it
     reading.load_id -- the load that landed it
 from raw.platform_readings as reading
