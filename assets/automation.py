@@ -13,13 +13,13 @@ from typing import Any
 
 import dagster as dg
 
-from assets import planning
 from assets.catalog.partitions import DAYS, partition_key
 from assets.catalog.seen import unseen
 from assets.catalog.tables import MODELS, model_key, raw_key
-from assets.loading import open_warehouse, rows_of
 from assets.model_assets import SHOWN
 from assets.retention import retention
+from assets.runs import planning
+from assets.runs.opening import open_warehouse, rows_of
 from assets.settings import Settings, read_settings
 from assets.sources import SOURCES
 from dbt_like_sql.engine import warehouse

@@ -25,9 +25,10 @@ from assets.catalog.tables import (
     table_spec,
     text_of,
 )
-from assets.loading import Row, build, open_warehouse
 from assets.raw_assets import failing_in_words
 from assets.retention import meter_families
+from assets.runs.building import build
+from assets.runs.opening import Row, open_warehouse
 from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse

@@ -1,6 +1,6 @@
 """Raw assets: one per endpoint and grain, partitioned as the vendor is asked.
 
-Not here: how a vendor is asked (pipelines/) and how that is run (loading.py).
+Not here: how a vendor is asked (pipelines/) and how that is run (runs/).
 """
 
 import warnings
@@ -14,7 +14,6 @@ from typing import Any
 import dagster as dg
 
 import pipelines
-from assets import planning
 from assets.catalog.partitions import KINDS, first_partition, partition_key, whole_partitions
 from assets.catalog.tables import (
     AS_OF,
@@ -22,8 +21,10 @@ from assets.catalog.tables import (
     table_spec,
     text_of,
 )
-from assets.loading import Loader, Row, forecast
 from assets.retention import retention
+from assets.runs import planning
+from assets.runs.loading import Loader, forecast
+from assets.runs.opening import Row
 from assets.settings import origins, read_settings
 from assets.sources import ENDPOINTS, SOURCES, endpoint_of, source_of
 from dbt_like_sql.engine import warehouse

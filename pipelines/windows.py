@@ -2,7 +2,7 @@
 
 A receipt says which buckets a vendor was asked for, so a window that ends inside one cannot exist:
 other instants are widened to whole buckets first. Not here: how far back a vendor answers
-(assets/planning.py) and the days that a build covers (dbt_like_sql/engine/windows.py).
+(assets/runs/planning.py) and the days that a build covers (dbt_like_sql/engine/windows.py).
 """
 
 from collections.abc import Collection

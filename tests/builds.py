@@ -6,7 +6,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from assets import loading
+from assets.runs import building
+from assets.runs.opening import open_warehouse
 from assets.settings import Settings
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import publishing, runner
@@ -29,8 +30,8 @@ def read_models() -> None:
 def build(settings: Settings, models: Path = PACKAGE_FOLDER) -> BuildReport:
     """Build what is due of the models of a folder, and publish it, as the product does."""
     if models == PACKAGE_FOLDER:
-        return loading.build(settings)
-    with loading.open_warehouse(settings) as connection:
+        return building.build(settings)
+    with open_warehouse(settings) as connection:
         receipts.create_raw_tables(connection, ENDPOINTS)
         report = runner.build(
             connection, folder=models, now=settings.clock(), own_seeds=settings.own_seeds

@@ -17,8 +17,8 @@ import pytest
 from filelock import FileLock
 
 import assets.settings
-from assets import planning
-from assets.loading import Loader
+from assets.runs import planning
+from assets.runs.loading import Loader
 from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of, source_of
 from assets.terminal import runs
@@ -130,7 +130,7 @@ class World:
     def impatient(self) -> Loader:
         """A loader whose client of Neon backs off for milliseconds."""
         loader = Loader(self.settings)
-        loader.use(
+        loader.accounts.use(
             "neon",
             neon.Neon(
                 self.sandbox.api_key,

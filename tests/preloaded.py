@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-import assets.loading  # noqa: F401
+import assets.runs.loading  # noqa: F401
 import pipelines.atlassian_usage.files.reading  # noqa: F401
 from assets.sources import endpoint_of, source_of
 from dbt_like_sql.engine import warehouse

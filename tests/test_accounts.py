@@ -1,6 +1,6 @@
 """Several accounts of one vendor: what each sees is asked once, and counted once."""
 
-from assets.loading import Loader
+from assets.runs.loading import Loader
 from assets.sources import endpoint_of
 from tests.conftest import Open
 

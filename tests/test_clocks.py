@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assets.loading import Loader
+from assets.runs.loading import Loader
 from assets.settings import Settings
 from assets.sources import endpoint_of
 from assets.terminal import runs

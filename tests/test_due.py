@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from assets.loading import Loader
+from assets.runs.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from pipelines.endpoint import SNAPSHOT, Endpoint

@@ -15,7 +15,7 @@ import pytest
 from dlt.extract import DltResource
 from filelock import FileLock
 
-from assets.loading import OF_THE_HOUSE, Loader
+from assets.runs.loading import OF_THE_HOUSE, Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from assets.terminal import runs

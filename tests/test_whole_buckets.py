@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from assets import planning
+from assets.runs import planning
 from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of
 from assets.terminal import runs

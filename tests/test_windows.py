@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from assets.loading import Loader
+from assets.runs.loading import Loader
 from assets.sources import ENDPOINTS, endpoint_of
 from assets.terminal.runs import reachable
 from pipelines.endpoint import Endpoint

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from assets.loading import Row, last_build, rows_of
+from assets.runs.building import last_build
+from assets.runs.opening import Row, rows_of
 from assets.settings import Settings
 from assets.sources import ENDPOINTS, SOURCES, source_of
 from dbt_like_sql.engine import warehouse

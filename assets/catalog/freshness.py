@@ -8,8 +8,8 @@ import dagster as dg
 
 from assets.catalog.checks import Verdicts, told
 from assets.catalog.tables import raw_key
-from assets.loading import open_warehouse
 from assets.retention import retention
+from assets.runs.opening import open_warehouse
 from assets.settings import Settings, read_settings
 from assets.sources import ENDPOINTS, source_of
 from pipelines import receipts

@@ -8,8 +8,9 @@ from itertools import groupby
 import dagster as dg
 import duckdb
 
-from assets import planning, settings
+from assets import settings
 from assets.retention import retention
+from assets.runs import planning
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
 from pipelines import receipts

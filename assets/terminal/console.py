@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from assets.loading import Progress, forecast
+from assets.runs.loading import Progress, forecast
 from pipelines.endpoint import Endpoint
 from pipelines.source import Slice, readable
 from pipelines.windows import Window

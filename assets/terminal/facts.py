@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from assets.loading import Row, rows_of
+from assets.runs.opening import Row, rows_of
 from assets.settings import WAREHOUSE, Settings
 from assets.terminal.console import Report, numbers
 from dbt_like_sql.engine import warehouse

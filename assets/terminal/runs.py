@@ -6,8 +6,8 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from assets import loading, planning
-from assets.loading import Loader, Progress
+from assets.runs import building, planning
+from assets.runs.loading import Loader, Progress
 from assets.settings import Settings
 from assets.sources import SOURCES, source_of
 from assets.terminal.console import Report, short
@@ -28,7 +28,7 @@ def run(
     with Loader(settings) as loader:
         with loader.at_once() as connection:
             loader.look()
-            if idle := loading.idle(connection, settings):
+            if idle := building.idle(connection, settings):
                 facts = Facts(connection)
         loads = load_due(settings, show, families, grains, loader=loader)
     loaded = loads.as_json()
@@ -166,9 +166,9 @@ class Loads:
             "failed": [*dict.fromkeys(failed)],
             "stands": [stands],
             "unusable_settings": self._unusable,
-            "refused": sorted({source for source, _ in self._loader.refused}),
-            "requests": self._loader.requests_sent,
-            "rate_limited": self._loader.rate_limited,
+            "refused": sorted({source for source, _ in self._loader.accounts.refused}),
+            "requests": self._loader.accounts.requests_sent,
+            "rate_limited": self._loader.accounts.rate_limited,
         }
 
     def tell(self, text: str, is_failure: bool = False, indent: str = "") -> None:
@@ -231,16 +231,16 @@ class Loads:
 
     def show_outcome(self, nothing: str) -> None:
         """Say what was skipped and why, and what was asked in all; `nothing` where nothing was."""
-        say, loader = self._show.say, self._loader
+        say, accounts = self._show.say, self._loader.accounts
         for text in [*self._unusable, *self.beyond]:
             self.tell(text, is_failure=True)
         for why in dict.fromkeys(self.skipped.values()):
             sources = " and ".join(name for name, its in self.skipped.items() if its == why)
             say(f"{sources} skipped: {why}.")
         if self.asked:
-            limited = f", {loader.rate_limited} answered 429" if loader.rate_limited else ""
+            limited = f", {accounts.rate_limited} answered 429" if accounts.rate_limited else ""
             rows = sum(line["rows"] for line in self.asked)
-            say(f"{loader.requests_sent} requests sent{limited}, {rows:,} rows landed.")
+            say(f"{accounts.requests_sent} requests sent{limited}, {rows:,} rows landed.")
         elif self.skipped:
             say("To look around without an account: meterhouse sandbox -- meterhouse run")
         else:
@@ -259,7 +259,7 @@ def build(
 ) -> dict[str, Any]:
     """Build what is due and show what happened; checks that do not hold are failures."""
     try:
-        report = loading.build(settings, since, until)
+        report = building.build(settings, since, until)
     except CheckFailedError as error:
         show.fail(str(error))
         stands = ["readers see the build before it"]

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from assets.alerts.needs import NEEDS_YOU, RETIRED, Needs
-from assets.loading import Row
+from assets.runs.opening import Row
 from assets.settings import Settings
 from assets.sources import SOURCES
 from assets.terminal.console import Report

@@ -1,7 +1,7 @@
 """Neon REST: its endpoints, its paging, its records, as Arrow pages for raw.neon_*.
 
 Reference: https://api-docs.neon.tech/reference/ (Consumption, Project, Branch, Organization).
-Not here: which windows to ask for (assets/planning.py) and what a metric means
+Not here: which windows to ask for (assets/runs/planning.py) and what a metric means
 (dbt_like_sql/seeds/meters.csv).
 """
 

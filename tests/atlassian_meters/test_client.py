@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assets import planning
+from assets.runs import planning
 from assets.settings import read_settings
 from pipelines.atlassian_meters.declared import SHIPPED
 from pipelines.source import LoadResult

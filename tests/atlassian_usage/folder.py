@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from assets.loading import Loader
+from assets.runs.loading import Loader
 from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse

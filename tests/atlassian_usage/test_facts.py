@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.loading import Loader
+from assets.runs.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from pipelines import receipts

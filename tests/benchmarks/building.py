@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from assets import loading
+from assets.runs import building
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
 from dbt_like_sql.engine.models.model import SCHEMAS
@@ -23,7 +23,7 @@ from tests.benchmarks.history import END, settings_at
 
 def ours(path: Path) -> None:
     """As `meterhouse build` does it: in parts, checked, in one transaction, and published."""
-    loading.build(settings_at(path, END))
+    building.build(settings_at(path, END))
 
 
 def by_hand(path: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from assets import loading
+from assets.runs import building
 from assets.settings import Settings, read_settings
 from assets.sources import ENDPOINTS, endpoint_of, source_of
 from dbt_like_sql.engine import warehouse
@@ -112,8 +112,8 @@ def hour_goes_by(path: Path, projects: int, number: int) -> Cost:
     answers = {table: _page(table, projects, window) for table in BRANCHES}
     return Cost(
         sum(cpu_seconds(partial(_load, settings, t, window, page)) for t, page in answers.items()),
-        cpu_seconds(partial(loading.build, settings)),
-        cpu_seconds(partial(loading.build, settings)),
+        cpu_seconds(partial(building.build, settings)),
+        cpu_seconds(partial(building.build, settings)),
     )
 
 
@@ -157,7 +157,7 @@ def main(projects: int, weeks: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "meterhouse.duckdb"
         fill(path, projects, weeks)
-        first = cpu_seconds(partial(loading.build, settings_at(path, END)))
+        first = cpu_seconds(partial(building.build, settings_at(path, END)))
         hour_goes_by(path, projects, 0)  # imports what a load needs
         costs = [hour_goes_by(path, projects, number) for number in (1, 2, 3)]
         told = {part: min(getattr(c, part) for c in costs) for part in vars(costs[0])}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from assets import loading
+from assets.runs import building
 from tests.benchmarks import loading as loads
 from tests.benchmarks import pages
 from tests.benchmarks.history import END, Cost, cpu_seconds, fill, hour_goes_by, settings_at
@@ -14,7 +14,7 @@ def cost_after(folder: Path, weeks: int) -> Cost:
     """What an hour costs with so many weeks of twenty projects."""
     path = folder / f"weeks_{weeks}.duckdb"
     fill(path, 20, weeks)
-    loading.build(settings_at(path, END))
+    building.build(settings_at(path, END))
     hour_goes_by(path, 20, 0)
     return hour_goes_by(path, 20, 1)
 

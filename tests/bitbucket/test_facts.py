@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from assets.loading import Loader
+from assets.runs.loading import Loader
 from assets.sources import endpoint_of
 from assets.terminal import runs as runs_of
 from assets.terminal.console import Report
@@ -335,9 +335,9 @@ def test_a_spent_hour_is_waited_for_or_said(world: Open) -> None:
     land(here, *NAMES)
     here.sandbox.bitbucket.faults += [Fault("/repositories/", 429, count=2)]
     with Loader(here.settings) as loader:
-        loader.use("bitbucket", patient(here))
+        loader.accounts.use("bitbucket", patient(here))
         assert not loader.load_window(endpoint_of(RUNS), window(here, 1)).failures
-        assert loader.rate_limited == 2
+        assert loader.accounts.rate_limited == 2
         here.sandbox.bitbucket.faults += [Fault("/repositories/", 429, count=99)]
         landing = loader.load_window(endpoint_of(RUNS), window(here, 1))
     assert len(landing.failures) == 4

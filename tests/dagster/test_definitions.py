@@ -16,15 +16,16 @@ import dagster as dg
 import pytest
 from dagster_shared.yaml_utils import load_yaml_from_path
 
-from assets import loading
 from assets.catalog.checks import check_name, evaluations
 from assets.catalog.freshness import WATCHED
 from assets.catalog.page import PAGE, picture
 from assets.catalog.partitions import partition_key
 from assets.catalog.tables import model_key, raw_key
 from assets.definitions import defs
-from assets.loading import Loader
 from assets.raw_assets import loader_resource, where_set
+from assets.runs import building
+from assets.runs.loading import Loader
+from assets.runs.opening import open_warehouse
 from assets.settings import read_settings
 from assets.sources import ENDPOINTS, endpoint_of
 from dbt_like_sql.engine.checks import CheckResult
@@ -266,7 +267,7 @@ def test_a_check_that_fails_shows_rows_and_how_to_find_them(configured: World) -
         " 'org-1' as scope, true as is_at_risk"
     )
     failed = CheckResult("reports.coverage", "not is_at_risk", "check", False, 2, ("(a, b)",))
-    with loading.open_warehouse(configured.settings) as connection:
+    with open_warehouse(configured.settings) as connection:
         ((_, shown),) = evaluations([failed], connection).items()
     ((_, undone),) = evaluations([failed]).items()
     assert shown.description == "reports.coverage: check `not is_at_risk` is not true for 2 rows"
@@ -477,7 +478,7 @@ def test_a_blocking_check_fails_the_run_and_keeps_the_tables(
     worlds.begin(tmp_path)
     land_two_days(configured)
     settings = read_settings()
-    loading.build(settings)
+    building.build(settings)
     before = facts_of(settings)
     land_two_days(configured)
     configured.raw("update seeds.meters set unit = null")

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from assets import planning
 from assets.retention import retention
+from assets.runs import planning
 from assets.sources import endpoint_of
 from pipelines.windows import Window
 

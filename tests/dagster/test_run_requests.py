@@ -21,8 +21,8 @@ from assets import automation
 from assets.automation import RANGE_END, RANGE_START, SCHEDULES, build_what_landed, run_request
 from assets.catalog.tables import model_key
 from assets.definitions import defs
-from assets.loading import Loader
 from assets.model_assets import models
+from assets.runs.loading import Loader
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
 from pipelines.windows import Window, next_bucket

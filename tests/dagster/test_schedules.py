@@ -6,11 +6,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets import loading
 from assets.automation import SCHEDULES, build_what_landed
 from assets.catalog.partitions import partition_key
 from assets.definitions import defs
-from assets.loading import Loader
+from assets.runs import building
+from assets.runs.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
@@ -149,7 +149,7 @@ def test_the_sensor_builds_what_landed_once(configured: World) -> None:
     assert partitions_of(request) == (today, today)
     (again,) = sense().run_requests
     assert again.run_key == request.run_key
-    loading.build(configured.settings)
+    building.build(configured.settings)
     found = sense()
     assert found.run_requests == []
     assert found.skip_message == "every receipt is built"

@@ -10,12 +10,13 @@ from functools import partial
 import dagster as dg
 import pytest
 
-from assets import loading
 from assets.automation import build_what_landed
 from assets.catalog import seen
 from assets.catalog.partitions import partition_key, whole_partitions
 from assets.catalog.tables import BUILT, model_key, raw_key
 from assets.definitions import defs
+from assets.runs import building
+from assets.runs.opening import open_warehouse
 from assets.sources import endpoint_of
 from pipelines import receipts
 from pipelines.windows import Window, next_bucket
@@ -87,7 +88,7 @@ def test_what_the_terminal_did_is_told_once(
     """Hours that landed, days that were built, and every table once; then nothing, and nothing
     either where the sensor has forgotten that it told it."""
     hours = land(here, 20)
-    loading.build(here.settings)
+    building.build(here.settings)
     told = tick()
     assert set(told.values()) == {1}
     assert instance.get_materialized_partitions(HOURLY) == {*hours}
@@ -165,7 +166,7 @@ def test_a_partition_is_whole_once_every_scope_has_it(here: World) -> None:
     land(here, 20)
     usage = endpoint_of("neon_project_usage")
     window = Window("hourly", YESTERDAY, END)
-    with loading.open_warehouse(here.settings) as connection:
+    with open_warehouse(here.settings) as connection:
         scopes = [*receipts.standings(connection, usage.table, "hourly")]
         whole = partial(whole_partitions, connection, usage)
         assert len(scopes) == 2

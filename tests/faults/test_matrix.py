@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from assets.loading import Loader
+from assets.runs.loading import Loader
 from assets.settings import Settings
 from assets.sources import SOURCES, endpoint_of, source_of
 from dbt_like_sql.engine import warehouse
@@ -179,7 +179,7 @@ def quick(settings: Settings) -> Iterator[Loader]:
                 if isinstance(client, VendorClient):
                     client.within(settings.limits, settings.clock)
                     client.backoff_seconds = 0.001
-                loader.use(source.name, client, account.name)
+                loader.accounts.use(source.name, client, account.name)
         yield loader
 
 

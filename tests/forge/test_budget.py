@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.loading import forecast
+from assets.runs.loading import forecast
 from assets.sources import endpoint_of
 from assets.terminal import runs
 from assets.terminal.console import Report
@@ -36,7 +36,7 @@ budget.close()
 LAND = """
 import sys
 from datetime import datetime
-from assets.loading import Loader
+from assets.runs.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from pipelines.windows import Window
@@ -45,7 +45,7 @@ window = Window("daily", datetime.fromisoformat(since), datetime.fromisoformat(u
 with Loader(read_settings()) as loader:
     landing = loader.load_window(endpoint_of(table), window)
     assert not landing.failures, landing.failures
-    print(loader.requests_sent, loader.rate_limited)
+    print(loader.accounts.requests_sent, loader.accounts.rate_limited)
 """
 
 

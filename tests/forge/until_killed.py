@@ -4,7 +4,7 @@ import os
 import signal
 from typing import Any
 
-from assets.loading import Loader
+from assets.runs.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from pipelines import load, receipts

@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from assets.loading import Loader
+from assets.runs.loading import Loader
 from assets.sources import endpoint_of
 from assets.terminal import runs
 from assets.terminal.console import Report

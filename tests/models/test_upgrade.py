@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from assets.loading import open_warehouse
+from assets.runs.opening import open_warehouse
 from assets.settings import read_settings
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse

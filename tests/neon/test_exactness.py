@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from assets import planning
-from assets.loading import Loader
+from assets.runs import planning
+from assets.runs.loading import Loader
 from assets.sources import endpoint_of
 from assets.terminal import runs
 from assets.terminal.console import Report

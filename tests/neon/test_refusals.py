@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from assets import loading
 from assets.alerts.needs import Needs
-from assets.loading import Loader
+from assets.runs import building
+from assets.runs.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
@@ -41,7 +41,7 @@ def raw(neon: Teller, sql: str) -> Rows:
 
 def read(neon: Teller, sql: str) -> Rows:
     """Rows of the read copy, once what landed is built."""
-    loading.build(neon.settings)
+    building.build(neon.settings)
     with warehouse.reader(neon.settings.warehouse) as connection:
         return connection.execute(sql).fetchall()
 

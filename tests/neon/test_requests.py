@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from assets.loading import Loader
+from assets.runs.loading import Loader
 from assets.sources import endpoint_of
 from assets.terminal import runs
 from assets.terminal.console import Report

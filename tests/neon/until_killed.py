@@ -6,8 +6,8 @@ from typing import Any
 
 import dlt
 
-from assets import loading, planning
-from assets.loading import Loader
+from assets.runs import building, planning
+from assets.runs.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from assets.terminal import runs
@@ -63,14 +63,14 @@ def load_hours(point: str, lent: str) -> None:
 def build(point: str, lent: str) -> None:
     """A build of what landed; killed at this point, or nowhere."""
     _arm(point)
-    loading.build(read_settings(clock=clock_from(lent)))
+    building.build(read_settings(clock=clock_from(lent)))
 
 
 def run(_: str, lent: str) -> None:
     """All that is due of Neon, and a build, as the command does; killed by somebody else."""
     settings = read_settings(clock=clock_from(lent))
     assert not runs.load_due(settings, Report(True), ("neon",), GRAINS).failures
-    loading.build(settings)
+    building.build(settings)
 
 
 def _arm(point: str) -> None:

@@ -1,52 +1,41 @@
-"""The one engine that loads and builds, for Dagster and the terminal alike.
+"""Loads endpoints: which scopes are asked, by whom, what each needs first, and what came of it.
 
-It decides which accounts and scopes are asked, loads what an endpoint needs first, and says in a
-LoadResult what happened. Not here: what is due (planning.py), how a vendor is asked (pipelines/).
+Not here: what is due (planning.py), how a vendor is asked and how its answers land (pipelines/),
+and the build after it (building.py).
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import chain
-from pathlib import Path
-from typing import Any
 
-import duckdb
-
-from assets import planning
-from assets.planning import Due, Standings
+from assets.runs import endings, opening, planning
+from assets.runs.accounts import Accounts
+from assets.runs.planning import Due, Standings
+from assets.runs.wanted import Choose, Job, Wanted, names
 from assets.settings import Settings
 from assets.sources import ENDPOINTS, source_of
-from dbt_like_sql.engine import publishing, runner, warehouse
+from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.warehouse import WarehouseError
-from pipelines import receipts, upgrade
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.log import OF_THE_MACHINE
 from pipelines.receipts import Answers, Connection, Landed
 from pipelines.settings import LONGEST_ID
 from pipelines.source import (
-    Account,
     Asked,
-    Client,
     LoadResult,
-    RefusedError,
     Slice,
-    Source,
     VendorError,
     unexpected,
 )
 from pipelines.windows import Window, next_bucket
 
-Row = dict[str, Any]
 # a backfill takes hours where a vendor answers five requests a minute
 LONGEST_TURN_SECONDS = 86400.0
 # of no vendor's making
 OF_THE_HOUSE = (WarehouseError, *OF_THE_MACHINE)
-# given which scopes there are, what to ask for
-Choose = Callable[[list[str]], Due]
 # by scope buckets that are not held
 Lacking = dict[str, set[datetime]]
 # told how many slices there are and how many minutes they take at the least; gives what is to be
@@ -68,62 +57,29 @@ def forecast(endpoint: Endpoint, slice_count: int, minutes: float) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What is wanted of an endpoint: `choose` within `window` (None: what it lists, as it is).
-
-    `standings`: how its scopes stood, where that was looked up to know it.
-    """
-
-    endpoint: Endpoint
-    window: Window | None
-    choose: Choose
-    standings: Standings | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Job(Wanted):
-    """The same of one account."""
-
-    source: Source[Any, Any]
-    account: Account[Any]
-
-    @property
-    def whose(self) -> tuple[str, str]:
-        """The account, by a name that no other source's has."""
-        return self.source.name, self.account.name
-
-
-@contextmanager
-def open_warehouse(settings: Settings, timeout_seconds: float = 600) -> Iterator[Connection]:
-    """The warehouse, for writing, in the format of today, when it is this process's turn."""
-    with warehouse.writer(settings.warehouse, timeout_seconds) as connection:
-        upgrade.upgrade(connection, ENDPOINTS)
-        yield connection
+def _just(due: Due, scopes: list[str]) -> Due:
+    """What is due of a need is known, whichever scopes there are."""
+    return due
 
 
 class Loader(AbstractContextManager["Loader"]):
-    """Loads endpoints for the length of a run: a client per account, every scope asked by one."""
+    """Loads endpoints for the length of a run, by the accounts of its settings."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.accounts = Accounts(settings)
         self.landed = Landed(self.open_warehouse)
-        # accounts whose credentials are not valid: asked no further
-        self.refused: set[tuple[str, str]] = set()
-        self._clients: dict[tuple[str, str], Client] = {}
-        self._asked_by: dict[tuple[str, str], tuple[str, str]] = {}
         # of all that vendors still answer for; of these tables they are others by now
         self._answers: Answers | None = None
         self._changed: set[str] = set()
         self._open: Connection | None = None
 
     def __exit__(self, *error: object) -> None:
-        for client in self._clients.values():
-            client.close()
+        self.accounts.close()
 
     def open_warehouse(self) -> AbstractContextManager[Connection]:
         """The warehouse, for writing, when it is this process's turn."""
-        return nullcontext(self._open) if self._open else open_warehouse(self.settings)
+        return nullcontext(self._open) if self._open else opening.open_warehouse(self.settings)
 
     @contextmanager
     def at_once(self) -> Iterator[Connection]:
@@ -142,20 +98,6 @@ class Loader(AbstractContextManager["Loader"]):
         file = path.with_name(f"{path.name}.{source}.lock")
         return warehouse.turn(file, f"{source} of {path}", advice, LONGEST_TURN_SECONDS)
 
-    def use(self, source: str, client: Client, account: str = "") -> None:
-        """Use this client for an account instead of making one."""
-        self._clients[source, account] = client
-
-    @property
-    def requests_sent(self) -> int:
-        """Requests sent so far, retries included."""
-        return sum(client.requests_sent for client in self._clients.values())
-
-    @property
-    def rate_limited(self) -> int:
-        """How many of them were answered 429."""
-        return sum(client.rate_limited for client in self._clients.values())
-
     # -- what to load -------------------------------------------------------------------------
 
     def due(self, endpoint: Endpoint, grain: str, only_gaps: bool = False) -> Wanted | None:
@@ -165,7 +107,7 @@ class Loader(AbstractContextManager["Loader"]):
         """
         now = self.settings.clock()
         if endpoint.any_time:
-            return None if only_gaps else _names(endpoint)
+            return None if only_gaps else names(endpoint)
         answers = self._answers
         if answers is None or endpoint.table in self._changed:
             answers = self.look()
@@ -187,19 +129,23 @@ class Loader(AbstractContextManager["Loader"]):
 
     def load(self, wanted: Wanted, progress: Progress = silent) -> LoadResult:
         """Ask every account that is there for an endpoint, and load what is part of it."""
-        before, result, jobs = self.requests_sent, LoadResult(), [*self._jobs(wanted)]
-        wrong = self.settings.wrong.get(source_of(wanted.endpoint).name, ())
+        endpoint, source = wanted.endpoint, source_of(wanted.endpoint)
+        before, result, jobs = self.accounts.requests_sent, LoadResult(), [*self._jobs(wanted)]
+        wrong = self.settings.wrong.get(source.name, ())
         result.failures += map(VendorError, wrong)
         for job in jobs:
             result.add(self._do(job, progress))
-        if jobs and len(jobs) == len(self.settings.accounts[source_of(wanted.endpoint).name]):
-            self._end_others(wanted, result)
-        for part in source_of(wanted.endpoint).endpoints:
-            if part.part_of == wanted.endpoint.table:
+        is_all = jobs and len(jobs) == len(self.settings.accounts[source.name])
+        if is_all and not (endpoint.any_time or endpoint.part_of or result.failures):
+            there, now = self.accounts.claimed(endpoint.table), self.settings.clock()
+            if endings.end_unlisted(self.open_warehouse, wanted, there, now):
+                self._changed.add(endpoint.table)
+        for part in source.endpoints:
+            if part.part_of == endpoint.table:
                 found = self.load_names(part)
                 result.failures += found.failures
                 result.notes += found.notes
-        result.requests = self.requests_sent - before
+        result.requests = self.accounts.requests_sent - before
         return result
 
     def load_window(
@@ -217,7 +163,7 @@ class Loader(AbstractContextManager["Loader"]):
 
     def load_names(self, endpoint: Endpoint, progress: Progress = silent) -> LoadResult:
         """Load what an endpoint lists, as it is now."""
-        return self.load(_names(endpoint), progress)
+        return self.load(names(endpoint), progress)
 
     def slices(self, endpoint: Endpoint, window: Window) -> list[Slice]:
         """What a load of this window would ask for, of every account; what it needs is loaded."""
@@ -256,10 +202,10 @@ class Loader(AbstractContextManager["Loader"]):
         }
         with self.at_once() as connection:
             for endpoint in ENDPOINTS:
-                for job in self._jobs(_names(endpoint)) if endpoint.any_time else ():
-                    job.source.recall(self._client(job), self.landed)
+                for asker in self.accounts.wanting(endpoint) if endpoint.any_time else ():
+                    asker[0].recall(self.accounts.client(*asker), self.landed)
             self._answers = Answers(connection, since)
-            self._end_unasked(self._answers)
+            endings.end_unasked(self.open_warehouse, self.settings, self._answers)
         self._changed.clear()
         return self._answers
 
@@ -269,15 +215,12 @@ class Loader(AbstractContextManager["Loader"]):
 
     # -- how it is loaded ---------------------------------------------------------------------
 
-    def _jobs(self, wanted: Wanted) -> Iterator[_Job]:
+    def _jobs(self, wanted: Wanted) -> Iterator[Job]:
         """One per account that wants the endpoint and was not refused."""
-        source = source_of(wanted.endpoint)
-        for account in self.settings.accounts[source.name]:
-            job = _Job(**vars(wanted), source=source, account=account)
-            if job.whose not in self.refused and source.is_wanted(account.settings, job.endpoint):
-                yield job
+        for source, account in self.accounts.wanting(wanted.endpoint):
+            yield Job(**vars(wanted), source=source, account=account)
 
-    def _do(self, job: _Job, progress: Progress) -> LoadResult:
+    def _do(self, job: Job, progress: Progress) -> LoadResult:
         source, account, result = job.source, job.account, LoadResult()
         try:
             slices = self._slices(job, result)
@@ -297,26 +240,21 @@ class Loader(AbstractContextManager["Loader"]):
             raise
         except Exception as error:
             result.failures.append(unexpected(job.endpoint, "all that it is asked for", error))
-        self._judge_refusals(job, result)
+        grain, now = job.window.grain if job.window else SNAPSHOT, self.settings.clock()
+        if endings.end_refused(self.open_warehouse, job.endpoint, grain, result, now):
+            self._changed.add(job.endpoint.table)
         for failure in result.failures if account.name else []:
             failure.of_account(account.name)
         if any(failure.status == 401 for failure in result.failures):
-            self.refused.add(job.whose)
-            # another account may see what this one was to be asked about
-            claims = self._asked_by.items()
-            self._asked_by = {key: whose for key, whose in claims if whose != job.whose}
+            self.accounts.refuse(job.whose)
         return result
 
-    def _slices(self, job: _Job, result: LoadResult) -> list[Slice]:
+    def _slices(self, job: Job, result: LoadResult) -> list[Slice]:
         """What is left to ask, once what it follows from is there."""
         source, endpoint = job.source, job.endpoint
-        client = self._client(job)
-        # those of an earlier account are asked by that one
-        found = [
-            scope
-            for scope in source.scopes(job.account, client, endpoint)
-            if self._asked_by.setdefault((endpoint.table, scope), job.whose) == job.whose
-        ]
+        client = self.accounts.client(source, job.account)
+        scopes = source.scopes(job.account, client, endpoint)
+        found = self.accounts.claim(job.whose, endpoint.table, scopes)
         result.scopes = [s for s in found if s.isprintable() and len(s) <= LONGEST_ID]
         for scope in {*found} - {*result.scopes}:
             no_id = ValueError(f"an id of {len(scope):,} characters that is none")
@@ -330,64 +268,7 @@ class Loader(AbstractContextManager["Loader"]):
         slices = source.slices(asked) if due else []
         return [replace(a_slice, less=less.get(a_slice.scope, ())) for a_slice in slices]
 
-    def _client(self, job: _Job) -> Client:
-        """The client of an account, made when it is first asked by."""
-        if job.whose not in self._clients:
-            client = job.source.client(job.account)
-            client.within(self.settings.limits, self.settings.clock)
-            self._clients[job.whose] = client
-        return self._clients[job.whose]
-
-    def _judge_refusals(self, job: _Job, result: LoadResult) -> None:
-        """What is refused, and did not answer lately, fails no run where others answer.
-
-        What answered before is taken to have ended, until it answers again.
-        """
-        refused = [failure for failure in result.failures if isinstance(failure, RefusedError)]
-        if not refused:
-            return
-        grain, now = job.window.grain if job.window else SNAPSHOT, self.settings.clock()
-        with self.open_warehouse() as connection:
-            standings = receipts.standings(connection, job.endpoint.table, grain)
-        lately = {s for s, about in standings.items() if planning.answers_lately(about, now)}
-        lasting = [failure for failure in refused if lately and failure.scope not in lately]
-        gone = {failure.scope for failure in lasting}
-        result.failures = [failure for failure in result.failures if failure not in lasting]
-        result.notes += map(str, lasting)
-        result.scopes = [scope for scope in result.scopes if scope not in gone]
-        answered = {scope for scope, about in standings.items() if about.answered_at}
-        self._end(job.endpoint, standings, gone & answered)
-
-    def _end_others(self, wanted: Wanted, result: LoadResult) -> None:
-        """All that there is was told: what was asked before and is not among it has ended."""
-        endpoint, standings = wanted.endpoint, wanted.standings
-        if endpoint.any_time or endpoint.part_of or result.failures:
-            return
-        if standings is None:
-            with self.open_warehouse() as connection:
-                standings = receipts.standings(connection, endpoint.table, SNAPSHOT)
-        there = {scope for table, scope in self._asked_by if table == endpoint.table}
-        self._end(endpoint, standings, standings.keys() - there)
-
-    def _end_unasked(self, answers: Answers) -> None:
-        """What no setting asks for has ended once it did not answer lately, as what is refused has:
-        a setting may be gone by mistake."""
-        now = self.settings.clock()
-        for endpoint in ENDPOINTS:
-            if not self.settings.is_wanted(source_of(endpoint), endpoint):
-                found = [answers.standings(endpoint.table, grain) for grain in endpoint.grains]
-                every = [each for standings in found for each in standings.items()]
-                lately = {scope for scope, its in every if planning.answers_lately(its, now)}
-                self._end(endpoint, dict(every), dict(every).keys() - lately)
-
-    def _end(self, endpoint: Endpoint, standings: Standings, gone: Iterable[str]) -> None:
-        """Write down, once, what has ended."""
-        if ended := [scope for scope in gone if not standings[scope].is_ended]:
-            self._changed.add(endpoint.table)
-            with self.open_warehouse() as connection:
-                receipts.end(connection, endpoint, ended, self.settings.clock())
-
-    def _load_needs(self, job: _Job, due: Due, result: LoadResult) -> Lacking:
+    def _load_needs(self, job: Job, due: Due, result: LoadResult) -> Lacking:
         """Load what the slices of an endpoint are worked out from, where that is not held.
 
         A scope of which it cannot be loaded is taken out of `due`; why is a failure of `result`.
@@ -400,7 +281,8 @@ class Loader(AbstractContextManager["Loader"]):
             asked = {scope: due[scope] for scope in self._lacking(needed, at, due)}
             if not asked:
                 continue
-            found = self._load_need(replace(job, endpoint=needed, window=at), asked)
+            need = replace(job, endpoint=needed, window=at, choose=partial(_just, asked))
+            found = self._do(need, silent)
             result.notes += found.notes
             for scope, buckets in self._lacking(needed, at, asked).items():
                 less[scope] = buckets
@@ -414,9 +296,6 @@ class Loader(AbstractContextManager["Loader"]):
                 result.failures += found.failures or [VendorError(why)]
         return less
 
-    def _load_need(self, need: _Job, asked: Due) -> LoadResult:
-        return self._do(replace(need, choose=lambda _: asked), silent)
-
     def _lacking(self, needed: Endpoint, window: Window | None, due: Due) -> Lacking:
         """The scopes of `due` that a needed endpoint has no whole answer for, and the buckets."""
         if window is None:
@@ -424,76 +303,3 @@ class Loader(AbstractContextManager["Loader"]):
             return {scope: set() for scope in due if scope not in there}
         windows = {s: Window(window.grain, min(starts), window.until) for s, starts in due.items()}
         return self.landed.lacking(needed, windows)
-
-
-def _names(endpoint: Endpoint) -> Wanted:
-    """What an endpoint lists, of every scope."""
-    return Wanted(endpoint, None, lambda scopes: {scope: [] for scope in scopes})
-
-
-@contextmanager
-def _noted(settings: Settings) -> Iterator[None]:
-    """What becomes of a build stands beside the warehouse: one that fails leaves nothing inside."""
-    file, note = _note_of(settings.warehouse), {"started_at": f"{settings.clock()}"}
-    file.write_text(json.dumps(note), encoding="utf-8")
-    try:
-        yield
-    except BaseException as error:
-        note["failure"] = str(error) or "it was interrupted"
-        raise
-    finally:
-        note["ended_at"] = f"{settings.clock()}"
-        with suppress(OSError):  # of a full disk, which is said
-            file.write_text(json.dumps(note), encoding="utf-8")
-
-
-def last_build(path: Path) -> Row:
-    """When the last build of a warehouse that had something to do started and ended, and why it
-    failed, as far as it is so: what has not ended is under way, or was killed."""
-    with suppress(OSError, ValueError):
-        note: dict[str, str] = json.loads(_note_of(path).read_text(encoding="utf-8"))
-        failure = note.pop("failure", "")
-        return {"failure": failure, **{k: datetime.fromisoformat(v) for k, v in note.items()}}
-    return {}
-
-
-def _note_of(path: Path) -> Path:
-    return path.with_suffix(".build.json")
-
-
-def build(
-    settings: Settings, since: datetime | None = None, until: datetime | None = None
-) -> runner.BuildReport:
-    """Build what is due (and [since, until) besides), in one transaction, and publish it."""
-    with open_warehouse(settings) as connection:
-        connection.execute(f"set memory_limit = '{settings.memory_limit}'")
-        if not since and (report := idle(connection, settings)):
-            return report
-        with _noted(settings):
-            receipts.create_raw_tables(connection, ENDPOINTS)
-            report = runner.build(
-                connection, since, until, now=settings.clock(), own_seeds=settings.own_seeds
-            )
-            publishing.publish(connection, settings.warehouse)
-    return report
-
-
-def idle(connection: Connection, settings: Settings) -> runner.BuildReport | None:
-    """The report of a build that has nothing to make and nothing to publish, if that is so."""
-    receipts.create_raw_tables(connection)
-    report = runner.idle(connection, now=settings.clock(), own_seeds=settings.own_seeds)
-    if not (report and publishing.is_current(connection, settings.warehouse)):
-        return None
-    with _noted(settings):  # what failed before was undone, and is no longer so
-        return report
-
-
-def rows_of(connection: Connection, sql: str) -> list[Row]:
-    """What a report of the read copy holds, by the names of its columns."""
-    try:
-        result = connection.execute(sql)
-    except duckdb.CatalogException as error:  # a copy of before this report was thought of
-        message = "what was built is of another version: run `meterhouse build`"
-        raise warehouse.WarehouseError(message) from error
-    names = [column for column, *_ in result.description or []]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

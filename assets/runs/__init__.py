@@ -1,0 +1,1 @@
+"""What a run does, for Dagster and the terminal alike: plan what is due, load it, build from it."""

@@ -1,0 +1,75 @@
+"""The step after a load: build what is due in one transaction, and publish it to readers.
+
+What became of a build stands in a note beside the warehouse: one that fails leaves nothing inside.
+Not here: how models are built (dbt_like_sql/engine/).
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from assets.runs.opening import Row, open_warehouse
+from assets.settings import Settings
+from assets.sources import ENDPOINTS
+from dbt_like_sql.engine import publishing, runner
+from pipelines import receipts
+from pipelines.receipts import Connection
+
+
+def build(
+    settings: Settings, since: datetime | None = None, until: datetime | None = None
+) -> runner.BuildReport:
+    """Build what is due (and [since, until) besides), in one transaction, and publish it."""
+    with open_warehouse(settings) as connection:
+        connection.execute(f"set memory_limit = '{settings.memory_limit}'")
+        if not since and (report := idle(connection, settings)):
+            return report
+        with _noted(settings):
+            receipts.create_raw_tables(connection, ENDPOINTS)
+            report = runner.build(
+                connection, since, until, now=settings.clock(), own_seeds=settings.own_seeds
+            )
+            publishing.publish(connection, settings.warehouse)
+    return report
+
+
+def idle(connection: Connection, settings: Settings) -> runner.BuildReport | None:
+    """The report of a build that has nothing to make and nothing to publish, if that is so."""
+    receipts.create_raw_tables(connection)
+    report = runner.idle(connection, now=settings.clock(), own_seeds=settings.own_seeds)
+    if not (report and publishing.is_current(connection, settings.warehouse)):
+        return None
+    with _noted(settings):  # what failed before was undone, and is no longer so
+        return report
+
+
+def last_build(path: Path) -> Row:
+    """When the last build of a warehouse that had something to do started and ended, and why it
+    failed, as far as it is so: what has not ended is under way, or was killed."""
+    with suppress(OSError, ValueError):
+        note: dict[str, str] = json.loads(_note_of(path).read_text(encoding="utf-8"))
+        failure = note.pop("failure", "")
+        return {"failure": failure, **{k: datetime.fromisoformat(v) for k, v in note.items()}}
+    return {}
+
+
+@contextmanager
+def _noted(settings: Settings) -> Iterator[None]:
+    """Write down that a build is under way, and then how it ended."""
+    file, note = _note_of(settings.warehouse), {"started_at": f"{settings.clock()}"}
+    file.write_text(json.dumps(note), encoding="utf-8")
+    try:
+        yield
+    except BaseException as error:
+        note["failure"] = str(error) or "it was interrupted"
+        raise
+    finally:
+        note["ended_at"] = f"{settings.clock()}"
+        with suppress(OSError):  # of a full disk, which is said
+            file.write_text(json.dumps(note), encoding="utf-8")
+
+
+def _note_of(path: Path) -> Path:
+    return path.with_suffix(".build.json")

@@ -1,0 +1,34 @@
+"""The warehouse as runs open it, and what a query answers as rows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+
+from assets.settings import Settings
+from assets.sources import ENDPOINTS
+from dbt_like_sql.engine import warehouse
+from pipelines import upgrade
+from pipelines.receipts import Connection
+
+Row = dict[str, Any]
+
+
+@contextmanager
+def open_warehouse(settings: Settings, timeout_seconds: float = 600) -> Iterator[Connection]:
+    """The warehouse, for writing, in the format of today, when it is this process's turn."""
+    with warehouse.writer(settings.warehouse, timeout_seconds) as connection:
+        upgrade.upgrade(connection, ENDPOINTS)
+        yield connection
+
+
+def rows_of(connection: Connection, sql: str) -> list[Row]:
+    """What a report of the read copy holds, by the names of its columns."""
+    try:
+        result = connection.execute(sql)
+    except duckdb.CatalogException as error:  # a copy of before this report was thought of
+        message = "what was built is of another version: run `meterhouse build`"
+        raise warehouse.WarehouseError(message) from error
+    names = [column for column, *_ in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
