@@ -9,52 +9,64 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
-from assets.alerts.channels import SETTINGS as ALERTS
-from assets.alerts.channels import Channel, channels
+from assets.alerts.channels import Alerts, Send, channels
 from assets.retention import meters_of, own_seeds
 from assets.sources import SOURCES
 from pipelines.endpoint import Endpoint
 from pipelines.limits import Limits
-from pipelines.settings import Setting, existing_file, owners, path, settings_of, size
+from pipelines.settings import Setting, existing_file, owners, path, setting, settings_of, size
 from pipelines.source import Account, Clock, Source
 
-WAREHOUSE = Setting(
-    "WAREHOUSE", "warehouse/meterhouse.duckdb", "the DuckDB file that loads and builds write", path
-)
-MEMORY_LIMIT = Setting(
-    "MEMORY_LIMIT", "2GB", "of DuckDB in a build; what needs more spills beside the warehouse", size
-)
-PRICE_BOOK_OVERRIDES = Setting(
-    "PRICE_BOOK_OVERRIDES",
-    "",
-    "a CSV of your own prices, which come before the price book's: the columns of "
-    "`dbt_like_sql/seeds/price_overrides.csv`",
-    lambda value: {"seeds.price_overrides": existing_file(value)} if value else {},
-)
-SEEDS_DIR = Setting(
-    "SEEDS_DIR",
-    "",
-    "a folder of your own `names.csv`, `plans.csv` and the like: each takes the place of the empty "
-    "one of that name in `dbt_like_sql/seeds/`",
-    lambda value: own_seeds(path(value)) if value else {},
-)
-ASSET_OWNERS = Setting(
-    "DAGSTER_ASSET_OWNERS",
-    "team:usage-data",
-    "whose the assets in Dagster are: mail addresses and `team:` names, between commas",
-    owners,
-)
+S = TypeVar("S")
+# names of seeds, and the files that take their places
+Seeds: TypeAlias = tuple[tuple[str, Path], ...]
+
+
+@dataclass(frozen=True)
+class House:
+    """What is set once, whichever vendors are asked."""
+
+    warehouse: Path = setting(
+        "WAREHOUSE",
+        "warehouse/meterhouse.duckdb",
+        "the DuckDB file that loads and builds write",
+        path,
+    )
+    memory_limit: str = setting(
+        "MEMORY_LIMIT",
+        "2GB",
+        "of DuckDB in a build; what needs more spills beside the warehouse",
+        size,
+    )
+    price_book_overrides: Seeds = setting(
+        "PRICE_BOOK_OVERRIDES",
+        "",
+        "a CSV of your own prices, which come before the price book's: the columns of "
+        "`dbt_like_sql/seeds/price_overrides.csv`",
+        lambda value: (("seeds.price_overrides", existing_file(value)),) if value else (),
+    )
+    seeds: Seeds = setting(
+        "SEEDS_DIR",
+        "",
+        "a folder of your own `names.csv`, `plans.csv` and the like: each takes the place of the "
+        "empty one of that name in `dbt_like_sql/seeds/`",
+        lambda value: tuple(own_seeds(path(value)).items()) if value else (),
+    )
+    asset_owners: tuple[str, ...] = setting(
+        "DAGSTER_ASSET_OWNERS",
+        "team:usage-data",
+        "whose the assets in Dagster are: mail addresses and `team:` names, between commas",
+        owners,
+    )
+
+
 LIMITS = settings_of(Limits)
-DOCUMENTED = (
-    WAREHOUSE,
-    MEMORY_LIMIT,
-    PRICE_BOOK_OVERRIDES,
-    SEEDS_DIR,
-    ASSET_OWNERS,
-    *ALERTS,
-    *(about for source in SOURCES for about in settings_of(source.settings).values()),
+DOCUMENTED = tuple(
+    about
+    for kind in (House, Alerts, *(source.settings for source in SOURCES))
+    for about in settings_of(kind).values()
 )
 
 
@@ -78,7 +90,7 @@ class Settings:
     `missing` says, by source, why it has no account and is skipped, `wrong` what of its settings
     cannot be used, so that it, or an account of it, is not asked: a failure of every run.
     `own_seeds` are files that take the place of shipped seeds, by these seeds' names; `channels`
-    are where alerts go.
+    send alerts, by name.
     """
 
     warehouse: Path
@@ -90,7 +102,7 @@ class Settings:
     limits: Limits
     wrong: Mapping[str, Sequence[str]]
     own_seeds: Mapping[str, Path]
-    channels: tuple[Channel, ...]
+    channels: Mapping[str, Send]
 
     def is_wanted(self, source: Source[Any, Any], endpoint: Endpoint) -> bool:
         """Whether some account asks for this endpoint at all."""
@@ -110,29 +122,25 @@ def read_settings(
     state_home = Path(environment.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
     state_dir = state_home / "meterhouse"
     found = {s.name: _accounts_of(s, environment, state_dir, clock) for s in SOURCES}
+    house = _filled(House, environment)
     return Settings(
-        warehouse=_read(WAREHOUSE, WAREHOUSE.name, environment),
+        warehouse=house.warehouse,
         state_dir=state_dir,
         accounts={name: accounts for name, (accounts, _, _) in found.items()},
         missing={n: why for n, (accounts, why, wrong) in found.items() if not (accounts or wrong)},
         clock=clock,
-        memory_limit=_read(MEMORY_LIMIT, MEMORY_LIMIT.name, environment),
-        limits=Limits(**{f: _read(it, it.name, environment) for f, it in LIMITS.items()}),
+        memory_limit=house.memory_limit,
+        limits=_filled(Limits, environment),
         wrong={name: wrong for name, (_, _, wrong) in found.items() if wrong},
-        own_seeds={
-            name: file
-            for about in (SEEDS_DIR, PRICE_BOOK_OVERRIDES)
-            for name, file in _read(about, about.name, environment).items()
-        },
+        own_seeds=dict([*house.seeds, *house.price_book_overrides]),
         channels=_channels(environment),
     )
 
 
-def _channels(environment: Mapping[str, str]) -> tuple[Channel, ...]:
+def _channels(environment: Mapping[str, str]) -> dict[str, Send]:
+    alerts = _filled(Alerts, environment)
     try:
-        return channels(lambda about: _read(about, about.name, environment))
-    except SettingsError:
-        raise
+        return channels(alerts)
     except ValueError as error:
         raise SettingsError(str(error)) from None
 
@@ -156,14 +164,15 @@ def origins() -> dict[str, str]:
     return found
 
 
-def read_one(about: Setting) -> Any:
-    """The value of one setting, for what needs no other."""
+def read_one(field: str) -> Any:
+    """One setting of the house, for what needs no other."""
+    about = settings_of(House)[field]
     return _read(about, about.name, _file() | dict(os.environ))
 
 
 def warehouse_path() -> Path:
     """Where the warehouse is."""
-    path: Path = read_one(WAREHOUSE)
+    path: Path = read_one("warehouse")
     return path
 
 
@@ -175,7 +184,7 @@ def _accounts_of(
     for name in _account_names(source, environment):
         suffix = f"__{name}" if name else ""
         try:
-            settings = _settings_of_account(source, suffix, environment)
+            settings = _filled(source.settings, environment, suffix)
         except SettingsError as error:
             wrong.append(f"{error}. Nothing was asked by it; everything landed is untouched.")
             continue
@@ -201,16 +210,15 @@ def _account_names(source: Source[Any, Any], environment: Mapping[str, str]) -> 
     return ["", *sorted(found)]
 
 
-def _settings_of_account(
-    source: Source[Any, Any], suffix: str, environment: Mapping[str, str]
-) -> Any:
+def _filled(kind: type[S], environment: Mapping[str, str], suffix: str = "") -> S:
+    """Settings of a kind; of an account (`__NAME`), which has the others where it has none."""
     values = {}
-    for field, about in settings_of(source.settings).items():
+    for field, about in settings_of(kind).items():
         variable = f"{about.name}{suffix}"
         if not about.is_of_account and not environment.get(variable, "").strip():
             variable = about.name
         values[field] = _read(about, variable, environment)
-    return source.settings(**values)
+    return kind(**values)
 
 
 def _read(about: Setting, variable: str, environment: Mapping[str, str]) -> Any:

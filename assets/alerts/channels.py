@@ -3,12 +3,15 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from functools import partial
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from pipelines.settings import Setting, is_loopback
+from pipelines.settings import is_loopback, setting
 
 SECONDS = 15.0
+# sends a message by its subject and text, or raises DeliveryError
+Send: TypeAlias = Callable[[str, str], None]
 
 
 def _address(*schemes: str) -> Callable[[str], str]:
@@ -36,103 +39,83 @@ def _addresses(value: str) -> tuple[str, ...]:
     return found
 
 
-WEBHOOK = Setting(
-    "ALERT_WEBHOOK_URL",
-    "",
-    'where alerts are posted as `{"text": ...}`, which Slack takes, and others',
-    _address("http", "https"),
-    is_secret=True,
-)
-SMTP = Setting(
-    "ALERT_SMTP_URL",
-    "",
-    "the server that mails alerts: `smtps://user:password@host`, or `smtp+starttls://…`",
-    _address("smtp", "smtps", "smtp+starttls"),
-    is_secret=True,
-)
-SENDER = Setting("ALERT_EMAIL_FROM", "", "who mails them", _addresses)
-RECEIVERS = Setting("ALERT_EMAIL_TO", "", "who is mailed, between commas", _addresses)
-SETTINGS = (WEBHOOK, SMTP, SENDER, RECEIVERS)
+@dataclass(frozen=True)
+class Alerts:
+    """Who is told, and by which server."""
+
+    webhook: str = setting(
+        "ALERT_WEBHOOK_URL",
+        "",
+        'where alerts are posted as `{"text": ...}`, which Slack takes, and others',
+        _address("http", "https"),
+        is_secret=True,
+    )
+    server: str = setting(
+        "ALERT_SMTP_URL",
+        "",
+        "the server that mails alerts: `smtps://user:password@host`, or `smtp+starttls://…`",
+        _address("smtp", "smtps", "smtp+starttls"),
+        is_secret=True,
+    )
+    senders: tuple[str, ...] = setting("ALERT_EMAIL_FROM", "", "who mails them", _addresses)
+    receivers: tuple[str, ...] = setting(
+        "ALERT_EMAIL_TO", "", "who is mailed, between commas", _addresses
+    )
 
 
 class DeliveryError(RuntimeError):
     """A message did not reach its channel; the text names the setting, and no secret."""
 
 
-class Channel(Protocol):
-    """What takes a message. Raises DeliveryError."""
+def _post(address: str, subject: str, text: str) -> None:
+    """Post `{"text": ...}`, as Slack, Mattermost and others take it; its first line is what it is
+    about."""
+    import httpx
 
-    name: ClassVar[str]
-
-    def send(self, subject: str, text: str) -> None:
-        """Send a message; of some channels the subject is its first line."""
-
-
-@dataclass(frozen=True)
-class Webhook:
-    """An address that takes `{"text": ...}`, as Slack, Mattermost and others do."""
-
-    address: str
-    name: ClassVar[str] = "webhook"
-
-    def send(self, subject: str, text: str) -> None:
-        """Post it."""
-        import httpx
-
-        try:
-            answer = httpx.post(self.address, json={"text": text}, timeout=SECONDS)
-        except httpx.HTTPError as error:
-            # its text may have the address in it, which is a secret
-            raise DeliveryError(f"{WEBHOOK.name}: {type(error).__name__}") from None
-        if not answer.is_success:
-            raise DeliveryError(f"{WEBHOOK.name}: HTTP {answer.status_code}")
+    try:
+        answer = httpx.post(address, json={"text": text}, timeout=SECONDS)
+    except httpx.HTTPError as error:
+        # its text may have the address in it, which is a secret
+        raise DeliveryError(f"ALERT_WEBHOOK_URL: {type(error).__name__}") from None
+    if not answer.is_success:
+        raise DeliveryError(f"ALERT_WEBHOOK_URL: HTTP {answer.status_code}")
 
 
-@dataclass(frozen=True)
-class Mail:
-    """A mail server, and who writes to whom."""
+def _mail(address: str, sender: str, receivers: Sequence[str], subject: str, text: str) -> None:
+    """Mail it, by the server at an address."""
+    import smtplib
+    import ssl
+    from email.message import EmailMessage
+    from urllib.parse import unquote
 
-    server: str
-    sender: str
-    receivers: Sequence[str]
-    name: ClassVar[str] = "mail"
-
-    def send(self, subject: str, text: str) -> None:
-        """Mail it."""
-        import smtplib
-        import ssl
-        from email.message import EmailMessage
-        from urllib.parse import unquote
-
-        message = EmailMessage()
-        message["Subject"] = f"meterhouse: {subject}"
-        message["From"], message["To"] = self.sender, ", ".join(self.receivers)
-        message.set_content(text)
-        server, tls = urlsplit(self.server), ssl.create_default_context()
-        host, port = server.hostname or "", server.port or 0
-        try:
-            with (
-                smtplib.SMTP_SSL(host, port or 465, timeout=SECONDS, context=tls)
-                if server.scheme == "smtps"
-                else smtplib.SMTP(host, port or 587, timeout=SECONDS)
-            ) as smtp:
-                if server.scheme == "smtp+starttls":
-                    smtp.starttls(context=tls)
-                if server.username:
-                    smtp.login(unquote(server.username), unquote(server.password or ""))
-                smtp.send_message(message)
-        except (OSError, smtplib.SMTPException) as error:
-            code = getattr(error, "smtp_code", "")
-            raise DeliveryError(f"{SMTP.name}: {type(error).__name__} {code}".rstrip()) from None
+    message = EmailMessage()
+    message["Subject"] = f"meterhouse: {subject}"
+    message["From"], message["To"] = sender, ", ".join(receivers)
+    message.set_content(text)
+    server, tls = urlsplit(address), ssl.create_default_context()
+    host, port = server.hostname or "", server.port or 0
+    try:
+        with (
+            smtplib.SMTP_SSL(host, port or 465, timeout=SECONDS, context=tls)
+            if server.scheme == "smtps"
+            else smtplib.SMTP(host, port or 587, timeout=SECONDS)
+        ) as smtp:
+            if server.scheme == "smtp+starttls":
+                smtp.starttls(context=tls)
+            if server.username:
+                smtp.login(unquote(server.username), unquote(server.password or ""))
+            smtp.send_message(message)
+    except (OSError, smtplib.SMTPException) as error:
+        code = getattr(error, "smtp_code", "")
+        raise DeliveryError(f"ALERT_SMTP_URL: {type(error).__name__} {code}".rstrip()) from None
 
 
-def channels(read: Callable[[Setting], Any]) -> tuple[Channel, ...]:
-    """Those that are set up. Raises ValueError where of mail only a part is."""
-    webhook, server, senders, receivers = map(read, SETTINGS)
-    found: list[Channel] = [Webhook(webhook)] if webhook else []
-    if any((server, senders, receivers)):
-        if not all((server, senders, receivers)):
-            names = ", ".join(about.name for about in (SMTP, SENDER, RECEIVERS))
-            raise ValueError(f"mail needs all of {names}")
-        found.append(Mail(server, senders[0], receivers))
-    return tuple(found)
+def channels(alerts: Alerts) -> dict[str, Send]:
+    """Those that are set up, by name. Raises ValueError where of mail only a part is."""
+    found: dict[str, Send] = {"webhook": partial(_post, alerts.webhook)} if alerts.webhook else {}
+    mail = alerts.server, alerts.senders, alerts.receivers
+    if any(mail):
+        if not all(mail):
+            raise ValueError("mail needs all of ALERT_SMTP_URL, ALERT_EMAIL_FROM, ALERT_EMAIL_TO")
+        found["mail"] = partial(_mail, alerts.server, alerts.senders[0], alerts.receivers)
+    return found

@@ -3,11 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import Any
 
 from assets.report.page import Span
+from assets.runs.opening import Row
 
-Row = dict[str, Any]
 Sums = dict[str, list[float]]
 # places of queries/things.sql: the last 7 whole days, and the 7 before
 WEEK, WEEK_BEFORE = 3, 4

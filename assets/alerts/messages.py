@@ -5,21 +5,20 @@ them. Not here: what needs somebody (reports.needs_you, and what the moment adds
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from assets.alerts.channels import Channel, DeliveryError
+from assets.alerts.channels import DeliveryError, Send
+from assets.runs.opening import Row
 from dbt_like_sql.engine.warehouse import turn
 
-Row = dict[str, Any]
 # a message is sent within seconds, and others wait for it
 WAITS_SECONDS = 120
 
 
 def tell(
-    channels: Sequence[Channel],
+    channels: Mapping[str, Send],
     warehouse: Path,
     found: Iterable[Row],
     now: datetime,
@@ -39,13 +38,13 @@ def tell(
         told_by: dict[str, dict[str, str]] = json.loads(file.read_text()) if file.exists() else {}
         causes = {_key(row): row for row in found}
         failures = []
-        for channel in channels:
-            told = told_by.setdefault(channel.name, {})
+        for name, send in channels.items():
+            told = told_by.setdefault(name, {})
             known = {key: text for key, text in told.items() if is_known(*_about(key))}
             for key, text in _due(causes, told, known, now):
                 subject = text.partition("\n")[0]
                 try:
-                    channel.send(subject, text)
+                    send(subject, text)
                 except DeliveryError as error:
                     failures.append(f"not told: {subject} ({error})")
                     continue

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 
 from assets.alerts.channels import DeliveryError
 from assets.alerts.digest import digest
-from assets.alerts.messages import Row, tell
+from assets.alerts.messages import tell
 from assets.alerts.needs import Needs, need
-from assets.report.page import Span, rows_of
+from assets.report.page import Span, answers
+from assets.runs.opening import Row
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.warehouse import WarehouseError
@@ -43,12 +44,12 @@ def send_digest(settings: Settings) -> list[str]:
     needs = Needs(settings)
     span = Span.of(None, needs.now)
     with warehouse.reader(settings.warehouse) as connection:
-        things = rows_of(connection, span)["things"]
+        things = answers(connection, span)["things"]
     text = digest(span, things, [row for row in needs.found if row["is_failure"]])
     failures = []
-    for channel in settings.channels:
+    for send in settings.channels.values():
         try:
-            channel.send(text.partition("\n")[0], text)
+            send(text.partition("\n")[0], text)
         except DeliveryError as error:
             failures.append(f"the digest was not sent ({error})")
     return failures

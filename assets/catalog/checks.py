@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable, Iterator
 
 import dagster as dg
 
-from assets.catalog.tables import MODELS, PREVIEW_ROWS, Row, model_key, preview
+from assets.catalog.tables import MODELS, PREVIEW_ROWS, model_key, preview
+from assets.runs.opening import Row
 from dbt_like_sql.dictionary import SAYS
 from dbt_like_sql.engine.build_state import Ledger
 from dbt_like_sql.engine.checks import CheckResult, promises

@@ -19,9 +19,10 @@ from dagster._core.storage.event_log.base import AssetEntry
 from assets.catalog import freshness
 from assets.catalog.checks import Verdicts, standing
 from assets.catalog.partitions import partition_key, whole_partitions
-from assets.catalog.tables import AS_OF, BUILT, MODELS, Row, model_key, raw_key, text_of
+from assets.catalog.tables import AS_OF, BUILT, MODELS, model_key, raw_key, text_of
 from assets.model_assets import SEEDS, SHOWN, about_rows, days_of, has_days
 from assets.raw_assets import RECEIPTS
+from assets.runs.opening import Row
 from assets.settings import Settings
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine.build_state import last_built_at

@@ -9,7 +9,8 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from assets.settings import ASSET_OWNERS, read_one, warehouse_path
+from assets.runs.opening import Row
+from assets.settings import read_one, warehouse_path
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model, load_models
@@ -21,13 +22,12 @@ from pipelines.receipts import Connection
 # a line per asset and process on everybody's terminal; the version of dagster is pinned
 warnings.filterwarnings("ignore", "Class `(LocalFile)?CodeReference", dg.BetaWarning)
 
-Row = dict[str, Any]
 # in the metadata of every materialization: an instant of the warehouse, UTC
 AS_OF = "as of"
 # in the tags of a run that built: as of when
 BUILT = "meterhouse/built"
 MODELS = load_models(keep_in=warehouse.models_beside(warehouse_path()))
-OWNERS = read_one(ASSET_OWNERS)
+OWNERS = read_one("asset_owners")
 PREVIEW_ROWS, LONGEST_SHOWN = 5, 60
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from assets.report.page import Span, render, rows_of
+from assets.report.page import Span, answers, render
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.warehouse import read_copy
@@ -49,10 +49,10 @@ def page_of(settings: Settings, month: date | None) -> str:
 def write_csvs(settings: Settings, month: date | None, to: Path) -> Path:
     """Write each table of the page into a folder of CSVs, and give its path."""
     with _readers(settings, month) as (connection, span, _):
-        answers = rows_of(connection, span)
-    answers["meters"] = [*_by_meter(answers.pop("things"))]
+        tables = answers(connection, span)
+    tables["meters"] = [*_by_meter(tables.pop("things"))]
     to.mkdir(parents=True, exist_ok=True)
-    for name, rows in answers.items():
+    for name, rows in tables.items():
         with (to / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, [*rows[0]] if rows else [])
             writer.writeheader()

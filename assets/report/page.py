@@ -7,7 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
+from assets.runs.opening import Row, rows_of
+from pipelines.receipts import Connection
 
 HERE = Path(__file__).parent
 QUERIES = {path.stem: path for path in sorted((HERE / "queries").glob("*.sql"))}
@@ -45,23 +46,22 @@ class Span:
         return sql
 
 
-def rows_of(connection: duckdb.DuckDBPyConnection, span: Span) -> dict[str, list[dict[str, Any]]]:
+def answers(connection: Connection, span: Span) -> dict[str, list[Row]]:
     """What each query answers, by its name."""
-    answers = {}
-    for name, path in QUERIES.items():
-        result = connection.execute(span.fill(path.read_text(encoding="utf-8")))
-        columns = [column[0] for column in result.description or ()]
-        answers[name] = [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
-    return answers
+    return {name: rows_of(connection, sql) for name, sql in _filled(span).items()}
 
 
-def render(connection: duckdb.DuckDBPyConnection, span: Span, built_at: datetime) -> str:
+def _filled(span: Span) -> dict[str, str]:
+    return {n: span.fill(path.read_text(encoding="utf-8")) for n, path in QUERIES.items()}
+
+
+def render(connection: Connection, span: Span, built_at: datetime) -> str:
     """The page of a month, as HTML; `built_at` is when the read copy was written."""
     data = {
         "builtAt": built_at.strftime("%Y-%m-%d %H:%MZ"),
         "span": {name: getattr(span, name) for name in span.__dataclass_fields__},
-        "rows": _short(rows_of(connection, span)),
-        "sql": {n: span.fill(path.read_text(encoding="utf-8")) for n, path in QUERIES.items()},
+        "rows": _short(answers(connection, span)),
+        "sql": _filled(span),
     }
     # a name may hold what ends a script
     text = json.dumps(data, default=_plain, separators=(",", ":")).replace("<", "\\u003c")

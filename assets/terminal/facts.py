@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from assets.runs.opening import Row, rows_of
-from assets.settings import WAREHOUSE, Settings
+from assets.settings import House, Settings
 from assets.terminal.console import Report, numbers
 from dbt_like_sql.engine import warehouse
 from pipelines.receipts import Connection
@@ -50,8 +50,8 @@ def show_facts(report: Report, settings: Settings, facts: Facts | None = None) -
 
 def next_commands(report: Report, settings: Settings) -> None:
     """What a person would want now."""
-    path, copy = str(settings.warehouse), warehouse.read_copy(settings.warehouse)
-    where = "" if path == WAREHOUSE.default else f"WAREHOUSE={path} "
+    path, copy = settings.warehouse, warehouse.read_copy(settings.warehouse)
+    where = "" if path == House.warehouse else f"WAREHOUSE={path} "
     command = f"{where}.venv/bin/meterhouse"
     report.say(
         f"\nA page of what it costs:  {command} report\n"
