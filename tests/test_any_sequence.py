@@ -107,7 +107,7 @@ class Here:
             usage = ProjectUsage(
                 project_id="p", periods=[Period(period_id="one", consumption=buckets)]
             )
-            yield usage_table(USAGE.table, [usage], "org", window)
+            yield usage_table(USAGE.table, [usage], "org", window, {})
             if is_broken:
                 raise VendorError("broke on page 2")
 

@@ -135,7 +135,7 @@ class Folder:
                     yield FILES, sha256, _read(path, now, name, layouts)
                     self._loaded.add(sha256)
             except Problem as found:
-                error = RejectedFileError(Path(name), [found.alone()])
+                error = RejectedFileError(Path(name), [found])
             except RejectedFileError as rejected:
                 error = rejected.with_traceback(None)  # it holds all that was read
             names.add(name)
@@ -151,7 +151,7 @@ class Folder:
         try:
             return Layouts.in_folder(self._folder), None
         except Problem as found:
-            return Layouts(), RejectedFileError(Path(FILE_NAME), [found.alone()])
+            return Layouts(), RejectedFileError(Path(FILE_NAME), [found])
 
 
 def _read(path: Path, now: datetime, name: str, layouts: Layouts) -> "pa.Table":

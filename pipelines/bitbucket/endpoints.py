@@ -4,6 +4,7 @@ https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pipelines/.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from pipelines.endpoint import Endpoint
 from pipelines.settings import credential, key, listed, positive, setting, url
@@ -31,32 +32,26 @@ class Settings:
     )
 
 
-RECORDS = "pipelines.bitbucket.records"
-WORKSPACES = Endpoint(
-    "bitbucket",
+_endpoint = partial(Endpoint, "bitbucket", records="pipelines.bitbucket.records")
+WORKSPACES = _endpoint(
     "bitbucket_workspaces",
     "GET /workspaces/{workspace}",
     "The workspaces that the token sees, or those of BITBUCKET_WORKSPACES. Kept as they change.",
-    RECORDS,
     key=("workspace_uuid",),
 )
-REPOSITORIES = Endpoint(
-    "bitbucket",
+REPOSITORIES = _endpoint(
     "bitbucket_repositories",
     "GET /repositories/{workspace}",
     "Names of live repositories. Deleted ones are not listed, and have used. Kept as they change.",
-    RECORDS,
     key=("repository_uuid",),
 )
-RUNS = Endpoint(
-    "bitbucket",
+RUNS = _endpoint(
     "bitbucket_pipeline_runs",
     "GET /repositories/{workspace}/{repo}/pipelines",
     "Pipeline runs with the build seconds that each used, by the UTC day on which it was created. "
     "A lower bound of the minutes that Atlassian bills: deleted repositories are missing, and the "
     "exported minutes are the fact of record where there are some.",
-    RECORDS,
-    ("daily",),
+    grains=("daily",),
     key=("repository_uuid", "run_uuid", "bucket_start"),
     withdraws=False,
 )

@@ -91,13 +91,13 @@ def usage_table(
     owner: dict[str, str],
     usage: Usage,
     group: str | None,
-    refused: dict[datetime, str] | None = None,
+    refused: dict[datetime, str],
 ) -> pa.Table:
     """The periods of a page as raw.<name>; `group`: the column of the groups' values, if any.
 
     `refused` takes the days with a quantity that cannot be, and why: nothing of these counts.
     """
-    rows, refused = [], {} if refused is None else refused
+    rows = []
     for row in (row for period in usage.resourceUsage or [] for row in _rows(period, group)):
         if why := cannot_be(row["tokens_consumed"], TOKENS.scale):
             refused[row["bucket_start"]] = why

@@ -206,7 +206,7 @@ def usage_table(
     subjects: Iterable[Usage],
     org_id: str,
     window: Window,
-    refused: dict[datetime, str] | None = None,
+    refused: dict[datetime, str],
 ) -> pa.Table:
     """What projects, branches or an account used as raw.<name>; values stay exact decimals.
 
@@ -221,7 +221,7 @@ def usage_table(
         for period in subject.periods or []
         for bucket in period.consumption
     ]
-    _leave_out_what_cannot_be(frames, window, {} if refused is None else refused)
+    _leave_out_what_cannot_be(frames, window, refused)
     told = [bucket.metrics for _, _, bucket in frames]
     metrics = [metric for some in told for metric in some]
     frame_of = pa.array([number for number, some in enumerate(told) for _ in some], pa.int32())

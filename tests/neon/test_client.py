@@ -19,7 +19,7 @@ WINDOW = Window("daily", datetime(2026, 8, 2, tzinfo=UTC), datetime(2026, 8, 4, 
 def rows_of(body: str) -> list[dict[str, Any]]:
     """What a page of v2/projects becomes."""
     page = decode(body.encode(), ProjectUsagePage)
-    table: pa.Table = usage_table("neon_project_usage", page.items, "org-1", WINDOW)
+    table: pa.Table = usage_table("neon_project_usage", page.items, "org-1", WINDOW, {})
     found: list[dict[str, Any]] = table.to_pylist()
     return found
 

@@ -26,10 +26,6 @@ class Problem(Exception):  # noqa: N818 - mostly listed, and raised where nothin
         where += [f"column {self.column}"] if self.column else []
         return f"{', '.join(where)}: {self.reason}" if where else self.reason
 
-    def alone(self) -> "Problem":
-        """The same without its traceback, which holds all that was read."""
-        return Problem(self.reason, self.line, self.column)
-
 
 class RejectedFileError(VendorError):
     """A platform usage file that breaks the contract, of which therefore nothing is loaded.
@@ -42,8 +38,9 @@ class RejectedFileError(VendorError):
     def __init__(self, path: Path, problems: Iterable[Problem]) -> None:
         self.path = path
         cells: dict[tuple[int | None, str | None], Problem] = {}
-        for problem in problems:
-            cells.setdefault((problem.line, problem.column), problem)
+        for its in problems:
+            # anew: the traceback of one that was raised holds all that was read
+            cells.setdefault((its.line, its.column), Problem(its.reason, its.line, its.column))
         found = sorted(cells.values(), key=lambda problem: problem.line or 0)
         self.problems, self.unlisted = found[:LISTED], len(found[LISTED:])
         more, least = len(found) - 1, "at least " if len(found) >= LISTED else ""

@@ -87,7 +87,7 @@ def read(
         if tables:
             rules.check(pa.concat_tables(tables), now, problems)
     except Problem as found:
-        problems.append(found.alone())
+        problems.append(found)
     except Exception as error:  # of this file alone, whatever it is
         problems.append(Problem(f"cannot be read ({type(error).__name__}): please report it"))
     if problems:
