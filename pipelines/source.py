@@ -261,8 +261,9 @@ Pages: TypeAlias = "Callable[[Endpoint], Iterator[pa.Table]]"
 class Source(Generic[S, C]):
     """A vendor: its endpoints and settings, and how it is asked.
 
-    Its folder is `pipelines/<name>`; there, slices.py has `slices`, which turns what is asked into
-    slices, and the vendor as a dlt source, called like it. `scopes` may ask the vendor which there
+    Its folder is `pipelines/<name>`; there, client.py has the `client_class`, made of an account,
+    and slices.py `slices`, which turns what is asked into slices, and the vendor as a dlt source,
+    called like it. `scopes` may ask the vendor which there
     are; `named_scopes` are those known without asking. `missing` says why the source is skipped
     although every required setting is there. `recall` lets a client that is asked at every run look
     up what landed before, while the warehouse is open for others. `fingerprint` changes when there
@@ -274,7 +275,7 @@ class Source(Generic[S, C]):
     title: str
     endpoints: tuple[Endpoint, ...]
     settings: type[S]
-    client: Callable[[Account[S]], C]
+    client_class: str
     scopes: Callable[[Account[S], C, Endpoint], Sequence[str]]
     named_scopes: Callable[[Account[S]], Sequence[str]] = lambda account: ()
     missing: Callable[[S], str | None] = lambda settings: None
@@ -292,12 +293,18 @@ class Source(Generic[S, C]):
 
     def slices(self, asked: Asked[S, C]) -> Iterable[Slice]:
         """The slices in which the vendor is asked."""
-        found: Iterable[Slice] = self._room().slices(asked)
+        found: Iterable[Slice] = self._module("slices").slices(asked)
         return found
 
     def resources(self, pages: Pages) -> Any:
         """The vendor as a dlt source: a resource per endpoint, whose pages are handed in."""
-        return getattr(self._room(), self.name)(pages)
+        return getattr(self._module("slices"), self.name)(pages)
 
-    def _room(self) -> Any:
-        return import_module(f"pipelines.{self.name}.slices")  # late, because dlt costs a second
+    def client(self, account: Account[S]) -> C:
+        """A client by which an account asks."""
+        made: C = getattr(self._module("client"), self.client_class)(account)
+        return made
+
+    def _module(self, name: str) -> Any:
+        # late: dlt costs a second, and where nothing is due nobody is asked
+        return import_module(f"pipelines.{self.name}.{name}")

@@ -26,11 +26,12 @@ from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from dbt_like_sql.engine.runner import BuildReport
+from pipelines import neon
 from pipelines.load import load
-from pipelines.neon import client as neon
 from pipelines.source import LoadResult, snapshot
 from pipelines.windows import Window
 from tests import builds
+from tests.clients import client_of
 from tests.clock import MINUTE, NOW, Clock
 from tests.sandbox.company import Company
 from tests.sandbox.desk import Request
@@ -130,17 +131,14 @@ class World:
     def impatient(self) -> Loader:
         """A loader whose client of Neon backs off for milliseconds."""
         loader = Loader(self.settings)
-        loader.accounts.use(
-            "neon",
-            neon.Neon(
-                self.sandbox.api_key,
-                org_ids=(),
-                base_url=self.sandbox.base_url,
-                requests_per_minute=3000,
-                state_dir=self.settings.state_dir,
-                backoff_seconds=0.001,
-            ),
+        client = client_of(
+            neon.SOURCE,
+            self.settings.state_dir,
+            api_key=self.sandbox.api_key,
+            base_url=self.sandbox.base_url,
+            requests_per_minute=3000,
         )
+        loader.accounts.use("neon", client)
         return loader
 
     def build(self) -> BuildReport:

@@ -16,8 +16,10 @@ from pyrate_limiter import Rate
 
 from pipelines.http import TRIES, Budget, VendorError
 from pipelines.http.pool import pool
+from pipelines.neon import SOURCE
 from pipelines.neon.client import Neon
 from pipelines.windows import Window
+from tests.clients import client_of
 from tests.conftest import Open, World
 from tests.sandbox.desk import Fault, FaultKind
 
@@ -27,7 +29,7 @@ KEY = "napi_" + "s3cr3tk3y" * 5
 
 def neon_at(base_url: str, state: Path, api_key: str = KEY) -> Neon:
     """A client that backs off for milliseconds."""
-    return Neon(api_key, (), base_url, 3000, state, backoff_seconds=0.001)
+    return client_of(SOURCE, state, api_key=api_key, base_url=base_url, requests_per_minute=3000)
 
 
 def walk(here: World, *faults: Fault, api_key: str = "") -> int:

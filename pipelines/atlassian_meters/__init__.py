@@ -10,14 +10,6 @@ if TYPE_CHECKING:
     from pipelines.atlassian_meters.client import Meters
 
 
-def _client(account: Account[Settings]) -> "Meters":
-    from pipelines.atlassian_meters.client import Meters  # here: where nothing is due, nobody asks
-
-    reached = dict(vars(account.settings))
-    del reached["org_ids"], reached["account_ids"]  # what is asked, and not how
-    return Meters(**reached, state_dir=account.state_dir)
-
-
 def _org_ids(account: Account[Settings]) -> list[str]:
     """In small letters, as exports have them."""
     return [*dict.fromkeys(org_id.lower() for org_id in account.settings.org_ids)]
@@ -33,12 +25,12 @@ def _missing(settings: Settings) -> str | None:
     return None
 
 
-SOURCE = Source(
+SOURCE: "Source[Settings, Meters]" = Source(
     name="atlassian_meters",
     title="Atlassian meters",
     endpoints=ENDPOINTS,
     settings=Settings,
-    client=_client,
+    client_class="Meters",
     scopes=lambda account, client, endpoint: _org_ids(account),
     named_scopes=_org_ids,
     probe=lambda account, meters: meters.listed(_org_ids(account)[0]),

@@ -7,7 +7,6 @@ Reference: https://developer.atlassian.com/cloud/admin/organization/rovo-credits
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -15,7 +14,6 @@ from pyrate_limiter import Duration, Rate
 
 from pipelines.atlassian_meters.declared import (
     REQUIRED,
-    Declaration,
     Meter,
     Operation,
     instant,
@@ -23,10 +21,10 @@ from pipelines.atlassian_meters.declared import (
     quantity,
     without,
 )
-from pipelines.atlassian_meters.endpoints import READINGS
+from pipelines.atlassian_meters.endpoints import READINGS, Settings
 from pipelines.decode import INSTANT, NUMBER, TEXT, as_json
 from pipelines.http import Budget, VendorClient, VendorError
-from pipelines.source import Note
+from pipelines.source import Account, Note
 from pipelines.windows import Window
 
 TABLES = {
@@ -72,23 +70,12 @@ class Meters(VendorClient):
         "METERS_API_FILE is not the API's. This is no sign of zero usage.",
     }
 
-    def __init__(
-        self,
-        api_key: str,
-        api: Declaration,
-        base_url: str,
-        requests_per_minute: int,
-        state_dir: Path,
-        backoff_seconds: float = 1.0,
-    ) -> None:
-        self._api = api
-        super().__init__(
-            base_url,
-            {"Authorization": f"Bearer {api_key}"},
-            [api_key],
-            Budget(state_dir, self.name, api_key, [Rate(requests_per_minute, Duration.MINUTE)]),
-            backoff_seconds=backoff_seconds,
-        )
+    def __init__(self, account: Account[Settings]) -> None:
+        its, api_key = account.settings, account.settings.api_key
+        self._api = its.api
+        rate = Rate(its.requests_per_minute, Duration.MINUTE)
+        budget = Budget(account.state_dir, self.name, api_key, [rate])
+        super().__init__(its.base_url, {"Authorization": f"Bearer {api_key}"}, [api_key], budget)
         if ":" in api_key or "@" in api_key:
             raise self.error(
                 "key",

@@ -8,16 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines.atlassian_usage.endpoints import ENDPOINTS, Settings
-from pipelines.source import Account, Source
+from pipelines.source import Source
 
 if TYPE_CHECKING:
     from pipelines.atlassian_usage.client import Folder
-
-
-def _client(account: Account[Settings]) -> "Folder":
-    from pipelines.atlassian_usage.client import Folder
-
-    return Folder(account.settings.folder)
 
 
 def _fingerprint(settings: Settings) -> str:
@@ -40,12 +34,12 @@ def _commands() -> Sequence[Any]:
     return [platform_usage]
 
 
-SOURCE = Source(
+SOURCE: "Source[Settings, Folder]" = Source(
     name="atlassian_usage",
     title="Atlassian platform usage",
     endpoints=ENDPOINTS,
     settings=Settings,
-    client=_client,
+    client_class="Folder",
     scopes=lambda account, client, endpoint: ["all"],
     missing=_missing,
     probe=lambda account, folder: _fingerprint(account.settings),

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pipelines.atlassian_usage.endpoints import FILES, LISTINGS
+from pipelines.atlassian_usage.endpoints import FILES, LISTINGS, Settings
 from pipelines.atlassian_usage.files.content import ENDINGS, content_of, leads_out, printable
 from pipelines.atlassian_usage.files.layouts import FILE_NAME, Layouts
 from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
@@ -20,7 +20,7 @@ from pipelines.atlassian_usage.files.rows import identity
 from pipelines.endpoint import Endpoint
 from pipelines.limits import Limits
 from pipelines.receipts import Landed
-from pipelines.source import Clock, VendorError
+from pipelines.source import Account, Clock, VendorError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,8 +83,8 @@ class Folder:
     requests_sent = rate_limited = 0
     requests_left = None
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, account: Account[Settings]) -> None:
+        self._folder = account.settings.folder
         self._before: Listing | None = None
         self._loaded: set[str] = set()
         self._said: dict[str, str] = {}

@@ -10,12 +10,6 @@ if TYPE_CHECKING:
     from pipelines.bitbucket.client import Bitbucket
 
 
-def _client(account: Account[Settings]) -> "Bitbucket":
-    from pipelines.bitbucket.client import Bitbucket  # here: where nothing is due, nobody is asked
-
-    return Bitbucket(**vars(account.settings), state_dir=account.state_dir)
-
-
 def _scopes(account: Account[Settings], bitbucket: "Bitbucket", endpoint: Endpoint) -> list[str]:
     """The uuids of the workspaces of BITBUCKET_WORKSPACES, or else all that the token sees; of runs
     those of their repositories."""
@@ -24,12 +18,12 @@ def _scopes(account: Account[Settings], bitbucket: "Bitbucket", endpoint: Endpoi
     return bitbucket.repository_uuids() if endpoint == RUNS else bitbucket.workspace_uuids()
 
 
-SOURCE = Source(
+SOURCE: "Source[Settings, Bitbucket]" = Source(
     name="bitbucket",
     title="Bitbucket",
     endpoints=ENDPOINTS,
     settings=Settings,
-    client=_client,
+    client_class="Bitbucket",
     scopes=_scopes,
     probe=lambda account, bitbucket: bitbucket.workspaces(),
     requests_per_minute=lambda settings: settings.requests_per_hour / 60,

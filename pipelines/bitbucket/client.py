@@ -6,10 +6,9 @@ counts for (a run's seconds say nothing of the runner's size).
 """
 
 import base64
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 from urllib.parse import quote, urlencode
 
@@ -18,8 +17,9 @@ import pyarrow as pa
 from pyrate_limiter import Duration, Rate
 
 import pipelines.bitbucket.records as records
+from pipelines.bitbucket.endpoints import Settings
 from pipelines.http import Budget, VendorClient, VendorError
-from pipelines.source import Note, PartialAnswerError, RefusedError
+from pipelines.source import Account, Note, PartialAnswerError, RefusedError
 from pipelines.windows import Window
 
 PER_PAGE, AT_ONCE = 100, 8
@@ -37,8 +37,8 @@ T = TypeVar("T")
 class Bitbucket(VendorClient):
     """One Bitbucket credential: its endpoints, paged to the end, as tables of records.TABLES.
 
-    `token` is an access token of a workspace, project or repository, or `email:api_token`.
-    `workspaces` are slugs or uuids in braces; none: every workspace that the token sees.
+    Its token is an access token of a workspace, project or repository, or `email:api_token`. Its
+    workspaces are slugs or uuids in braces; none: every workspace that the token sees.
     """
 
     name, title = "bitbucket", "Bitbucket"
@@ -57,29 +57,22 @@ class Bitbucket(VendorClient):
         f"same later, or lower {budget_setting}.",
     }
 
-    def __init__(
-        self,
-        token: str,
-        workspaces: Sequence[str],
-        base_url: str,
-        requests_per_hour: int,
-        state_dir: Path,
-        backoff_seconds: float = 1.0,
-    ) -> None:
-        self._asked_workspaces = tuple(workspaces)
+    def __init__(self, account: Account[Settings]) -> None:
+        its, token = account.settings, account.settings.token
+        self._asked_workspaces = its.workspaces
         self._told: dict[str, Any] = {}
         self._owners: dict[str, tuple[str, records.Repository]] = {}
         self._refusals: list[VendorError] = []
         self._is_answered = self._by_slug = False
         self._sort = NEWEST_FIRST
-        self._origin = _origin(httpx.URL(base_url))
+        self._origin = _origin(httpx.URL(its.base_url))
         encoded = base64.b64encode(token.encode()).decode()
+        rate = Rate(its.requests_per_hour, Duration.HOUR)
         super().__init__(
-            base_url,
+            its.base_url,
             {"Authorization": f"Basic {encoded}" if ":" in token else f"Bearer {token}"},
             [token, encoded, token.partition(":")[2]],
-            Budget(state_dir, "bitbucket", token, [Rate(requests_per_hour, Duration.HOUR)]),
-            backoff_seconds=backoff_seconds,
+            Budget(account.state_dir, "bitbucket", token, [rate]),
         )
 
     # -- names --------------------------------------------------------------------------------

@@ -13,14 +13,6 @@ if TYPE_CHECKING:
     from pipelines.forge.client import Forge
 
 
-def _client(account: Account[Settings]) -> "Forge":
-    from pipelines.forge.client import Forge  # here: where nothing is due, nobody is asked
-
-    reached = dict(vars(account.settings))
-    del reached["app_ids"], reached["sites_by_environment"]  # what is asked, and not how
-    return Forge(**reached, state_dir=account.state_dir)
-
-
 def _scopes(account: Account[Settings]) -> list[str]:
     """`app uuid/resource`: an app given as UUID and as ARI is one app, a resource is a meter."""
     apps = dict.fromkeys(map(app_uuid, account.settings.app_ids))
@@ -39,12 +31,12 @@ def _probe(account: Account[Settings], forge: "Forge") -> Iterator[object]:
     return islice(forge.usage(ENDPOINTS[0].table, app_id, account.meters[0], today), 1)
 
 
-SOURCE = Source(
+SOURCE: "Source[Settings, Forge]" = Source(
     name="forge",
     title="Forge",
     endpoints=ENDPOINTS,
     settings=Settings,
-    client=_client,
+    client_class="Forge",
     scopes=lambda account, client, endpoint: _scopes(account),
     named_scopes=_scopes,
     probe=_probe,

@@ -15,7 +15,7 @@ import pyarrow as pa
 from pyrate_limiter import Rate
 
 from pipelines.decode import decode_exactly, typed
-from pipelines.forge.endpoints import app_uuid
+from pipelines.forge.endpoints import Settings, app_uuid
 from pipelines.forge.records import (
     FLAT,
     GROUPED,
@@ -27,7 +27,7 @@ from pipelines.forge.records import (
     usage_table,
 )
 from pipelines.http import RETRIED_STATUSES, Answer, Budget, VendorClient, VendorError
-from pipelines.source import BucketsRefusedError
+from pipelines.source import Account, BucketsRefusedError
 from pipelines.windows import Window
 
 USER_AGENT = "ForgeMetricsExportServer/1.0.0"  # Atlassian asks for this one
@@ -62,33 +62,20 @@ class Forge(VendorClient):
         404: NOT_THE_OWNER,
     }
 
-    def __init__(
-        self,
-        email: str,
-        api_token: str,
-        gateway_url: str,
-        experimental_api: str,
-        requests_per_minute: int,
-        state_dir: Path,
-        backoff_seconds: float = 1.0,
-    ) -> None:
-        self._gateway_url = gateway_url
+    def __init__(self, account: Account[Settings]) -> None:
+        its = account.settings
+        self._gateway_url = its.gateway_url
         self._refused: dict[str, VendorError] = {}
-        credential = f"{email}:{api_token}"
-        rate = Rate(requests_per_minute, BUDGET_MILLISECONDS)
+        credential = f"{its.email}:{its.api_token}"
         basic = base64.b64encode(credential.encode()).decode()
         headers = {
             "Authorization": f"Basic {basic}",
             "User-Agent": USER_AGENT,
-            "X-ExperimentalAPI": experimental_api,
+            "X-ExperimentalAPI": its.experimental_api,
         }
-        super().__init__(
-            gateway_url,
-            headers,
-            [api_token, basic],
-            Budget(state_dir, "forge", credential, [rate]),
-            backoff_seconds=backoff_seconds,
-        )
+        rate = Rate(its.requests_per_minute, BUDGET_MILLISECONDS)
+        budget = Budget(account.state_dir, "forge", credential, [rate])
+        super().__init__(its.gateway_url, headers, [its.api_token, basic], budget)
 
     def status_of(self, answer: Answer) -> int:
         """The status an answer really has: a limit or an outage may be told inside a 200."""

@@ -55,6 +55,8 @@ class VendorClient:
     advice: ClassVar[Mapping[int, str]]
     # in which a vendor says when to come back
     wait_headers: ClassVar[Sequence[str]] = ("Retry-After",)
+    # before a second try; it doubles from there
+    backoff_seconds = 1.0
 
     def __init__(
         self,
@@ -62,12 +64,10 @@ class VendorClient:
         headers: dict[str, str],
         secrets: Sequence[str],
         *budgets: Budget,
-        backoff_seconds: float = 1.0,
     ) -> None:
         self.requests_sent = 0
         self.rate_limited = 0
         self._budgets, self._secrets = budgets, Secrets(secrets)
-        self.backoff_seconds = backoff_seconds
         self._limits = Limits()
         self._clock: Callable[[], datetime] | None = None
         self._counter = threading.Lock()

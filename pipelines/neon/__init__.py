@@ -10,23 +10,17 @@ if TYPE_CHECKING:
     from pipelines.neon.client import Neon
 
 
-def _client(account: Account[Settings]) -> "Neon":
-    from pipelines.neon.client import Neon  # here: where nothing is due, nobody is asked
-
-    return Neon(**vars(account.settings), state_dir=account.state_dir)
-
-
 def _scopes(account: Account[Settings], neon: "Neon", endpoint: Endpoint) -> list[str]:
     """The organizations of NEON_ORG_IDS, or else all that the key sees: one request a run."""
     return [account.everything] if endpoint == ORGANIZATIONS else neon.org_ids()
 
 
-SOURCE = Source(
+SOURCE: "Source[Settings, Neon]" = Source(
     name="neon",
     title="Neon",
     endpoints=ENDPOINTS,
     settings=Settings,
-    client=_client,
+    client_class="Neon",
     scopes=_scopes,
     named_scopes=lambda account: account.settings.org_ids,
     probe=lambda account, neon: neon.organizations(),

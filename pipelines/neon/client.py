@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import httpx
@@ -19,8 +18,9 @@ from pyrate_limiter import Duration, Rate
 import pipelines.neon.records as records
 from pipelines.http import Budget, VendorClient, VendorError
 from pipelines.http.pool import pool
-from pipelines.neon.endpoints import ACCOUNT_USAGE
+from pipelines.neon.endpoints import ACCOUNT_USAGE, Settings
 from pipelines.source import (
+    Account,
     BucketsRefusedError,
     OutOfReachError,
     PartialAnswerError,
@@ -64,25 +64,17 @@ class Neon(VendorClient):
         406: "The window starts before what Neon keeps; a coarser grain reaches further back.",
     }
 
-    def __init__(
-        self,
-        api_key: str,
-        org_ids: Sequence[str],
-        base_url: str,
-        requests_per_minute: int,
-        state_dir: Path,
-        backoff_seconds: float = 1.0,
-    ) -> None:
-        self._asked_org_ids = tuple(org_ids)
+    def __init__(self, account: Account[Settings]) -> None:
+        key, folder = account.settings.api_key, account.state_dir
+        self._asked_org_ids = account.settings.org_ids
         self._refused: dict[str, RefusedError] = {}
-        rates = [Rate(requests_per_minute, Duration.MINUTE)]
+        rates = [Rate(account.settings.requests_per_minute, Duration.MINUTE)]
         super().__init__(
-            base_url,
-            {"Authorization": f"Bearer {api_key}"},
-            [api_key],
-            Budget(state_dir, "neon-consumption", api_key, rates),
-            Budget(state_dir, "neon-management", api_key, MANAGEMENT_RATES),
-            backoff_seconds=backoff_seconds,
+            account.settings.base_url,
+            {"Authorization": f"Bearer {key}"},
+            [key],
+            Budget(folder, "neon-consumption", key, rates),
+            Budget(folder, "neon-management", key, MANAGEMENT_RATES),
         )
 
     def budget_of(self, request: httpx.Request) -> Budget:

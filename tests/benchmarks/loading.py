@@ -28,14 +28,16 @@ def ours(url: str, file: Path, hours: int) -> None:
     from dbt_like_sql.engine import warehouse
     from pipelines.load import load
     from pipelines.neon import SOURCE
-    from pipelines.neon.client import Neon
-    from pipelines.neon.endpoints import PROJECT_USAGE
-    from pipelines.source import Slice
+    from pipelines.neon.endpoints import PROJECT_USAGE, Settings
+    from pipelines.source import Account, Slice
     from pipelines.windows import Window
 
     window = Window("hourly", SINCE, SINCE + hours * HOUR)
     with tempfile.TemporaryDirectory() as folder:
-        neon = Neon("key", [ORG], url, 100_000, Path(folder))
+        settings = Settings(
+            api_key="key", org_ids=(ORG,), base_url=url, requests_per_minute=100_000
+        )
+        neon = SOURCE.client(Account("", settings, Path(folder), lambda: datetime.now(tz=UTC)))
         slices = [Slice(ORG, window, partial(neon.project_usage, ORG))]
         opened = partial(warehouse.writer, file)
         result = load(opened, PROJECT_USAGE, SOURCE.resources, slices, lambda: datetime.now(tz=UTC))

@@ -12,11 +12,13 @@ import msgspec
 import pyarrow as pa
 import pytest
 
+from pipelines.bitbucket import SOURCE
 from pipelines.bitbucket.client import AT_ONCE, Bitbucket
 from pipelines.bitbucket.records import TABLES, RunsPage, runs_table
 from pipelines.decode import decode
 from pipelines.http import TRIES, VendorError
 from pipelines.source import Note, PartialAnswerError, RefusedError
+from tests.clients import client_of
 from tests.sandbox.atlassian_org import AtlassianOrg, SecondsByDay
 from tests.sandbox.bitbucket import BASE_PATH, EMAIL, TOKEN, ForeignNext
 from tests.sandbox.bitbucket_records import SECRET
@@ -93,7 +95,14 @@ def bitbucket(tmp_path: Path) -> Iterator[Open]:
             options = {f"bitbucket_{name}": value for name, value in options.items()}
             sandbox = stack.enter_context(serve(company, **options))
             base_url = sandbox.origin + BASE_PATH
-            client = Bitbucket(token, workspaces, base_url, 36_000, tmp_path, 0.001)
+            client = client_of(
+                SOURCE,
+                tmp_path,
+                token=token,
+                workspaces=workspaces,
+                base_url=base_url,
+                requests_per_hour=36_000,
+            )
             stack.callback(client.close)
             return Here(sandbox, client)
 

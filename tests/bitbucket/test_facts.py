@@ -16,8 +16,9 @@ from assets.runs.loading import Loader
 from assets.sources import endpoint_of
 from assets.terminal import runs as runs_of
 from assets.terminal.console import Report
-from pipelines.bitbucket import client as bitbucket
+from pipelines import bitbucket
 from pipelines.bitbucket import records
+from pipelines.bitbucket.client import Bitbucket
 from pipelines.bitbucket.records import repositories_table, runs_table
 from pipelines.bitbucket.slices import Run as SeenRun
 from pipelines.bitbucket.slices import plan
@@ -25,6 +26,7 @@ from pipelines.source import LoadResult
 from pipelines.windows import Window, floor
 from tests.atlassian_usage.folder import Exports, Line, facts_of
 from tests.builds import write_seed
+from tests.clients import client_of
 from tests.clock import TODAY
 from tests.conftest import Open, World, Worlds, land_tables
 from tests.sandbox.atlassian_runs import Run
@@ -345,15 +347,14 @@ def test_a_spent_hour_is_waited_for_or_said(world: Open) -> None:
     assert not landing.receipts
 
 
-def patient(here: World) -> bitbucket.Bitbucket:
+def patient(here: World) -> Bitbucket:
     """A client that backs off for milliseconds."""
-    return bitbucket.Bitbucket(
-        TOKEN,
-        workspaces=(),
+    return client_of(
+        bitbucket.SOURCE,
+        here.settings.state_dir,
+        token=TOKEN,
         base_url=here.environment["BITBUCKET_BASE_URL"],
         requests_per_hour=36_000,
-        state_dir=here.settings.state_dir,
-        backoff_seconds=0.001,
     )
 
 

@@ -12,8 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from pipelines.forge import SOURCE
 from pipelines.forge.client import Forge
 from pipelines.windows import Window
+from tests.clients import client_of
 from tests.sandbox.company import Company
 from tests.sandbox.forge_apps import Apps
 from tests.sandbox.forge_desk import API_TOKEN, EMAIL
@@ -56,13 +58,26 @@ class Gateway:
         return {key: self.apps.decimal(resource, held) for key, held in steps.items()}
 
 
+def forge_at(url: str, folder: Path, experimental_api: str = "Here") -> Forge:
+    """A client of the gateway at an address."""
+    return client_of(
+        SOURCE,
+        folder,
+        email=EMAIL,
+        api_token=API_TOKEN,
+        gateway_url=url,
+        experimental_api=experimental_api,
+        requests_per_minute=3000,
+    )
+
+
 @contextmanager
 def open_gateway(folder: Path, **options: Any) -> Iterator[Gateway]:
     """A gateway with these options of the stand-in."""
     company = Company(projects=1, apps=2, sites=3, now=NOW)
     with serve(company, **{f"forge_{name}": option for name, option in options.items()}) as up:
         url = up.environment["ATLASSIAN_GRAPHQL_URL"]
-        forge = Forge(EMAIL, API_TOKEN, url, "Here", 3000, folder, backoff_seconds=0.001)
+        forge = forge_at(url, folder)
         try:
             yield Gateway(company.forge, up, forge)
         finally:
@@ -74,7 +89,7 @@ class Teller:
 
     def __init__(self, url: str, folder: Path, bodies: list[bytes]) -> None:
         self.bodies, self.asked = bodies, 0
-        self.forge = Forge(EMAIL, API_TOKEN, url, "Here", 3000, folder, backoff_seconds=0.001)
+        self.forge = forge_at(url, folder)
 
     def rows(self, *bodies: bytes, table: str = APP) -> Rows:
         """What the client makes of these answers about FUNCTION_COMPUTE in November."""

@@ -18,7 +18,7 @@ import pytest
 import dbt_like_sql
 from assets.terminal import runs
 from assets.terminal.console import Report
-from pipelines.forge.client import USER_AGENT, Forge
+from pipelines.forge.client import USER_AGENT
 from pipelines.http import TRIES, VendorError
 from tests.conftest import GRAINS, Open, World
 from tests.forge.gateway import (
@@ -29,6 +29,7 @@ from tests.forge.gateway import (
     Teller,
     answer,
     by_key,
+    forge_at,
     open_gateway,
     open_teller,
     period,
@@ -145,7 +146,7 @@ def test_no_secret_is_in_an_error(gateway: Gateway, kind: FaultKind) -> None:
 def test_a_missing_experimental_header_is_explained(gateway: Gateway, tmp_path: Path) -> None:
     """The gateway refuses outright without it: the error names the setting."""
     url = gateway.sandbox.environment["ATLASSIAN_GRAPHQL_URL"]
-    forge = Forge(EMAIL, API_TOKEN, url, "", 3000, tmp_path)
+    forge = forge_at(url, tmp_path, experimental_api="")
     with pytest.raises(VendorError, match="set FORGE_EXPERIMENTAL_API") as caught:
         list(forge.usage(APP, gateway.apps.app_ids[0], "KVS_READ", MONTH))
     assert caught.value.status == 400
