@@ -1,15 +1,18 @@
 """Raw assets: one per endpoint and grain, partitioned as the vendor is asked.
 
+A step loads all that a source tells at a grain, so that a scope which fails keeps nothing else of
+the run from being asked.
+
 Not here: how a vendor is asked (pipelines/) and how that is run (runs/).
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import dagster as dg
 
@@ -32,7 +35,7 @@ from pipelines import log, receipts
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.receipts import Connection
 from pipelines.settings import settings_of
-from pipelines.source import LoadResult, Slice
+from pipelines.source import LoadResult, Slice, Source, reasons
 from pipelines.windows import Window
 
 # a line per asset and process on everybody's terminal; the version of dagster is pinned
@@ -89,7 +92,9 @@ def _when(endpoint: Endpoint, grain: str) -> str:
     return f"Asked {often}, for {kept} at most; what is older, when it is backfilled."
 
 
-def _spec(endpoint: Endpoint, grain: str) -> dg.AssetSpec:
+def _spec(
+    endpoint: Endpoint, grain: str, partitions: dg.PartitionsDefinition[str] | None = None
+) -> dg.AssetSpec:
     """The asset of one endpoint at one grain; it follows from its inputs' of that grain, or names.
 
     Nothing is sure to land: a source may lack its settings, a window may be out of reach.
@@ -108,37 +113,46 @@ def _spec(endpoint: Endpoint, grain: str) -> dg.AssetSpec:
         kinds={"dlt", "duckdb"},
         tags={"vendor": source.name, "family": endpoint.source, "grain": grain},
         deps=[raw_key(e.table, grain if grain in e.grains else SNAPSHOT) for e in inputs],
-        partitions_def=KINDS[grain](first_partition(endpoint, grain), end_offset=1)
-        if grain in KINDS
-        else None,
+        partitions_def=partitions,
         freshness_policy=_freshness(endpoint, grain),
         skippable=True,
     )
 
 
-def raw_asset(endpoint: Endpoint, grain: str) -> dg.AssetsDefinition:
-    """Loads one endpoint at one grain."""
-    spec, source = _spec(endpoint, grain), source_of(endpoint)
+def raw_assets(
+    source: Source[Any, Any], grain: str, endpoints: Sequence[Endpoint]
+) -> dg.AssetsDefinition:
+    """Loads what a source tells at one grain."""
+    partitions = None
+    if grain in KINDS:
+        first = min(first_partition(endpoint, grain) for endpoint in endpoints)
+        partitions = KINDS[grain](first, end_offset=1)
 
-    # what is out of the vendor's reach is not asked for, so no run is longer than one walk
-    policy = dg.BackfillPolicy.single_run() if spec.partitions_def else None
-
-    @dg.multi_asset(specs=[spec], name="__".join(spec.key.path), backfill_policy=policy)
-    def asset(
+    @dg.multi_asset(
+        specs=[_spec(endpoint, grain, partitions) for endpoint in endpoints],
+        name=f"{source.name}_{grain}",
+        can_subset=True,
+        # what is out of the vendor's reach is not asked for, so no run is longer than one walk
+        backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
+    )
+    def assets(
         context: dg.AssetExecutionContext, loader: dg.ResourceParam[Loader]
     ) -> Iterator[dg.MaterializeResult[Any]]:
         if missing := loader.settings.missing.get(source.name):
-            context.log.warning(f"{endpoint.source} is skipped: {missing}")
-        elif not loader.settings.is_wanted(source, endpoint):
-            context.log.info("The settings do not ask for this one.")
-        elif spec.partitions_def:
+            context.log.warning(f"{source.name} is skipped: {missing}")
+            return
+        load, whole = _load_partitions if partitions else _load_names, LoadResult()
+        for endpoint in endpoints:
+            if raw_key(endpoint.table, grain) not in context.selected_asset_keys:
+                continue
+            if not loader.settings.is_wanted(source, endpoint):
+                context.log.info(f"The settings do not ask for {endpoint.table}.")
+                continue
             with failing_in_words():
-                yield from _load_partitions(context, loader, endpoint, grain)
-        else:
-            with failing_in_words():
-                yield from _load_names(context, loader, endpoint)
+                whole.add((yield from load(context, loader, endpoint, grain)))
+        _raise_failures(whole)
 
-    return asset
+    return assets
 
 
 @contextmanager
@@ -173,56 +187,66 @@ def _told(
     return lambda asked: context.log.debug(f"asked: {asked.scope}, {asked.window}")
 
 
-def _raise_failures(context: dg.AssetExecutionContext, result: LoadResult) -> None:
-    """A scope that failed fails the asset, after the others have landed."""
+def _warn(context: dg.AssetExecutionContext, result: LoadResult) -> None:
     for note in result.notes:
         context.log.warning(note)
+
+
+def _raise_failures(result: LoadResult) -> None:
+    """A scope that failed fails the step, after the others have landed."""
     if result.failures:
         landed = _some_of(result.landed_scopes) or "none"
-        reasons = "\n".join(result.reasons)
-        raise dg.Failure(f"{reasons}\nScopes that landed in this run: {landed}.")
+        said = "\n".join(reasons(result.failures))
+        raise dg.Failure(f"{said}\nScopes that landed in this run: {landed}.")
+
+
+Loading: TypeAlias = Generator[dg.MaterializeResult[Any], None, LoadResult]
 
 
 def _load_names(
-    context: dg.AssetExecutionContext, loader: Loader, endpoint: Endpoint
-) -> Iterator[dg.MaterializeResult[Any]]:
+    context: dg.AssetExecutionContext, loader: Loader, endpoint: Endpoint, grain: str
+) -> Loading:
     with loader.turn(source_of(endpoint).name):
         loader.look()  # once a day: what has ended is written down
         result = loader.load_names(endpoint, partial(_told, context, endpoint))
-    _raise_failures(context, result)
-    if result.receipts:
+    _warn(context, result)
+    if result.receipts and not result.failures:
         with loader.open_warehouse() as connection:
-            metadata = _metadata(connection, endpoint, SNAPSHOT, result)
-        yield dg.MaterializeResult(metadata=metadata)
+            metadata = _metadata(connection, endpoint, grain, result)
+        key = raw_key(endpoint.table, grain)
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+    return result
 
 
 def _load_partitions(
     context: dg.AssetExecutionContext, loader: Loader, endpoint: Endpoint, grain: str
-) -> Iterator[dg.MaterializeResult[Any]]:
+) -> Loading:
     """One walk for all partitions of the run; those out of reach are said so, and stay empty."""
-    asked = context.partition_time_window
+    asked, key = context.partition_time_window, raw_key(endpoint.table, grain)
     window = Window(grain, asked.start.astimezone(UTC), asked.end.astimezone(UTC))
     reach = planning.within_reach(endpoint, window, loader.settings.clock())
     _say_out_of_reach(context, endpoint, window, reach, loader.settings.clock())
     if reach is None:
-        return
+        return LoadResult()
     with loader.turn(source_of(endpoint).name):
         result = loader.load_window(endpoint, reach, partial(_told, context, endpoint))
-    _raise_failures(context, result)
+    _warn(context, result)
+    if result.failures:
+        return result
     with loader.open_warehouse() as connection:
         metadata = _metadata(connection, endpoint, grain, result)
         landed = whole_partitions(connection, endpoint, grain, reach, result.scopes)
     if len(landed) == len(window.buckets()):
-        for key, count in landed.items():
-            context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=key)
-        yield dg.MaterializeResult(metadata=metadata)
-        return
+        for partition, count in landed.items():
+            counted = {"dagster/partition_row_count": count}
+            context.add_asset_metadata(counted, asset_key=key, partition_key=partition)
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+        return result
     # only what landed turns green: without an output, Dagster marks just what is logged here
-    for key, count in landed.items():
+    for partition, count in landed.items():
         counted = metadata | {"dagster/partition_row_count": count}
-        context.log_event(
-            dg.AssetMaterialization(context.asset_key, partition=key, metadata=counted)
-        )
+        context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=counted))
+    return result
 
 
 def _say_out_of_reach(
@@ -243,7 +267,7 @@ def _say_out_of_reach(
     for start, text in texts.items():
         context.log_event(
             dg.AssetObservation(
-                context.asset_key,
+                raw_key(endpoint.table, window.grain),
                 description=text,
                 partition=partition_key(window.grain, start),
                 metadata={"out of reach": text},
@@ -271,10 +295,10 @@ def _some_of(scopes: list[str]) -> str:
 
 
 RAW_ASSETS = [
-    raw_asset(endpoint, grain)
-    for endpoint in ENDPOINTS
-    if endpoint.part_of is None
-    for grain in endpoint.grains
+    raw_assets(source, grain, endpoints)
+    for source in SOURCES
+    for grain in (*KINDS, SNAPSHOT)
+    if (endpoints := [e for e in source.endpoints if grain in e.grains and not e.part_of])
 ]
 # tables that another asset fills
 PARTS = [_spec(endpoint, SNAPSHOT) for endpoint in ENDPOINTS if endpoint.part_of]
@@ -288,5 +312,5 @@ RECEIPTS = table_spec(
     ),
     group_name="raw_receipts",
     kinds={"duckdb"},
-    deps=[asset.key for asset in RAW_ASSETS],
+    deps=[key for assets in RAW_ASSETS for key in assets.keys],
 )

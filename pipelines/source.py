@@ -5,6 +5,7 @@ Not here: any vendor (a folder each beside this file), and how slices land (load
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -162,20 +163,6 @@ class LoadResult:
         """The scopes that have a receipt of this load."""
         return sorted({receipt.scope for receipt in self.receipts})
 
-    @property
-    def reasons(self) -> list[str]:
-        """What went wrong, each reason once: the first time that it was said, and of what else."""
-        told: dict[str, list[VendorError]] = {}
-        for failure in self.failures:
-            told.setdefault(failure.why, []).append(failure)
-        found = []
-        for first, *rest in told.values():
-            others = [*dict.fromkeys(error.about for error in rest if error.about != first.about)]
-            left = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
-            same = f" The same goes for {'; '.join(others[:SHOWN])}{left}." if others else ""
-            found.append(f"{first}{same}")
-        return found
-
     def add(self, other: LoadResult) -> None:
         """Take in what another load of the same endpoint did."""
         self.load_ids += other.load_ids
@@ -252,6 +239,28 @@ class Asked(Generic[S, C]):
                 yield scope, None
             elif starts:
                 yield scope, Window(self.window.grain, min(starts), self.window.until)
+
+
+def reasons(failures: Iterable[VendorError], said: Iterable[VendorError] = ()) -> list[str]:
+    """What went wrong, each reason once: the first time that it was said, and of what else.
+
+    Of a reason that was `said` before just the latter.
+    """
+    before: dict[str, set[str]] = defaultdict(set)
+    for failure in said:
+        before[failure.why].add(failure.about)
+    told: dict[str, list[VendorError]] = defaultdict(list)
+    for failure in failures:
+        if failure.about not in before.get(failure.why, ()):
+            told[failure.why].append(failure)
+    found = []
+    for why, (first, *rest) in told.items():
+        abouts = dict.fromkeys(failure.about for failure in (first, *rest))
+        others = [*abouts] if why in before else [*abouts][1:]
+        left = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+        same = f"The same goes for {'; '.join(others[:SHOWN])}{left}." if others else ""
+        found.append(same if why in before else f"{first} {same}".rstrip())
+    return found
 
 
 Pages: TypeAlias = "Callable[[Endpoint], Iterator[pa.Table]]"

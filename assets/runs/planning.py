@@ -93,7 +93,8 @@ def out_of_reach(endpoint: Endpoint, grain: str, asked_since: datetime, now: dat
 def kept_for(endpoint: Endpoint, grain: str) -> str:
     """How long the vendor keeps it, in words."""
     kept = retention(endpoint.table, endpoint.receipts_at(grain)).kept
-    return f"{kept // timedelta(hours=1)} hours" if grain == "hourly" else f"{kept.days} days"
+    count, unit = (kept // timedelta(hours=1), "hour") if grain == "hourly" else (kept.days, "day")
+    return f"{count} {unit}{'s' * (count != 1)}"
 
 
 def reaches(endpoint: Endpoint, grain: str, instant: datetime, now: datetime) -> bool:

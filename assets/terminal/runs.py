@@ -15,7 +15,7 @@ from assets.terminal.facts import Facts, next_commands, show_facts
 from dbt_like_sql.engine.runner import BuildReport, CheckFailedError
 from dbt_like_sql.engine.warehouse import WarehouseError
 from pipelines.endpoint import SNAPSHOT, Endpoint
-from pipelines.source import LoadResult
+from pipelines.source import LoadResult, VendorError, reasons
 from pipelines.windows import Window
 
 
@@ -139,12 +139,12 @@ class Loads:
         self.beyond: list[str] = []
         self.skipped: dict[str, str] = {}
         self._said: set[str] = set()
+        self._failures: list[VendorError] = []
 
     @property
     def failures(self) -> list[str]:
         """What went wrong, every sentence once."""
-        failed = [text for line in self.asked for text in line["failed"]]
-        return list(dict.fromkeys([*self._unusable, *failed, *self.beyond]))
+        return [*dict.fromkeys([*self._unusable, *reasons(self._failures), *self.beyond])]
 
     @property
     def _unusable(self) -> list[str]:
@@ -206,7 +206,8 @@ class Loads:
             result = load(progress)
         if endpoint.any_time and not (result.receipts or result.failures):
             return  # nothing is said of what had nothing new
-        failed = result.reasons
+        failed = reasons(result.failures, said=self._failures)
+        self._failures += result.failures
         notes = dict.fromkeys(result.notes)
         if result.requests or result.receipts or not self._said.issuperset([*failed, *notes]):
             self._show.say(_of(endpoint, grain, window, result))
@@ -225,7 +226,7 @@ class Loads:
                 "rows": result.rows,
                 "scopes": result.landed_scopes,
                 "notes": result.notes,
-                "failed": failed,
+                "failed": reasons(result.failures),
             }
         )
 

@@ -178,7 +178,7 @@ def test_partitioned_raw_assets_are_backfilled_by_one_run() -> None:
         and asset.keys <= set(RAW_KEYS)
         and asset.partitions_def
     ]
-    assert len(partitioned) == 3 * 3 + 4 * 2 + 1 + 1
+    assert sum(len(asset.keys) for asset in partitioned) == 3 * 3 + 4 * 2 + 1 + 1
     for asset in partitioned:
         assert asset.backfill_policy == dg.BackfillPolicy.single_run(), asset.keys
 
@@ -398,6 +398,25 @@ def test_a_free_org_keeps_no_branches_from_starting(
     free = here.company.free_org
     asked = [r for r in here.new_requests() if free and r.query.get("org_id") == [free.id]]
     assert len(asked) == 1
+
+
+def test_an_org_that_fails_keeps_no_branches_of_others_from_being_asked(
+    world: Open, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run fails in words, once all that answers has landed."""
+    here = world(projects=2, branches=1, orgs=2, apps=0, workspaces=0)
+    here.configure(monkeypatch)
+    here.sandbox.faults.append(Fault("/consumption_history/v2/projects", 422))
+    branches = raw_key("neon_branch_usage", "hourly")
+    result = run(instance, "load_neon_hourly", [HOURLY, branches], hours(2)[0], hours(2)[-1])
+    assert not result.success
+    assert "HTTP 422: scripted fault" in failure_of(result)
+    landed = here.raw(
+        "select count(distinct scope) from raw.loads where resource = 'neon_branch_usage'"
+    )
+    assert landed == [(2,)]
+    assert [*materialized(result, HOURLY)] == []
+    assert {*materialized(result, branches)} == {*hours(2)}
 
 
 def land_two_days(configured: World) -> None:

@@ -108,6 +108,7 @@ def test_out_of_reach_says_what_still_reaches() -> None:
     assert "; monthly reaches it." in said("daily", "2026-06-01")
     assert "; no grain reaches it." in said("hourly", "2020-01-01")
     assert "; no grain reaches it." in said("monthly", "2020-01-01")
+    assert planning.kept_for(endpoint_of("platform_readings"), "daily") == "1 day"
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,10 @@ def test_a_month_is_a_partition_of_the_backfill(
     """Last month's days, under daily receipts: twelve requests, one green partition."""
     last = floor(TODAY.replace(day=1) - timedelta(days=1), "monthly")
     key = partition_key("monthly", last)
-    (asset,) = (asset for asset in RAW_ASSETS if asset.keys == {MONTHLY})
+    (assets,) = (assets for assets in RAW_ASSETS if MONTHLY in assets.keys)
     result = dg.materialize(
-        [asset],
+        [assets],
+        selection=[MONTHLY],
         instance=instance,
         resources={"loader": loader_resource},
         tags={

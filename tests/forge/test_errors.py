@@ -20,6 +20,7 @@ from assets.terminal import runs
 from assets.terminal.console import Report
 from pipelines.forge.client import USER_AGENT
 from pipelines.http import TRIES, VendorError
+from pipelines.source import reasons
 from tests.conftest import GRAINS, Open, World
 from tests.forge.gateway import (
     APP,
@@ -209,13 +210,32 @@ def test_what_is_refused_of_all_is_said_once(world: Open) -> None:
     window = here.reach("daily")
     landing = here.land(APP, replace(window, since=window.until - timedelta(days=1)))
     assert len(landing.failures) == 24
-    (said,) = landing.reasons
+    (said,) = reasons(landing.failures)
     assert "another X-ExperimentalAPI header: set FORGE_EXPERIMENTAL_API." in said
     assert said.count("Experimental API is retired") == 1
     one = rf"[A-Z_]+ of app {here.company.forge.app_ids[0]}, daily [^;]+"
     assert re.search(
         rf"^forge {one}: .* The same goes for {one}; {one}; {one} and 20 more\.$", said
     )
+
+
+def test_what_is_refused_of_all_is_said_once_in_a_run(
+    world: Open, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However many endpoints are asked: of those that come later it is said that it goes for them,
+    too."""
+    here = world(projects=1, apps=1, sites=3)
+    fault = Fault("/graphql", "error_in_200", count=999, message="Experimental API is retired")
+    here.sandbox.forge.faults.append(fault)
+    result = runs.load_due(here.settings, Report(False), ("forge",), GRAINS).as_json()
+    assert [line["table"] for line in result["asked"] if line["failed"]] == [
+        *("raw.forge_app_usage", "raw.forge_site_usage", "raw.forge_environment_usage")
+    ]
+    (said,) = result["failures"]
+    shown = capsys.readouterr().out
+    assert said.count("Experimental API is retired") == 1
+    assert shown.count("Experimental API is retired") == 1
+    assert len(re.findall(r"FAILED The same goes for [A-Z_]+ of app \S+ by site, ", shown)) == 1
 
 
 def test_an_app_has_one_id_in_both_forms(world: Open) -> None:
