@@ -5,6 +5,7 @@ The next copy is the last one with the windows that changed; it is written whole
 not as we left it, or would keep too much room free.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -156,21 +157,20 @@ def _create(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
     """A table of the warehouse is a table; a view is one where all that it reads is published."""
     given = _relations(connection, "current_database()")
     made = {name: given[name] for name in names if name in given}
-    read = {name: _tables_in(it.query) for name, it in made.items() if it.query}
+    read = {name: _tables_in(connection, it.query) for name, it in made.items() if it.query}
     views = {name: inputs for name, inputs in read.items() if inputs <= given.keys()}
+    said: dict[str, dict[str, str]] = {}
+    for name, column, comment in connection.execute(
+        "select schema_name || '.' || table_name, column_name, comment from duckdb_columns()"
+        " where database_name = current_database() and comment is not null"
+    ).fetchall():
+        said.setdefault(name, {})[column] = comment
     # a view can be made once all that it reads is there
     order = TopologicalSorter({name: views.get(name, set()) & made.keys() for name in made})
     for name in order.static_order():
         kind, query = ("view", made[name].query) if name in views else ("table", f"from {name}")
         connection.execute(f"create {kind} published.{name} as {query}")
-        comment_on(connection, kind, f"published.{name}", made[name].comment)
-    columns = connection.execute(
-        "select schema_name || '.' || table_name, column_name, comment from duckdb_columns()"
-        " where database_name = current_database() and comment is not null"
-    ).fetchall()
-    for name, column, comment in columns:
-        if name in made:
-            comment_on(connection, "column", f'published.{name}."{column}"', comment)
+        comment_on(connection, kind, f"published.{name}", made[name].comment, said.get(name, {}))
 
 
 def _relations(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, _Relation]:
@@ -187,13 +187,18 @@ def _relations(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str
     }
 
 
-def _tables_in(query: str) -> set[str]:
-    # not above: to import the parser takes as long as a build of nothing
-    from sqlglot import parse_one
+def _tables_in(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:
+    """What a query reads by its full name, as DuckDB itself parses it: to import another parser
+    takes as long as a build of nothing."""
+    found = set()
 
-    from dbt_like_sql.engine.models.parsing import named_tables, table_name
+    def note(node: dict[str, str]) -> None:
+        if node.get("type") == "BASE_TABLE" and node["schema_name"]:
+            found.add(f"{node['schema_name']}.{node['table_name']}")
 
-    return {table_name(table) for table in named_tables(parse_one(query, read="duckdb"))}
+    parsed = connection.execute(f"select json_serialize_sql({literal(query)})").fetchone()
+    json.loads(parsed[0] if parsed else "{}", object_hook=note)
+    return found
 
 
 def _remove_side_files(path: Path) -> None:

@@ -234,9 +234,7 @@ class _Build:
         self.ledger.drop(model.name)
         # nothing is inserted in this transaction: after an empty CTAS, DuckDB 2.0.0 loses such rows
         rows = self._written(f"create {kind} {model.name} as {query}")
-        comment_on(self.connection, kind, model.name, model.description)
-        for column, text in model.column_docs.items():
-            comment_on(self.connection, "column", f'{model.name}."{column}"', text)
+        comment_on(self.connection, kind, model.name, model.description, model.column_docs)
         return rows
 
     def _check(self, model: Model, windows: Windows) -> None:

@@ -77,11 +77,9 @@ def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> i
     except duckdb.Error as error:
         error.add_note(f"while loading the seed {path}")
         raise
-    for column, about in seed_docs(name).items():
-        if not column:
-            comment_on(connection, "table", name, about)
-        elif column in columns:
-            comment_on(connection, "column", f'{name}."{column}"', about)
+    docs = seed_docs(name)
+    told = {column: docs[column] for column in columns if column in docs}
+    comment_on(connection, "table", name, docs.get(""), told)
     return int(inserted[0]) if inserted else 0
 
 

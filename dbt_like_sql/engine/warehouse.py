@@ -12,7 +12,7 @@ import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -225,11 +225,20 @@ def count(connection: duckdb.DuckDBPyConnection, name: str) -> int:
 
 
 def comment_on(
-    connection: duckdb.DuckDBPyConnection, kind: str, name: str, comment: str | None
+    connection: duckdb.DuckDBPyConnection,
+    kind: str,
+    name: str,
+    comment: str | None,
+    columns: Mapping[str, str],
 ) -> None:
-    """Document a table, view or column in the catalogue, where analysts' tools show it."""
+    """Document a table or view and its columns in the catalogue, where analysts' tools show it."""
+    said = {f'column {name}."{column}"': about for column, about in columns.items()}
     if comment:
-        connection.execute(f"comment on {kind} {name} is {literal(comment)}")
+        said[f"{kind} {name}"] = comment
+    # at once: statement by statement they take twice the time, and there are thousands
+    connection.execute(
+        "; ".join(f"comment on {it} is {literal(about)}" for it, about in said.items())
+    )
 
 
 def literal(value: str | datetime | None) -> str:
