@@ -158,14 +158,15 @@ def test_a_late_export_closes_a_cycle_and_the_next_goes_on(world: Open, tmp_path
 
 
 def test_an_allowance_is_what_the_api_says(world: Open) -> None:
-    """Used since the renewal, with the allowance and the limit of the organization."""
+    """Used since the renewal, with the allowance, the limit and the pay-as-you-go setting of the
+    organization."""
     here = world(meters_accounts=1, facts_alone=True, reports=USAGE)
     org, at = orgs_of(here)[0], datetime(2026, 11, 20, 16, tzinfo=UTC)
     read(here, at)
     here.build()
     found = here.read(
-        "select period_start, resets_at, used_quantity, included_quantity, extra_usage_limit"
-        " from reports.allowance where owner_id = ? and owner_type = 'org'",
+        "select period_start, resets_at, used_quantity, included_quantity, extra_usage_limit,"
+        " pay_as_you_go from reports.allowance where owner_id = ? and owner_type = 'org'",
         org.id,
     )
-    assert found == [(*org.cycle_of(at), org.total(at), 25_000, 40_000)]
+    assert found == [(*org.cycle_of(at), org.total(at), 25_000, 40_000, "true")]

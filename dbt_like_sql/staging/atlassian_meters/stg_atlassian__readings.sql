@@ -11,6 +11,7 @@ select
     cast(reading.used as decimal(38, 9)) as quantity, -- used since the cycle began
     reading.limit_quantity, -- the cap that an admin set
     reading.allowance_quantity, -- what is included in the cycle
+    reading.pay_as_you_go, -- what is used beyond it: the setting in the vendor's words; null: not told
     reading.cycle_start, -- when the allowance renewed, as this reading says
     reading.cycle_end, -- and when it renews next
     reading.is_partial, -- true: the account may have used more, as the API has only a part of it
