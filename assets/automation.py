@@ -23,6 +23,7 @@ from assets.runs.opening import open_warehouse, rows_of
 from assets.settings import Settings, read_settings
 from assets.sources import SOURCES
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.address import exists
 from dbt_like_sql.engine.build_state import Due, due, last_built_at
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.receipts import create_raw_tables
@@ -200,7 +201,7 @@ def build_what_landed(context: dg.SensorEvaluationContext) -> dg.SensorResult | 
     """One build run over the days that are due; and what others did is told to Dagster."""
     end_dead_runs(context.instance)
     settings = read_settings()
-    if not settings.warehouse.exists():
+    if not exists(settings.warehouse):
         return dg.SkipReason("nothing has been loaded yet")
     now = settings.clock()
     try:

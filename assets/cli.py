@@ -25,6 +25,7 @@ import assets.terminal.interrupt as interrupts  # first, for what the others tak
 from assets.settings import SettingsError, read_settings
 from assets.sources import ENDPOINTS, SOURCES
 from assets.terminal import exports
+from dbt_like_sql.engine.address import beside
 from pipelines.windows import GRAINS, floor
 
 ROOT = Path(__file__).parents[1]
@@ -267,7 +268,9 @@ def report(
         files.serve(settings, day, port, show.say)
         return {}
     write = files.write_csvs if as_csv else files.write_page
-    written = write(settings, day, to or settings.warehouse.with_suffix(files.ENDINGS[as_csv]))
+    written = write(
+        settings, day, to or beside(settings.warehouse).with_suffix(files.ENDINGS[as_csv])
+    )
     show.say(f"{written}")
     return {"written": written}
 

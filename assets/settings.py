@@ -6,7 +6,7 @@ What a vendor needs is declared in its folder (endpoints.py); here it is read, f
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 from assets.alerts.channels import Alerts, Send, channels
 from assets.retention import meters_of, own_seeds
 from assets.sources import SOURCES
+from dbt_like_sql.engine.address import Warehouse, address
 from pipelines.endpoint import Endpoint
 from pipelines.limits import Limits
 from pipelines.settings import Setting, existing_file, owners, path, setting, settings_of, size
@@ -28,11 +29,19 @@ Seeds: TypeAlias = tuple[tuple[str, Path], ...]
 class House:
     """What is set once, whichever vendors are asked."""
 
-    warehouse: Path = setting(
+    warehouse: Warehouse = setting(
         "WAREHOUSE",
         "warehouse/meterhouse.duckdb",
-        "the DuckDB file that loads and builds write",
-        path,
+        "the DuckDB file that loads and builds write, or `ducklake:postgres:` and how libpq "
+        "connects: see [docs/scaling.md](scaling.md)",
+        address,
+    )
+    lake_data: str = setting(
+        "LAKE_DATA",
+        "",
+        "where a DuckLake keeps its files: a folder that all machines share, or an address like "
+        "`s3://bucket/folder`",
+        lambda value: value if "://" in value else str(path(value).absolute()) if value else "",
     )
     memory_limit: str = setting(
         "MEMORY_LIMIT",
@@ -93,7 +102,7 @@ class Settings:
     send alerts, by name.
     """
 
-    warehouse: Path
+    warehouse: Warehouse
     state_dir: Path
     accounts: Mapping[str, tuple[Account[Any], ...]]
     missing: Mapping[str, str]
@@ -124,7 +133,7 @@ def read_settings(
     found = {s.name: _accounts_of(s, environment, state_dir, clock) for s in SOURCES}
     house = _filled(House, environment)
     return Settings(
-        warehouse=house.warehouse,
+        warehouse=_warehouse(house.warehouse, house.lake_data),
         state_dir=state_dir,
         accounts={name: accounts for name, (accounts, _, _) in found.items()},
         missing={n: why for n, (accounts, why, wrong) in found.items() if not (accounts or wrong)},
@@ -170,10 +179,17 @@ def read_one(field: str) -> Any:
     return _read(about, about.name, _file() | dict(os.environ))
 
 
-def warehouse_path() -> Path:
+def warehouse_at() -> Warehouse:
     """Where the warehouse is."""
-    path: Path = read_one("warehouse")
-    return path
+    return _warehouse(read_one("warehouse"), read_one("lake_data"))
+
+
+def _warehouse(at: Warehouse, data: str) -> Warehouse:
+    if isinstance(at, Path):
+        return at
+    if not data:
+        raise SettingsError("LAKE_DATA is not set: a lake needs a folder or bucket for its files")
+    return replace(at, data=data)
 
 
 def _accounts_of(

@@ -68,8 +68,13 @@ def create_raw_tables(connection: Connection, endpoints: Iterable[Endpoint] = ()
 def next_ask_number(connection: Connection) -> int:
     """The place, in the order of asking, of what is asked from now on: clocks may be wrong."""
     create_raw_tables(connection)
-    connection.execute("create sequence if not exists raw.ask_numbers")
-    ((ask_number,),) = connection.execute("select nextval('raw.ask_numbers')").fetchall()
+    # a table, for not every engine has sequences
+    connection.execute(
+        "create table if not exists raw.asked as"
+        " select coalesce(max(ask_number), 0) as last_number from raw.loads"
+    )
+    connection.execute("update raw.asked set last_number = last_number + 1")
+    ((ask_number,),) = connection.execute("from raw.asked").fetchall()
     return int(ask_number)
 
 

@@ -143,7 +143,8 @@ def test_when_every_scope_breaks_nothing_lands(tmp_path: Path) -> None:
     landing = land(tmp_path, one=saying(then=VendorError("no")))
     assert (landing.receipts, len(landing.failures)) == ([], 1)
     tables = "select schema_name, table_name from duckdb_tables() where not temporary"
-    assert rows(tmp_path, f"{tables} and schema_name = 'raw'") == [("raw", "loads")]
+    found = rows(tmp_path, f"{tables} and schema_name = 'raw' order by all")
+    assert found == [("raw", "asked"), ("raw", "loads")]
     assert rows(tmp_path, RECEIPTS) == []
 
 

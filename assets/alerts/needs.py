@@ -5,17 +5,14 @@ since the last build; settings that cannot be used. Not here: who is told, and h
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from assets.runs.building import last_build
 from assets.runs.opening import Row, rows_of
 from assets.settings import Settings
 from assets.sources import ENDPOINTS, SOURCES, source_of
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.address import Warehouse
 from dbt_like_sql.engine.checks import evaluate
 from dbt_like_sql.engine.models import load_models
 from pipelines.receipts import Connection
@@ -35,7 +32,7 @@ class Needs:
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.now, path = settings, settings.clock(), settings.warehouse
-        self.last_build, self.holder = last_build(path), holder(path)
+        self.last_build, self.holder = last_build(path), warehouse.holder(path)
         with warehouse.reader(path) as connection:
             fresh = rows_of(connection, "select * from reports.freshness order by source, verdict")
             found = rows_of(connection, f"from {NEEDS_YOU} order by too_late_at, since_at, subject")
@@ -83,19 +80,6 @@ class Needs:
                 yield need("never loaded", source, source, "it is set up", todo)
 
 
-def holder(path: Path) -> str | None:
-    """The process that writes the warehouse at this moment, if one does."""
-    lock = Path(f"{path}.lock")
-    with suppress(OSError):
-        if lock.exists():
-            try:
-                FileLock(lock).acquire(timeout=0).lock.release()
-            except Timeout:
-                pid = lock.read_text().strip()
-                return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (pid {pid})"
-    return None
-
-
 def need(
     kind: str, source: str | None, subject: str, what: str, todo: str, since: datetime | None = None
 ) -> Row:
@@ -104,7 +88,7 @@ def need(
     return {**about, "what": what, "since_at": since, "too_late_at": None, "what_to_do": todo}
 
 
-def _failed_checks(connection: Connection, path: Path) -> Iterator[Row]:
+def _failed_checks(connection: Connection, path: Warehouse) -> Iterator[Row]:
     """What does not hold of the reports that reports.needs_you does not read itself."""
     models = load_models(keep_in=warehouse.models_beside(path))
     told = {NEEDS_YOU, *models[NEEDS_YOU].inputs}

@@ -10,6 +10,7 @@ from assets.report.page import Span, answers
 from assets.runs.opening import Row
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.address import beside
 from dbt_like_sql.engine.warehouse import WarehouseError
 
 FAILED_RUN = "failed run"
@@ -33,7 +34,7 @@ def notify(settings: Settings, runs: Mapping[str, Iterable[str]]) -> list[str]:
     def is_known(kind: str, subject: str) -> bool:
         return subject in runs if kind == FAILED_RUN else is_readable
 
-    return tell(settings.channels, settings.warehouse, found, settings.clock(), is_known)
+    return tell(settings.channels, beside(settings.warehouse), found, settings.clock(), is_known)
 
 
 def send_digest(settings: Settings) -> list[str]:

@@ -13,6 +13,7 @@ from assets.catalog.tables import MODELS, OWNERS, model_key
 from assets.report import files, page
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.address import beside
 
 _READ = re.findall(
     r"\w+\.\w+", " ".join(p.read_text(encoding="utf-8") for p in page.QUERIES.values())
@@ -38,7 +39,7 @@ COST_BY_DAY = f"""
 
 def write(settings: Settings) -> dg.MaterializeResult[Any]:
     """Write it; where it is, and what each day cost."""
-    to = settings.warehouse.with_suffix(files.ENDINGS[False])
+    to = beside(settings.warehouse).with_suffix(files.ENDINGS[False])
     files.write_page(settings, None, to)
     with warehouse.reader(settings.warehouse) as connection:
         days = connection.execute(COST_BY_DAY).fetchall()[::-1]

@@ -32,7 +32,7 @@ def _held_since() -> dict[tuple[str, str], datetime]:
     """By table and grain, the first bucket that readers are told to be held."""
     sql = "select resource, granularity, min(span_start) from reports.coverage group by all"
     try:
-        with warehouse.reader(settings.warehouse_path()) as connection:
+        with warehouse.reader(settings.warehouse_at()) as connection:
             rows = connection.execute(sql).fetchall()
     except (warehouse.WarehouseError, duckdb.Error):  # there is none yet, or one of another version
         return {}

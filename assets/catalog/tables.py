@@ -10,7 +10,7 @@ import dagster as dg
 import duckdb
 
 from assets.runs.opening import Row
-from assets.settings import read_one, warehouse_path
+from assets.settings import read_one, warehouse_at
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model, load_models
@@ -26,7 +26,7 @@ warnings.filterwarnings("ignore", "Class `(LocalFile)?CodeReference", dg.BetaWar
 AS_OF = "as of"
 # in the tags of a run that built: as of when
 BUILT = "meterhouse/built"
-MODELS = load_models(keep_in=warehouse.models_beside(warehouse_path()))
+MODELS = load_models(keep_in=warehouse.models_beside(warehouse_at()))
 OWNERS = read_one("asset_owners")
 PREVIEW_ROWS, LONGEST_SHOWN = 5, 60
 

@@ -14,7 +14,6 @@ import duckdb
 from assets.report.page import Span, answers, render
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.warehouse import read_copy
 
 # beside the warehouse: the page, and the folder of CSVs
 ENDINGS = (".report.html", ".report")
@@ -117,5 +116,4 @@ def _readers(
 
 def _built(settings: Settings) -> float:
     """When what readers see was written, in seconds since 1970; 0: nothing was."""
-    files = (read_copy(settings.warehouse), settings.warehouse)
-    return next((file.stat().st_mtime for file in files if file.exists()), 0.0)
+    return warehouse.written_at(settings.warehouse)

@@ -13,7 +13,9 @@ from pathlib import Path
 from assets.runs.opening import Row, open_warehouse
 from assets.settings import Settings
 from assets.sources import ENDPOINTS
-from dbt_like_sql.engine import publishing, runner
+from dbt_like_sql.engine import publishing, runner, warehouse
+from dbt_like_sql.engine.address import Warehouse, beside
+from dbt_like_sql.engine.build_state import create_tables
 from pipelines import receipts
 from pipelines.receipts import Connection
 
@@ -22,12 +24,16 @@ def build(
     settings: Settings, since: datetime | None = None, until: datetime | None = None
 ) -> runner.BuildReport:
     """Build what is due (and [since, until) besides), in one transaction, and publish it."""
-    with open_warehouse(settings) as connection:
+    with open_warehouse(settings, builds=True) as connection:
         connection.execute(f"set memory_limit = '{settings.memory_limit}'")
+        with warehouse.landing(settings.warehouse):
+            receipts.create_raw_tables(connection)
+            create_tables(connection)
         if not since and (report := idle(connection, settings)):
             return report
         with _noted(settings):
-            receipts.create_raw_tables(connection, ENDPOINTS)
+            with warehouse.landing(settings.warehouse):
+                receipts.create_raw_tables(connection, ENDPOINTS)
             report = runner.build(
                 connection, since, until, now=settings.clock(), own_seeds=settings.own_seeds
             )
@@ -45,11 +51,11 @@ def idle(connection: Connection, settings: Settings) -> runner.BuildReport | Non
         return report
 
 
-def last_build(path: Path) -> Row:
+def last_build(at: Warehouse) -> Row:
     """When the last build of a warehouse that had something to do started and ended, and why it
     failed, as far as it is so: what has not ended is under way, or was killed."""
     with suppress(OSError, ValueError):
-        note: dict[str, str] = json.loads(_note_of(path).read_text(encoding="utf-8"))
+        note: dict[str, str] = json.loads(_note_of(at).read_text(encoding="utf-8"))
         failure = note.pop("failure", "")
         return {"failure": failure, **{k: datetime.fromisoformat(v) for k, v in note.items()}}
     return {}
@@ -71,5 +77,5 @@ def _noted(settings: Settings) -> Iterator[None]:
             file.write_text(json.dumps(note), encoding="utf-8")
 
 
-def _note_of(path: Path) -> Path:
-    return path.with_suffix(".build.json")
+def _note_of(at: Warehouse) -> Path:
+    return beside(at).with_suffix(".build.json")

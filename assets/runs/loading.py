@@ -94,9 +94,7 @@ class Loader(AbstractContextManager["Loader"]):
     def turn(self, source: str) -> AbstractContextManager[None]:
         """Nobody else loads this source into the warehouse meanwhile, so that what is due is asked
         for once: whoever comes second waits, and finds that it is held."""
-        path, advice = self.settings.warehouse, "Let that load finish, and run the same again."
-        file = path.with_name(f"{path.name}.{source}.lock")
-        return warehouse.turn(file, f"{source} of {path}", advice, LONGEST_TURN_SECONDS)
+        return warehouse.writer_lock(self.settings.warehouse, LONGEST_TURN_SECONDS, source)
 
     # -- what to load -------------------------------------------------------------------------
 

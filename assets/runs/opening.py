@@ -16,9 +16,11 @@ Row = dict[str, Any]
 
 
 @contextmanager
-def open_warehouse(settings: Settings, timeout_seconds: float = 600) -> Iterator[Connection]:
+def open_warehouse(
+    settings: Settings, timeout_seconds: float = 600, builds: bool = False
+) -> Iterator[Connection]:
     """The warehouse, for writing, in the format of today, when it is this process's turn."""
-    with warehouse.writer(settings.warehouse, timeout_seconds) as connection:
+    with warehouse.writer(settings.warehouse, timeout_seconds, builds) as connection:
         upgrade.upgrade(connection, ENDPOINTS)
         yield connection
 

@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from platform import python_version
 from typing import Any
 
-from assets.alerts.needs import holder
 from assets.settings import Settings, origins
 from assets.sources import SOURCES
 from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.address import exists
 from dbt_like_sql.engine.warehouse import WarehouseError
 from pipelines.source import Account, Source, VendorError
 
@@ -40,13 +41,14 @@ def show_doctor(report: Report, settings: Settings) -> dict[str, Any]:
 
 
 def _warehouse(settings: Settings) -> Iterator[tuple[str, bool, str]]:
-    path, writing = settings.warehouse, holder(settings.warehouse)
-    if writing or not path.exists():
-        yield "warehouse", True, f"{writing} writes it" if writing else f"no {path} yet"
-        return
+    at = settings.warehouse
     try:
-        with warehouse.writer(path, timeout_seconds=0):
-            yield "warehouse", True, f"{path}, {path.stat().st_size / 1e6:,.1f} MB, free to write"
+        if (writing := warehouse.holder(at)) or not exists(at):
+            yield "warehouse", True, f"{writing} writes it" if writing else f"no {at} yet"
+            return
+        with warehouse.writer(at, timeout_seconds=0):
+            size = f", {at.stat().st_size / 1e6:,.1f} MB" if isinstance(at, Path) else ""
+            yield "warehouse", True, f"{at}{size}, free to write"
     except WarehouseError as error:
         yield "warehouse", False, str(error)
 

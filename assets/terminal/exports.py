@@ -14,7 +14,8 @@ from typing import Any
 
 import click
 
-from assets.settings import warehouse_path
+from assets.settings import warehouse_at
+from dbt_like_sql.engine.address import beside
 
 FOCUS = {"1.2": "reports.focus_1_2", "1.4": "reports.focus_1_4"}
 KINDS = ("parquet", "csv", "xlsx")
@@ -55,7 +56,7 @@ def focus(show: Any, version: str, month: datetime, kind: str, to: Path | None) 
     file = to or _folder() / f"focus-{version}-{month:%Y-%m}.{kind}"
     if file.suffix != f".{kind}":
         raise click.UsageError(f"--to has to end in .{kind}, as --format says")
-    with reader(warehouse_path()) as connection:
+    with reader(warehouse_at()) as connection:
         (rows,) = _rows(connection, (FOCUS[version],), month)
         count = write_file(connection, rows, file)
         summed = "coalesce(sum(BilledCost), 0), count(*) filter (where x_is_open)"
@@ -85,7 +86,7 @@ def _files(kind: str) -> Command:
         from dbt_like_sql.engine.warehouse import reader
 
         folder = (to or _folder()) / (f"{month:%Y-%m}" if month else "")
-        with reader(warehouse_path()) as connection:
+        with reader(warehouse_at()) as connection:
             found = {folder / f"{it.table}.{kind}": it for it in _rows(connection, tables, month)}
             return _told(show, {f"{f}": write_file(connection, it, f) for f, it in found.items()})
 
@@ -103,7 +104,7 @@ def postgres(show: Any, tables: tuple[str, ...], month: datetime | None, to: str
     from assets.terminal.targets import write_postgres
     from dbt_like_sql.engine.warehouse import reader
 
-    with reader(warehouse_path()) as connection:
+    with reader(warehouse_at()) as connection:
         return _told(show, write_postgres(connection, _rows(connection, tables, month), to))
 
 
@@ -123,7 +124,7 @@ def sql(show: Any, query: str | None) -> dict[str, Any]:
 
     from dbt_like_sql.engine.warehouse import reader
 
-    with reader(warehouse_path()) as connection:
+    with reader(warehouse_at()) as connection:
         try:
             found = connection.sql(query or sys.stdin.read())
             if found is None:
@@ -146,7 +147,7 @@ def _drawn(found: Any, console: Any) -> str:
 
 
 def _folder() -> Path:
-    return warehouse_path().parent / "exports"
+    return beside(warehouse_at()).parent / "exports"
 
 
 def _rows(connection: Any, named: tuple[str, ...], month: datetime | None) -> list[Any]:

@@ -8,6 +8,7 @@ from assets.runs.opening import Row, rows_of
 from assets.settings import House, Settings
 from assets.terminal.console import Report, numbers
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.address import Lake
 from pipelines.receipts import Connection
 
 FAMILIES = ("compute", "storage", "transfer", "credits", "operations")
@@ -50,13 +51,13 @@ def show_facts(report: Report, settings: Settings, facts: Facts | None = None) -
 
 def next_commands(report: Report, settings: Settings) -> None:
     """What a person would want now."""
-    path, copy = settings.warehouse, warehouse.read_copy(settings.warehouse)
-    where = "" if path == House.warehouse else f"WAREHOUSE={path} "
+    at, clients = settings.warehouse, warehouse.for_clients(settings.warehouse)
+    where = "" if at == House.warehouse or isinstance(at, Lake) else f"WAREHOUSE={at} "
     command = f"{where}.venv/bin/meterhouse"
     report.say(
         f"\nA page of what it costs:  {command} report\n"
         f"Query it:  {command} sql 'from marts.usage_daily limit 9'\n"
-        f"With any DuckDB client:  duckdb -readonly {copy}\n"
+        f"With any DuckDB client:  {clients}\n"
         f"Whether all is well:  {command} status\n"
         "Schedules, backfills, lineage in Dagster:  make ui"
     )

@@ -41,7 +41,8 @@ def stands_on(settings: Settings) -> Iterator[str]:
         if why := settings.missing.get(source.name):
             yield f"Not asked: {source.title}, for {why}."
         yield from settings.wrong.get(source.name, ())
-    yield f"Warehouse: {settings.warehouse.resolve()}"
+    at = settings.warehouse
+    yield f"Warehouse: {at.absolute() if isinstance(at, Path) else at}"
 
 
 def _is_stand_in(source: Source[Any, Any], account: Account[Any]) -> bool:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import duckdb
 
+from dbt_like_sql.engine.address import Lake, Warehouse
 from dbt_like_sql.engine.build_state import create_tables
 from dbt_like_sql.engine.warehouse import comment_on, literal, read_copy, transaction
 
@@ -34,18 +35,23 @@ class _Relation(NamedTuple):
     query: str | None
 
 
-def publish(connection: duckdb.DuckDBPyConnection, path: Path) -> Path:
-    """Bring the read copy up to the marts, reports and seeds of `connection`; the copy's path.
+def publish(connection: duckdb.DuckDBPyConnection, at: Warehouse) -> None:
+    """Let readers see what was built: a lake's do. Of a file, bring the read copy up to the marts,
+    reports and seeds of `connection`.
 
     Call it inside `writer`, after the build's commit. Where no build changed anything since the
     last publish, the file is not touched. Killed half-way, the old copy stands, and the next
     publish does all of it.
     """
-    copy = read_copy(path)
-    draft = Path(f"{copy}.draft")
     create_tables(connection)
-    if is_current(connection, path):
-        return copy
+    if isinstance(at, Lake):
+        connection.execute("delete from meta.unpublished")
+    elif not is_current(connection, at):
+        _publish(connection, read_copy(at))
+
+
+def _publish(connection: duckdb.DuckDBPyConnection, copy: Path) -> None:
+    draft = Path(f"{copy}.draft")
     changes, is_ours = _unpublished(connection), _is_ours(connection, copy)
     try:
         if not (is_ours and _write_changes(connection, draft, changes, copy)):
@@ -64,12 +70,13 @@ def publish(connection: duckdb.DuckDBPyConnection, path: Path) -> Path:
     _sync(copy.parent)
     draft.replace(copy)
     _sync(copy.parent)
-    return copy
 
 
-def is_current(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
-    """The read copy is as we left it, and holds all that was built."""
-    return _is_ours(connection, read_copy(path)) and not _unpublished(connection)
+def is_current(connection: duckdb.DuckDBPyConnection, at: Warehouse) -> bool:
+    """Readers see all that was built: of a file, the read copy is as we left it and holds it."""
+    if isinstance(at, Lake):
+        return True
+    return _is_ours(connection, read_copy(at)) and not _unpublished(connection)
 
 
 def _unpublished(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

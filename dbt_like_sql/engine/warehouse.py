@@ -1,5 +1,6 @@
 """Opening the warehouse: one writer that waits its turn, readers on a copy that no writer touches.
 
+Only here and in publishing.py it matters whether it is a file or a lake (lake.py).
 A DuckDB file has one writing process, and a reader of that file keeps the writer out. So analysts
 open the read copy, which publishing.py replaces in one step; open readers keep the one they opened.
 A client that opens the copy for writing all the same changes it until the next publish at most.
@@ -10,14 +11,19 @@ import logging
 import os
 import re
 import shutil
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 
 import duckdb
 from filelock import FileLock, Timeout
+
+from dbt_like_sql.engine.address import Lake, Warehouse, beside
+from dbt_like_sql.engine.words import BESIDE, CONFIG, NOTHING_BUILT, SILENT_SECONDS, busy
+from dbt_like_sql.engine.words import WarehouseBusyError as WarehouseBusyError
+from dbt_like_sql.engine.words import WarehouseError as WarehouseError
+from dbt_like_sql.engine.words import in_words as in_words
+from dbt_like_sql.engine.words import literal as literal
 
 # of the tables that loads keep; what upgrades an older warehouse is pipelines/upgrade.py
 FORMAT = 2
@@ -28,48 +34,9 @@ _CLAIM = (
     " where database_name = current_database() and schema_name = 'raw' and table_name = 'loads'"
 )
 _RETRY_SECONDS = 0.1
-_SILENT_SECONDS = 1.0
-# nothing is fetched to read a file that is none of DuckDB's
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
+_WRITTEN_ANEW = "Delete it, and run `meterhouse build`, which writes it anew."
 _MAGIC = b"DUCK"  # from the ninth byte on
 _log = logging.getLogger(__name__)
-
-# what comes of a disk or a file, and not of a query
-_OF_STORAGE = (
-    OSError,
-    sqlite3.Error,
-    duckdb.IOException,
-    duckdb.TransactionException,
-    duckdb.FatalException,
-    duckdb.InternalException,
-    duckdb.SerializationException,
-    duckdb.OutOfMemoryException,
-)
-_SAFE = "Nothing of this step was kept, what landed before is untouched: then run the same again."
-_ADVICE = {
-    "not a database|malformed": "Delete it under $XDG_STATE_HOME/meterhouse: it is made anew.",
-    "No space left|quota|max_temp_directory_size|too large|disk I/O": f"Free some space. {_SAFE}",
-    "(?i)permission|not permitted|read-?only|directory|file exists": "Let this user write its"
-    " folder and its files, or set WAREHOUSE to another place; nothing was changed.",
-    "set lock": "A load or a build holds it: try again in a moment.",
-    "memory": f"Raise MEMORY_LIMIT, or free some memory. {_SAFE}",
-    "version number": "A newer DuckDB wrote it: use the meterhouse that did; nothing was changed.",
-    "(?i)no DuckDB|corrupt|enough bytes|wal|internal|invalidated": "Put a backup in its place, or "
-    "move it away and load again what the vendors still keep; nothing was changed.",
-    "": f"See what is wrong with it. {_SAFE}",
-}
-_WRITTEN_ANEW = "Delete it, and run `meterhouse build`, which writes it anew."
-
-
-class WarehouseError(RuntimeError):
-    """The warehouse, or a file beside it, cannot be used; the text says why, and what to do."""
-
-
-class WarehouseBusyError(WarehouseError):
-    """Somebody else held the warehouse for longer than we were ready to wait."""
 
 
 @contextlib.contextmanager
@@ -82,12 +49,12 @@ def turn(file: Path, what: str, advice: str, timeout_seconds: float) -> Iterator
     lock = FileLock(file)
     try:
         try:
-            lock.acquire(timeout=min(_SILENT_SECONDS, timeout_seconds))
+            lock.acquire(timeout=min(SILENT_SECONDS, timeout_seconds))
         except Timeout:
             _log.warning("waiting for %s, held by %s", what, _holder(file))
-            lock.acquire(timeout=max(timeout_seconds - _SILENT_SECONDS, 0))
+            lock.acquire(timeout=max(timeout_seconds - SILENT_SECONDS, 0))
     except Timeout:
-        raise WarehouseBusyError(_busy(what, _holder(file), timeout_seconds, advice)) from None
+        raise WarehouseBusyError(busy(what, _holder(file), timeout_seconds, advice)) from None
     try:
         file.write_text(str(os.getpid()))  # only for what a waiter says
         yield
@@ -96,33 +63,79 @@ def turn(file: Path, what: str, advice: str, timeout_seconds: float) -> Iterator
 
 
 @contextlib.contextmanager
-def writer_lock(path: Path, timeout_seconds: float = 600) -> Iterator[None]:
+def writer_lock(at: Warehouse, timeout_seconds: float = 600, source: str = "") -> Iterator[None]:
     """Hold the one lock under which this warehouse is written, `<path>.lock`.
 
-    Loads and builds both take it. Raises WarehouseBusyError when it is not free in time.
+    Loads and builds both take it; of a lake it is that of loads. With a source: the lock under
+    which that is asked. Raises WarehouseBusyError when it is not free in time.
     """
-    with turn(Path(f"{path}.lock"), str(path), _when_busy(path), timeout_seconds):
+    advice = "Let that load finish, and run the same again." if source else _when_busy(at)
+    if isinstance(at, Lake):
+        from dbt_like_sql.engine import lake
+
+        held = lake.turn(at, source or lake.LANDING, advice, timeout_seconds)
+    else:
+        file = at.with_name(f"{at.name}.{source}.lock" if source else f"{at.name}.lock")
+        held = turn(file, f"{source} of {at}" if source else str(at), advice, timeout_seconds)
+    with held:
         yield
 
 
 @contextlib.contextmanager
-def writer(path: Path, timeout_seconds: float = 600) -> Iterator[duckdb.DuckDBPyConnection]:
+def writer(
+    at: Warehouse, timeout_seconds: float = 600, builds: bool = False
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse, open for writing, in UTC; waits at most `timeout_seconds` for its turn.
 
-    Raises WarehouseBusyError naming the process that holds it, and WarehouseError where it cannot
-    be used, is not ours, or is of a later format.
+    `builds`: in the turn of builds, which of a file is that of loads. Raises WarehouseBusyError
+    naming the process that holds it, and WarehouseError where it cannot be used, is not ours, or is
+    of a later format.
     """
+    with contextlib.ExitStack() as held:
+        held.enter_context(in_words(at))
+        if isinstance(at, Lake):
+            from dbt_like_sql.engine import lake
+
+            opened = lake.writer(at, _when_busy(at), timeout_seconds, builds, _claim)
+        else:
+            opened = _file_writer(at, timeout_seconds)
+        yield held.enter_context(opened)
+
+
+@contextlib.contextmanager
+def _file_writer(path: Path, timeout_seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
     deadline = time.monotonic() + timeout_seconds
-    with in_words(path), writer_lock(path, timeout_seconds):
+    with writer_lock(path, timeout_seconds):
         connection = _connect(path, deadline, timeout_seconds)
         try:
             # what a build spilled that was killed: nobody else has the file open now
             shutil.rmtree(f"{path}.tmp", ignore_errors=True)
-            if not _is_claimed(connection, path):
-                connection.execute(_CLAIM)
+            _claim(connection, path)
             yield connection
         finally:
             connection.close()
+
+
+def landing(at: Warehouse) -> contextlib.AbstractContextManager[None]:
+    """While it builds: nobody loads meanwhile, for what loads write, too. So it is on a file."""
+    return writer_lock(at) if isinstance(at, Lake) else contextlib.nullcontext()
+
+
+def holder(at: Warehouse) -> str | None:
+    """The process that writes the warehouse at this moment, if one does."""
+    if isinstance(at, Lake):
+        from dbt_like_sql.engine import lake
+
+        return lake.holder(at)
+    lock = Path(f"{at}.lock")
+    with contextlib.suppress(OSError):
+        if lock.exists():
+            try:
+                FileLock(lock).acquire(timeout=0).lock.release()
+            except Timeout:
+                pid = lock.read_text().strip()
+                return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (pid {pid})"
+    return None
 
 
 def read_copy(path: Path) -> Path:
@@ -131,12 +144,24 @@ def read_copy(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The read copy of the warehouse at `path`, read-only, in UTC; never waits, never blocks.
+def reader(at: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The read copy of the warehouse, read-only, in UTC; never waits, never blocks.
 
-    Where there is none that opens, the warehouse itself, for a moment. Raises WarehouseError where
-    neither can be read, or nothing was built yet.
+    Where there is none that opens, the warehouse itself, for a moment; a lake itself, as it is when
+    this begins. Raises WarehouseError where neither can be read, or nothing was built yet.
     """
+    if isinstance(at, Lake):
+        from dbt_like_sql.engine import lake
+
+        opened = lake.reader(at)
+    else:
+        opened = _file_reader(at)
+    with opened as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def _file_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     copy, advice = read_copy(path), _WRITTEN_ANEW
     try:
         with in_words(copy, advice):
@@ -144,7 +169,7 @@ def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     except WarehouseError:
         with in_words(path):
             if not (path.exists() and path.stat().st_size):
-                text = f"nothing has been built yet: run `meterhouse run` (no {copy})"
+                text = f"{NOTHING_BUILT} (no {copy})"
                 raise WarehouseError(text) from None
             connection, copy, advice = _opened(path, read_only=True), path, ""
             _is_claimed(connection, path)
@@ -155,29 +180,21 @@ def reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.close()
 
 
-@contextlib.contextmanager
-def in_words(
-    path: Path | str = "a temporary file or a request budget", advice: str = ""
-) -> Iterator[None]:
-    """What a disk or a file does not allow, and what a model or a seed cannot be built of, is a
-    WarehouseError of one sentence."""
-    try:
-        yield
-    except _OF_STORAGE as error:
-        what = re.sub(r"^(\[Errno \d+\]|\w+ Error:) |[!.]?(\n.*)?$", "", str(error), flags=re.S)
-        found = (said for pattern, said in _ADVICE.items() if re.search(pattern, what))
-        raise WarehouseError(f"{path} cannot be used: {what}. {advice or next(found)}") from None
-    except (duckdb.DataError, duckdb.ProgrammingError) as error:
-        where = " ".join(getattr(error, "__notes__", ()))
-        if not where:  # of no model and no seed: a fault of the code
-            raise
-        what = str(error).splitlines()[0].rstrip(".")
-        text = f"{where}: {what}. Nothing was changed; readers see the build before it."
-        raise WarehouseError(text) from None
-    except RuntimeError as error:
-        if str(error) != "Query interrupted":  # how DuckDB takes a Ctrl-C
-            raise
-        raise KeyboardInterrupt from None
+def written_at(at: Warehouse) -> float:
+    """When what readers see was written, in seconds since 1970; 0: nothing was."""
+    if isinstance(at, Lake):
+        with reader(at) as connection:
+            row = connection.execute("select epoch(max(built_at)) from meta.builds").fetchone()
+        return float(row[0] or 0) if row else 0.0
+    files = (read_copy(at), at)
+    return next((file.stat().st_mtime for file in files if file.exists()), 0.0)
+
+
+def for_clients(at: Warehouse) -> str:
+    """How any client of DuckDB opens what readers see."""
+    if isinstance(at, Lake):
+        return f"attach '{at}' as lake (read_only)"
+    return f"duckdb -readonly {read_copy(at)}"
 
 
 @contextlib.contextmanager
@@ -197,14 +214,15 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def models_file(connection: duckdb.DuckDBPyConnection) -> Path | None:
     """Where what was read of the models is kept: meterhouse.duckdb -> meterhouse.models.json."""
     row = connection.execute(
-        "select path from duckdb_databases() where database_name = current_database()"
+        f"select coalesce(getvariable('{BESIDE}'), path) from duckdb_databases()"  # noqa: S608
+        " where database_name = current_database()"
     ).fetchone()
     return models_beside(Path(row[0])) if row and row[0] else None
 
 
-def models_beside(path: Path) -> Path:
-    """The same of the warehouse at this path."""
-    return path.with_suffix(".models.json")
+def models_beside(at: Warehouse) -> Path:
+    """The same of the warehouse at this place."""
+    return beside(at).with_suffix(".models.json")
 
 
 def describe(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
@@ -235,23 +253,18 @@ def comment_on(
     said = {f'column {name}."{column}"': about for column, about in columns.items()}
     if comment:
         said[f"{kind} {name}"] = comment
-    # at once: statement by statement they take twice the time, and there are thousands
-    connection.execute(
-        "; ".join(f"comment on {it} is {literal(about)}" for it, about in said.items())
-    )
-
-
-def literal(value: str | datetime | None) -> str:
-    """A value as SQL writes it: with any parameter DuckDB's client imports pandas, for a second."""
-    if value is None:
-        return "null"
-    if isinstance(value, datetime):
-        return f"timestamptz '{value.isoformat(sep=' ')}'"
-    return "'" + value.replace("'", "''") + "'"
+    statements = [f"comment on {it} is {literal(about)}" for it, about in said.items()]
+    try:
+        # at once: statement by statement they take twice the time, and there are thousands
+        connection.execute("; ".join(statements))
+    except duckdb.BinderException as error:  # a lake knows of no columns of a view
+        if kind != "view" or "Cannot comment on columns" not in str(error):
+            raise
+        connection.execute("; ".join(statements[len(columns) :]))
 
 
 def _connect(path: Path, deadline: float, timeout_seconds: float) -> duckdb.DuckDBPyConnection:
-    say_at = time.monotonic() + _SILENT_SECONDS
+    say_at = time.monotonic() + SILENT_SECONDS
     while True:
         try:
             return _opened(path)
@@ -261,7 +274,7 @@ def _connect(path: Path, deadline: float, timeout_seconds: float) -> duckdb.Duck
             found = re.search(r"held in (.*? \(PID \d+\))", str(error))
             holder = found[1] if found else str(error)
         if time.monotonic() >= deadline:
-            text = _busy(str(path), holder, timeout_seconds, _when_busy(path))
+            text = busy(str(path), holder, timeout_seconds, _when_busy(path))
             raise WarehouseBusyError(text)
         if time.monotonic() >= say_at:
             _log.warning("waiting for %s, held by %s", path, holder)
@@ -278,12 +291,18 @@ def _opened(path: Path, read_only: bool = False) -> duckdb.DuckDBPyConnection:
             path.unlink()  # what mktemp left, or we, killed while it was made
         elif start[8:] != _MAGIC:
             raise duckdb.IOException("it is no DuckDB database")
-    connection = duckdb.connect(path, read_only, config=_CONFIG)
+    connection = duckdb.connect(path, read_only, config=CONFIG)
     connection.execute("set TimeZone = 'UTC'")
     return connection
 
 
-def _is_claimed(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
+def _claim(connection: duckdb.DuckDBPyConnection, at: Warehouse) -> None:
+    """Write down that it is ours, where it is new; refuses what others made, or a later one."""
+    if not _is_claimed(connection, at):
+        connection.execute(_CLAIM)
+
+
+def _is_claimed(connection: duckdb.DuckDBPyConnection, path: Warehouse) -> bool:
     """Whether a database says that it is ours; refuses what others made, or a later meterhouse."""
     try:
         row = connection.execute("select format from meta.warehouse").fetchone()
@@ -293,7 +312,7 @@ def _is_claimed(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
             return False
         raise WarehouseError(
             f"{path} holds tables that meterhouse did not make ({next(iter(there))}, ...). Set "
-            "WAREHOUSE to a file of its own; nothing was changed."
+            "WAREHOUSE to a file or lake of its own; nothing was changed."
         ) from None
     if row and row[0] > FORMAT:
         raise WarehouseError(
@@ -303,14 +322,12 @@ def _is_claimed(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
     return True
 
 
-def _busy(what: str, holder: str, seconds: float, advice: str) -> str:
-    return f"{what} is in use by {holder}; waited {seconds:g} s. {advice}"
-
-
-def _when_busy(path: Path) -> str:
+def _when_busy(at: Warehouse) -> str:
+    if isinstance(at, Lake):
+        return "Let that load or build finish, and run the same again; readers never wait."
     return (
         "If that is a load or a build, let it finish; if it is somebody's SQL client, close it "
-        f"there and open {read_copy(path)}, which is never locked."
+        f"there and open {read_copy(at)}, which is never locked."
     )
 
 

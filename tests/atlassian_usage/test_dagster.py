@@ -30,6 +30,7 @@ from assets.cli import main
 from assets.definitions import defs
 from assets.settings import read_settings
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.address import beside
 from dbt_like_sql.engine.models import load_models
 from pipelines.atlassian_usage import client
 from pipelines.http import VendorError
@@ -383,7 +384,7 @@ def test_a_file_that_is_dropped_becomes_a_fact_by_itself(
     with listening() as proxy, dagster_dev(home, environment | proxy.environment(home)) as address:
         wait_for(lambda: bool(ask(address)), 180)
         exports.write("a.csv", "org", line())
-        wait_for(lambda: exports.settings.warehouse.exists() and read_facts(exports), 300)
+        wait_for(lambda: beside(exports.settings.warehouse).exists() and read_facts(exports), 300)
         assert exports.facts("org") == [("", "2026-01", "5")]
         with dg.DagsterInstance.from_config(str(home)) as instance:
             facts = model_key("marts.fct_credits")

@@ -28,6 +28,7 @@ from assets.runs.loading import Loader
 from assets.runs.opening import open_warehouse
 from assets.settings import read_settings
 from assets.sources import ENDPOINTS, endpoint_of
+from dbt_like_sql.engine.address import beside
 from dbt_like_sql.engine.checks import CheckResult
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, load_models
 from pipelines.endpoint import SNAPSHOT
@@ -474,7 +475,7 @@ def test_the_page_is_an_asset_with_a_picture(
     result = run(instance, "build", [PAGE.key], today(), today())
     assert result.success
     about = materialized(result, PAGE.key)[None]
-    file = configured.settings.warehouse.with_suffix(".report.html")
+    file = beside(configured.settings.warehouse).with_suffix(".report.html")
     assert about["page"] == str(file)
     assert file.read_text().startswith("<!doctype html>")
     assert str(about["cost by day"]).startswith("![US dollars a day, 2026-11-20 to 2026-11-21")

@@ -14,6 +14,7 @@ from assets.runs.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.address import beside
 from pipelines.windows import Window, floor, next_bucket
 from tests.clock import NOW
 from tests.conftest import Open, World
@@ -134,11 +135,11 @@ def test_a_schedule_without_a_source_is_skipped(
 @pytest.mark.usefixtures("configured")
 def test_the_sensor_skips_without_a_warehouse() -> None:
     """Nothing was loaded yet: no run, and no file is made."""
-    read_settings().warehouse.unlink()
+    beside(read_settings().warehouse).unlink()
     found = sense()
     assert found.run_requests == []
     assert found.skip_message == "nothing has been loaded yet"
-    assert not read_settings().warehouse.exists()
+    assert not beside(read_settings().warehouse).exists()
 
 
 def test_the_sensor_builds_what_landed_once(configured: World) -> None:

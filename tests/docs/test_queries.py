@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from dbt_like_sql.engine.address import beside
 from pipelines.windows import Window, next_bucket
 from tests.clock import this_hour
 from tests.conftest import World, Worlds, open_world
@@ -81,7 +82,7 @@ def restate_an_hour(world: World) -> None:
 def answer(world: World, question: str) -> tuple[list[str], list[dict[str, Any]]]:
     """The columns and rows that the SQL under a question gives on the read copy."""
     sql = QUESTIONS[next(q for q in QUESTIONS if question in q)][0]
-    copy = world.settings.warehouse.with_suffix(".read.duckdb")
+    copy = beside(world.settings.warehouse).with_suffix(".read.duckdb")
     with duckdb.connect(copy, read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         result = connection.execute(sql)

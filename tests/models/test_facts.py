@@ -2,6 +2,7 @@
 
 import duckdb
 
+from dbt_like_sql.engine.address import beside
 from dbt_like_sql.engine.warehouse import read_copy
 from tests.conftest import World
 
@@ -36,7 +37,7 @@ def test_the_warehouse_holds_every_fact_once(landed_world: World) -> None:
 
 def test_no_session_moves_a_day(landed_world: World) -> None:
     """period_date is the UTC day in the warehouse and in the copy, wherever one is."""
-    path = landed_world.settings.warehouse
+    path = beside(landed_world.settings.warehouse)
     for file in (path, read_copy(path)):
         with duckdb.connect(file, read_only=True) as connection:
             connection.execute("set TimeZone = 'UTC'")

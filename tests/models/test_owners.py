@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dbt_like_sql.engine.address import beside
 from dbt_like_sql.engine.runner import CheckFailedError
 from tests.atlassian_usage.folder import Exports, Line
 from tests.builds import write_models_alone
@@ -37,7 +38,7 @@ def opened_here(folder: Path, worlds: Worlds) -> Exports:
 
 def owned(here: Exports, rules: str) -> None:
     """Build with these rules."""
-    file = here.settings.warehouse.parent / "rules.csv"
+    file = beside(here.settings.warehouse).parent / "rules.csv"
     file.write_text(FIRST + rules)
     here.settings = replace(here.settings, own_seeds={"seeds.owners": file})
     here.build()

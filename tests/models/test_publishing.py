@@ -51,7 +51,8 @@ def warehouse(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def published(connection: duckdb.DuckDBPyConnection, folder: Path) -> Path:
     """The read copy after a publish, which is equal to the warehouse."""
-    copy = publish(connection, folder / PATH)
+    publish(connection, folder / PATH)
+    copy = read_copy(folder / PATH)
     assert_equal(connection, copy)
     return copy
 

@@ -1,0 +1,242 @@
+"""DuckLake: the same tables as Parquet files, their catalogue in Postgres, for many machines.
+
+Readers read the lake itself, so nothing is published. DuckLake lets two writers commit the same new
+rows, and fails the later of two that change one table; so one lands at a time and one builds at a
+time, each in a turn that is a lock of the catalogue's sessions. A load waits for no build: they
+write different tables. Not here: what is the same of a file (warehouse.py).
+"""
+
+import hashlib
+import itertools
+import logging
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from dbt_like_sql.engine.address import Lake, beside
+from dbt_like_sql.engine.words import (
+    BESIDE,
+    CONFIG,
+    NOTHING_BUILT,
+    SILENT_SECONDS,
+    WarehouseBusyError,
+    WarehouseError,
+    busy,
+    in_words,
+    literal,
+)
+
+if TYPE_CHECKING:
+    import psycopg
+
+LANDING, BUILDING = "landing", "building"
+_EXTRA = "A lake needs packages that are not installed: pip install 'meterhouse[ducklake]'"
+_ADVICE = (
+    "See that its Postgres is there, answers this user, and is this lake's; nothing was changed."
+)
+_EXTENSIONS = ("ducklake", "postgres_scanner")
+# a session that is gone without a word frees its turn after a minute
+_SESSION: dict[str, Any] = {
+    "autocommit": True,
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+_HOLDER = """
+    select activity.application_name
+    from pg_locks as lock
+    inner join pg_stat_activity as activity on lock.pid = activity.pid
+    where lock.locktype = 'advisory' and lock.granted and lock.objsubid = 1
+        and lock.database = (select oid from pg_database where datname = current_database())
+        and (lock.classid::bigint << 32 | lock.objid::bigint) = any(%s)
+"""
+_log = logging.getLogger(__name__)
+_numbers = itertools.count()
+
+
+@contextmanager
+def turn(at: Lake, name: str, advice: str, timeout_seconds: float) -> Iterator[None]:
+    """Hold the lock of this name, which ends with the process; says who holds it meanwhile.
+
+    Raises WarehouseBusyError when it is not free in time.
+    """
+    started, what = time.monotonic(), f"{name} of {at}"
+    with _session(at) as session:
+        if not _locked(session, name, min(SILENT_SECONDS, timeout_seconds)):
+            _log.warning("waiting for %s, held by %s", what, _held_by(session, name))
+            left = started + timeout_seconds - time.monotonic()
+            if not _locked(session, name, left):
+                text = busy(what, _held_by(session, name), timeout_seconds, advice)
+                raise WarehouseBusyError(text)
+        yield
+
+
+def holder(at: Lake) -> str | None:
+    """The process that lands or builds at this moment, if one does."""
+    with _session(at) as session:
+        return _held_by(session, LANDING, BUILDING) or None
+
+
+@contextmanager
+def writer(
+    at: Lake,
+    advice: str,
+    timeout_seconds: float,
+    builds: bool,
+    claim: Callable[[duckdb.DuckDBPyConnection, Lake], None],
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The lake, open for writing, in the turn of loads or in that of builds.
+
+    A new one is made in the turn of loads: two would make it at once.
+    """
+    with ExitStack() as held:
+        if builds:
+            held.enter_context(turn(at, BUILDING, advice, timeout_seconds))
+        with ExitStack() as landing:
+            landing.enter_context(turn(at, LANDING, advice, timeout_seconds))
+            connection = held.enter_context(_connected(at))
+            claim(connection, at)
+            if not builds:
+                held.push(landing.pop_all())
+        yield connection
+
+
+@contextmanager
+def reader(at: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The lake as it is at the beginning, read-only."""
+    with in_words(at), _connected(at, read_only=True) as connection:
+        yield connection
+
+
+@contextmanager
+def _connected(at: Lake, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection whose tables are those of the lake; reading, of the one moment of its start."""
+    engine, name = _engine(beside(at), os.getpid()), f"lake_{next(_numbers)}"
+    where, password = _without_password(at)
+    with closing(engine.cursor()) as outside, closing(engine.cursor()) as connection:
+        outside.execute(f"create secret {name} (type postgres, password {literal(password)})")
+        try:
+            _attach(outside, at, name, where, read_only)
+            connection.execute(
+                f"use {name}; set TimeZone = 'UTC'; reset memory_limit; reset threads;"
+                f"set variable {BESIDE} = {literal(str(beside(at)))}"
+            )
+            if read_only:
+                connection.execute("begin")
+            yield connection
+        finally:
+            connection.close()
+            outside.execute(f"detach database if exists {name}; drop secret {name}")
+
+
+def _attach(
+    outside: duckdb.DuckDBPyConnection, at: Lake, name: str, where: str, read_only: bool
+) -> None:
+    options = f"data_path {literal(at.data)}, meta_secret {name}{', read_only' * read_only}"
+    try:
+        # what is attached is shown to whoever asks, and a secret is not
+        outside.execute(f"attach {literal(f'ducklake:postgres:{where}')} as {name} ({options})")
+    except duckdb.Error as error:
+        if read_only and "FATAL" not in str(error) and "does not exist" in str(error):
+            raise WarehouseError(f"{NOTHING_BUILT} ({at} is empty)") from None
+        text = re.sub(r"^(.*(?=Unable to connect)|\w+ Error: )|\.?\n.*", "", str(error), flags=re.S)
+        raise WarehouseError(f"{at} cannot be used: {text}. {_ADVICE}") from None
+
+
+@cache
+def _engine(place: Path, process: int) -> duckdb.DuckDBPyConnection:
+    """DuckDB with what it needs for a lake, once for a process: to load that takes 0.3 s.
+
+    DuckDB checks the signatures of its own extensions; nothing is downloaded.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    spill = Path(f"{place}.tmp", f"{socket.gethostname()}-{process}")
+    for other in spill.parent.glob(f"{socket.gethostname()}-*"):
+        if not Path("/proc", other.name.rpartition("-")[2]).exists():  # of one that was killed
+            shutil.rmtree(other, ignore_errors=True)
+    engine = duckdb.connect(config={**CONFIG, "temp_directory": str(spill)})
+    for name in _EXTENSIONS:
+        load(engine, name)
+    return engine
+
+
+def load(engine: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Load an extension from its package."""
+    try:
+        package = resources.files(f"duckdb_extension_{name}")
+    except ModuleNotFoundError:
+        raise WarehouseError(_EXTRA) from None
+    version = f"v{duckdb.__version__}"
+    engine.execute(f"load '{package / 'extensions' / version / name}.duckdb_extension'")
+
+
+@contextmanager
+def _session(at: Lake) -> Iterator["psycopg.Connection"]:
+    """A session of the catalogue, outside of any transaction."""
+    try:
+        import psycopg
+    except ImportError:
+        raise WarehouseError(_EXTRA) from None
+    told = f"meterhouse on {socket.gethostname()}, PID {os.getpid()}"
+    try:
+        with closing(psycopg.connect(at.catalog, application_name=told, **_SESSION)) as session:
+            yield session
+    except psycopg.OperationalError as error:
+        what = str(error).partition("\n")[0]
+        raise WarehouseError(f"{at} cannot be used: {what}. {_ADVICE}") from None
+    except psycopg.ProgrammingError:
+        raise _no_address(at) from None
+
+
+def _locked(session: "psycopg.Connection", name: str, seconds: float) -> bool:
+    from psycopg.errors import LockNotAvailable
+
+    if seconds <= 0:
+        found = session.execute("select pg_try_advisory_lock(%s)", [_key(name)]).fetchone()
+        return bool(found and found[0])
+    session.execute(f"set lock_timeout = {max(1, round(seconds * 1000))}")
+    with suppress(LockNotAvailable):
+        session.execute("select pg_advisory_lock(%s)", [_key(name)])
+        return True
+    return False
+
+
+def _held_by(session: "psycopg.Connection", *names: str) -> str:
+    """Who holds one of these, as far as anybody does."""
+    found = session.execute(_HOLDER, [[_key(name) for name in names]]).fetchone()
+    return str(found[0]) if found else ""
+
+
+def _key(name: str) -> int:
+    """The number by which Postgres knows a lock of the database of this catalogue."""
+    return int.from_bytes(hashlib.sha256(f"meterhouse {name}".encode()).digest()[:8], signed=True)
+
+
+def _without_password(at: Lake) -> tuple[str, str]:
+    try:
+        from psycopg import ProgrammingError
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo
+    except ImportError:
+        raise WarehouseError(_EXTRA) from None
+    try:
+        parts = conninfo_to_dict(at.catalog)
+    except ProgrammingError:
+        raise _no_address(at) from None
+    password = str(parts.pop("password", "") or "")
+    return make_conninfo("", **parts), password
+
+
+def _no_address(at: Lake) -> WarehouseError:
+    """What libpq says of it may hold a part of the password."""
+    return WarehouseError(f"{at} is nothing that libpq connects by: correct WAREHOUSE")

@@ -1,0 +1,94 @@
+"""What a warehouse says when it cannot be used, and what every connection to one has in common."""
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime
+
+import duckdb
+
+from dbt_like_sql.engine.address import Warehouse
+
+NOTHING_BUILT = "nothing has been built yet: run `meterhouse run`"
+# a wait this long is worth a word
+SILENT_SECONDS = 1.0
+# a variable of a connection to a lake: the path beside which this machine keeps its notes of it
+BESIDE = "meterhouse_beside"
+# nothing is fetched to read a file that is none of DuckDB's
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+
+# what comes of a disk or a file, and not of a query
+_OF_STORAGE = (
+    OSError,
+    sqlite3.Error,
+    duckdb.IOException,
+    duckdb.TransactionException,
+    duckdb.FatalException,
+    duckdb.InternalException,
+    duckdb.SerializationException,
+    duckdb.OutOfMemoryException,
+)
+_SAFE = "Nothing of this step was kept, what landed before is untouched: then run the same again."
+_ADVICE = {
+    "not a database|malformed": "Delete it under $XDG_STATE_HOME/meterhouse: it is made anew.",
+    "No space left|quota|max_temp_directory_size|too large|disk I/O": f"Free some space. {_SAFE}",
+    "(?i)permission|not permitted|read-?only|directory|file exists": "Let this user write its"
+    " folder and its files, or set WAREHOUSE to another place; nothing was changed.",
+    "set lock": "A load or a build holds it: try again in a moment.",
+    "memory": f"Raise MEMORY_LIMIT, or free some memory. {_SAFE}",
+    "version number": "A newer DuckDB wrote it: use the meterhouse that did; nothing was changed.",
+    "(?i)no DuckDB|corrupt|enough bytes|wal|internal|invalidated": "Put a backup in its place, or "
+    "move it away and load again what the vendors still keep; nothing was changed.",
+    "": f"See what is wrong with it. {_SAFE}",
+}
+
+
+class WarehouseError(RuntimeError):
+    """The warehouse, or a file beside it, cannot be used; the text says why, and what to do."""
+
+
+class WarehouseBusyError(WarehouseError):
+    """Somebody else held the warehouse for longer than we were ready to wait."""
+
+
+@contextlib.contextmanager
+def in_words(
+    path: Warehouse | str = "a temporary file or a request budget", advice: str = ""
+) -> Iterator[None]:
+    """What a disk or a file does not allow, and what a model or a seed cannot be built of, is a
+    WarehouseError of one sentence."""
+    try:
+        yield
+    except _OF_STORAGE as error:
+        what = re.sub(r"^(\[Errno \d+\]|\w+ Error:) |[!.]?(\n.*)?$", "", str(error), flags=re.S)
+        found = (said for pattern, said in _ADVICE.items() if re.search(pattern, what))
+        raise WarehouseError(f"{path} cannot be used: {what}. {advice or next(found)}") from None
+    except (duckdb.DataError, duckdb.ProgrammingError) as error:
+        where = " ".join(getattr(error, "__notes__", ()))
+        if not where:  # of no model and no seed: a fault of the code
+            raise
+        what = str(error).splitlines()[0].rstrip(".")
+        text = f"{where}: {what}. Nothing was changed; readers see the build before it."
+        raise WarehouseError(text) from None
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":  # how DuckDB takes a Ctrl-C
+            raise
+        raise KeyboardInterrupt from None
+
+
+def busy(what: str, holder: str, seconds: float, advice: str) -> str:
+    """What is said of who holds something for too long."""
+    return f"{what} is in use by {holder}; waited {seconds:g} s. {advice}"
+
+
+def literal(value: str | datetime | None) -> str:
+    """A value as SQL writes it: with any parameter DuckDB's client imports pandas, for a second."""
+    if value is None:
+        return "null"
+    if isinstance(value, datetime):
+        return f"timestamptz '{value.isoformat(sep=' ')}'"
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,1 @@
+"""What holds of a lake; what holds of every warehouse is tested on files."""

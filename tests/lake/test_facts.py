@@ -1,0 +1,57 @@
+"""The same rows from a lake as from a file, whatever is loaded, built and loaded again."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dbt_like_sql.engine.models import load_models
+from pipelines.windows import Window, floor
+from tests import builds
+from tests.conftest import World, Worlds, open_world
+from tests.lake.conftest import Lakes, on_lake
+
+MODELS = ("intermediate.int_neon_usage", "reports.coverage", "reports.restatements")
+HOUR = timedelta(hours=1)
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+def rows(here: World, names: tuple[str, ...]) -> Rows:
+    """What these say, but for instants at which something was asked: no two worlds share them."""
+    said = "select columns(name -> not ends_with(name, '_at')) from"
+    return {name: here.raw(f"{said} {name} order by all") for name in names}
+
+
+def test_a_lake_holds_the_same_rows(lakes: Lakes, tmp_path: Path) -> None:
+    """Hours of two projects in both, asked for and built; three hours later again."""
+    models = builds.write_models_alone(tmp_path / "models", *MODELS)
+    with open_world(tmp_path, models=models, orgs=1, projects=2) as on_file:
+        both = (on_file, on_lake(on_file, lakes, tmp_path))
+        for later in (timedelta(), 3 * HOUR):
+            on_file.company.now += later
+            for here in both:
+                until = floor(here.company.now, "hourly")
+                asked = Window("hourly", until - 5 * HOUR, until)
+                assert not here.land("neon_project_usage", asked).failures
+                assert not here.build().failed_checks
+            found = [rows(here, MODELS) for here in both]
+            assert found[0] == found[1]
+            assert all(found[0][name] for name in MODELS[:2])
+
+
+@pytest.mark.slow
+def test_every_table_of_a_lake_is_that_of_a_file(
+    worlds: Worlds, lakes: Lakes, tmp_path: Path
+) -> None:
+    """All that every vendor tells of a small company, loaded into both, and all models."""
+    with worlds.empty(tmp_path, built=True, projects=3) as on_file:
+        both = (on_file, on_lake(on_file, lakes, tmp_path))
+        for here in both:
+            here.land_reach()
+            assert here.facts() == here.expected() if here.build() else False
+        models = load_models()
+        named = tuple(name for name in models if name.split(".")[0] in ("marts", "reports"))
+        found = [rows(here, named) for here in both]
+        for name in named:
+            assert found[0][name] == found[1][name], name
