@@ -24,7 +24,7 @@ import click
 import assets.terminal.interrupt as interrupts  # first, for what the others take
 from assets.settings import SettingsError, read_settings
 from assets.sources import ENDPOINTS, SOURCES
-from assets.terminal import exports
+from assets.terminal import exports, lakes
 from dbt_like_sql.engine.address import beside
 from pipelines.windows import GRAINS, floor
 
@@ -310,6 +310,8 @@ def sandbox(unless_configured: bool, arguments: tuple[str, ...]) -> None:
 
 main.add_command(exports.group(reporting))
 main.command()(reporting(exports.sql))
+main.command()(reporting(lakes.upkeep))
+main.command()(reporting(lakes.migrate))
 for a_source in SOURCES:
     for a_command in a_source.commands():
         main.add_command(a_command)

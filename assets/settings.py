@@ -184,6 +184,12 @@ def warehouse_at() -> Warehouse:
     return _warehouse(read_one("warehouse"), read_one("lake_data"))
 
 
+def address_of(text: str) -> Warehouse:
+    """What WAREHOUSE would mean by this; LAKE_DATA holds for it, too."""
+    about = settings_of(House)["warehouse"]
+    return _warehouse(_read(about, about.name, {about.name: text}), read_one("lake_data"))
+
+
 def _warehouse(at: Warehouse, data: str) -> Warehouse:
     if isinstance(at, Path):
         return at

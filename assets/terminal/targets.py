@@ -84,6 +84,12 @@ def _write_sheet(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path, 
     return int(count)
 
 
+def refuse_password(address: str) -> None:
+    """An error could repeat it, and every process of the machine sees it."""
+    if ":" in address.partition("://")[2].rpartition("@")[0] or "password" in address:
+        raise WarehouseError("leave the password out of --to: PGPASSWORD or ~/.pgpass may have it")
+
+
 def write_postgres(
     connection: duckdb.DuckDBPyConnection, tables: Iterable[Rows], address: str
 ) -> dict[str, int]:
@@ -95,9 +101,7 @@ def write_postgres(
         raise WarehouseError(
             "Postgres needs a driver that is not installed: pip install 'meterhouse[postgres]'"
         ) from None
-    # an error could repeat it, and every process of the machine sees it
-    if ":" in address.partition("://")[2].rpartition("@")[0] or "password" in address:
-        raise WarehouseError("leave the password out of --to: PGPASSWORD or ~/.pgpass may have it")
+    refuse_password(address)
     try:
         with psycopg.connect(address) as target:
             target.execute("set time zone 'UTC'")

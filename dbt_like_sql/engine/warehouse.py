@@ -1,6 +1,6 @@
 """Opening the warehouse: one writer that waits its turn, readers on a copy that no writer touches.
 
-Only here and in publishing.py it matters whether it is a file or a lake (lake.py).
+Only here and in publishing.py it matters whether it is a file or a lake (lakes/).
 A DuckDB file has one writing process, and a reader of that file keeps the writer out. So analysts
 open the read copy, which publishing.py replaces in one step; open readers keep the one they opened.
 A client that opens the copy for writing all the same changes it until the next publish at most.
@@ -71,7 +71,7 @@ def writer_lock(at: Warehouse, timeout_seconds: float = 600, source: str = "") -
     """
     advice = "Let that load finish, and run the same again." if source else _when_busy(at)
     if isinstance(at, Lake):
-        from dbt_like_sql.engine import lake
+        from dbt_like_sql.engine.lakes import opening as lake
 
         held = lake.turn(at, source or lake.LANDING, advice, timeout_seconds)
     else:
@@ -94,7 +94,7 @@ def writer(
     with contextlib.ExitStack() as held:
         held.enter_context(in_words(at))
         if isinstance(at, Lake):
-            from dbt_like_sql.engine import lake
+            from dbt_like_sql.engine.lakes import opening as lake
 
             opened = lake.writer(at, _when_busy(at), timeout_seconds, builds, _claim)
         else:
@@ -124,7 +124,7 @@ def landing(at: Warehouse) -> contextlib.AbstractContextManager[None]:
 def holder(at: Warehouse) -> str | None:
     """The process that writes the warehouse at this moment, if one does."""
     if isinstance(at, Lake):
-        from dbt_like_sql.engine import lake
+        from dbt_like_sql.engine.lakes import opening as lake
 
         return lake.holder(at)
     lock = Path(f"{at}.lock")
@@ -151,7 +151,7 @@ def reader(at: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
     this begins. Raises WarehouseError where neither can be read, or nothing was built yet.
     """
     if isinstance(at, Lake):
-        from dbt_like_sql.engine import lake
+        from dbt_like_sql.engine.lakes import opening as lake
 
         opened = lake.reader(at)
     else:

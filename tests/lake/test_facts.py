@@ -12,7 +12,8 @@ from tests import builds
 from tests.conftest import World, Worlds, open_world
 from tests.lake.conftest import Lakes, on_lake
 
-MODELS = ("intermediate.int_neon_usage", "reports.coverage", "reports.restatements")
+# a view in between, one that is replaced by window, one that is written where it differs
+MODELS = ("intermediate.int_neon_usage", "intermediate.int_resolution", "reports.coverage")
 HOUR = timedelta(hours=1)
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -26,6 +27,9 @@ def rows(here: World, names: tuple[str, ...]) -> Rows:
 def test_a_lake_holds_the_same_rows(lakes: Lakes, tmp_path: Path) -> None:
     """Hours of two projects in both, asked for and built; three hours later again."""
     models = builds.write_models_alone(tmp_path / "models", *MODELS)
+    for seed in (models / "seeds").glob("*.csv"):
+        if seed.stem not in ("calendar_days", "retention"):
+            seed.unlink()
     with open_world(tmp_path, models=models, orgs=1, projects=2) as on_file:
         both = (on_file, on_lake(on_file, lakes, tmp_path))
         for later in (timedelta(), 3 * HOUR):
@@ -37,7 +41,7 @@ def test_a_lake_holds_the_same_rows(lakes: Lakes, tmp_path: Path) -> None:
                 assert not here.build().failed_checks
             found = [rows(here, MODELS) for here in both]
             assert found[0] == found[1]
-            assert all(found[0][name] for name in MODELS[:2])
+            assert all(found[0].values())
 
 
 @pytest.mark.slow

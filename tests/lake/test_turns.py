@@ -16,7 +16,8 @@ import pytest
 
 from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of, source_of
-from dbt_like_sql.engine import lake, warehouse
+from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.lakes import opening as lake
 from dbt_like_sql.engine.warehouse import WarehouseBusyError
 from pipelines.load import load
 from pipelines.source import LoadResult, Slice
@@ -31,14 +32,22 @@ USAGE = endpoint_of("neon_project_usage")
 DAY = Window("daily", SINCE, SINCE + timedelta(days=1))
 
 
+@pytest.fixture(scope="module")
+def a_lake(lakes: Lakes, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """To make a new one takes longer than most of what is done here."""
+    return read_settings(lakes(tmp_path_factory.mktemp("turns")), Clock(lambda: NOW))
+
+
 @pytest.fixture
-def settings(lakes: Lakes, tmp_path: Path) -> Settings:
-    """Of a new lake, in which a table and a row of one number are."""
-    found = read_settings(lakes(tmp_path), Clock(lambda: NOW))
-    with warehouse.writer(found.warehouse) as connection:
-        connection.execute("create schema raw; create table raw.kept (key varchar)")
-        connection.execute("create table raw.counted as select 0 as number")
-    return found
+def settings(a_lake: Settings) -> Settings:
+    """Of a lake in which an empty table and a row of one number are."""
+    with warehouse.writer(a_lake.warehouse) as connection, warehouse.transaction(connection):
+        connection.execute(
+            "create schema if not exists raw; drop table if exists raw.loads;"
+            "create or replace table raw.kept (key varchar);"
+            "create or replace table raw.counted as select 0 as number"
+        )
+    return a_lake
 
 
 def without_turns(patch: pytest.MonkeyPatch) -> None:

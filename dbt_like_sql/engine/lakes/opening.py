@@ -105,7 +105,7 @@ def writer(
             held.enter_context(turn(at, BUILDING, advice, timeout_seconds))
         with ExitStack() as landing:
             landing.enter_context(turn(at, LANDING, advice, timeout_seconds))
-            connection = held.enter_context(_connected(at))
+            connection = held.enter_context(connected(at))
             claim(connection, at)
             if not builds:
                 held.push(landing.pop_all())
@@ -115,12 +115,12 @@ def writer(
 @contextmanager
 def reader(at: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
     """The lake as it is at the beginning, read-only."""
-    with in_words(at), _connected(at, read_only=True) as connection:
+    with in_words(at), connected(at, read_only=True) as connection:
         yield connection
 
 
 @contextmanager
-def _connected(at: Lake, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+def connected(at: Lake, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection whose tables are those of the lake; reading, of the one moment of its start."""
     engine, name = _engine(beside(at), os.getpid()), f"lake_{next(_numbers)}"
     where, password = _without_password(at)
