@@ -120,8 +120,8 @@ def condition(column: str, windows: Windows) -> str:
     if ALL_TIME in windows:
         return "true"
     return " or ".join(
-        f"\"{column}\" >= timestamptz '{since:%Y-%m-%d} 00:00:00+00'"
-        f" and \"{column}\" < timestamptz '{until:%Y-%m-%d} 00:00:00+00'"
+        f"\"{column}\" >= timestamptz '{since.date()} 00:00:00+00'"
+        f" and \"{column}\" < timestamptz '{until.date()} 00:00:00+00'"
         + (f' or "{column}" is null' if since == BEGINNING else "")
         for since, until in windows
     )

@@ -37,8 +37,8 @@ used as (
     select
         metered.source, metered.resource, metered.scope, metered.org_id, metered.meter,
         metered.unit, metered.owner_type, metered.owner_id, metered.day_start,
-        metered.day_start
-        + case when metered.is_month then interval '1' month else interval '1' day end,
+        case when metered.is_month then metered.day_start + interval '1' month
+            else metered.day_start + interval '1' day end,
         sum(metered.quantity), cast(null as boolean), metered.month_start,
         metered.month_start + interval '1' month, max(metered.observed_at)
     from metered

@@ -8,29 +8,46 @@
 with daily as (
     select
         day.source, day.org_id, day.project_id, day.meter, day.unit, day.day_start,
-        cast(sum(day.quantity) as double) as quantity
+        cast(sum(day.quantity) as double) as quantity,
+        -- not before it was first used
+        min(case when sum(day.quantity) <> 0 then day.day_start end) over (
+            partition by day.source, day.org_id, day.project_id, day.meter, day.unit
+        ) as first_used_at
     from intermediate.int_daily_usage as day
     where day.day_start >= cast(current_date as timestamptz) - interval '91' day
     group by day.source, day.org_id, day.project_id, day.meter, day.unit, day.day_start
-    -- not before it was first used
-    qualify day.day_start >= min(case when sum(day.quantity) <> 0 then day.day_start end) over (
-        partition by day.source, day.org_id, day.project_id, day.meter, day.unit
-    )
+),
+
+paired as (
+    select
+        daily.*, before.quantity as quantity_before,
+        median(before.quantity) over (
+            partition by
+                daily.source, daily.org_id, daily.project_id, daily.meter, daily.unit,
+                daily.day_start
+        ) as usual_quantity
+    from daily
+    inner join daily as before
+        on daily.source = before.source and daily.org_id is not distinct from before.org_id
+        and daily.project_id is not distinct from before.project_id
+        and daily.meter = before.meter and daily.unit is not distinct from before.unit
+        and extract(dow from daily.day_start) = extract(dow from before.day_start)
+        and before.day_start >= daily.day_start - interval '56' day
+        and before.day_start < daily.day_start and before.day_start >= before.first_used_at
+    where daily.day_start >= daily.first_used_at
+        and daily.day_start >= cast(current_date as timestamptz) - interval '35' day
 ),
 
 compared as (
     select
-        daily.*, median(daily.quantity) over weeks_before as usual_quantity,
-        mad(daily.quantity) over weeks_before as usual_distance,
-        count(*) over weeks_before as compared_day_count
-    from daily
-    window weeks_before as (
-        partition by
-            daily.source, daily.org_id, daily.project_id, daily.meter, daily.unit,
-            extract(dow from daily.day_start)
-        order by daily.day_start
-        range between interval '56' day preceding and interval '7' day preceding
-    )
+        paired.source, paired.org_id, paired.project_id, paired.meter, paired.unit,
+        paired.day_start, paired.quantity, paired.usual_quantity,
+        median(abs(paired.quantity_before - paired.usual_quantity)) as usual_distance,
+        count(*) as compared_day_count
+    from paired
+    group by
+        paired.source, paired.org_id, paired.project_id, paired.meter, paired.unit,
+        paired.day_start, paired.quantity, paired.usual_quantity
 ),
 
 measured as (
@@ -74,6 +91,5 @@ left join marts.dim_name as project
     on project.kind = 'project' and measured.source = project.source
     and measured.project_id = project.thing_id
     and measured.org_id is not distinct from project.org_id
-where measured.day_start >= cast(current_date as timestamptz) - interval '35' day
-    and abs(measured.quantity - measured.usual_quantity) >= 6 * measured.spread
+where abs(measured.quantity - measured.usual_quantity) >= 6 * measured.spread
     and measured.spread > 0

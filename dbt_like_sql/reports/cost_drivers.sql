@@ -57,21 +57,30 @@ costs as (
         compared.comparison, compared.source, compared.is_now, owner.owner_key, cost.series_key
 ),
 
+parts as (
+    select
+        costs.*, part.dimension, case part.dimension
+            when 'org' then costs.org_id when 'project' then costs.project_id
+            when 'branch' then costs.branch_id when 'site' then costs.site_id
+            when 'user' then costs.user_id when 'owner' then costs.owner_key else costs.sku
+        end as thing_id
+    from costs
+    cross join (
+        values ('org'), ('project'), ('branch'), ('site'), ('user'), ('owner'), ('sku')
+    ) as part (dimension)
+),
+
 changes as (
     select
-        costs.comparison, part.dimension, costs.source, part.org_id, part.thing_id,
-        coalesce(sum(case when costs.is_now then costs.cost end), 0) as cost,
-        coalesce(sum(case when not costs.is_now then costs.cost end), 0) as cost_before
-    from costs
-    cross join lateral (
-        values
-        ('org', costs.org_id, costs.org_id), ('project', costs.org_id, costs.project_id),
-        ('branch', costs.org_id, costs.branch_id), ('site', costs.org_id, costs.site_id),
-        ('user', costs.org_id, costs.user_id), ('owner', null, costs.owner_key),
-        ('sku', null, costs.sku)
-    ) as part (dimension, org_id, thing_id)
-    group by costs.comparison, part.dimension, costs.source, part.org_id, part.thing_id
-    having sum(abs(costs.cost)) > 0
+        parts.comparison, parts.dimension, parts.source, parts.thing_id,
+        case when parts.dimension not in ('owner', 'sku') then parts.org_id end as org_id,
+        coalesce(sum(case when parts.is_now then parts.cost end), 0) as cost,
+        coalesce(sum(case when not parts.is_now then parts.cost end), 0) as cost_before
+    from parts
+    group by
+        parts.comparison, parts.dimension, parts.source, parts.thing_id,
+        case when parts.dimension not in ('owner', 'sku') then parts.org_id end
+    having sum(abs(parts.cost)) > 0
 )
 
 select

@@ -9,8 +9,8 @@ with used as (
     from intermediate.int_usage_by_day as usage
     left join seeds.meters as meter
         on usage.source = meter.source and usage.meter = meter.meter and usage.unit = meter.unit
-    where usage.period_start + (usage.period_end - usage.period_start) / 2
-        >= date_trunc('day', current_timestamp) - interval '29' day
+    where extract(epoch from usage.period_start) + extract(epoch from usage.period_end)
+        >= 2 * extract(epoch from date_trunc('day', current_timestamp) - interval '29' day)
         and usage.family is not null
     qualify meter.aggregation is distinct from 'last' or row_number() over (
         partition by

@@ -8,7 +8,10 @@ with told as (
         neon.resource, neon.org_id as scope, neon.org_id, neon.project_id, neon.branch_id,
         cast(null as varchar) as site_id, neon.meter, cast(null as varchar) as unit,
         neon.granularity, neon.bucket_start,
-        concat_ws(' ', neon.period_id, cast(neon.timeframe_start as varchar)) as part_key,
+        concat_ws(
+            ' ', neon.period_id,
+            strftime(neon.timeframe_start at time zone 'UTC', '%Y-%m-%d %H:%M:%S+00')
+        ) as part_key,
         case when not neon.is_withdrawn then neon.quantity end as quantity, neon.landed_at
     from staging.stg_neon__observed_usage as neon
     where neon.resource in ('neon_project_usage', 'neon_branch_usage')

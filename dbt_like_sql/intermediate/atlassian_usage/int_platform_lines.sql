@@ -70,7 +70,10 @@ lines as (
         asked.granularity, asked.period_start, asked.period_end, asked.quantity,
         asked.allowance_quantity, asked.limit_quantity, null, asked.cycle_start,
         asked.cycle_end, false, asked.read_at, asked.exported_at, 'asked',
-        concat_ws(' ', 'asked', asked.org_id, asked.meter, asked.user_id, asked.cycle_start),
+        concat_ws(
+            ' ', 'asked', asked.org_id, asked.meter, asked.user_id,
+            strftime(asked.cycle_start at time zone 'UTC', '%Y-%m-%d %H:%M:%S+00')
+        ),
         case asked.granularity when 'month' then 0
             else date_diff('day', asked.cycle_start, asked.period_end) end,
         true
