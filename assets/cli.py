@@ -6,25 +6,22 @@ Ctrl-C or SIGTERM). Heavy imports (dlt, duckdb, sqlglot) wait until a command ne
 """
 
 import atexit
-import difflib
 import gc
-import json
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-import assets.terminal.interrupt as interrupts  # first, for what the others take
+import assets.terminal.interrupt  # noqa: F401  # first, for what the others take
 from assets.settings import SettingsError, read_settings
 from assets.sources import ENDPOINTS, SOURCES
 from assets.terminal import exports, lakes
+from assets.terminal.reporting import meant, reporting
 from dbt_like_sql.engine.address import beside
 from pipelines.windows import GRAINS, floor
 
@@ -58,12 +55,7 @@ class OneOf(click.Choice[str]):
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         """What click says, and more."""
-        return super().get_invalid_choice_message(value, ctx) + _meant(value, self.choices)
-
-
-def _meant(word: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(word, known, 1)
-    return f" Did you mean {found[0]!r}?" if found else ""
+        return super().get_invalid_choice_message(value, ctx) + meant(value, self.choices)
 
 
 def _models(context: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -71,46 +63,6 @@ def _models(context: click.Context, param: click.Parameter, incomplete: str) -> 
     from dbt_like_sql.engine.models import load_models
 
     return [name for name in load_models() if name.startswith(incomplete)]
-
-
-def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
-    """Print what the command returns (for people, or as JSON) and exit 1 if anything failed."""
-
-    def called(show: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-        from dbt_like_sql.engine.models import ModelError
-        from dbt_like_sql.engine.warehouse import WarehouseError, in_words
-
-        try:
-            with in_words():
-                result = command(show, **arguments)
-        except (WarehouseError, ModelError) as error:
-            show.end(str(error))
-            return {"failures": [str(error)]}
-        if result.get("failed"):
-            show.end(f"{', '.join(result['failed'])}; {', '.join(result['stands'])}.")
-        return result
-
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-    @click.option("-q", "--quiet", "is_quiet", is_flag=True, help="Print only what failed.")
-    @wraps(command)
-    def wrapped(as_json: bool, is_quiet: bool, **arguments: Any) -> None:
-        from assets.terminal.console import Report
-
-        try:
-            result = called(Report(as_json, is_quiet), arguments)
-        except SettingsError as error:
-            raise click.UsageError(str(error)) from None
-        except KeyboardInterrupt as interrupt:
-            interrupts.say(interrupt)
-            sys.exit(130)
-        if as_json:
-            click.echo(json.dumps(result, default=str, indent=2))
-        if result.get("unusable_settings"):
-            sys.exit(2)
-        if result.get("failures"):
-            sys.exit(1)
-
-    return wrapped
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -216,8 +168,8 @@ def build(
     _check_span(since, until)
     if show_sql:
         if show_sql not in load_models():
-            meant = _meant(show_sql, load_models())
-            raise click.UsageError(f"no model is called {show_sql!r}: it is schema.table.{meant}")
+            close = meant(show_sql, load_models())
+            raise click.UsageError(f"no model is called {show_sql!r}: it is schema.table.{close}")
         sql = models_sql(load_models(), show_sql, since, until)
         show.say(sql)
         return {"model": show_sql, "sql": sql}
@@ -308,10 +260,10 @@ def sandbox(unless_configured: bool, arguments: tuple[str, ...]) -> None:
     os.execve(sys.executable, [sys.executable, "-m", "tests.sandbox", *arguments], environment)  # noqa: S606
 
 
-main.add_command(exports.group(reporting))
-main.command()(reporting(exports.sql))
-main.command()(reporting(lakes.upkeep))
-main.command()(reporting(lakes.migrate))
+main.add_command(exports.export)
+main.add_command(exports.sql)
+main.add_command(lakes.upkeep)
+main.add_command(lakes.migrate)
 for a_source in SOURCES:
     for a_command in a_source.commands():
         main.add_command(a_command)

@@ -1,9 +1,10 @@
-"""Clients of vendors, of settings that no environment has."""
+"""Clients that back off for milliseconds."""
 
 from pathlib import Path
 from typing import Any, TypeVar
 
-from assets.settings import utc_now
+from assets.runs.loading import Loader
+from assets.settings import Settings, utc_now
 from pipelines.http import VendorClient
 from pipelines.source import Account, Source
 
@@ -11,7 +12,16 @@ V = TypeVar("V", bound=VendorClient)
 
 
 def client_of(source: Source[Any, V], state_dir: Path, **settings: Any) -> V:
-    """One that backs off for milliseconds; `settings` by the names of their fields."""
+    """A client of an account; `settings` by the names of their fields."""
     client = source.client(Account("", source.settings(**settings), state_dir, utc_now))
     client.backoff_seconds = 0.001
     return client
+
+
+def impatient(settings: Settings) -> Loader:
+    """A loader with such clients."""
+    loader = Loader(settings)
+    for asker in loader.accounts.askers:
+        if isinstance(asker.client, VendorClient):
+            asker.client.backoff_seconds = 0.001
+    return loader

@@ -26,12 +26,11 @@ from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from dbt_like_sql.engine.runner import BuildReport
-from pipelines import neon
 from pipelines.load import load
 from pipelines.source import LoadResult, snapshot
 from pipelines.windows import Window
 from tests import builds
-from tests.clients import client_of
+from tests.clients import impatient
 from tests.clock import MINUTE, NOW, Clock
 from tests.sandbox.company import Company
 from tests.sandbox.desk import Request
@@ -129,17 +128,8 @@ class World:
                     assert not result.failures
 
     def impatient(self) -> Loader:
-        """A loader whose client of Neon backs off for milliseconds."""
-        loader = Loader(self.settings)
-        client = client_of(
-            neon.SOURCE,
-            self.settings.state_dir,
-            api_key=self.sandbox.api_key,
-            base_url=self.sandbox.base_url,
-            requests_per_minute=3000,
-        )
-        loader.accounts.use("neon", client)
-        return loader
+        """A loader whose clients back off for milliseconds."""
+        return impatient(self.settings)
 
     def build(self) -> BuildReport:
         """Build what is due, and publish it."""

@@ -6,8 +6,7 @@ That is written down once, and what one told stays; one that answers later is th
 from collections.abc import Iterable, Set
 from datetime import datetime
 
-from assets.runs.planning import Standings, answers_lately
-from assets.runs.wanted import Wanted
+from assets.runs.planning import Standings, Wanted, answers_lately
 from assets.settings import Settings
 from assets.sources import ENDPOINTS, source_of
 from pipelines import receipts

@@ -12,9 +12,8 @@ from functools import partial
 from itertools import chain
 
 from assets.runs import endings, opening, planning
-from assets.runs.accounts import Accounts
-from assets.runs.planning import Due, Standings
-from assets.runs.wanted import Choose, Job, Wanted, names
+from assets.runs.accounts import Accounts, Asker
+from assets.runs.planning import Choose, Due, Standings, Wanted, names
 from assets.settings import Settings
 from assets.sources import ENDPOINTS, source_of
 from dbt_like_sql.engine import warehouse
@@ -128,12 +127,13 @@ class Loader(AbstractContextManager["Loader"]):
     def load(self, wanted: Wanted, progress: Progress = silent) -> LoadResult:
         """Ask every account that is there for an endpoint, and load what is part of it."""
         endpoint, source = wanted.endpoint, source_of(wanted.endpoint)
-        before, result, jobs = self.accounts.requests_sent, LoadResult(), [*self._jobs(wanted)]
+        before, result = self.accounts.requests_sent, LoadResult()
+        askers = self.accounts.wanting(endpoint)
         wrong = self.settings.wrong.get(source.name, ())
         result.failures += map(VendorError, wrong)
-        for job in jobs:
-            result.add(self._do(job, progress))
-        is_all = jobs and len(jobs) == len(self.settings.accounts[source.name])
+        for asker in askers:
+            result.add(self._do(wanted, asker, progress))
+        is_all = askers and len(askers) == len(self.settings.accounts[source.name])
         if is_all and not (endpoint.any_time or endpoint.part_of or result.failures):
             there, now = self.accounts.claimed(endpoint.table), self.settings.clock()
             if endings.end_unlisted(self.open_warehouse, wanted, there, now):
@@ -165,8 +165,9 @@ class Loader(AbstractContextManager["Loader"]):
 
     def slices(self, endpoint: Endpoint, window: Window) -> list[Slice]:
         """What a load of this window would ask for, of every account; what it needs is loaded."""
-        jobs = self._jobs(self._window(endpoint, window, self._answers_of(endpoint, window)))
-        return [a_slice for job in jobs for a_slice in self._slices(job, LoadResult())]
+        wanted = self._window(endpoint, window, self._answers_of(endpoint, window))
+        askers = self.accounts.wanting(endpoint)
+        return [it for asker in askers for it in self._slices(wanted, asker, LoadResult())]
 
     def _window(self, endpoint: Endpoint, window: Window, answers: Answers) -> Wanted:
         now, held = self.settings.clock(), answers.held(endpoint.table, window.grain)
@@ -201,7 +202,7 @@ class Loader(AbstractContextManager["Loader"]):
         with self.at_once() as connection:
             for endpoint in ENDPOINTS:
                 for asker in self.accounts.wanting(endpoint) if endpoint.any_time else ():
-                    asker[0].recall(self.accounts.client(*asker), self.landed)
+                    asker.source.recall(asker.client, self.landed)
             self._answers = Answers(connection, since)
             endings.end_unasked(self.open_warehouse, self.settings, self._answers)
         self._changed.clear()
@@ -213,74 +214,68 @@ class Loader(AbstractContextManager["Loader"]):
 
     # -- how it is loaded ---------------------------------------------------------------------
 
-    def _jobs(self, wanted: Wanted) -> Iterator[Job]:
-        """One per account that wants the endpoint and was not refused."""
-        for source, account in self.accounts.wanting(wanted.endpoint):
-            yield Job(**vars(wanted), source=source, account=account)
-
-    def _do(self, job: Job, progress: Progress) -> LoadResult:
-        source, account, result = job.source, job.account, LoadResult()
+    def _do(self, wanted: Wanted, asker: Asker, progress: Progress) -> LoadResult:
+        endpoint, source, account = wanted.endpoint, asker.source, asker.account
+        result = LoadResult()
         try:
-            slices = self._slices(job, result)
+            slices = self._slices(wanted, asker, result)
             # names may be asked of another budget than usage
-            rate = source.requests_per_minute(account.settings) if job.window else None
+            rate = source.requests_per_minute(account.settings) if wanted.window else None
             done = progress(len(slices), (len(slices) - 1) // rate if rate and slices else 0)
             if slices:
                 from pipelines.load import load  # here: it takes Arrow
 
-                self._changed.add(job.endpoint.table)
-                clock, opener = self.settings.clock, self.open_warehouse
+                self._changed.add(endpoint.table)
+                clock, opened = self.settings.clock, self.open_warehouse
                 resources = source.resources
-                result.add(load(opener, job.endpoint, resources, slices, clock, done, OF_THE_HOUSE))
+                result.add(load(opened, endpoint, resources, slices, clock, done, OF_THE_HOUSE))
         except VendorError as error:  # which scopes there are could not be asked
             result.failures.append(error)
         except OF_THE_HOUSE:
             raise
         except Exception as error:
-            result.failures.append(unexpected(job.endpoint, "all that it is asked for", error))
-        grain, now = job.window.grain if job.window else SNAPSHOT, self.settings.clock()
-        if endings.end_refused(self.open_warehouse, job.endpoint, grain, result, now):
-            self._changed.add(job.endpoint.table)
+            result.failures.append(unexpected(endpoint, "all that it is asked for", error))
+        grain, now = wanted.window.grain if wanted.window else SNAPSHOT, self.settings.clock()
+        if endings.end_refused(self.open_warehouse, endpoint, grain, result, now):
+            self._changed.add(endpoint.table)
         for failure in result.failures if account.name else []:
             failure.of_account(account.name)
         if any(failure.status == 401 for failure in result.failures):
-            self.accounts.refuse(job.whose)
+            self.accounts.refuse(asker)
         return result
 
-    def _slices(self, job: Job, result: LoadResult) -> list[Slice]:
+    def _slices(self, wanted: Wanted, asker: Asker, result: LoadResult) -> list[Slice]:
         """What is left to ask, once what it follows from is there."""
-        source, endpoint = job.source, job.endpoint
-        client = self.accounts.client(source, job.account)
-        scopes = source.scopes(job.account, client, endpoint)
-        found = self.accounts.claim(job.whose, endpoint.table, scopes)
+        endpoint, source, account = wanted.endpoint, asker.source, asker.account
+        scopes = source.scopes(account, asker.client, endpoint)
+        found = self.accounts.claim(asker, endpoint.table, scopes)
         result.scopes = [s for s in found if s.isprintable() and len(s) <= LONGEST_ID]
         for scope in {*found} - {*result.scopes}:
             no_id = ValueError(f"an id of {len(scope):,} characters that is none")
             result.failures.append(unexpected(endpoint, scope, no_id))
-        due = job.choose(result.scopes)
-        less = self._load_needs(job, due, result)
+        due = wanted.choose(result.scopes)
+        less = self._load_needs(wanted, asker, due, result)
         grain, known_since = endpoint.grains[0], None
         if grain != SNAPSHOT:
             known_since = planning.earliest(endpoint.table, grain, self.settings.clock())
-        asked = Asked(job.account, client, endpoint, job.window, due, self.landed, known_since)
+        asked = Asked(account, asker.client, endpoint, wanted.window, due, self.landed, known_since)
         slices = source.slices(asked) if due else []
         return [replace(a_slice, less=less.get(a_slice.scope, ())) for a_slice in slices]
 
-    def _load_needs(self, job: Job, due: Due, result: LoadResult) -> Lacking:
+    def _load_needs(self, wanted: Wanted, asker: Asker, due: Due, result: LoadResult) -> Lacking:
         """Load what the slices of an endpoint are worked out from, where that is not held.
 
         A scope of which it cannot be loaded is taken out of `due`; why is a failure of `result`.
         Where some buckets of it cannot be, these are what nothing is claimed of.
         """
         less: Lacking = {}
-        for table in job.endpoint.needs:
-            needed, window = job.source.endpoint(table), job.window
+        for table in wanted.endpoint.needs:
+            needed, window = asker.source.endpoint(table), wanted.window
             at = window if window and window.grain in needed.grains else None
             asked = {scope: due[scope] for scope in self._lacking(needed, at, due)}
             if not asked:
                 continue
-            need = replace(job, endpoint=needed, window=at, choose=partial(_just, asked))
-            found = self._do(need, silent)
+            found = self._do(Wanted(needed, at, partial(_just, asked)), asker, silent)
             result.notes += found.notes
             for scope, buckets in self._lacking(needed, at, asked).items():
                 less[scope] = buckets
@@ -290,7 +285,7 @@ class Loader(AbstractContextManager["Loader"]):
                 if not (found.failures or scope in found.scopes):  # refused, which is said
                     result.scopes.remove(scope)
                     continue
-                why = f"{table} of {scope} was not loaded, so {job.endpoint.table} was not asked"
+                why = f"{table} of {scope} was not loaded, so {wanted.endpoint.table} was not asked"
                 result.failures += found.failures or [VendorError(why)]
         return less
 

@@ -4,7 +4,8 @@ How far, how much and when are rows of seeds/retention.csv (retention.py). Nothi
 warehouse: what is held is handed in. Bucket arithmetic is pipelines/windows.py.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from assets.retention import retention
@@ -24,10 +25,30 @@ Due = dict[str, list[datetime]]
 # whether the last answer of an endpoint was complete, and when it was asked
 Answer = tuple[bool, datetime]
 Standings = Mapping[str, Standing]
+# given which scopes there are, what to ask for
+Choose = Callable[[list[str]], Due]
 # what is refused for as long after it last answered is taken for gone, and fails no run
 LASTS = timedelta(days=7)
 # what is refused for as long is not refused in a bad moment
 MOMENT = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of an endpoint: `choose` within `window` (None: what it lists, as it is).
+
+    `standings`: how its scopes stood, where that was looked up to know it.
+    """
+
+    endpoint: Endpoint
+    window: Window | None
+    choose: Choose
+    standings: Standings | None = None
+
+
+def names(endpoint: Endpoint) -> Wanted:
+    """What an endpoint lists, of every scope."""
+    return Wanted(endpoint, None, lambda scopes: {scope: [] for scope in scopes})
 
 
 # -- reach ------------------------------------------------------------------------------------

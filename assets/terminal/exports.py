@@ -5,16 +5,15 @@ Both read the read copy, and write nothing into it.
 
 import io
 import sys
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
 
 from assets.settings import warehouse_at
+from assets.terminal.reporting import meant, reporting
 from dbt_like_sql.engine.address import beside
 
 FOCUS = {"1.2": "reports.focus_1_2", "1.4": "reports.focus_1_4"}
@@ -26,28 +25,22 @@ TIMES = (
 ROWS_SHOWN = 40
 EVERYTHING = 1_000_000_000
 
-Command = Callable[..., dict[str, Any]]
-Reporting = Callable[[Command], Callable[..., None]]
 MONTH, PATH = click.DateTime(["%Y-%m"]), click.Path(path_type=Path)
 some_tables = click.argument("tables", metavar="[TABLE...]", nargs=-1)
 a_month = click.option("--month", type=MONTH, help="A UTC month. Default: all of time.")
 
 
-def group(reporting: Reporting) -> click.Group:
-    """`meterhouse export`, whose commands report as all others do."""
-    made = click.Group("export", help="Write what was built, for other tools.")
-    made.command("focus")(reporting(focus))
-    for kind in KINDS:
-        about = f"Write marts and reports (those named, or all) as {kind}, a file for each."
-        made.command(kind, help=about)(reporting(_files(kind)))
-    made.command("postgres")(reporting(postgres))
-    return made
+@click.group()
+def export() -> None:
+    """Write what was built, for other tools."""
 
 
+@export.command()
 @click.option("--version", type=click.Choice([*FOCUS]), default="1.2", show_default=True)
 @click.option("--month", type=MONTH, required=True, help="A UTC month: 2026-10.")
 @click.option("--format", "kind", type=click.Choice(KINDS[:2]), default="parquet")
 @click.option("--to", type=PATH, help="A file. Default: in exports/, beside the warehouse.")
+@reporting
 def focus(show: Any, version: str, month: datetime, kind: str, to: Path | None) -> dict[str, Any]:
     """Write a month as FOCUS Cost and Usage: what has a price, by estimate."""
     from assets.terminal.targets import write_file
@@ -73,12 +66,15 @@ def focus(show: Any, version: str, month: datetime, kind: str, to: Path | None) 
     return {"file": file, "rows": count, "cost": cost, "open": still_open, "left_out": left_out}
 
 
-def _files(kind: str) -> Command:
+def _write_files_as(kind: str) -> None:
     """The command that writes files of a kind."""
+    about = f"Write marts and reports (those named, or all) as {kind}, a file for each."
 
+    @export.command(kind, help=about)
     @some_tables
     @a_month
     @click.option("--to", type=PATH, help="A folder. Default: exports/, beside the warehouse.")
+    @reporting
     def files(
         show: Any, tables: tuple[str, ...], month: datetime | None, to: Path | None
     ) -> dict[str, Any]:
@@ -90,12 +86,16 @@ def _files(kind: str) -> Command:
             found = {folder / f"{it.table}.{kind}": it for it in _rows(connection, tables, month)}
             return _told(show, {f"{f}": write_file(connection, it, f) for f, it in found.items()})
 
-    return files
+
+for each in KINDS:
+    _write_files_as(each)
 
 
+@export.command()
 @some_tables
 @a_month
 @click.option("--to", default="", metavar="URL", help="postgresql://USER@HOST/DATABASE.")
+@reporting
 def postgres(show: Any, tables: tuple[str, ...], month: datetime | None, to: str) -> dict[str, Any]:
     """Write marts and reports (those named, or all) into tables of the same names in Postgres.
 
@@ -114,7 +114,9 @@ def _told(show: Any, written: dict[str, int]) -> dict[str, Any]:
     return {"rows": written}
 
 
+@click.command()
 @click.argument("query", required=False)
+@reporting
 def sql(show: Any, query: str | None) -> dict[str, Any]:
     """Run QUERY (or what stands on standard input) on the read copy, and print what it gives.
 
@@ -168,9 +170,7 @@ def _meant(name: str, tables: list[str]) -> str:
     """The table that somebody means: its schema may be left out."""
     by_name = {table.partition(".")[2]: table for table in tables} | {it: it for it in tables}
     if name not in by_name:
-        near = get_close_matches(name, by_name, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise click.UsageError(f"No mart or report is called {name!r}.{hint}")
+        raise click.UsageError(f"No mart or report is called {name!r}.{meant(name, by_name)}")
     return by_name[name]
 
 

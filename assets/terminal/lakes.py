@@ -6,9 +6,12 @@ from typing import Any
 import click
 
 from assets.settings import address_of, read_settings
+from assets.terminal.reporting import reporting
 from dbt_like_sql.engine.address import Lake
 
 
+@click.command()
+@reporting
 def upkeep(show: Any) -> dict[str, Any]:
     """Merge the small files of a lake, and delete those that nobody can read any more."""
     settings = read_settings()
@@ -24,7 +27,9 @@ def upkeep(show: Any) -> dict[str, Any]:
     return asdict(done)
 
 
+@click.command()
 @click.option("--to", required=True, metavar="ADDRESS", help="As WAREHOUSE is set, to be empty.")
+@reporting
 def migrate(show: Any, to: str) -> dict[str, Any]:
     """Move the warehouse from a file into a lake or back, and verify every row of it.
 

@@ -159,6 +159,7 @@ class Loads:
         landed = dict.fromkeys(line["source"] for line in self.asked if line["rows"])
         rows = sum(line["rows"] for line in self.asked)
         stands = f"{rows:,} rows of {', '.join(landed)} landed" if rows else "nothing landed"
+        accounts = self._loader.accounts
         return {
             "asked": self.asked,
             "skipped": [{"source": name, "why": why} for name, why in self.skipped.items()],
@@ -166,9 +167,9 @@ class Loads:
             "failed": [*dict.fromkeys(failed)],
             "stands": [stands],
             "unusable_settings": self._unusable,
-            "refused": sorted({source for source, _ in self._loader.accounts.refused}),
-            "requests": self._loader.accounts.requests_sent,
-            "rate_limited": self._loader.accounts.rate_limited,
+            "refused": sorted({it.source.name for it in accounts.askers if it.is_refused}),
+            "requests": accounts.requests_sent,
+            "rate_limited": accounts.rate_limited,
         }
 
     def tell(self, text: str, is_failure: bool = False, indent: str = "") -> None:

@@ -12,13 +12,10 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from assets.runs.loading import Loader
 from assets.sources import endpoint_of
 from assets.terminal import runs as runs_of
 from assets.terminal.console import Report
-from pipelines import bitbucket
 from pipelines.bitbucket import records
-from pipelines.bitbucket.client import Bitbucket
 from pipelines.bitbucket.records import repositories_table, runs_table
 from pipelines.bitbucket.slices import Run as SeenRun
 from pipelines.bitbucket.slices import plan
@@ -26,11 +23,9 @@ from pipelines.source import LoadResult
 from pipelines.windows import Window, floor
 from tests.atlassian_usage.folder import Exports, Line, facts_of
 from tests.builds import write_seed
-from tests.clients import client_of
 from tests.clock import TODAY
 from tests.conftest import Open, World, Worlds, land_tables
 from tests.sandbox.atlassian_runs import Run
-from tests.sandbox.bitbucket import TOKEN
 from tests.sandbox.desk import Fault
 from tests.sandbox.platform_exports import write_rows
 
@@ -336,8 +331,7 @@ def test_a_spent_hour_is_waited_for_or_said(world: Open) -> None:
     here = company(world)
     land(here, *NAMES)
     here.sandbox.bitbucket.faults += [Fault("/repositories/", 429, count=2)]
-    with Loader(here.settings) as loader:
-        loader.accounts.use("bitbucket", patient(here))
+    with here.impatient() as loader:
         assert not loader.load_window(endpoint_of(RUNS), window(here, 1)).failures
         assert loader.accounts.rate_limited == 2
         here.sandbox.bitbucket.faults += [Fault("/repositories/", 429, count=99)]
@@ -345,17 +339,6 @@ def test_a_spent_hour_is_waited_for_or_said(world: Open) -> None:
     assert len(landing.failures) == 4
     assert "BITBUCKET_REQUESTS_PER_HOUR" in str(landing.failures[0])
     assert not landing.receipts
-
-
-def patient(here: World) -> Bitbucket:
-    """A client that backs off for milliseconds."""
-    return client_of(
-        bitbucket.SOURCE,
-        here.settings.state_dir,
-        token=TOKEN,
-        base_url=here.environment["BITBUCKET_BASE_URL"],
-        requests_per_hour=36_000,
-    )
 
 
 @pytest.mark.parametrize("named_first", [False, pytest.param(True, marks=pytest.mark.slow)])

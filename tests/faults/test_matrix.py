@@ -7,7 +7,6 @@ alone facts are built.
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,14 +15,13 @@ from typing import Any
 
 import pytest
 
-from assets.runs.loading import Loader
 from assets.settings import Settings
-from assets.sources import SOURCES, endpoint_of, source_of
+from assets.sources import endpoint_of, source_of
 from dbt_like_sql.engine import warehouse
-from pipelines.http import VendorClient
 from pipelines.receipts import create_raw_tables
 from pipelines.source import BucketsRefusedError, LoadResult
 from pipelines.windows import Window, whole_buckets
+from tests.clients import impatient
 from tests.clock import TODAY
 from tests.conftest import World, open_world
 from tests.faults.front import Asked, Front
@@ -169,20 +167,6 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield Scene(here, front, folder, {})
 
 
-@contextmanager
-def quick(settings: Settings) -> Iterator[Loader]:
-    """A loader whose clients back off for milliseconds."""
-    with Loader(settings) as loader:
-        for source in SOURCES:
-            for account in settings.accounts[source.name]:
-                client = source.client(account)
-                if isinstance(client, VendorClient):
-                    client.within(settings.limits, settings.clock)
-                    client.backoff_seconds = 0.001
-                loader.accounts.use(source.name, client, account.name)
-        yield loader
-
-
 def window_of(table: str) -> Window:
     """What is asked of an endpoint; of readings there is today alone."""
     return Window("daily", TODAY, TODAY + timedelta(days=1)) if table == READINGS else WINDOW
@@ -191,7 +175,7 @@ def window_of(table: str) -> Window:
 def load(settings: Settings, table: str) -> LoadResult:
     """A run's load of one endpoint, with what it needs."""
     endpoint = endpoint_of(table)
-    with quick(settings) as loader:
+    with impatient(settings) as loader:
         if endpoint.is_windowed:
             return loader.load_window(endpoint, window_of(table))
         return loader.load_names(endpoint)
