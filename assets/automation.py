@@ -151,7 +151,8 @@ def _files_sensor(source: Source[Any, Any], endpoint: Endpoint) -> dg.SensorDefi
             return dg.SkipReason(why)
         now = settings.clock()
         tags = _partitions("daily", now, now)
-        prints = [source.fingerprint(a.settings) for a in settings.accounts[source.name]]
+        clients = map(source.client, settings.accounts[source.name])
+        prints = map(source.fingerprint, clients)
         found = " ".join([*prints, tags[RANGE_END]])
         # a folder may come to be as it was before, and that is news again
         asked = context.cursor or ""

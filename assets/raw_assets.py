@@ -256,15 +256,11 @@ def _say_out_of_reach(
     reach: Window | None,
     now: datetime,
 ) -> None:
-    texts = {
-        start: planning.out_of_reach(endpoint, window.grain, start, now)
-        for start in window.buckets()
-        if reach is None or start < reach.since
-    }
+    beyond = [start for start in window.buckets() if reach is None or start < reach.since]
+    texts = [planning.out_of_reach(endpoint, window.grain, start, now) for start in beyond]
     if texts:
-        oldest = next(iter(texts.values()))
-        context.log.warning(f"{len(texts)} partitions stay empty. {oldest}")
-    for start, text in texts.items():
+        context.log.warning(f"{len(texts)} partitions stay empty. {texts[0]}")
+    for start, text in zip(beyond, texts, strict=True):
         context.log_event(
             dg.AssetObservation(
                 raw_key(endpoint.table, window.grain),

@@ -292,7 +292,7 @@ class Source(Generic[S, C]):
     requests_per_minute: Callable[[S], float | None] = lambda settings: None
     recall: Callable[[C, Landed], None] = lambda client, landed: None
     probe: Callable[[Account[S], C], Iterable[object]] = lambda account, client: ()
-    fingerprint: Callable[[S], str] = lambda settings: ""
+    fingerprint: Callable[[C], str] = lambda client: ""
     problems: str | None = None
     commands: Callable[[], Sequence[Any]] = lambda: ()
 

@@ -110,18 +110,17 @@ class Loader(AbstractContextManager["Loader"]):
             answers = self.look()
         if planning.is_retired(endpoint, answers.last.get(endpoint.table), now):
             return None
-        standings, reach = answers.standings(endpoint.table, grain), None
-        choose: Choose = partial(planning.due_names, endpoint, standings, now=now)
-        if grain != SNAPSHOT:
-            reach = planning.everything_in_reach(endpoint.table, grain, now)
-            held = answers.held(endpoint.table, grain)
-            of_buckets = partial(planning.due_buckets, endpoint, grain, held, standings, now=now)
-            choose = partial(of_buckets, only_gaps=only_gaps)
-        due = choose(self._known_scopes(endpoint, standings))
-        starts = [*chain.from_iterable(due.values())]
-        if not (reach and starts):
-            return Wanted(endpoint, None, choose, standings) if due and not reach else None
-        until = next_bucket(max(starts), grain) if only_gaps else reach.until
+        standings = answers.standings(endpoint.table, grain)
+        known = self._known_scopes(endpoint, standings)
+        if grain == SNAPSHOT:
+            choose: Choose = partial(planning.due_names, endpoint, standings, now=now)
+            return Wanted(endpoint, None, choose, standings) if choose(known) else None
+        held = answers.held(endpoint.table, grain)
+        of_buckets = partial(planning.due_buckets, endpoint, grain, held, standings, now=now)
+        choose = partial(of_buckets, only_gaps=only_gaps)
+        if not (starts := [*chain.from_iterable(choose(known).values())]):
+            return None
+        until = next_bucket(max(starts) if only_gaps else now, grain)
         return Wanted(endpoint, Window(grain, min(starts), until), choose, standings)
 
     def load(self, wanted: Wanted, progress: Progress = silent) -> LoadResult:

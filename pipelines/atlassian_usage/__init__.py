@@ -14,12 +14,6 @@ if TYPE_CHECKING:
     from pipelines.atlassian_usage.client import Folder
 
 
-def _fingerprint(settings: Settings) -> str:
-    from pipelines.atlassian_usage.client import fingerprint
-
-    return fingerprint(settings.folder)
-
-
 def _missing(settings: Settings) -> str | None:
     """Why files are skipped: the default folder is not there. One that was set is looked into."""
     if settings.folder == Settings.folder and not settings.folder.exists():
@@ -42,9 +36,9 @@ SOURCE: "Source[Settings, Folder]" = Source(
     client_class="Folder",
     scopes=lambda account, client, endpoint: ["all"],
     missing=_missing,
-    probe=lambda account, folder: _fingerprint(account.settings),
+    probe=lambda account, folder: folder.fingerprint(),
     recall=lambda folder, landed: folder.recall(landed),
-    fingerprint=_fingerprint,
+    fingerprint=lambda folder: folder.fingerprint(),
     problems="reports.rejected_files",
     commands=_commands,
 )

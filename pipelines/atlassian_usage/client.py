@@ -64,19 +64,6 @@ def _is_skipped(name: str) -> bool:
     return is_template or path.name.startswith(_SKIPPED)
 
 
-def fingerprint(folder: Path) -> str:
-    """Changes when a file comes, goes or changes: cheap enough for every tick of a sensor."""
-    digest = hashlib.sha256()
-    for path in (*find(folder), folder / FILE_NAME):
-        try:
-            status = path.stat() if path.exists() else path.lstat()
-        except OSError:  # not there, or gone in this very moment: the next tick sees it gone
-            continue
-        digest.update(os.fsencode(path))
-        digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
-
-
 class Folder:
     """A folder of exports, looked through once a run."""
 
@@ -89,6 +76,18 @@ class Folder:
         self._loaded: set[str] = set()
         self._said: dict[str, str] = {}
         self._news: list[News] | None = None
+
+    def fingerprint(self) -> str:
+        """Changes when a file comes, goes or changes: cheap enough for every tick of a sensor."""
+        digest = hashlib.sha256()
+        for path in (*find(self._folder), self._folder / FILE_NAME):
+            try:
+                status = path.stat() if path.exists() else path.lstat()
+            except OSError:  # not there, or gone in this very moment: the next tick sees it gone
+                continue
+            digest.update(os.fsencode(path))
+            digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        return digest.hexdigest()[:16]
 
     def within(self, limits: Limits, clock: Clock) -> None:
         """A folder is not waited for."""

@@ -125,14 +125,19 @@ class Bitbucket(VendorClient):
 
     def _listed(self, workspace: str) -> list[records.Repository]:
         """The repositories of a workspace, listed once."""
+        about = f"repositories of {workspace}"
 
         def listed() -> list[records.Repository]:
             uuid = self._uuid_of(workspace)
-            found = [*self._list(workspace, uuid)]
+            # unsorted pages come in no stable order: some repositories twice, others never
+            params = {"sort": "created_on", "pagelen": PER_PAGE}
+            path = f"repositories/{quote(uuid, '')}"
+            pages = self._walk(path, params, about, records.RepositoriesPage)
+            found = [repository for page in pages for repository in page.values]
             self._owners |= {each.repository_uuid: (uuid, each) for each in found}
             return found
 
-        return self._once(f"repositories of {workspace}", listed)
+        return self._once(about, listed)
 
     def _once(self, about: str, ask: Callable[[], T]) -> T:
         """What is asked once a run, an answer or a refusal."""
@@ -144,13 +149,6 @@ class Bitbucket(VendorClient):
         if isinstance(found := self._told[about], VendorError):
             raise found
         return cast(T, found)
-
-    def _list(self, workspace: str, uuid: str) -> Iterator[records.Repository]:
-        # unsorted pages come in no stable order: some repositories twice, others never
-        params = {"sort": "created_on", "pagelen": PER_PAGE}
-        path, about = f"repositories/{quote(uuid, '')}", f"repositories of {workspace}"
-        for page in self._walk(path, params, about, records.RepositoriesPage):
-            yield from page.values
 
     def _uuid_of(self, workspace: str) -> str:
         return workspace if workspace.startswith("{") else self._workspace(workspace).workspace_uuid

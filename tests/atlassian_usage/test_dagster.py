@@ -28,12 +28,14 @@ from assets.catalog.partitions import partition_key
 from assets.catalog.tables import model_key, raw_key
 from assets.cli import main
 from assets.definitions import defs
-from assets.settings import read_settings
+from assets.settings import read_settings, utc_now
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.address import beside
 from dbt_like_sql.engine.models import load_models
-from pipelines.atlassian_usage import client
+from pipelines.atlassian_usage import SOURCE
+from pipelines.atlassian_usage.endpoints import Settings
 from pipelines.http import VendorError
+from pipelines.source import Account
 from pipelines.windows import floor
 from tests.atlassian_usage.folder import Exports, Line
 from tests.clock import TODAY
@@ -81,7 +83,8 @@ def environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 def fingerprint(exports: Exports, days_ago: int = 0) -> str:
     """What the sensor remembers of the folder, and of when."""
     day = datetime.now(UTC) - timedelta(days=days_ago)
-    return f"{client.fingerprint(exports.folder)} {day:%Y-%m-%d}"
+    account = Account("", Settings(exports.folder), exports.folder, utc_now)
+    return f"{SOURCE.client(account).fingerprint()} {day:%Y-%m-%d}"
 
 
 def sense(cursor: str | None = None, status: str = "SUCCESS") -> Any:
