@@ -108,7 +108,6 @@ class Settings:
     missing: Mapping[str, str]
     clock: Clock
     memory_limit: str
-    limits: Limits
     wrong: Mapping[str, Sequence[str]]
     own_seeds: Mapping[str, Path]
     channels: Mapping[str, Send]
@@ -139,7 +138,6 @@ def read_settings(
         missing={n: why for n, (accounts, why, wrong) in found.items() if not (accounts or wrong)},
         clock=clock,
         memory_limit=house.memory_limit,
-        limits=_filled(Limits, environment),
         wrong={name: wrong for name, (_, _, wrong) in found.items() if wrong},
         own_seeds=dict([*house.seeds, *house.price_book_overrides]),
         channels=_channels(environment),
@@ -212,7 +210,8 @@ def _accounts_of(
             continue
         lacking = _lacking(source, suffix, settings)
         if not lacking:
-            found.append(Account(name, settings, state_dir, clock, meters_of(source.name)))
+            meters, limits = meters_of(source.name), _filled(Limits, environment)
+            found.append(Account(name, settings, state_dir, clock, meters, limits))
         elif name:
             them = "them" if " are " in lacking else "it"
             wrong.append(f"{lacking}: the account {name} of {source.title} needs {them}")

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from pipelines.endpoint import Endpoint
+from pipelines.limits import Limits
 from pipelines.windows import Window
 
 if TYPE_CHECKING:  # what every command imports needs neither Arrow nor DuckDB
     import pyarrow as pa
 
-    from pipelines.limits import Limits
     from pipelines.receipts import Landed, Receipt
 
 Clock = Callable[[], datetime]
@@ -178,7 +178,7 @@ S = TypeVar("S")
 
 
 class Client(Protocol):
-    """A vendor's client, made for one account and one run; it counts retries among requests."""
+    """A vendor's client, made of one account for one run; it counts retries among requests."""
 
     requests_sent: int
     rate_limited: int
@@ -186,9 +186,6 @@ class Client(Protocol):
     @property
     def requests_left(self) -> tuple[int, int] | None:
         """How many requests may be sent now without a wait, of how many; None: any number."""
-
-    def within(self, limits: Limits, clock: Clock) -> None:
-        """Bear so much of a vendor, and hold this clock against its own."""
 
     def close(self) -> None:
         """Let go of connections and budget files."""
@@ -202,6 +199,7 @@ class Account(Generic[S]):
     """One set of credentials of a source, with what a client needs besides.
 
     `name` is "" for the settings without `__NAME`. `meters`: what seeds.meters lists of the source.
+    `limits`: how much is borne of the vendor; its clock, by which `clock` is held, included.
     """
 
     name: str
@@ -209,6 +207,7 @@ class Account(Generic[S]):
     state_dir: Path
     clock: Clock
     meters: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def everything(self) -> str:

@@ -6,14 +6,26 @@ from typing import Any, TypeVar
 from assets.runs.loading import Loader
 from assets.settings import Settings, utc_now
 from pipelines.http import VendorClient
-from pipelines.source import Account, Source
+from pipelines.limits import Limits
+from pipelines.source import Account, Clock, Source
 
 V = TypeVar("V", bound=VendorClient)
 
 
-def client_of(source: Source[Any, V], state_dir: Path, **settings: Any) -> V:
+# a stand-in's clock may stand still
+LONG = Limits(clock_seconds=10**9)
+
+
+def client_of(
+    source: Source[Any, V],
+    state_dir: Path,
+    limits: Limits = LONG,
+    clock: Clock = utc_now,
+    **settings: Any,
+) -> V:
     """A client of an account; `settings` by the names of their fields."""
-    client = source.client(Account("", source.settings(**settings), state_dir, utc_now))
+    account = Account("", source.settings(**settings), state_dir, clock, limits=limits)
+    client = source.client(account)
     client.backoff_seconds = 0.001
     return client
 

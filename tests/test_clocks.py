@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assets.runs.loading import Loader
-from assets.settings import Settings
+from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of
 from assets.terminal import runs
 from assets.terminal.console import Report
@@ -35,12 +35,8 @@ def off_by(here: World, off: timedelta) -> Settings:
 
 
 def read_with(here: World, clock: Callable[[], datetime]) -> Settings:
-    """The settings with another clock, also for every account."""
-    accounts = {
-        name: tuple(replace(account, clock=clock) for account in found)
-        for name, found in here.settings.accounts.items()
-    }
-    return replace(here.settings, clock=clock, accounts=accounts)
+    """The settings with another clock."""
+    return read_settings(here.environment, clock)
 
 
 def without_date(asked: Asked, reply: Reply) -> None:

@@ -10,6 +10,7 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyrate_limiter import Rate
@@ -27,9 +28,10 @@ USAGE = "/consumption_history/v2/projects"
 KEY = "napi_" + "s3cr3tk3y" * 5
 
 
-def neon_at(base_url: str, state: Path, api_key: str = KEY) -> Neon:
+def neon_at(base_url: str, state: Path, api_key: str = KEY, **how: Any) -> Neon:
     """A client that backs off for milliseconds."""
-    return client_of(SOURCE, state, api_key=api_key, base_url=base_url, requests_per_minute=3000)
+    how |= {"api_key": api_key, "base_url": base_url, "requests_per_minute": 3000}
+    return client_of(SOURCE, state, **how)
 
 
 def walk(here: World, *faults: Fault, api_key: str = "") -> int:
@@ -224,6 +226,7 @@ def test_the_key_is_in_no_file(tmp_path: Path) -> None:
 SPEND = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from pyrate_limiter import Rate
 from pipelines.http import Budget
 budget = Budget(Path(sys.argv[1]), "neon", "key", [Rate(3, 2000)])

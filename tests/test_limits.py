@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
@@ -86,9 +86,8 @@ def dripping(before: int) -> Answer:
 
 def client_of(served: Served, folder: Path, clock: datetime = NOW, **limits: int) -> Neon:
     """A client that backs off for milliseconds, within these limits."""
-    client = neon_at(served.base_url, folder)
-    client.within(Limits(**limits), lambda: clock)
-    return client
+    borne = Limits(**limits)
+    return neon_at(served.base_url, folder, limits=borne, clock=lambda: clock)
 
 
 def refused(client: Neon, path: str = "a") -> str:
@@ -315,9 +314,3 @@ def test_what_cannot_be_asked_is_a_refusal(tmp_path: Path, path: str) -> None:
     client = neon_at("http://127.0.0.1:9/api", tmp_path)
     assert "it cannot be asked" in refused(client, path)
     assert client.requests_sent == 0
-
-
-def test_instants_are_those_of_the_vendor(tmp_path: Path) -> None:
-    """A clock that is not handed in is not held against anything."""
-    with serving(saying(Date=format_datetime(datetime(2001, 1, 1, tzinfo=UTC)))) as served:
-        assert neon_at(served.base_url, tmp_path).get("a", "things") == FINE

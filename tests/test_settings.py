@@ -133,7 +133,9 @@ def test_a_credential_that_cannot_be_used_is_not_shown(variable: str, value: str
 
 def test_limits_are_settings() -> None:
     """Each has its default; sizes are in bytes, of 1,000 or 1,024."""
-    limits = read_settings({"LIMIT_ANSWER_SIZE": "1.5 MiB", "LIMIT_PAGES": "7"}).limits
+    changed = {"LIMIT_ANSWER_SIZE": "1.5 MiB", "LIMIT_PAGES": "7"}
+    (account,) = read_settings({"NEON_API_KEY": "key", **changed}).accounts["neon"]
+    limits = account.limits
     assert (limits.answer_bytes, limits.pages, limits.unpacked_bytes) == (1572864, 7, 256_000_000)
 
 

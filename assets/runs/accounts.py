@@ -18,15 +18,14 @@ class Asker:
     is_refused = False
     made: Client | None = None
 
-    def __init__(self, source: Source[Any, Any], account: Account[Any], settings: Settings) -> None:
-        self.source, self.account, self._settings = source, account, settings
+    def __init__(self, source: Source[Any, Any], account: Account[Any]) -> None:
+        self.source, self.account = source, account
 
     @property
     def client(self) -> Client:
         """Its client."""
         if self.made is None:
             self.made = self.source.client(self.account)
-            self.made.within(self._settings.limits, self._settings.clock)
         return self.made
 
 
@@ -35,7 +34,7 @@ class Accounts:
 
     def __init__(self, settings: Settings) -> None:
         self.askers = [
-            Asker(source, account, settings)
+            Asker(source, account)
             for source in SOURCES
             for account in settings.accounts[source.name]
         ]

@@ -60,17 +60,14 @@ def _vendors(settings: Settings) -> Iterator[tuple[str, bool, str]]:
         for text in settings.wrong.get(source.name, ()):
             yield source.name, False, text
         for account in settings.accounts[source.name]:
-            yield f"{source.name} {account.name}".rstrip(), *_reached(source, account, settings)
+            yield f"{source.name} {account.name}".rstrip(), *_reached(source, account)
 
 
-def _reached(
-    source: Source[Any, Any], account: Account[Any], settings: Settings
-) -> tuple[bool, str]:
+def _reached(source: Source[Any, Any], account: Account[Any]) -> tuple[bool, str]:
     """Whether an account is answered, by one cheap question, which counts as any other does."""
-    limits = replace(settings.limits, request_seconds=REQUEST_SECONDS)
+    limits = replace(account.limits, request_seconds=REQUEST_SECONDS)
     try:
-        with closing(source.client(account)) as client:
-            client.within(limits, settings.clock)
+        with closing(source.client(replace(account, limits=limits))) as client:
             for _ in source.probe(account, client):
                 pass
     except VendorError as error:

@@ -75,7 +75,8 @@ class Meters(VendorClient):
         self._api = its.api
         rate = Rate(its.requests_per_minute, Duration.MINUTE)
         budget = Budget(account.state_dir, self.name, api_key, [rate])
-        super().__init__(its.base_url, {"Authorization": f"Bearer {api_key}"}, [api_key], budget)
+        headers = {"Authorization": f"Bearer {api_key}"}
+        super().__init__(account, its.base_url, headers, [api_key], budget)
         if ":" in api_key or "@" in api_key:
             raise self.error(
                 "key",
@@ -96,7 +97,7 @@ class Meters(VendorClient):
             values = {"org_id": org_id, "meter_key": meter.key, "window": window}
             found = self._meter(values)
             values["meter_id"] = found["meter_id"]
-            page = partial(self._page, meter, values, self._now())
+            page = partial(self._page, meter, values, self._clock())
             (whole,) = self._told("organization", values)
             yield page([found | whole])
             known = [*dict.fromkeys([*account_ids, *self._listed(values)])]

@@ -18,9 +18,8 @@ from pipelines.atlassian_usage.files.layouts import FILE_NAME, Layouts
 from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
 from pipelines.atlassian_usage.files.rows import identity
 from pipelines.endpoint import Endpoint
-from pipelines.limits import Limits
 from pipelines.receipts import Landed
-from pipelines.source import Account, Clock, VendorError
+from pipelines.source import Account, VendorError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,9 +87,6 @@ class Folder:
             digest.update(os.fsencode(path))
             digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
         return digest.hexdigest()[:16]
-
-    def within(self, limits: Limits, clock: Clock) -> None:
-        """A folder is not waited for."""
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -69,6 +69,7 @@ class Bitbucket(VendorClient):
         encoded = base64.b64encode(token.encode()).decode()
         rate = Rate(its.requests_per_hour, Duration.HOUR)
         super().__init__(
+            account,
             its.base_url,
             {"Authorization": f"Basic {encoded}" if ":" in token else f"Bearer {token}"},
             [token, encoded, token.partition(":")[2]],

@@ -75,7 +75,7 @@ class Forge(VendorClient):
         }
         rate = Rate(its.requests_per_minute, BUDGET_MILLISECONDS)
         budget = Budget(account.state_dir, "forge", credential, [rate])
-        super().__init__(its.gateway_url, headers, [its.api_token, basic], budget)
+        super().__init__(account, its.gateway_url, headers, [its.api_token, basic], budget)
 
     def status_of(self, answer: Answer) -> int:
         """The status an answer really has: a limit or an outage may be told inside a 200."""

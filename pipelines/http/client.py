@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -23,8 +23,7 @@ from pipelines.decode import decode
 from pipelines.http.budget import SILENT_SECONDS, Budget
 from pipelines.http.secrets import Secrets
 from pipelines.http.wire import Answer, TooMuchError, Wire
-from pipelines.limits import Limits
-from pipelines.source import LONGEST_QUOTATION, SAFE, VendorError, readable
+from pipelines.source import LONGEST_QUOTATION, SAFE, Account, VendorError, readable
 
 T = TypeVar("T")
 
@@ -60,6 +59,7 @@ class VendorClient:
 
     def __init__(
         self,
+        account: Account[Any],
         base_url: str,
         headers: dict[str, str],
         secrets: Sequence[str],
@@ -68,8 +68,7 @@ class VendorClient:
         self.requests_sent = 0
         self.rate_limited = 0
         self._budgets, self._secrets = budgets, Secrets(secrets)
-        self._limits = Limits()
-        self._clock: Callable[[], datetime] | None = None
+        self._limits, self._clock = account.limits, account.clock
         self._counter = threading.Lock()
         self._ended: VendorError | None = None
         self._lost_seconds = 0.0
@@ -86,10 +85,6 @@ class VendorClient:
                 "it (HTTPS_PROXY), is no address that can be used. Nothing was asked; everything "
                 "landed before is untouched."
             ) from None
-
-    def within(self, limits: Limits, clock: Callable[[], datetime]) -> None:
-        """Bear so much, and hold this clock against the vendor's."""
-        self._limits, self._clock = limits, clock
 
     @property
     def requests_left(self) -> tuple[int, int]:
@@ -239,7 +234,7 @@ class VendorClient:
         return self._end(about, what, advice)
 
     def _come_back_later(self, answer: Answer, wait_seconds: float, about: str) -> VendorError:
-        at = self._now() + timedelta(seconds=wait_seconds)
+        at = self._clock() + timedelta(seconds=wait_seconds)
         what = f"HTTP {answer.status}, and to come back at {at:%Y-%m-%dT%H:%M:%SZ}"
         advice = f"Run the same again then. {self.explain(answer.status, '')}"
         return self._end(about, what, advice, answer.status)
@@ -252,9 +247,6 @@ class VendorClient:
 
     # -- time ---------------------------------------------------------------------------------
 
-    def _now(self) -> datetime:
-        return self._clock() if self._clock else datetime.fromtimestamp(time.time(), UTC)
-
     def _wait_of(self, answer: Answer, about: str) -> float:
         """The seconds that the vendor asks to wait: told as such, as HTTP date or ISO instant."""
         named = (answer.headers.get(name, "").strip() for name in self.wait_headers)
@@ -262,12 +254,12 @@ class VendorClient:
         if told.isascii() and told.isdigit():
             return float(told[:9])
         instant = _instant(told)
-        return max((instant - self._now()).total_seconds(), 0.0) if instant else 0.0
+        return max((instant - self._clock()).total_seconds(), 0.0) if instant else 0.0
 
     def _check_clock(self, answer: Answer, about: str) -> None:
         """What is asked by a clock that is wrong is asked of other hours than those it says."""
         told = _instant(answer.headers.get("Date", ""))
-        if self._clock is None or told is None:
+        if told is None:
             return
         age = answer.headers.get("Age", "")  # of an answer that was kept on the way
         told += timedelta(seconds=int(age[:9]) if age.isascii() and age.isdigit() else 0)

@@ -70,6 +70,7 @@ class Neon(VendorClient):
         self._refused: dict[str, RefusedError] = {}
         rates = [Rate(account.settings.requests_per_minute, Duration.MINUTE)]
         super().__init__(
+            account,
             account.settings.base_url,
             {"Authorization": f"Bearer {key}"},
             [key],

@@ -267,11 +267,16 @@ def trouble_and_healing(scene: Scene, place: Place, troubles: list[Trouble]) -> 
 
 def what_is_wrong(scene: Scene, settings: Settings, place: Place, trouble: Trouble) -> Any:
     """What is not as it has to be while a trouble lasts; nothing, as a rule."""
-    limits = replace(settings.limits, request_seconds=trouble.patience)
+    accounts = {
+        name: tuple(
+            replace(a, limits=replace(a.limits, request_seconds=trouble.patience)) for a in them
+        )
+        for name, them in settings.accounts.items()
+    }
     scene.front.is_meant = partial(place.is_meant, scene.here)
     scene.front.spoil = trouble.spoil
     try:
-        during = load(replace(settings, limits=limits), place.table)
+        during = load(replace(settings, accounts=accounts), place.table)
     finally:
         scene.front.clear()
     messages = {str(failure) for failure in during.failures}

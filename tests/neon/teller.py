@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -120,8 +120,7 @@ def telling(folder: Path, **about: Any) -> Iterator[Teller]:
             "WAREHOUSE": str(folder / "meterhouse.duckdb"),
             "XDG_STATE_HOME": str(folder / "state"),
         }
-        told = Teller(read_settings(environment), **about)
-        told.settings = replace(told.settings, clock=lambda: told.now)
+        told = Teller(read_settings(environment, lambda: told.now), **about)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
