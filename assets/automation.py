@@ -4,7 +4,7 @@ Start and stop each of them in the UI. Freshness is a policy on every raw asset 
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from os import sysconf
@@ -17,6 +17,7 @@ from assets.catalog.partitions import DAYS, partition_key
 from assets.catalog.seen import unseen
 from assets.catalog.tables import MODELS, model_key, raw_key
 from assets.model_assets import SHOWN
+from assets.raw_assets import STEPS
 from assets.retention import retention
 from assets.runs import planning
 from assets.runs.opening import open_warehouse, rows_of
@@ -28,7 +29,7 @@ from dbt_like_sql.engine.build_state import Due, due, last_built_at
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.receipts import create_raw_tables
 from pipelines.source import Source
-from pipelines.windows import GRAINS, bucket_unit, floor
+from pipelines.windows import bucket_unit, floor
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -99,20 +100,12 @@ def _schedule(
     return evaluate
 
 
-def _schedules_of(source: Source[Any, Any]) -> Iterator[dg.ScheduleDefinition]:
-    """One per grain at which something of the source falls due by the clock; names are the last."""
-    for grain in (*GRAINS, SNAPSHOT):
-        endpoints = [
-            endpoint
-            for endpoint in source.endpoints
-            if grain in {*endpoint.grains} - {*endpoint.only_backfilled}
-            and not (endpoint.part_of or endpoint.any_time)
-        ]
-        if endpoints:
-            yield _schedule(source, grain, endpoints)
-
-
-SCHEDULES = [schedule for source in SOURCES for schedule in _schedules_of(source)]
+# what falls due by the clock
+SCHEDULES = [
+    _schedule(source, grain, timed)
+    for source, grain, endpoints in STEPS
+    if (timed := [e for e in endpoints if not e.any_time and grain not in e.only_backfilled])
+]
 BUILD_JOB = dg.define_asset_job(
     "build",
     # checks are told as they are tried: one that is planned and not tried is shown as skipped

@@ -290,12 +290,14 @@ def _some_of(scopes: list[str]) -> str:
     return ", ".join([*scopes[:SHOWN], *more])
 
 
-RAW_ASSETS = [
-    raw_assets(source, grain, endpoints)
+# what is loaded in one step
+STEPS = [
+    (source, grain, endpoints)
     for source in SOURCES
     for grain in (*KINDS, SNAPSHOT)
     if (endpoints := [e for e in source.endpoints if grain in e.grains and not e.part_of])
 ]
+RAW_ASSETS = [raw_assets(*step) for step in STEPS]
 # tables that another asset fills
 PARTS = [_spec(endpoint, SNAPSHOT) for endpoint in ENDPOINTS if endpoint.part_of]
 RECEIPTS = table_spec(

@@ -11,8 +11,7 @@ from assets.settings import Settings
 from assets.sources import SOURCES
 from assets.terminal.console import Report
 from pipelines.source import VendorError
-
-GRAINS = ("hourly", "daily", "monthly")
+from pipelines.windows import GRAINS
 
 
 def show_status(report: Report, settings: Settings) -> Row:
