@@ -122,7 +122,8 @@ def reader(at: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
 @contextmanager
 def connected(at: Lake, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection whose tables are those of the lake; reading, of the one moment of its start."""
-    engine, name = _engine(beside(at), os.getpid()), f"lake_{next(_numbers)}"
+    engine = _engine(beside(at), "://" in at.data, os.getpid())
+    name = f"lake_{next(_numbers)}"
     where, password = _without_password(at)
     with closing(engine.cursor()) as outside, closing(engine.cursor()) as connection:
         outside.execute(f"create secret {name} (type postgres, password {literal(password)})")
@@ -155,10 +156,11 @@ def _attach(
 
 
 @cache
-def _engine(place: Path, process: int) -> duckdb.DuckDBPyConnection:
+def _engine(place: Path, is_remote: bool, process: int) -> duckdb.DuckDBPyConnection:
     """DuckDB with what it needs for a lake, once for a process: to load that takes 0.3 s.
 
-    DuckDB checks the signatures of its own extensions; nothing is downloaded.
+    DuckDB checks the signatures of its own extensions; nothing is downloaded. Of a bucket it knows
+    the key as AWS's own tools do, and its server by DUCKDB_S3_ENDPOINT.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     spill = Path(f"{place}.tmp", f"{socket.gethostname()}-{process}")
@@ -166,8 +168,12 @@ def _engine(place: Path, process: int) -> duckdb.DuckDBPyConnection:
         if not Path("/proc", other.name.rpartition("-")[2]).exists():  # of one that was killed
             shutil.rmtree(other, ignore_errors=True)
     engine = duckdb.connect(config={**CONFIG, "temp_directory": str(spill)})
-    for name in _EXTENSIONS:
+    for name in (*_EXTENSIONS, *(["httpfs"] if is_remote else [])):
         load(engine, name)
+    if is_remote:
+        ((server,),) = engine.execute("select current_setting('s3_endpoint')").fetchall()
+        if not server.endswith("amazonaws.com"):  # others know a bucket by the path alone
+            engine.execute("set global s3_url_style = 'path'")
     return engine
 
 
