@@ -45,6 +45,7 @@ def test_a_lake_holds_the_same_rows(lakes: Lakes, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_every_table_of_a_lake_is_that_of_a_file(
     worlds: Worlds, lakes: Lakes, tmp_path: Path
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_password_has_no_place_in_an_argument() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_command_moves_a_company_and_its_facts(
     worlds: Worlds, lakes: Lakes, tmp_path: Path
 ) -> None:
