@@ -129,10 +129,13 @@ def read_settings(
     # request budgets are the machine's, not the warehouse's: XDG base directory specification
     state_home = Path(environment.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
     state_dir = state_home / "meterhouse"
-    found = {s.name: _accounts_of(s, environment, state_dir, clock) for s in SOURCES}
     house = _filled(House, environment)
+    at = _warehouse(house.warehouse, house.lake_data)
+    # machines that share a lake share what is asked by one credential
+    budgets = state_dir if isinstance(at, Path) else at.catalog
+    found = {s.name: _accounts_of(s, environment, budgets, clock) for s in SOURCES}
     return Settings(
-        warehouse=_warehouse(house.warehouse, house.lake_data),
+        warehouse=at,
         state_dir=state_dir,
         accounts={name: accounts for name, (accounts, _, _) in found.items()},
         missing={n: why for n, (accounts, why, wrong) in found.items() if not (accounts or wrong)},
@@ -197,7 +200,7 @@ def _warehouse(at: Warehouse, data: str) -> Warehouse:
 
 
 def _accounts_of(
-    source: Source[Any, Any], environment: Mapping[str, str], state_dir: Path, clock: Clock
+    source: Source[Any, Any], environment: Mapping[str, str], budgets: Path | str, clock: Clock
 ) -> tuple[tuple[Account[Any], ...], str, list[str]]:
     """The accounts of a source, why there is none without a name, and what is wrong with others."""
     found, why, wrong = [], "", []
@@ -211,7 +214,7 @@ def _accounts_of(
         lacking = _lacking(source, suffix, settings)
         if not lacking:
             meters, limits = meters_of(source.name), _filled(Limits, environment)
-            found.append(Account(name, settings, state_dir, clock, meters, limits))
+            found.append(Account(name, settings, budgets, clock, meters, limits))
         elif name:
             them = "them" if " are " in lacking else "it"
             wrong.append(f"{lacking}: the account {name} of {source.title} needs {them}")

@@ -198,13 +198,14 @@ C = TypeVar("C", bound=Client)
 class Account(Generic[S]):
     """One set of credentials of a source, with what a client needs besides.
 
-    `name` is "" for the settings without `__NAME`. `meters`: what seeds.meters lists of the source.
+    `name` is "" for the settings without `__NAME`. `budgets`: where those of requests are kept, as
+    Budget takes it. `meters`: what seeds.meters lists of the source.
     `limits`: how much is borne of the vendor; its clock, by which `clock` is held, included.
     """
 
     name: str
     settings: S
-    state_dir: Path
+    budgets: Path | str = field(repr=False)
     clock: Clock
     meters: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)

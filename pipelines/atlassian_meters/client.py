@@ -74,7 +74,7 @@ class Meters(VendorClient):
         its, api_key = account.settings, account.settings.api_key
         self._api = its.api
         rate = Rate(its.requests_per_minute, Duration.MINUTE)
-        budget = Budget(account.state_dir, self.name, api_key, [rate])
+        budget = Budget(account.budgets, self.name, api_key, [rate])
         headers = {"Authorization": f"Bearer {api_key}"}
         super().__init__(account, its.base_url, headers, [api_key], budget)
         if ":" in api_key or "@" in api_key:

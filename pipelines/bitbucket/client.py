@@ -73,7 +73,7 @@ class Bitbucket(VendorClient):
             its.base_url,
             {"Authorization": f"Basic {encoded}" if ":" in token else f"Bearer {token}"},
             [token, encoded, token.partition(":")[2]],
-            Budget(account.state_dir, "bitbucket", token, [rate]),
+            Budget(account.budgets, "bitbucket", token, [rate]),
         )
 
     # -- names --------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ class Forge(VendorClient):
             "X-ExperimentalAPI": its.experimental_api,
         }
         rate = Rate(its.requests_per_minute, BUDGET_MILLISECONDS)
-        budget = Budget(account.state_dir, "forge", credential, [rate])
+        budget = Budget(account.budgets, "forge", credential, [rate])
         super().__init__(account, its.gateway_url, headers, [its.api_token, basic], budget)
 
     def status_of(self, answer: Answer) -> int:

@@ -2,12 +2,14 @@
 
 import hashlib
 import logging
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pyrate_limiter import Rate, RateItem, SQLiteBucket
+from pyrate_limiter import PostgresBucket, Rate, RateItem, SQLiteBucket
 
 # nobody wonders before
 SILENT_SECONDS = 2.0
@@ -15,20 +17,31 @@ _log = logging.getLogger(__name__)
 
 
 class Budget:
-    """So many requests per interval for one credential, shared by every process on this machine.
+    """So many requests per interval for one credential, shared by every process on this machine,
+    or on all that share a database.
 
-    Kept in a SQLite file under `folder`, so a restart does not forget what was just spent. The
-    credential itself is never written: the file carries a digest of it.
+    Kept in a SQLite file of the folder `place`, or in a table of the Postgres that libpq connects
+    to by it; so a restart does not forget what was just spent. The credential itself is never
+    written: the file or table carries a digest of it.
     """
 
-    def __init__(self, folder: Path, name: str, credential: str, rates: Sequence[Rate]) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    def __init__(
+        self, place: Path | str, name: str, credential: str, rates: Sequence[Rate]
+    ) -> None:
         self._name, self._rates, self._has_said = name, rates, False
-        digest = hashlib.sha256(credential.encode()).hexdigest()[:16]
         self._longest_wait_seconds = max(rate.interval for rate in rates) / 1000
+        called = f"{name}-{hashlib.sha256(credential.encode()).hexdigest()[:16]}"
+        self._bucket: PostgresBucket | SQLiteBucket
+        if isinstance(place, str):
+            with _said():
+                self._bucket = _in_postgres(place, called, rates)
+            self._lock = threading.RLock()
+            return
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._bucket = SQLiteBucket.init_from_file(
-            list(rates), db_path=str(folder / f"{name}-{digest}.sqlite"), use_file_lock=True
+            list(rates), db_path=str(place / f"{called}.sqlite"), use_file_lock=True
         )
+        self._lock = self._bucket.lock
 
     def take(self) -> None:
         """Spend one request, waiting for as long as the budget demands."""
@@ -41,13 +54,14 @@ class Budget:
 
     def left(self) -> tuple[int, int]:
         """How many requests may be sent now without a wait, of how many."""
-        with self._bucket.lock:
+        with self._lock, _said():
             self._bucket.leak(self._bucket.now())  # type: ignore[no-untyped-call]
-            most = self._rates[-1].limit
-            return max(most - self._bucket.count(), 0), most
+            most, spent = self._rates[-1].limit, self._bucket.count()
+            assert isinstance(spent, int)  # noqa: S101  # of buckets that answer at once
+            return max(most - spent, 0), most
 
     def _try(self) -> float:
-        with self._bucket.lock:
+        with self._lock, _said():
             now = self._bucket.now()  # type: ignore[no-untyped-call]
             self._bucket.leak(now)
             item = RateItem("request", now)
@@ -62,5 +76,30 @@ class Budget:
             return wait_seconds
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, or of the connection."""
         self._bucket.close()  # type: ignore[no-untyped-call]
+
+
+def _in_postgres(address: str, table: str, rates: Sequence[Rate]) -> PostgresBucket:
+    import psycopg  # here: a folder needs no driver
+    from psycopg_pool import ConnectionPool
+
+    def in_utc(session: psycopg.Connection) -> None:
+        session.execute("set time zone 'UTC'")  # the bucket writes times without a zone
+        session.commit()
+
+    psycopg.connect(address).close()  # a pool would try for half a minute, and not say why
+    pool = ConnectionPool(address, min_size=1, max_size=1, configure=in_utc, open=True)
+    return PostgresBucket(pool, table, list(rates))
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """What a database does not do for us is a fault of the machine, as that of a file is."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith("psycopg"):
+            raise
+        what = str(error).partition("\n")[0]
+        raise OSError(f"the request budgets in Postgres: {what}") from None

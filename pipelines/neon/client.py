@@ -65,7 +65,7 @@ class Neon(VendorClient):
     }
 
     def __init__(self, account: Account[Settings]) -> None:
-        key, folder = account.settings.api_key, account.state_dir
+        key, folder = account.settings.api_key, account.budgets
         self._asked_org_ids = account.settings.org_ids
         self._refused: dict[str, RefusedError] = {}
         rates = [Rate(account.settings.requests_per_minute, Duration.MINUTE)]
