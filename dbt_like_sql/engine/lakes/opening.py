@@ -163,8 +163,9 @@ def _engine(place: Path, is_remote: bool, process: int) -> duckdb.DuckDBPyConnec
     the key as AWS's own tools do, and its server by DUCKDB_S3_ENDPOINT.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
-    spill = Path(f"{place}.tmp", f"{socket.gethostname()}-{process}")
-    for other in spill.parent.glob(f"{socket.gethostname()}-*"):
+    of_machine = f"{place.name}.tmp-{socket.gethostname()}-"
+    spill = place.with_name(f"{of_machine}{process}")
+    for other in place.parent.glob(f"{of_machine}*"):
         if not Path("/proc", other.name.rpartition("-")[2]).exists():  # of one that was killed
             shutil.rmtree(other, ignore_errors=True)
     engine = duckdb.connect(config={**CONFIG, "temp_directory": str(spill)})
