@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-import assets.terminal.interrupt  # noqa: F401  # first, for what the others take
+import assets.interrupt  # noqa: F401  # first, for what the others take
 from assets.settings import SettingsError, read_settings
 from assets.sources import ENDPOINTS, SOURCES
 from assets.terminal import exports, lakes

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
+from assets import interrupt
 from assets.settings import SettingsError
-from assets.terminal import interrupt
 
 
 def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
