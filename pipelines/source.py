@@ -200,7 +200,7 @@ class Account(Generic[S]):
 
     `name` is "" for the settings without `__NAME`. `budgets`: where those of requests are kept, as
     Budget takes it. `meters`: what seeds.meters lists of the source.
-    `limits`: how much is borne of the vendor; its clock, by which `clock` is held, included.
+    `limits`: how much is borne of the vendor. `clock` is held against the vendor's, too.
     """
 
     name: str
@@ -246,20 +246,19 @@ def reasons(failures: Iterable[VendorError], said: Iterable[VendorError] = ()) -
 
     Of a reason that was `said` before just the latter.
     """
-    before: dict[str, set[str]] = defaultdict(set)
-    for failure in said:
-        before[failure.why].add(failure.about)
-    told: dict[str, list[VendorError]] = defaultdict(list)
+    before = {(failure.why, failure.about) for failure in said}
+    known = {why for why, _ in before}
+    told: dict[str, dict[str, VendorError]] = defaultdict(dict)
     for failure in failures:
-        if failure.about not in before.get(failure.why, ()):
-            told[failure.why].append(failure)
+        if (failure.why, failure.about) not in before:
+            told[failure.why].setdefault(failure.about, failure)
     found = []
-    for why, (first, *rest) in told.items():
-        abouts = dict.fromkeys(failure.about for failure in (first, *rest))
-        others = [*abouts] if why in before else [*abouts][1:]
+    for why, by_about in told.items():
+        first = [] if why in known else [str(next(iter(by_about.values())))]
+        others = [*by_about][len(first) :]
         left = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
-        same = f"The same goes for {'; '.join(others[:SHOWN])}{left}." if others else ""
-        found.append(same if why in before else f"{first} {same}".rstrip())
+        same = [f"The same goes for {'; '.join(others[:SHOWN])}{left}."] if others else []
+        found.append(" ".join([*first, *same]))
     return found
 
 
@@ -272,12 +271,12 @@ class Source(Generic[S, C]):
 
     Its folder is `pipelines/<name>`; there, client.py has the `client_class`, made of an account,
     and slices.py `slices`, which turns what is asked into slices, and the vendor as a dlt source,
-    called like it. `scopes` may ask the vendor which there
-    are; `named_scopes` are those known without asking. `missing` says why the source is skipped
-    although every required setting is there. `recall` lets a client that is asked at every run look
-    up what landed before, while the warehouse is open for others. `fingerprint` changes when there
-    is something new to load, for sources that a sensor watches; `problems` is the report of what
-    could not be loaded. `probe` asks as little as tells whether an account is answered.
+    called like it. `scopes` may ask the vendor which there are; `named_scopes` are those known
+    without asking. `missing` says why the source is skipped although every required setting is
+    there. `recall` lets a client that is asked at every run look up what landed before, while the
+    warehouse is open for others. `fingerprint` changes when there is something new to load, for
+    sources that a sensor watches; `problems` is the report of what could not be loaded. `probe`
+    asks as little as tells whether an account is answered.
     """
 
     name: str
