@@ -68,7 +68,7 @@ def _description(grain: str, endpoints: Sequence[Endpoint]) -> str:
 
 
 def _schedule(
-    source: Source[Any, Any], grain: str, endpoints: Sequence[Endpoint]
+    source: Source[Any], grain: str, endpoints: Sequence[Endpoint]
 ) -> dg.ScheduleDefinition:
     """A load of these endpoints, and when: the retention of the first says it, and what is read
     again."""
@@ -114,7 +114,7 @@ BUILD_JOB = dg.define_asset_job(
 )
 
 
-def _files_sensor(source: Source[Any, Any], endpoint: Endpoint) -> dg.SensorDefinition:
+def _files_sensor(source: Source[Any], endpoint: Endpoint) -> dg.SensorDefinition:
     """One run whenever the fingerprint of a source is another than before, and one a day; again
     where it failed.
 
@@ -144,8 +144,7 @@ def _files_sensor(source: Source[Any, Any], endpoint: Endpoint) -> dg.SensorDefi
             return dg.SkipReason(why)
         now = settings.clock()
         tags = _partitions("daily", now, now)
-        clients = map(source.client, settings.accounts[source.name])
-        prints = map(source.fingerprint, clients)
+        prints = [source.client(it).fingerprint() for it in settings.accounts[source.name]]
         found = " ".join([*prints, tags[RANGE_END]])
         # a folder may come to be as it was before, and that is news again
         asked = context.cursor or ""
@@ -159,7 +158,7 @@ def _files_sensor(source: Source[Any, Any], endpoint: Endpoint) -> dg.SensorDefi
     return sensor
 
 
-def _rejected(settings: Settings, source: Source[Any, Any]) -> list[str]:
+def _rejected(settings: Settings, source: Source[Any]) -> list[str]:
     """What could not be loaded, as of the last build."""
     sql = f"select * exclude found_at from {source.problems} order by all"  # noqa: S608
     try:

@@ -120,7 +120,7 @@ def _spec(
 
 
 def raw_assets(
-    source: Source[Any, Any], grain: str, endpoints: Sequence[Endpoint]
+    source: Source[Any], grain: str, endpoints: Sequence[Endpoint]
 ) -> dg.AssetsDefinition:
     """Loads what a source tells at one grain."""
     partitions = None

@@ -1,6 +1,6 @@
 """Every setting, read from the environment (or `.env`) when a run starts. The only reader of it.
 
-What a vendor needs is declared in its folder (endpoints.py); here it is read, for every account:
+What a vendor needs is declared in its folder; here it is read, for every account:
 `NEON_API_KEY__ACME` is the key of the account ACME, beside that of `NEON_API_KEY`.
 """
 
@@ -112,7 +112,7 @@ class Settings:
     own_seeds: Mapping[str, Path]
     channels: Mapping[str, Send]
 
-    def is_wanted(self, source: Source[Any, Any], endpoint: Endpoint) -> bool:
+    def is_wanted(self, source: Source[Any], endpoint: Endpoint) -> bool:
         """Whether some account asks for this endpoint at all."""
         accounts = self.accounts[source.name]
         is_wanted = any(source.is_wanted(account.settings, endpoint) for account in accounts)
@@ -200,7 +200,7 @@ def _warehouse(at: Warehouse, data: str) -> Warehouse:
 
 
 def _accounts_of(
-    source: Source[Any, Any], environment: Mapping[str, str], budgets: Path | str, clock: Clock
+    source: Source[Any], environment: Mapping[str, str], budgets: Path | str, clock: Clock
 ) -> tuple[tuple[Account[Any], ...], str, list[str]]:
     """The accounts of a source, why there is none without a name, and what is wrong with others."""
     found, why, wrong = [], "", []
@@ -223,7 +223,7 @@ def _accounts_of(
     return tuple(found), why, wrong
 
 
-def _account_names(source: Source[Any, Any], environment: Mapping[str, str]) -> list[str]:
+def _account_names(source: Source[Any], environment: Mapping[str, str]) -> list[str]:
     """The unnamed one, and every NAME of a variable like NEON_API_KEY__NAME that is not empty."""
     own = {about.name for about in settings_of(source.settings).values() if about.is_of_account}
     found = set()
@@ -253,7 +253,7 @@ def _read(about: Setting, variable: str, environment: Mapping[str, str]) -> Any:
         raise SettingsError(f"{variable} is {about.shown(text)}: it has to be {error}") from None
 
 
-def _lacking(source: Source[Any, Any], suffix: str, settings: Any) -> str | None:
+def _lacking(source: Source[Any], suffix: str, settings: Any) -> str | None:
     """Why an account cannot be asked, if it cannot."""
     unset = [
         f"{about.name}{suffix}"

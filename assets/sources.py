@@ -6,7 +6,7 @@ from pipelines import atlassian_meters, atlassian_usage, bitbucket, forge, neon
 from pipelines.endpoint import Endpoint
 from pipelines.source import Source
 
-SOURCES: tuple[Source[Any, Any], ...] = (
+SOURCES: tuple[Source[Any], ...] = (
     neon.SOURCE,
     forge.SOURCE,
     bitbucket.SOURCE,
@@ -16,7 +16,7 @@ SOURCES: tuple[Source[Any, Any], ...] = (
 ENDPOINTS: tuple[Endpoint, ...] = tuple(e for source in SOURCES for e in source.endpoints)
 
 
-def source_of(endpoint: Endpoint) -> Source[Any, Any]:
+def source_of(endpoint: Endpoint) -> Source[Any]:
     """The vendor that has this endpoint."""
     return next(source for source in SOURCES if endpoint in source.endpoints)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from pipelines.endpoint import Endpoint
 from pipelines.limits import Limits
@@ -177,23 +177,6 @@ class LoadResult:
 S = TypeVar("S")
 
 
-class Client(Protocol):
-    """A vendor's client, made of one account for one run; it counts retries among requests."""
-
-    requests_sent: int
-    rate_limited: int
-
-    @property
-    def requests_left(self) -> tuple[int, int] | None:
-        """How many requests may be sent now without a wait, of how many; None: any number."""
-
-    def close(self) -> None:
-        """Let go of connections and budget files."""
-
-
-C = TypeVar("C", bound=Client)
-
-
 @dataclass(frozen=True)
 class Account(Generic[S]):
     """One set of credentials of a source, with what a client needs besides.
@@ -214,6 +197,41 @@ class Account(Generic[S]):
     def everything(self) -> str:
         """The scope of what is listed for a whole account."""
         return f"all of {self.name}" if self.name else "all"
+
+
+class Client:
+    """A vendor's client, made of one account for one run; it counts retries among requests."""
+
+    requests_sent = rate_limited = 0
+
+    def __init__(self, account: Account[Any]) -> None:
+        self.account = account
+
+    @property
+    def requests_left(self) -> tuple[int, int] | None:
+        """How many requests may be sent now without a wait, of how many; None: any number."""
+        return None
+
+    def scopes(self, endpoint: Endpoint) -> Sequence[str]:
+        """The scopes of an endpoint that there are; the vendor may be asked."""
+        return [self.account.everything]
+
+    def probe(self) -> Iterable[object]:
+        """As little as tells whether the account is answered."""
+        return ()
+
+    def recall(self, landed: Landed) -> None:
+        """Of what is asked at every run: look up what landed before, at once with others."""
+
+    def fingerprint(self) -> str:
+        """Of what a sensor watches: another whenever there is something new to load."""
+        return ""
+
+    def close(self) -> None:
+        """Let go of connections and budget files."""
+
+
+C = TypeVar("C", bound=Client)
 
 
 @dataclass(frozen=True)
@@ -266,17 +284,14 @@ Pages: TypeAlias = "Callable[[Endpoint], Iterator[pa.Table]]"
 
 
 @dataclass(frozen=True)
-class Source(Generic[S, C]):
+class Source(Generic[S]):
     """A vendor: its endpoints and settings, and how it is asked.
 
     Its folder is `pipelines/<name>`; there, client.py has the `client_class`, made of an account,
     and slices.py `slices`, which turns what is asked into slices, and the vendor as a dlt source,
-    called like it. `scopes` may ask the vendor which there are; `named_scopes` are those known
-    without asking. `missing` says why the source is skipped although every required setting is
-    there. `recall` lets a client that is asked at every run look up what landed before, while the
-    warehouse is open for others. `fingerprint` changes when there is something new to load, for
-    sources that a sensor watches; `problems` is the report of what could not be loaded. `probe`
-    asks as little as tells whether an account is answered.
+    called like it. `named_scopes` are the scopes that are known without asking. `missing` says why
+    the source is skipped although every required setting is there. `problems` is the report of
+    what could not be loaded, for sources that a sensor watches.
     """
 
     name: str
@@ -284,14 +299,10 @@ class Source(Generic[S, C]):
     endpoints: tuple[Endpoint, ...]
     settings: type[S]
     client_class: str
-    scopes: Callable[[Account[S], C, Endpoint], Sequence[str]]
     named_scopes: Callable[[Account[S]], Sequence[str]] = lambda account: ()
     missing: Callable[[S], str | None] = lambda settings: None
     is_wanted: Callable[[S, Endpoint], bool] = lambda settings, endpoint: True
     requests_per_minute: Callable[[S], float | None] = lambda settings: None
-    recall: Callable[[C, Landed], None] = lambda client, landed: None
-    probe: Callable[[Account[S], C], Iterable[object]] = lambda account, client: ()
-    fingerprint: Callable[[C], str] = lambda client: ""
     problems: str | None = None
     commands: Callable[[], Sequence[Any]] = lambda: ()
 
@@ -299,7 +310,7 @@ class Source(Generic[S, C]):
         """The endpoint whose answers go to raw.<table>."""
         return next(endpoint for endpoint in self.endpoints if endpoint.table == table)
 
-    def slices(self, asked: Asked[S, C]) -> Iterable[Slice]:
+    def slices(self, asked: Asked[S, Any]) -> Iterable[Slice]:
         """The slices in which the vendor is asked."""
         found: Iterable[Slice] = self._module("slices").slices(asked)
         return found
@@ -308,9 +319,9 @@ class Source(Generic[S, C]):
         """The vendor as a dlt source: a resource per endpoint, whose pages are handed in."""
         return getattr(self._module("slices"), self.name)(pages)
 
-    def client(self, account: Account[S]) -> C:
+    def client(self, account: Account[S]) -> Client:
         """A client by which an account asks."""
-        made: C = getattr(self._module("client"), self.client_class)(account)
+        made: Client = getattr(self._module("client"), self.client_class)(account)
         return made
 
     def _module(self, name: str) -> Any:

@@ -1,5 +1,6 @@
 """Clients that back off for milliseconds."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -7,7 +8,7 @@ from assets.runs.loading import Loader
 from assets.settings import Settings, utc_now
 from pipelines.http import VendorClient
 from pipelines.limits import Limits
-from pipelines.source import Account, Clock, Source
+from pipelines.source import Account, Clock
 
 V = TypeVar("V", bound=VendorClient)
 
@@ -17,15 +18,15 @@ LONG = Limits(clock_seconds=10**9)
 
 
 def client_of(
-    source: Source[Any, V],
+    kind: Callable[[Account[Any]], V],
+    settings: type[Any],
     state_dir: Path,
     limits: Limits = LONG,
     clock: Clock = utc_now,
-    **settings: Any,
+    **values: Any,
 ) -> V:
-    """A client of an account; `settings` by the names of their fields."""
-    account = Account("", source.settings(**settings), state_dir, clock, limits=limits)
-    client = source.client(account)
+    """A client of an account; the values of its settings by the names of their fields."""
+    client = kind(Account("", settings(**values), state_dir, clock, limits=limits))
     client.backoff_seconds = 0.001
     return client
 

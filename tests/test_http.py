@@ -17,7 +17,7 @@ from pyrate_limiter import Rate
 
 from pipelines.http import TRIES, Budget, VendorError
 from pipelines.http.pool import pool
-from pipelines.neon import SOURCE
+from pipelines.neon import Settings
 from pipelines.neon.client import Neon
 from pipelines.windows import Window
 from tests.clients import client_of
@@ -31,7 +31,7 @@ KEY = "napi_" + "s3cr3tk3y" * 5
 def neon_at(base_url: str, state: Path, api_key: str = KEY, **how: Any) -> Neon:
     """A client that backs off for milliseconds."""
     how |= {"api_key": api_key, "base_url": base_url, "requests_per_minute": 3000}
-    return client_of(SOURCE, state, **how)
+    return client_of(Neon, Settings, state, **how)
 
 
 def walk(here: World, *faults: Fault, api_key: str = "") -> int:

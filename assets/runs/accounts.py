@@ -18,7 +18,7 @@ class Asker:
     is_refused = False
     made: Client | None = None
 
-    def __init__(self, source: Source[Any, Any], account: Account[Any]) -> None:
+    def __init__(self, source: Source[Any], account: Account[Any]) -> None:
         self.source, self.account = source, account
 
     @property

@@ -201,7 +201,7 @@ class Loader(AbstractContextManager["Loader"]):
         with self.at_once() as connection:
             for endpoint in ENDPOINTS:
                 for asker in self.accounts.wanting(endpoint) if endpoint.any_time else ():
-                    asker.source.recall(asker.client, self.landed)
+                    asker.client.recall(self.landed)
             self._answers = Answers(connection, since)
             endings.end_unasked(self.open_warehouse, self.settings, self._answers)
         self._changed.clear()
@@ -246,8 +246,7 @@ class Loader(AbstractContextManager["Loader"]):
     def _slices(self, wanted: Wanted, asker: Asker, result: LoadResult) -> list[Slice]:
         """What is left to ask, once what it follows from is there."""
         endpoint, source, account = wanted.endpoint, asker.source, asker.account
-        scopes = source.scopes(account, asker.client, endpoint)
-        found = self.accounts.claim(asker, endpoint.table, scopes)
+        found = self.accounts.claim(asker, endpoint.table, asker.client.scopes(endpoint))
         result.scopes = [s for s in found if s.isprintable() and len(s) <= LONGEST_ID]
         for scope in {*found} - {*result.scopes}:
             no_id = ValueError(f"an id of {len(scope):,} characters that is none")

@@ -63,12 +63,12 @@ def _vendors(settings: Settings) -> Iterator[tuple[str, bool, str]]:
             yield f"{source.name} {account.name}".rstrip(), *_reached(source, account)
 
 
-def _reached(source: Source[Any, Any], account: Account[Any]) -> tuple[bool, str]:
+def _reached(source: Source[Any], account: Account[Any]) -> tuple[bool, str]:
     """Whether an account is answered, by one cheap question, which counts as any other does."""
     limits = replace(account.limits, request_seconds=REQUEST_SECONDS)
     try:
         with closing(source.client(replace(account, limits=limits))) as client:
-            for _ in source.probe(account, client):
+            for _ in client.probe():
                 pass
     except VendorError as error:
         if account.name:

@@ -45,7 +45,7 @@ def stands_on(settings: Settings) -> Iterator[str]:
     yield f"Warehouse: {at.absolute() if isinstance(at, Path) else at}"
 
 
-def _is_stand_in(source: Source[Any, Any], account: Account[Any]) -> bool:
+def _is_stand_in(source: Source[Any], account: Account[Any]) -> bool:
     """Whether it is asked on this very machine."""
     hosts = [
         urlsplit(getattr(account.settings, field)).hostname

@@ -4,7 +4,7 @@ Read only. Nothing here was tried against Atlassian: no path of it was known on 
 Reference: https://developer.atlassian.com/cloud/admin/organization/rovo-credits/.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 from pyrate_limiter import Duration, Rate
 
+from pipelines.atlassian_meters import READINGS, Settings, org_ids
 from pipelines.atlassian_meters.declared import (
     REQUIRED,
     Meter,
@@ -21,8 +22,8 @@ from pipelines.atlassian_meters.declared import (
     quantity,
     without,
 )
-from pipelines.atlassian_meters.endpoints import READINGS, Settings
 from pipelines.decode import INSTANT, NUMBER, TEXT, as_json
+from pipelines.endpoint import Endpoint
 from pipelines.http import Budget, VendorClient, VendorError
 from pipelines.source import Account, Note
 from pipelines.windows import Window
@@ -85,6 +86,14 @@ class Meters(VendorClient):
                 "an email and its token are for Forge (ATLASSIAN_EMAIL, ATLASSIAN_API_TOKEN).",
                 401,
             )
+
+    def scopes(self, endpoint: Endpoint) -> Sequence[str]:
+        """The organizations of ATLASSIAN_ORG_ID."""
+        return org_ids(self.account)
+
+    def probe(self) -> Iterable[object]:
+        """The meters that the first organization has."""
+        return self.listed(org_ids(self.account)[0])
 
     def readings(
         self, org_id: str, account_ids: Iterable[str], window: Window

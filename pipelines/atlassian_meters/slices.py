@@ -8,8 +8,8 @@ from typing import TypeAlias
 import dlt
 from dlt.extract import DltResource
 
+from pipelines.atlassian_meters import READINGS, Settings
 from pipelines.atlassian_meters.client import Meters
-from pipelines.atlassian_meters.endpoints import READINGS, Settings
 from pipelines.source import Asked, Pages, Slice
 from pipelines.windows import Window
 

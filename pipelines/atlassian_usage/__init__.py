@@ -1,17 +1,52 @@
-"""Exported Atlassian platform usage: SOURCE, and how the folder of exports is read.
+"""Exported Atlassian platform usage: the folder of exports, and what it gives.
 
 Atlassian names an export of its Platform usage page and documents no column of it, so the files
 keep a contract of our own (files/contract.py).
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from pipelines.atlassian_usage.endpoints import ENDPOINTS, Settings
+from pipelines.endpoint import Endpoint
+from pipelines.settings import path, setting
 from pipelines.source import Source
 
-if TYPE_CHECKING:
-    from pipelines.atlassian_usage.client import Folder
+
+@dataclass(frozen=True)
+class Settings:
+    """Where files are dropped."""
+
+    folder: Path = setting(
+        "PLATFORM_USAGE_DIR", "platform_usage/", "the folder where exported files are dropped", path
+    )
+
+
+RECORDS = "pipelines.atlassian_usage.files.reading"
+FILES = Endpoint(
+    "atlassian_platform",
+    "platform_usage",
+    "files in PLATFORM_USAGE_DIR",
+    "What Atlassian's Platform usage page shows, from files that an admin drops (CSV, XLSX, "
+    "contract 1: `meterhouse platform-usage template`): Rovo credits, Rovo Dev credits, indexed "
+    "objects, Pipelines minutes, large file storage and whatever the page shows next. A file is "
+    "known by its content.",
+    RECORDS,
+    key=("line",),
+    any_time=True,
+)
+LISTINGS = Endpoint(
+    "atlassian_platform",
+    "platform_usage_files",
+    "the list of files in PLATFORM_USAGE_DIR",
+    "What was in the folder, each time that it was another than before, and what is wrong with "
+    "files that do not keep the contract. Nothing of such a file counts; it loads once mended.",
+    RECORDS,
+    key=("file_name", "file_sha256", "line", "column", "reason"),
+    part_of="platform_usage",
+)
+ENDPOINTS = (FILES, LISTINGS)
 
 
 def _missing(settings: Settings) -> str | None:
@@ -28,17 +63,13 @@ def _commands() -> Sequence[Any]:
     return [platform_usage]
 
 
-SOURCE: "Source[Settings, Folder]" = Source(
+SOURCE = Source(
     name="atlassian_usage",
     title="Atlassian platform usage",
     endpoints=ENDPOINTS,
     settings=Settings,
     client_class="Folder",
-    scopes=lambda account, client, endpoint: ["all"],
     missing=_missing,
-    probe=lambda account, folder: folder.fingerprint(),
-    recall=lambda folder, landed: folder.recall(landed),
-    fingerprint=lambda folder: folder.fingerprint(),
     problems="reports.rejected_files",
     commands=_commands,
 )

@@ -7,19 +7,19 @@ name, unless the file of that name said something else in between.
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pipelines.atlassian_usage.endpoints import FILES, LISTINGS, Settings
+from pipelines.atlassian_usage import FILES, LISTINGS, Settings
 from pipelines.atlassian_usage.files.content import ENDINGS, content_of, leads_out, printable
 from pipelines.atlassian_usage.files.layouts import FILE_NAME, Layouts
 from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
 from pipelines.atlassian_usage.files.rows import identity
 from pipelines.endpoint import Endpoint
 from pipelines.receipts import Landed
-from pipelines.source import Account, VendorError
+from pipelines.source import Account, Client, VendorError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,13 +63,11 @@ def _is_skipped(name: str) -> bool:
     return is_template or path.name.startswith(_SKIPPED)
 
 
-class Folder:
+class Folder(Client):
     """A folder of exports, looked through once a run."""
 
-    requests_sent = rate_limited = 0
-    requests_left = None
-
     def __init__(self, account: Account[Settings]) -> None:
+        super().__init__(account)
         self._folder = account.settings.folder
         self._before: Listing | None = None
         self._loaded: set[str] = set()
@@ -88,8 +86,9 @@ class Folder:
             digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
         return digest.hexdigest()[:16]
 
-    def close(self) -> None:
-        """Nothing is held open."""
+    def probe(self) -> Iterable[object]:
+        """What there is."""
+        return find(self._folder)
 
     def recall(self, landed: Landed) -> None:
         """Look up what landed before: the last listing, what was loaded, and what each name said

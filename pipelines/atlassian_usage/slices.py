@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pipelines.atlassian_usage import ENDPOINTS, Settings
 from pipelines.atlassian_usage.client import Folder
-from pipelines.atlassian_usage.endpoints import ENDPOINTS, Settings
 from pipelines.atlassian_usage.files.problems import RejectedFileError
 from pipelines.source import Asked, Pages, Slice, snapshot
 

@@ -1,30 +1,69 @@
-"""Bitbucket: what an account of it is, and which scopes it asks about."""
+"""Bitbucket: its settings, its endpoints, and which scopes of an account are asked about.
 
-from typing import TYPE_CHECKING
+https://developer.atlassian.com/cloud/bitbucket/rest/api-group-pipelines/.
+"""
 
-from pipelines.bitbucket.endpoints import ENDPOINTS, RUNS, WORKSPACES, Settings
+from dataclasses import dataclass
+from functools import partial
+
 from pipelines.endpoint import Endpoint
-from pipelines.source import Account, Source
-
-if TYPE_CHECKING:
-    from pipelines.bitbucket.client import Bitbucket
+from pipelines.settings import credential, key, listed, positive, setting, url
+from pipelines.source import Source
 
 
-def _scopes(account: Account[Settings], bitbucket: "Bitbucket", endpoint: Endpoint) -> list[str]:
-    """The uuids of the workspaces of BITBUCKET_WORKSPACES, or else all that the token sees; of runs
-    those of their repositories."""
-    if endpoint == WORKSPACES:
-        return [account.everything]
-    return bitbucket.repository_uuids() if endpoint == RUNS else bitbucket.workspace_uuids()
+@dataclass(frozen=True)
+class Settings:
+    """A Bitbucket token, and the workspaces to ask about."""
+
+    token: str = credential(
+        "BITBUCKET_TOKEN", "Bitbucket is asked only when this is set; or email:api_token", key
+    )
+    workspaces: tuple[str, ...] = setting(
+        "BITBUCKET_WORKSPACES",
+        "",
+        "comma-separated; none: every workspace that the token sees",
+        listed,
+        is_of_account=True,
+    )
+    base_url: str = setting(
+        "BITBUCKET_BASE_URL", "https://api.bitbucket.org/2.0", "where Bitbucket's API is", url
+    )
+    requests_per_hour: int = setting(
+        "BITBUCKET_REQUESTS_PER_HOUR", "900", "requests; Bitbucket allows 1,000", positive
+    )
 
 
-SOURCE: "Source[Settings, Bitbucket]" = Source(
+_endpoint = partial(Endpoint, "bitbucket", records="pipelines.bitbucket.records")
+WORKSPACES = _endpoint(
+    "bitbucket_workspaces",
+    "GET /workspaces/{workspace}",
+    "The workspaces that the token sees, or those of BITBUCKET_WORKSPACES. Kept as they change.",
+    key=("workspace_uuid",),
+)
+REPOSITORIES = _endpoint(
+    "bitbucket_repositories",
+    "GET /repositories/{workspace}",
+    "Names of live repositories. Deleted ones are not listed, and have used. Kept as they change.",
+    key=("repository_uuid",),
+)
+RUNS = _endpoint(
+    "bitbucket_pipeline_runs",
+    "GET /repositories/{workspace}/{repo}/pipelines",
+    "Pipeline runs with the build seconds that each used, by the UTC day on which it was created. "
+    "A lower bound of the minutes that Atlassian bills: deleted repositories are missing, and the "
+    "exported minutes are the fact of record where there are some.",
+    grains=("daily",),
+    key=("repository_uuid", "run_uuid", "bucket_start"),
+    withdraws=False,
+)
+ENDPOINTS = (WORKSPACES, REPOSITORIES, RUNS)
+
+
+SOURCE = Source(
     name="bitbucket",
     title="Bitbucket",
     endpoints=ENDPOINTS,
     settings=Settings,
     client_class="Bitbucket",
-    scopes=_scopes,
-    probe=lambda account, bitbucket: bitbucket.workspaces(),
     requests_per_minute=lambda settings: settings.requests_per_hour / 60,
 )

@@ -6,7 +6,7 @@ counts for (a run's seconds say nothing of the runner's size).
 """
 
 import base64
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, ClassVar, TypeVar, cast
@@ -17,7 +17,8 @@ import pyarrow as pa
 from pyrate_limiter import Duration, Rate
 
 import pipelines.bitbucket.records as records
-from pipelines.bitbucket.endpoints import Settings
+from pipelines.bitbucket import RUNS, WORKSPACES, Settings
+from pipelines.endpoint import Endpoint
 from pipelines.http import Budget, VendorClient, VendorError
 from pipelines.source import Account, Note, PartialAnswerError, RefusedError
 from pipelines.windows import Window
@@ -75,6 +76,17 @@ class Bitbucket(VendorClient):
             [token, encoded, token.partition(":")[2]],
             Budget(account.budgets, "bitbucket", token, [rate]),
         )
+
+    def scopes(self, endpoint: Endpoint) -> Sequence[str]:
+        """The uuids of the workspaces of BITBUCKET_WORKSPACES, or else all that the token sees; of
+        runs those of their repositories."""
+        if endpoint == WORKSPACES:
+            return super().scopes(endpoint)
+        return self.repository_uuids() if endpoint == RUNS else self.workspace_uuids()
+
+    def probe(self) -> Iterable[object]:
+        """The workspaces."""
+        return self.workspaces()
 
     # -- names --------------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.extract import DltResource
 
+from pipelines.bitbucket import ENDPOINTS, RUNS, WORKSPACES, Settings
 from pipelines.bitbucket.client import AT_ONCE, PER_PAGE, Bitbucket
-from pipelines.bitbucket.endpoints import ENDPOINTS, RUNS, WORKSPACES, Settings
 from pipelines.source import Asked, Note, Pages, Slice, snapshot
 from pipelines.windows import RUN, Window, floor
 

@@ -5,8 +5,9 @@ windows to ask for (slices.py), and what a resource is (seeds/meters.csv).
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +16,8 @@ import pyarrow as pa
 from pyrate_limiter import Rate
 
 from pipelines.decode import decode_exactly, typed
-from pipelines.forge.endpoints import Settings, app_uuid
+from pipelines.endpoint import Endpoint
+from pipelines.forge import APP_USAGE, Settings, app_uuid, scopes_of
 from pipelines.forge.records import (
     FLAT,
     GROUPED,
@@ -28,7 +30,7 @@ from pipelines.forge.records import (
 )
 from pipelines.http import RETRIED_STATUSES, Answer, Budget, VendorClient, VendorError
 from pipelines.source import Account, BucketsRefusedError
-from pipelines.windows import Window
+from pipelines.windows import Window, floor
 
 USER_AGENT = "ForgeMetricsExportServer/1.0.0"  # Atlassian asks for this one
 QUERY = Path(__file__).with_name("usage.graphql").read_text(encoding="utf-8")
@@ -76,6 +78,16 @@ class Forge(VendorClient):
         rate = Rate(its.requests_per_minute, BUDGET_MILLISECONDS)
         budget = Budget(account.budgets, "forge", credential, [rate])
         super().__init__(account, its.gateway_url, headers, [its.api_token, basic], budget)
+
+    def scopes(self, endpoint: Endpoint) -> Sequence[str]:
+        """Every resource of every app."""
+        return scopes_of(self.account)
+
+    def probe(self) -> Iterable[object]:
+        """What the first app used of the first resource today: one page."""
+        now, app_id = self.account.clock(), self.account.settings.app_ids[0]
+        today = Window.covering("daily", floor(now, "daily"), now)
+        return islice(self.usage(APP_USAGE.table, app_id, self.account.meters[0], today), 1)
 
     def status_of(self, answer: Answer) -> int:
         """The status an answer really has: a limit or an outage may be told inside a 200."""

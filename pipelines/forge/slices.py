@@ -10,14 +10,14 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from pipelines.forge.client import Forge
-from pipelines.forge.endpoints import (
+from pipelines.forge import (
     ENDPOINTS,
     ENVIRONMENT_USAGE,
     SITE_ENVIRONMENT_USAGE,
     Settings,
     app_uuid,
 )
+from pipelines.forge.client import Forge
 from pipelines.source import Asked, Pages, Slice, UnknownBeforeError
 from pipelines.windows import Window, next_bucket
 

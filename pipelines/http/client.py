@@ -23,7 +23,7 @@ from pipelines.decode import decode
 from pipelines.http.budget import SILENT_SECONDS, Budget
 from pipelines.http.secrets import Secrets
 from pipelines.http.wire import Answer, TooMuchError, Wire
-from pipelines.source import LONGEST_QUOTATION, SAFE, Account, VendorError, readable
+from pipelines.source import LONGEST_QUOTATION, SAFE, Account, Client, VendorError, readable
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ LONGEST_BACKOFF_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
 
-class VendorClient:
+class VendorClient(Client):
     """Asks one vendor over HTTP: the base of the client of every vendor. Threads may share it.
 
     A vendor says who it is, which settings hold its address and its budget, where it tells of an
@@ -65,8 +65,7 @@ class VendorClient:
         secrets: Sequence[str],
         *budgets: Budget,
     ) -> None:
-        self.requests_sent = 0
-        self.rate_limited = 0
+        super().__init__(account)
         self._budgets, self._secrets = budgets, Secrets(secrets)
         self._limits, self._clock = account.limits, account.clock
         self._counter = threading.Lock()

@@ -16,9 +16,10 @@ import pyarrow as pa
 from pyrate_limiter import Duration, Rate
 
 import pipelines.neon.records as records
+from pipelines.endpoint import Endpoint
 from pipelines.http import Budget, VendorClient, VendorError
 from pipelines.http.pool import pool
-from pipelines.neon.endpoints import ACCOUNT_USAGE, Settings
+from pipelines.neon import ACCOUNT_USAGE, ORGANIZATIONS, Settings
 from pipelines.source import (
     Account,
     BucketsRefusedError,
@@ -88,6 +89,14 @@ class Neon(VendorClient):
         if status == 404 and "scoped to" in message:
             return "The key is limited to one project: use a personal or organization key."
         return super().explain(status, message)
+
+    def scopes(self, endpoint: Endpoint) -> Sequence[str]:
+        """The organizations of NEON_ORG_IDS, or else all that the key sees: one request a run."""
+        return super().scopes(endpoint) if endpoint == ORGANIZATIONS else self.org_ids()
+
+    def probe(self) -> Iterable[object]:
+        """The organizations."""
+        return self.organizations()
 
     # -- usage --------------------------------------------------------------------------------
 

@@ -9,8 +9,7 @@ import pyarrow as pa
 from dlt.extract import DltResource
 
 from pipelines.endpoint import Endpoint
-from pipelines.neon.client import Neon
-from pipelines.neon.endpoints import (
+from pipelines.neon import (
     ACCOUNT_USAGE,
     BRANCH_USAGE,
     BRANCHES,
@@ -20,6 +19,7 @@ from pipelines.neon.endpoints import (
     PROJECTS,
     Settings,
 )
+from pipelines.neon.client import Neon
 from pipelines.source import Asked, Pages, Slice
 from pipelines.windows import Window
 

@@ -32,8 +32,7 @@ from assets.settings import read_settings, utc_now
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.address import beside
 from dbt_like_sql.engine.models import load_models
-from pipelines.atlassian_usage import SOURCE
-from pipelines.atlassian_usage.endpoints import Settings
+from pipelines.atlassian_usage import SOURCE, Settings
 from pipelines.http import VendorError
 from pipelines.source import Account
 from pipelines.windows import floor

@@ -27,8 +27,8 @@ def ours(url: str, file: Path, hours: int) -> None:
     """As `meterhouse load` does it: client, slice, load, receipt."""
     from dbt_like_sql.engine import warehouse
     from pipelines.load import load
-    from pipelines.neon import SOURCE
-    from pipelines.neon.endpoints import PROJECT_USAGE, Settings
+    from pipelines.neon import PROJECT_USAGE, SOURCE, Settings
+    from pipelines.neon.client import Neon
     from pipelines.source import Account, Slice
     from pipelines.windows import Window
 
@@ -37,7 +37,7 @@ def ours(url: str, file: Path, hours: int) -> None:
         settings = Settings(
             api_key="key", org_ids=(ORG,), base_url=url, requests_per_minute=100_000
         )
-        neon = SOURCE.client(Account("", settings, Path(folder), lambda: datetime.now(tz=UTC)))
+        neon = Neon(Account("", settings, Path(folder), lambda: datetime.now(tz=UTC)))
         slices = [Slice(ORG, window, partial(neon.project_usage, ORG))]
         opened = partial(warehouse.writer, file)
         result = load(opened, PROJECT_USAGE, SOURCE.resources, slices, lambda: datetime.now(tz=UTC))

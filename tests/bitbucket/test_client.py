@@ -12,7 +12,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from pipelines.bitbucket import SOURCE
+from pipelines.bitbucket import Settings
 from pipelines.bitbucket.client import AT_ONCE, Bitbucket
 from pipelines.bitbucket.records import TABLES, RunsPage, runs_table
 from pipelines.decode import decode
@@ -96,7 +96,8 @@ def bitbucket(tmp_path: Path) -> Iterator[Open]:
             sandbox = stack.enter_context(serve(company, **options))
             base_url = sandbox.origin + BASE_PATH
             client = client_of(
-                SOURCE,
+                Bitbucket,
+                Settings,
                 tmp_path,
                 token=token,
                 workspaces=workspaces,

@@ -39,7 +39,7 @@ def test_every_vendor_has_a_page() -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
-def test_every_endpoint_is_named(source: Source[Any, Any]) -> None:
+def test_every_endpoint_is_named(source: Source[Any]) -> None:
     """With its request, its table and its grains, in the order of the code."""
     found = [line[:3] for line in table(section(page_of(source.name), "What it asks for"))]
     assert [line[:2] for line in found] == [[e.request, f"raw.{e.table}"] for e in source.endpoints]
@@ -49,7 +49,7 @@ def test_every_endpoint_is_named(source: Source[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
-def test_its_numbers_are_those_of_the_seed(source: Source[Any, Any]) -> None:
+def test_its_numbers_are_those_of_the_seed(source: Source[Any]) -> None:
     """How far back, when and how much again: every row of seeds/retention.csv, and no other."""
     found = {}
     for tables, grain, schedule, *numbers in table(
@@ -78,7 +78,7 @@ def number(cell: str) -> float:
     return 0.0 if cell == "–" else float(count) * HOURS.get(unit, 1)
 
 
-def schedule_of(source: Source[Any, Any], endpoint: Endpoint, grain: str) -> str:
+def schedule_of(source: Source[Any], endpoint: Endpoint, grain: str) -> str:
     """The schedule or sensor that loads an endpoint at a grain."""
     if endpoint.any_time:
         return f"{endpoint.table}_files"
@@ -86,7 +86,7 @@ def schedule_of(source: Source[Any, Any], endpoint: Endpoint, grain: str) -> str
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
-def test_its_schedules_are_there(source: Source[Any, Any]) -> None:
+def test_its_schedules_are_there(source: Source[Any]) -> None:
     """Every schedule that a page names is one."""
     there = {schedule.name for schedule in automation.SCHEDULES}
     there |= {sensor.name for sensor in automation.FILES_SENSORS}
@@ -95,7 +95,7 @@ def test_its_schedules_are_there(source: Source[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
-def test_its_meters_are_in_the_seed(source: Source[Any, Any]) -> None:
+def test_its_meters_are_in_the_seed(source: Source[Any]) -> None:
     """Every meter that is named is one, below its family; a new one is a row of the seed alone."""
     found = {
         (family.split()[0].replace("no", ""), meter)
@@ -107,7 +107,7 @@ def test_its_meters_are_in_the_seed(source: Source[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
-def test_what_it_needs_is_said(source: Source[Any, Any]) -> None:
+def test_what_it_needs_is_said(source: Source[Any]) -> None:
     """Every setting that an account has its own of, the folder of its code, and its traps."""
     page = PAGES[page_of(source.name)]
     for about in settings_of(source.settings).values():

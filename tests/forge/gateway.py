@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from pipelines.forge import SOURCE
+from pipelines.forge import Settings
 from pipelines.forge.client import Forge
 from pipelines.windows import Window
 from tests.clients import client_of
@@ -61,7 +61,8 @@ class Gateway:
 def forge_at(url: str, folder: Path, experimental_api: str = "Here") -> Forge:
     """A client of the gateway at an address."""
     return client_of(
-        SOURCE,
+        Forge,
+        Settings,
         folder,
         email=EMAIL,
         api_token=API_TOKEN,
