@@ -221,10 +221,10 @@ class Client:
         return ()
 
     def recall(self, landed: Landed) -> None:
-        """Of what is asked at every run: look up what landed before, at once with others."""
+        """Look up what landed before, while the warehouse is open: where it is due at every run."""
 
     def fingerprint(self) -> str:
-        """Of what a sensor watches: another whenever there is something new to load."""
+        """What changes when there is something new to load: where a sensor watches."""
         return ""
 
     def close(self) -> None:
