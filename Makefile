@@ -1,5 +1,5 @@
 # Every target sets up what it needs; nothing but Python 3.11+ (with venv) and make has to be there.
-.PHONY: help setup run test test-slow coverage bench check fmt ui lock dictionary dbt-export
+.PHONY: help setup run test test-slow engines coverage bench check fmt ui lock dictionary dbt-export
 .DEFAULT_GOAL := help
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -38,6 +38,10 @@ test: setup  ## the tests that decide whether a change lands
 
 test-slow: setup  ## all tests, the long proofs too
 	$(BIN)/python -m pytest -q $(WORKERS)
+
+engines: setup  ## every model on a Spark cluster of its own, too: needs Java 17 and 5 GB of memory
+	$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --no-build-isolation -e '.[spark]'
+	$(BIN)/python -m pytest -q -m slow tests/engines
 
 coverage: setup  ## the same tests, and how much of the product they run; fails below the floor
 	$(BIN)/python -m pytest -q $(WORKERS) -m "not slow" --cov

@@ -156,9 +156,10 @@ def load(
     shell_complete=_models,
     help="Print the SQL that builds MODEL, and stop.",
 )
+@click.option("--spark", is_flag=True, help="Build on the cluster at SPARK_REMOTE instead.")
 @reporting
 def build(
-    show: Any, since: datetime | None, until: datetime | None, show_sql: str | None
+    show: Any, since: datetime | None, until: datetime | None, show_sql: str | None, spark: bool
 ) -> dict[str, Any]:
     """Build the SQL models from what has landed."""
     from assets.terminal import runs
@@ -174,7 +175,8 @@ def build(
         show.say(sql)
         return {"model": show_sql, "sql": sql}
     settings = read_settings()
-    return runs.build(settings, show, since, until or (settings.clock() if since else None))
+    until = until or (settings.clock() if since else None)
+    return runs.build(settings, show, since, until, spark)
 
 
 def _check_span(since: datetime | None, until: datetime | None) -> None:

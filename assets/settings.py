@@ -63,6 +63,17 @@ class House:
         "empty one of that name in `dbt_like_sql/seeds/`",
         lambda value: tuple(own_seeds(path(value)).items()) if value else (),
     )
+    spark_remote: str = setting(
+        "SPARK_REMOTE",
+        "",
+        "`sc://host:15002`: the cluster of `meterhouse build --spark` (docs/scaling-spark.md)",
+    )
+    spark_dir: Path | None = setting(
+        "SPARK_DIR",
+        "",
+        "a folder that has the same path here and on that cluster: what landed is copied there",
+        lambda value: path(value) if value else None,
+    )
     asset_owners: tuple[str, ...] = setting(
         "DAGSTER_ASSET_OWNERS",
         "team:usage-data",
@@ -111,6 +122,8 @@ class Settings:
     wrong: Mapping[str, Sequence[str]]
     own_seeds: Mapping[str, Path]
     channels: Mapping[str, Send]
+    spark_remote: str
+    spark_dir: Path | None
 
     def is_wanted(self, source: Source[Any], endpoint: Endpoint) -> bool:
         """Whether some account asks for this endpoint at all."""
@@ -144,6 +157,8 @@ def read_settings(
         wrong={name: wrong for name, (_, _, wrong) in found.items() if wrong},
         own_seeds=dict([*house.seeds, *house.price_book_overrides]),
         channels=_channels(environment),
+        spark_remote=house.spark_remote,
+        spark_dir=house.spark_dir,
     )
 
 

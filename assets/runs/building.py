@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from assets.runs.opening import Row, open_warehouse
-from assets.settings import Settings
+from assets.settings import Settings, SettingsError
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import publishing, runner, warehouse
 from dbt_like_sql.engine.address import Warehouse, beside
@@ -39,6 +39,22 @@ def build(
             )
             publishing.publish(connection, settings.warehouse)
     return report
+
+
+def build_on_spark(
+    settings: Settings, since: datetime | None = None, until: datetime | None = None
+) -> runner.BuildReport:
+    """Build on the cluster what is due there (and [since, until) besides), from a copy of what
+    landed; loads go on meanwhile, and the warehouse and its read copy are as they were."""
+    from dbt_like_sql.engine import spark
+
+    remote, folder, now = settings.spark_remote, settings.spark_dir, settings.clock()
+    if not (remote and folder):
+        raise SettingsError("a build on Spark needs SPARK_REMOTE and SPARK_DIR")
+    with open_warehouse(settings) as connection:
+        receipts.create_raw_tables(connection, ENDPOINTS)
+        exported = spark.export(connection, folder)
+    return spark.build(exported, remote, since, until, now=now, own_seeds=settings.own_seeds)
 
 
 def idle(connection: Connection, settings: Settings) -> runner.BuildReport | None:

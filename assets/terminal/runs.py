@@ -257,11 +257,15 @@ def _of(endpoint: Endpoint, grain: str, window: Window | None, result: LoadResul
 
 
 def build(
-    settings: Settings, show: Report, since: datetime | None = None, until: datetime | None = None
+    settings: Settings,
+    show: Report,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    on_spark: bool = False,
 ) -> dict[str, Any]:
     """Build what is due and show what happened; checks that do not hold are failures."""
     try:
-        report = building.build(settings, since, until)
+        report = (building.build_on_spark if on_spark else building.build)(settings, since, until)
     except CheckFailedError as error:
         show.fail(str(error))
         stands = ["readers see the build before it"]

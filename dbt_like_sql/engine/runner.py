@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -54,15 +55,18 @@ def build(
     asked = asked_window(since, until)
     connection.execute("set TimeZone = 'UTC'")
     with transaction(connection):
-        return _Build(connection, models, seed_files(folder, own_seeds), asked, now).run()
+        ledger, seeds = Ledger(connection), seed_files(folder, own_seeds)
+        return Build(connection, ledger, models, seeds, asked, now).run()
 
 
-class _Build:
-    """One build, inside its transaction."""
+class Build:
+    """One build, inside its transaction. What writes is in methods of its own, which another
+    engine has in other words (spark.py)."""
 
     def __init__(
         self,
-        connection: duckdb.DuckDBPyConnection,
+        connection: Any,
+        ledger: Ledger,
         models: dict[str, Model],
         seeds: dict[str, Path],
         asked: Windows,
@@ -71,7 +75,7 @@ class _Build:
         for schema in (*SCHEMAS, "seeds"):
             connection.execute(f"create schema if not exists {schema}")
         self.connection, self.models, self.seeds, self.now = connection, models, seeds, now
-        self.ledger = Ledger(connection)
+        self.ledger = ledger
         self.news = self.ledger.has_news(models)
         due = due_windows(connection, self.ledger.built_through(models)) if self.news else ()
         self.due = coalesce((*due, *asked))
@@ -86,8 +90,7 @@ class _Build:
         for name, path in self.seeds.items():
             fingerprint = content_hash(path)
             if self.ledger.is_stale(name, fingerprint):
-                load_seed(self.connection, name, path)
-                publish_later(self.connection, name)
+                self._load_seed(name, path)
                 self.ledger.note(name, fingerprint)
         built = tuple(map(self._one, self.models.values()))
         self.ledger.save(self.now)
@@ -106,11 +109,14 @@ class _Build:
         self._check(model, windows)
         where = condition(model.window, windows) if model.window else "true"
         if where and model.name in self.changed:
-            publish_later(self.connection, model.name, where)
+            self._publish_later(model.name, where)
         if stale or self.news or action != "unchanged":
             self.ledger.note(model.name, model.fingerprint)
-        total = None if model.is_view else count(self.connection, model.name)
-        return ModelBuild(model.name, action, rows, total, time.monotonic() - started, windows)
+        took = time.monotonic() - started
+        return ModelBuild(model.name, action, rows, self._total(model), took, windows)
+
+    def _total(self, model: Model) -> int | None:
+        return None if model.is_view else count(self.connection, model.name)
 
     def _make(self, model: Model, stale: bool) -> tuple[str, int, Windows]:
         if model.is_view:
@@ -146,15 +152,18 @@ class _Build:
         if model.by_month and not stale:
             return self._make_anew(model, whole_months(windows))
         if stale:
-            # in parts, for the memory that it takes; and so a day that is replaced later is in one
-            # part of the file, and not in all of them
-            first, *others = self._parts()
-            rows = self._create(model, _rows(model, first))
-            rows += sum(self._written(_insert(model, part)) for part in others)
+            rows = self._create_in_parts(model)
         else:
             rows = sum(self._replace(model, window) for window in windows)
         self._changed(model, windows)
         return ("all" if ALL_TIME in windows else "windows"), rows, windows
+
+    def _create_in_parts(self, model: Model) -> int:
+        """For the memory that it takes; and so a day that is replaced later is in one part of the
+        file, and not in all of them."""
+        first, *others = self._parts()
+        rows = self._create(model, _rows(model, first))
+        return rows + sum(self._written(_insert(model, part)) for part in others)
 
     def _replace(self, model: Model, window: Window) -> int:
         self.connection.execute(_delete(model, window))
@@ -175,13 +184,29 @@ class _Build:
         """Work out all of these windows, and write them where they differ."""
         where = condition(model.window or "", windows)
         query = " union all ".join(f"({model.select(window, self.now)})" for window in windows)
-        rows = self._written(f"create or replace temp table computed as {query}")
+        rows = self._keep("computed", query)
         if not self._differs(model, where):
             return "unchanged", 0, ()
+        self._changed(model, self._differing_days(model))
+        self._overwrite(model, windows)
+        return ("whole" if ALL_TIME in windows else "windows"), rows, windows
+
+    def _overwrite(self, model: Model, windows: Windows) -> None:
+        """Put what was computed in place of what stands in these windows."""
+        where = condition(model.window or "", windows)
         self.connection.execute(f"delete from {model.name} where {where}")
         self.connection.execute(f"insert into {model.name} from temp.computed")
-        self._changed(model, self._differing_days(model))
-        return ("whole" if ALL_TIME in windows else "windows"), rows, windows
+
+    def _keep(self, table: str, query: str) -> int:
+        """Keep the rows of a query for a moment as temp.`table`; their number."""
+        return self._written(f"create or replace temp table {table} as {query}")
+
+    def _load_seed(self, name: str, path: Path) -> None:
+        load_seed(self.connection, name, path)
+        self._publish_later(name)
+
+    def _publish_later(self, name: str, where: str = "true") -> None:
+        publish_later(self.connection, name, where)
 
     def _parts(self) -> Windows:
         """All of time, in parts with a month of what was ever asked for in each."""
@@ -218,7 +243,7 @@ class _Build:
         )
         counted = f'select * exclude ("+-"), sum("+-") as "+-" from ({sides}) group by all'
         differs = f'{counted} having sum("+-") <> 0'
-        return self._written(f"create or replace temp table difference as {differs}") > 0
+        return self._keep("difference", differs) > 0
 
     def _differing_days(self, model: Model) -> dict[str, Windows] | Windows:
         """The days of the rows that differ; of a table without any, per column of its readers."""

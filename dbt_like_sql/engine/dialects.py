@@ -1,0 +1,194 @@
+"""A model's SQL as another engine says it: what sqlglot's translation leaves or gets wrong.
+
+Models are written once, in DuckDB's SQL. Each rewrite here is of a construct with which the plain
+translation fails there, or silently means something else; tests/engines runs all of them on both.
+What there is no rewrite for has to be written so that it travels (dbt_like_sql/README.md).
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from sqlglot import Dialect, exp, parse_one
+from sqlglot.generators.spark import SparkGenerator
+
+Rewrite = Callable[[exp.Expr], exp.Expr | None]
+
+_E18 = "1000000000000000000"
+SPARK_SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    # a product of decimals keeps all of its places, or is an error: else it is rounded to six
+    "spark.sql.decimalOperations.allowPrecisionLoss": "false",
+}
+
+
+def to_spark(sql: str) -> str:
+    """The same in Spark's SQL, for a session with SPARK_SETTINGS."""
+    query = parse_one(sql, read="duckdb")
+    for select in list(query.find_all(exp.Select)):
+        write_out_windows(select)
+    for node in reversed(list(query.walk())):  # what is inside first
+        found = next((new for rewrite in _TO_SPARK if (new := rewrite(node)) is not None), None)
+        if found is not None:
+            node.replace(found)
+    return _SparkGenerator(dialect=Dialect.get_or_raise("spark")).generate(query)
+
+
+class _SparkGenerator(SparkGenerator):
+    """Writes QUALIFY as it stands: sqlglot's subquery for it names tables that it cannot see."""
+
+    TRANSFORMS = {  # noqa: RUF012  (as its parent has it)
+        kind: how for kind, how in SparkGenerator.TRANSFORMS.items() if kind is not exp.Select
+    }
+
+
+@cache
+def _parsed(template: str) -> exp.Expr:
+    return parse_one(template, read="spark")
+
+
+def _spark(template: str, **parts: exp.Expr) -> exp.Expr:
+    """An expression of Spark's SQL with these parts in place of `:name`."""
+    copies = {name: exp.paren(part.copy()) for name, part in parts.items()}
+    return exp.paren(exp.replace_placeholders(_parsed(template).copy(), **copies))
+
+
+def hugeint(node: exp.Expr) -> exp.Expr | None:
+    """There is no whole number of 128 bits but a decimal."""
+    is_one = isinstance(node, exp.DataType) and node.this == exp.DType.INT128
+    return exp.DataType.build("decimal(38, 0)") if is_one else None
+
+
+def quotient(node: exp.Expr) -> exp.Expr | None:
+    """DuckDB divides decimals as floats; Spark would, to as many places as their types leave."""
+    if not isinstance(node, exp.Div):
+        return None
+    return _spark("cast(:a as double) / :b", a=node.this, b=node.expression)
+
+
+def whole_quotient(node: exp.Expr) -> exp.Expr | None:
+    """DIV answers in 64 bits, wrapped: divided as by hand, what is above 18 digits first. Exact up
+    to 9.2e36, which is as many dollars in 18 places as decimal(38, 18) is asked to hold."""
+    if not isinstance(node, exp.IntDiv):
+        return None
+    whole = _spark("cast(:a as decimal(38, 0))", a=node.this)
+    below = _spark(f":a % {_E18}", a=whole)
+    above = _spark("cast((:a - :b) * 0.000000000000000001 as decimal(38, 0))", a=whole, b=below)
+    first = _spark("cast(:a div :b as decimal(38, 0))", a=above, b=node.expression)
+    rest = _spark(f"cast(:a % :b as decimal(38, 0)) * {_E18}", a=above, b=node.expression)
+    return _spark(
+        f":first * {_E18} + (:rest + :below) div :b",
+        first=first, rest=rest, below=below, b=node.expression,
+    )  # fmt: skip
+
+
+def epoch(node: exp.Expr) -> exp.Expr | None:
+    """Seconds since 1970, or between two instants, with a fraction."""
+    if not isinstance(node, exp.Extract) or node.name.upper() != "EPOCH":
+        return None
+    of = node.expression
+    if isinstance(of, exp.Sub) and not of.expression.find(exp.Interval):
+        micros = _spark("unix_micros(:a) - unix_micros(:b)", a=of.this, b=of.expression)
+        return _spark("cast(:a as double) / 1e6", a=micros)
+    return _spark("cast(unix_micros(:a) as double) / 1e6", a=of)
+
+
+def day_of_week(node: exp.Expr) -> exp.Expr | None:
+    """Sunday is 0, and not 1."""
+    if not isinstance(node, exp.Extract) or node.name.upper() not in ("DOW", "DAYOFWEEK"):
+        return None
+    return _spark("dayofweek(:a) - 1", a=node.expression)
+
+
+def days_between(node: exp.Expr) -> exp.Expr | None:
+    """The midnights between two instants: Spark counts spans of 24 hours."""
+    if not isinstance(node, exp.DateDiff) or node.text("unit").upper() != "DAY":
+        return None
+    since, until = node.expression, node.this
+    return _spark("date_diff(cast(:a as date), cast(:b as date))", a=until, b=since)
+
+
+def in_utc(node: exp.Expr) -> exp.Expr | None:
+    """The session is in UTC: to name the zone once more would make it that of its client."""
+    is_utc = isinstance(node, exp.AtTimeZone) and node.args["zone"].name.upper() == "UTC"
+    return exp.paren(node.this.copy()) if is_utc else None
+
+
+def json_list(node: exp.Expr) -> exp.Expr | None:
+    """A list as JSON."""
+    if not isinstance(node, exp.JSONArray):
+        return None
+    return exp.func("to_json", exp.func("array", *node.expressions, dialect="spark"))
+
+
+def json_without_nulls(node: exp.Expr) -> exp.Expr | None:
+    """An object as JSON, without the names whose value is null: a patch of nothing with it."""
+    if not isinstance(node, exp.Anonymous) or node.name.lower() != "json_merge_patch":
+        return None
+    _, patch = node.expressions
+    parts = [part for pair in patch.expressions for part in (pair.this, pair.expression)]
+    return exp.func("to_json", exp.Anonymous(this="named_struct", expressions=parts))
+
+
+def glob(node: exp.Expr) -> exp.Expr | None:
+    """A pattern of `*` and `?` as a regular expression; a bracket is written `[[]`."""
+    if not isinstance(node, exp.Glob):
+        return None
+    special = r"regexp_replace(replace(:b, '[[]', '['), '([\\\\.+^$|(){}\\[\\]])', '\\\\$1')"
+    pattern = rf"concat('\\A(?s:', replace(replace({special}, '*', '.*'), '?', '.'), ')\\z')"
+    return _spark(f"rlike(:a, {pattern})", a=node.this, b=node.expression)
+
+
+def decimal_in_text(node: exp.Expr) -> exp.Expr | None:
+    """With all of its places: a decimal that was a float has as many there as it needs."""
+    if not isinstance(node, exp.Cast) or not isinstance(node.parent, exp.Concat):
+        return None
+    if not node.to.is_type("decimal") or len(node.to.expressions) != 2:
+        return None
+    places = "0." + "0" * int(node.to.expressions[1].name)
+    return exp.Anonymous(
+        this="format_number", expressions=[node.copy(), exp.Literal.string(places)]
+    )
+
+
+def hash64(node: exp.Expr) -> exp.Expr | None:
+    """HASH has 32 bits there."""
+    is_one = isinstance(node, exp.Anonymous) and node.name.lower() == "hash"
+    return exp.Anonymous(this="xxhash64", expressions=node.expressions) if is_one else None
+
+
+def row_as_text(node: exp.Expr) -> exp.Expr | None:
+    """A row of a subquery is no value there."""
+    if not isinstance(node, exp.Cast) or not isinstance(row := node.this, exp.Column):
+        return None
+    select = node.find_ancestor(exp.Select)
+    read = select.args.get("from_") if select else None
+    if not (read and isinstance(read.this, exp.Subquery) and row.sql() == read.alias_or_name):
+        return None
+    return _spark(f"to_json(struct({row.name}.*))")
+
+
+def write_out_windows(select: exp.Select) -> None:
+    """Windows are written where they are used: one may not begin with another there."""
+    named = {window.name: window for window in select.args.get("windows") or ()}
+    select.set("windows", None)
+    for window in list(select.find_all(exp.Window)):
+        if window.alias in named:
+            window.replace(_written_out(window, named))
+
+
+def _written_out(window: exp.Expr, named: Mapping[str, exp.Expr]) -> exp.Expr:
+    whole = window.copy()
+    if window.alias:
+        base = _written_out(named[window.alias], named)
+        for part in ("partition_by", "order", "spec"):
+            whole.set(part, whole.args.get(part) or base.args.get(part))
+        whole.set("alias", None)
+    return whole
+
+
+_TO_SPARK: tuple[Rewrite, ...] = (
+    *(hugeint, quotient, whole_quotient, epoch, day_of_week, days_between, in_utc),
+    *(json_list, json_without_nulls, glob, decimal_in_text),
+    *(hash64, row_as_text),
+)

@@ -1,0 +1,1 @@
+"""The same models on another engine, over the same rows: equal, or not."""

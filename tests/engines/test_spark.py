@@ -1,0 +1,149 @@
+"""The models as a Spark cluster works them out: each of them has the rows that DuckDB says."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from assets.runs.opening import open_warehouse
+from dbt_like_sql.engine import spark
+from dbt_like_sql.engine.dialects import to_spark
+from dbt_like_sql.engine.models import load_models
+from dbt_like_sql.engine.runner import BuildReport
+from tests.conftest import World
+from tests.engines.cluster import Cluster, cluster
+from tests.engines.comparing import unequal, verdict
+from tests.engines.worlds import a_day_later, every_model
+
+pytest.importorskip("pyspark")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(3600),
+    # of pandas 3, which its client does not know yet
+    pytest.mark.filterwarnings("ignore::FutureWarning:pyspark"),
+]
+# what models ask of SQL that engines answer differently, each with what DuckDB says
+PROBES = (
+    "date_diff('day', timestamptz '2026-01-01 23:00:00+00', timestamptz '2026-01-02 01:00:00+00')",
+    "extract(epoch from timestamptz '2026-01-01 00:00:00.25+00')",
+    "extract(epoch from timestamptz '2026-01-03 00:00:00.5+00'"
+    " - timestamptz '2026-01-01 00:00:00+00')",
+    "extract(dow from timestamptz '2026-11-22 00:00:00+00')",
+    "extract(day from date '2026-11-22')",
+    "cast(1 as decimal(38, 9)) / cast(3 as decimal(38, 9))",
+    "-7 // 2",
+    "cast('-170141183460469231731687303715' as hugeint) // 1000000007",
+    "cast('99999999999999999999999999999999999999' as hugeint) // 11",
+    "cast('9200000000000000000000000000000000000' as hugeint) // 1",
+    "cast(123456789.123456789 as decimal(38, 9)) * 1000000000",
+    "cast(0.000000001 as decimal(20, 9)) * cast(0.000000001 as decimal(18, 9))",
+    "cast(2.5 as decimal(38, 9))::decimal(38, 0)",
+    "md5(cast(json_array('a\"/é\\', null, '', chr(31)) as varchar))",
+    "cast(json_merge_patch(json('{}'), json_object('a', 'x\"y', 'b', null)) as varchar)",
+    "'Projekt [x]. (1)\n' glob 'projekt*'",
+    "'projekt [x].y' glob '*[[]x].?'",
+    "'projektxy' glob 'projekt.?'",
+    "concat('a', null, 1), concat_ws('/', 'a', null, 'b'), 'a' || null",
+    "concat('', cast(cast(86.5 as double) as decimal(38, 2)), cast(0 as decimal(38, 2)))",
+    "split_part('a:b:c', ':', 2), split_part('a', ':', 2), split_part('a.b', '.', 1)",
+    "strftime(timestamptz '2026-11-22 13:05:09+00' at time zone 'UTC', '%A, %Y-%m-%d')",
+    "strftime(timestamptz '2026-11-22 13:05:09+00' at time zone 'UTC', '%Y-%m-%d %H:%M:%S+00')",
+    "cast(date_trunc('month', timestamptz '2026-11-22 13:05:09+00') as date)",
+    "cast(timestamptz '2026-01-31 00:00:00+00' + interval '1' month as date)",
+    "cast(timestamptz '2026-11-22 23:30:00+00' at time zone 'UTC' as date)",
+    "cast(round(2.5) as bigint), cast(floor(-0.5) as integer)",
+    "try_cast('x' as integer), try_cast(' 12 ' as integer)",
+    "greatest(1, null, 3), least(null, 2), nullif('a', 'a')",
+    "rtrim(rtrim('1.500', '0'), '.'), lower('ÄB'), replace('a[b', '[', '[[]')",
+    "cast(list_max(list_filter(cast(string_split('0.5;0.8;1', ';') as decimal(9, 4)[]),"
+    " lambda share: 0.9 >= share)) as double)",
+    "(select median(x) from (values (1), (2), (4), (5)) as t (x))",
+    "(select string_agg(distinct x, ', ' order by x) from (values ('b'), ('a'), ('b')) as t (x))",
+    "(select sum(x) filter (where x > 1) from (values (1), (2)) as t (x))",
+    "(select any_value(x) from (values (cast(null as integer)), (2)) as t (x))",
+    "(select count(distinct x) from (values (1), (1), (null)) as t (x))",
+    "(select bool_or(x > 1) and not bool_and(x > 1) from (values (1), (2)) as t (x))",
+    "(select max(n) from (select sum(x) over far as n from (values (1), (2)) as t (x)"
+    " window near as (order by x), far as (near rows between 1 preceding and current row)))",
+    "(select x from (values (1), (2), (null)) as t (x) qualify row_number() over (order by x) = 3)",
+    "(select max(y) from (select lag(x) over (order by x) as y from (values (1)) as t (x)))",
+    "(select min(hash(x)) is not null from (values (1), (null)) as t (x))",
+)
+
+
+@pytest.fixture(scope="module")
+def spark_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of two workers, for all that is asked of it here."""
+    with cluster(tmp_path_factory.mktemp("cluster")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world into which everything was loaded."""
+    with every_model(tmp_path_factory.mktemp("world")) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_what_models_ask_means_the_same(spark_cluster: Cluster, probe: str) -> None:
+    """An expression has one value, whichever engine is asked."""
+    sql = f"select {probe}"
+    with duckdb.connect() as connection, spark.session(spark_cluster.remote) as session:
+        connection.execute("set TimeZone = 'UTC'")
+        assert session.run(to_spark(sql)).fetchall() == connection.execute(sql).fetchall()
+
+
+def test_a_build_survives_a_worker(here: World, spark_cluster: Cluster) -> None:
+    """A worker and its executor are killed while a first build is under way: it goes on with the
+    other one, and every model has the rows that it has in DuckDB."""
+    here.build()
+    killer = threading.Thread(target=_kill_once, args=(spark_cluster, 10), daemon=True)
+    killer.start()
+    report = build(here, spark_cluster)
+    killer.join(timeout=1)
+    assert spark_cluster.processes["worker-2"].poll() is not None
+    assert {found.action for found in report.models} <= {"view", "whole", "all"}
+    assert unequal(verdicts(here, spark_cluster)) == {}
+
+
+def test_a_day_costs_a_day(here: World, spark_cluster: Cluster) -> None:
+    """A day later, with a correction of one before: only days that are due are written, and every
+    model has the rows that it has in DuckDB. Another build has nothing to do."""
+    a_day_later(here)
+    here.build()
+    report = build(here, spark_cluster)
+    actions = {found.name: found.action for found in report.models}
+    assert actions["intermediate.int_neon_usage"] == "windows"
+    assert "all" not in actions.values()
+    assert unequal(verdicts(here, spark_cluster)) == {}
+    again = build(here, spark_cluster)
+    assert {found.action for found in again.models} == {"unchanged"}
+
+
+def build(here: World, on: Cluster) -> BuildReport:
+    """Build on the cluster, as of the instant of the last build in DuckDB."""
+    settings = here.settings
+    ((now,),) = here.raw("select max(built_at) from meta.builds")
+    with open_warehouse(settings) as connection:
+        exported = spark.export(connection, on.folder / "landed")
+    return spark.build(exported, on.remote, now=now, own_seeds=settings.own_seeds)
+
+
+def verdicts(here: World, on: Cluster) -> list[tuple[str, str]]:
+    """Of each model whether its rows are those of DuckDB."""
+    rows = on.folder / "rows"
+    with spark.session(on.remote) as session:
+        for name in load_models():
+            session.session.table(name).write.mode("overwrite").parquet(str(rows / name))
+    with open_warehouse(here.settings) as connection:
+        return [(name, verdict(connection, name, rows / name)) for name in load_models()]
+
+
+def _kill_once(on: Cluster, tables: int) -> None:
+    """Kill a worker once so many tables stand."""
+    while len([*on.folder.glob("tables/meterhouse.db/*")]) < tables:
+        time.sleep(0.2)
+    on.kill_worker("worker-2")
