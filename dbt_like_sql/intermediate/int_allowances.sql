@@ -21,6 +21,7 @@ shown as (
         period.allowance_key, period.period_start,
         max(line.included_quantity) as included_quantity,
         max(line.extra_usage_limit) as extra_usage_limit,
+        max(line.pay_as_you_go) as pay_as_you_go,
         sum(case when line.granularity = 'month' then line.forecast_quantity end)
             as forecast_quantity
     from periods as period
@@ -84,6 +85,7 @@ select
     cast(coalesce(shown.included_quantity, by_plan.quantity) as decimal(38, 9))
         as included_quantity, -- the allowance
     shown.extra_usage_limit, -- the cap beyond it, where one was shown
+    shown.pay_as_you_go, -- of what is used beyond it, in the vendor's words; null: not told
     cast(shown.forecast_quantity as decimal(38, 9)) as forecast_quantity -- as the vendor forecast
 from periods as period
 left join shown

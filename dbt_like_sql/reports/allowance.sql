@@ -61,7 +61,7 @@ select
     cast(greatest(projected.quantity - projected.included_quantity, 0) as decimal(38, 9))
         as overage_quantity, -- beyond it so far
     projected.extra_usage_limit, -- the cap on usage beyond it, where the page showed one
-    reading.pay_as_you_go,
+    projected.pay_as_you_go,
     cast(projected.first_day_over as date)
         as first_day_over, -- UTC day; null: not yet, or not told by day
     cast(coalesce(projected.settled_day_count, 0) as bigint)
@@ -94,8 +94,3 @@ left join marts.dim_user as person
     on projected.source = person.source and projected.owner_id = person.user_id
 left join marts.dim_org as org
     on projected.source = org.source and projected.owner_id = org.org_id
-left join staging.stg_atlassian__readings as reading
-    on projected.source = 'atlassian_platform' and projected.meter = reading.meter
-    and projected.unit = reading.unit and projected.org_id = reading.org_id
-    and projected.owner_id = coalesce(reading.user_id, reading.org_id)
-    and projected.observed_at = reading.read_at

@@ -56,6 +56,7 @@ lines as (
             when named.is_reading then date_trunc('day', named.renews_at)
             else named.last_day end as period_end,
         named.quantity, named.included_quantity, named.extra_usage_limit,
+        cast(null as varchar) as pay_as_you_go,
         named.forecast_quantity, named.renewed_at, named.renews_at, named.is_final,
         named.read_at,
         case named.granularity when 'snapshot' then named.read_at else named.exported_at end
@@ -68,8 +69,8 @@ lines as (
         asked.org_id, asked.meter, asked.unit, null,
         case when asked.user_id is null then 'org' else 'user' end, null, null, asked.user_id,
         asked.granularity, asked.period_start, asked.period_end, asked.quantity,
-        asked.allowance_quantity, asked.limit_quantity, null, asked.cycle_start,
-        asked.cycle_end, false, asked.read_at, asked.exported_at, 'asked',
+        asked.allowance_quantity, asked.limit_quantity, asked.pay_as_you_go, null,
+        asked.cycle_start, asked.cycle_end, false, asked.read_at, asked.exported_at, 'asked',
         concat_ws(
             ' ', 'asked', asked.org_id, asked.meter, asked.user_id,
             strftime(asked.cycle_start at time zone 'UTC', '%Y-%m-%d %H:%M:%S+00')
@@ -101,6 +102,7 @@ select
     lines.quantity, -- as exported
     lines.included_quantity, -- the allowance, where the page showed it
     lines.extra_usage_limit, -- the cap beyond it
+    lines.pay_as_you_go, -- of what is used beyond it, as the meters API says it; null: not told
     lines.forecast_quantity, -- the page's own
     cast(lines.renewed_at as timestamptz) as renewed_at, -- when its allowance renewed
     cast(lines.renews_at as timestamptz) as renews_at, -- when it does next

@@ -7,7 +7,8 @@
 with readings as (
     select
         reading.org_id, reading.meter, reading.unit, reading.user_id, reading.read_at,
-        reading.quantity, reading.limit_quantity, reading.allowance_quantity, reading.is_partial,
+        reading.quantity, reading.limit_quantity, reading.allowance_quantity,
+        reading.pay_as_you_go, reading.is_partial,
         gauge.meter is not null as is_gauge,
         case when gauge.meter is not null then date_trunc('month', reading.read_at)
             -- an account may have a cycle of its own
@@ -70,6 +71,7 @@ select
     cast(grown.growth as decimal(38, 9)) as quantity, -- used in the period
     cast(null as decimal(38, 9)) as allowance_quantity, -- what is included in the cycle
     cast(null as decimal(38, 9)) as limit_quantity, -- the cap that an admin set
+    cast(null as varchar) as pay_as_you_go, -- its setting, in the vendor's words
     grown.read_at, -- up to when it tells
     grown.last_read_at as exported_at, -- when the cycle was last read
     grown.is_partial
@@ -79,6 +81,7 @@ union all
 select
     grown.org_id, grown.meter, grown.unit, grown.user_id, grown.cycle_start, grown.cycle_end,
     'month', grown.cycle_start, grown.cycle_end, grown.total, grown.allowance_quantity,
-    grown.limit_quantity, grown.read_at, grown.last_read_at, grown.is_partial
+    grown.limit_quantity, grown.pay_as_you_go, grown.read_at, grown.last_read_at,
+    grown.is_partial
 from grown
 where grown.is_last
