@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -207,12 +208,15 @@ class Walk:
         number, asked_at, rows, pages, complete = self.slices_asked, self.clock(), 0, 0, True
         window = asked.window
         windows: list[Window | None] = [window]
-        if window and asked.less:
-            windows = [*window.without(asked.less)]
+        unclaimed = {*asked.less}
         try:
             for page in asked.ask(window):
                 if isinstance(page, Note):
                     self.result.notes.append(page)
+                    continue
+                if isinstance(page, BucketsRefusedError):
+                    self.result.failures.append(page)
+                    unclaimed |= page.buckets
                     continue
                 if isinstance(page, Window):
                     windows.append(page)
@@ -237,9 +241,6 @@ class Walk:
             if unknown.window is None:
                 return
             windows = [unknown.window]
-        except BucketsRefusedError as refused:
-            self.result.failures.append(refused)
-            windows = [*window.without({*refused.buckets, *asked.less})] if window else []
         except RefusedError as refused:
             self.result.failures.append(refused)
             complete, number = False, 0  # of no slice: what was told before it counts for nothing
@@ -255,11 +256,17 @@ class Walk:
             about = f"{asked.scope}, {window}" if window else asked.scope
             self.result.failures.append(unexpected(self.endpoint, about, error))
             return
-        for each in windows:
+        for each in _parts_of(windows, unclaimed):
             self.receipts.append(
                 Receipt(asked.scope, each, asked_at, rows, pages, complete, slice=number)
             )
             rows = pages = 0  # counted once
+
+
+def _parts_of(windows: Iterable[Window | None], less: set[datetime]) -> Iterator[Window | None]:
+    """The windows without these buckets."""
+    for window in windows:
+        yield from window.without(less) if window and less else [window]
 
 
 def _check(page: pa.Table, endpoint: Endpoint) -> None:

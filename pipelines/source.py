@@ -96,7 +96,10 @@ class RefusedError(VendorError):
 
 
 class BucketsRefusedError(VendorError):
-    """What was told of these buckets cannot be, and why; of the others it counts."""
+    """What was told of these buckets cannot be, and why; of the others it counts.
+
+    It is yielded and not raised: what is asked after it is to be asked.
+    """
 
     def __init__(self, about: str, refused: Mapping[datetime, str], title: str) -> None:
         shown = [f"{at:%Y-%m-%dT%H:%MZ}: {why}" for at, why in [*refused.items()][:3]]
@@ -109,6 +112,9 @@ class BucketsRefusedError(VendorError):
         self.buckets = refused.keys()
 
 
+UsagePages: TypeAlias = "Iterator[pa.Table | BucketsRefusedError]"
+
+
 class Note(str):
     """Something a person should know of an answer that counts all the same."""
 
@@ -117,7 +123,7 @@ class Note(str):
 
 # asks for one scope over a window (None: a snapshot), page by page; a Window says that rows of it
 # come along, though nobody asked for all of it
-Ask: TypeAlias = "Callable[[Any], Iterator[pa.Table | Note | Window]]"
+Ask: TypeAlias = "Callable[[Any], Iterator[pa.Table | Note | Window | BucketsRefusedError]]"
 
 
 @dataclass(frozen=True)

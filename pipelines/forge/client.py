@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
-import pyarrow as pa
 from pyrate_limiter import Rate
 
 from pipelines.decode import decode_exactly, typed
@@ -29,7 +28,7 @@ from pipelines.forge.records import (
     usage_table,
 )
 from pipelines.http import RETRIED_STATUSES, Answer, Budget, VendorClient, VendorError
-from pipelines.source import Account, BucketsRefusedError
+from pipelines.source import Account, BucketsRefusedError, UsagePages
 from pipelines.windows import Window, floor
 
 USER_AGENT = "ForgeMetricsExportServer/1.0.0"  # Atlassian asks for this one
@@ -113,11 +112,13 @@ class Forge(VendorClient):
         app_id: str,
         resource: str,
         window: Window,
-        environment_id: str | None = None,
-    ) -> Iterator[pa.Table]:
-        """What an app used of a resource in a window of days, grouped as raw.<table> is.
+        environment_ids: Sequence[str | None] = (None,),
+    ) -> UsagePages:
+        """What an app used of a resource in a window of days, grouped as raw.<table> is; a walk for
+        each of these environments, or one of all.
 
-        `app_id` is sent as it is given. Raises VendorError; a null answer is one, never zero.
+        `app_id` is sent as it is given. Raises VendorError; a null answer is one, never zero. Days
+        of which a number cannot be come last.
         """
         group_by = GROUPINGS[table]
         group, column = GROUPS[group_by] if group_by else (None, None)
@@ -132,16 +133,21 @@ class Forge(VendorClient):
             "end": (window.until - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "groupBy": group_by,
         }
-        if environment_id is not None:
-            variables["environment"] = environment_id
-            owner["environment_id"] = environment_id
-            about += f", environment {environment_id}"
-        resolutions, refused = dict[datetime, str](), dict[datetime, str]()
-        for page in self._pages(variables, about):
-            self._check_days(page, window, resolutions, about)
-            yield usage_table(table, owner, page, column, refused)
+        refused = dict[datetime, str]()
+        for environment_id in environment_ids:
+            of, within = about, {}
+            if environment_id is not None:
+                of, within = (
+                    f"{about}, environment {environment_id}",
+                    {"environment": environment_id},
+                )
+                owner["environment_id"] = environment_id
+            resolutions = dict[datetime, str]()
+            for page in self._pages(variables | within, of):
+                self._check_days(page, window, resolutions, of)
+                yield usage_table(table, owner, page, column, refused)
         if refused:
-            raise BucketsRefusedError(f"forge {about}", refused, self.title)
+            yield BucketsRefusedError(f"forge {about}", refused, self.title)
 
     def _pages(self, variables: dict[str, Any], about: str) -> Iterator[Usage]:
         """Every page. There is no total: the last one is empty, or short however one counts.

@@ -18,7 +18,7 @@ from pipelines.forge import (
     app_uuid,
 )
 from pipelines.forge.client import Forge
-from pipelines.source import Asked, Pages, Slice, UnknownBeforeError
+from pipelines.source import Asked, Pages, Slice, UnknownBeforeError, UsagePages
 from pipelines.windows import Window, next_bucket
 
 AskedForge: TypeAlias = Asked[Settings, Forge]
@@ -48,7 +48,7 @@ def _months(starts: Iterable[datetime]) -> Iterator[Window]:
         yield Window("daily", first, next_bucket(rest[-1] if rest else first, "daily"))
 
 
-def _usage(asked: AskedForge, scope: str, window: Window) -> Iterator[pa.Table]:
+def _usage(asked: AskedForge, scope: str, window: Window) -> UsagePages:
     """The pages of one slice; an app is asked about by the id that was given of it first."""
     uuid, _, resource = scope.partition("/")
     app_id = next(given for given in asked.account.settings.app_ids if app_uuid(given) == uuid)
@@ -57,10 +57,10 @@ def _usage(asked: AskedForge, scope: str, window: Window) -> Iterator[pa.Table]:
         found = asked.landed.values(ENVIRONMENT_USAGE, "environment_id", scope, window)
         environments = [environment for environment in found if environment]
     days: set[datetime] = set()
-    for environment in environments:
-        for page in asked.client.usage(asked.endpoint.table, app_id, resource, window, environment):
+    for page in asked.client.usage(asked.endpoint.table, app_id, resource, window, environments):
+        if isinstance(page, pa.Table):
             days.update(page["bucket_start"].to_pylist())
-            yield page
+        yield page
     _refuse_to_guess(asked, window, days)
 
 

@@ -27,6 +27,7 @@ from pipelines.source import (
     PartialAnswerError,
     RefusedError,
     RetiredError,
+    UsagePages,
 )
 from pipelines.windows import Window
 
@@ -100,15 +101,13 @@ class Neon(VendorClient):
 
     # -- usage --------------------------------------------------------------------------------
 
-    def project_usage(self, org_id: str, window: Window) -> Iterator[pa.Table]:
+    def project_usage(self, org_id: str, window: Window) -> UsagePages:
         """v2/projects: one walk over the org's projects, deleted ones included, all metrics."""
         params = {"metrics": ",".join(PROJECT_METRICS), "limit": PROJECTS_PER_PAGE}
         pages = self._usage(records.ProjectUsagePage, "v2/projects", org_id, window, params)
         return self._tables("neon_project_usage", pages, org_id, window)
 
-    def branch_usage(
-        self, org_id: str, window: Window, project_ids: Sequence[str]
-    ) -> Iterator[pa.Table]:
+    def branch_usage(self, org_id: str, window: Window, project_ids: Sequence[str]) -> UsagePages:
         """v2/branches of these projects (100 ids a request, the endpoint's maximum)."""
         ids, metrics = sorted(project_ids), ",".join(BRANCH_METRICS)
         params: dict[str, Any] = {"metrics": metrics, "limit": BRANCHES_PER_PAGE}
@@ -119,7 +118,7 @@ class Neon(VendorClient):
         )
         return self._tables("neon_branch_usage", pages, org_id, window)
 
-    def account_usage(self, org_id: str, window: Window) -> Iterator[pa.Table]:
+    def account_usage(self, org_id: str, window: Window) -> UsagePages:
         """The legacy account endpoint, or RetiredError where its route is gone."""
         try:
             pages = list(self._usage(records.AccountUsagePage, "account", org_id, window, {}))
@@ -133,8 +132,8 @@ class Neon(VendorClient):
 
     def _tables(
         self, name: str, pages: Iterable[records.Page], org_id: str, window: Window
-    ) -> Iterator[pa.Table]:
-        """Pages of usage as raw.<name>; BucketsRefusedError where a value cannot be."""
+    ) -> UsagePages:
+        """Pages of usage as raw.<name>; last, buckets of which a value cannot be."""
         about, refused = f"{name} of {org_id}, {window}", dict[datetime, str]()
         for page in pages:
             try:
@@ -142,7 +141,7 @@ class Neon(VendorClient):
             except ValueError as error:
                 raise self.undocumented(about, str(error)) from None
         if refused:
-            raise BucketsRefusedError(self.strike(f"neon {about}"), refused, self.title)
+            yield BucketsRefusedError(self.strike(f"neon {about}"), refused, self.title)
 
     def _usage(
         self, kind: type[P], endpoint: str, org_id: str, window: Window, params: dict[str, Any]

@@ -12,8 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from pipelines.forge import Settings
 from pipelines.forge.client import Forge
+from pipelines.source import UsagePages
 from pipelines.windows import Window
 from tests.clients import client_of
 from tests.sandbox.company import Company
@@ -29,6 +32,11 @@ Json = dict[str, Any]
 Rows = list[Json]
 
 
+def rows_of(pages: UsagePages) -> Rows:
+    """The rows of pages of which every number can be."""
+    return [row for page in pages if isinstance(page, pa.Table) for row in page.to_pylist()]
+
+
 @dataclass
 class Gateway:
     """A gateway that is up, the apps whose usage it shows, and a client of it."""
@@ -40,8 +48,7 @@ class Gateway:
     def rows(self, table: str = APP, resource: str = "FUNCTION_COMPUTE", app: int = 0) -> Rows:
         """What the client makes of November."""
         app_id = self.apps.app_ids[app]
-        pages = self.forge.usage(table, app_id, resource, MONTH)
-        return [row for page in pages for row in page.to_pylist()]
+        return rows_of(self.forge.usage(table, app_id, resource, MONTH))
 
     def truth(
         self, table: str = APP, resource: str = "FUNCTION_COMPUTE", app: int = 0
@@ -96,8 +103,7 @@ class Teller:
         """What the client makes of these answers about FUNCTION_COMPUTE in November."""
         self.bodies[:], before = bodies, self.forge.requests_sent
         try:
-            pages = self.forge.usage(table, "an-app", "FUNCTION_COMPUTE", MONTH)
-            return [row for page in pages for row in page.to_pylist()]
+            return rows_of(self.forge.usage(table, "an-app", "FUNCTION_COMPUTE", MONTH))
         finally:
             self.asked = self.forge.requests_sent - before
 

@@ -23,6 +23,7 @@ from tests.forge.gateway import (
     open_gateway,
     open_teller,
     period,
+    rows_of,
 )
 from tests.sandbox.desk import Fault
 from tests.sandbox.forge_apps import UNITS
@@ -183,14 +184,16 @@ def test_another_shape_is_refused_by_name(teller: Teller, body: bytes, named: st
 
 
 def test_a_quantity_that_cannot_be_is_refused_in_its_day_alone(teller: Teller) -> None:
-    """The others of the month are told before the error that names the day."""
-    body = answer(period("2026-11-02"), period("2026-11-03", amount='"1e20"'))
-    teller.bodies[:] = [body]
-    pages = teller.forge.usage(APP, "an-app", "FUNCTION_COMPUTE", MONTH)
-    assert next(pages)["period"].to_pylist() == ["2026-11-02"]
-    with pytest.raises(BucketsRefusedError, match=r"2026-11-03T00:00Z: 1E\+20 is no") as refused:
-        next(pages)
-    assert {*refused.value.buckets} == {datetime(2026, 11, 3, tzinfo=UTC)}
+    """The others of the month are told, of every environment; then the day is named, once."""
+    bad = answer(period("2026-11-02"), period("2026-11-03", amount='"1e20"'))
+    teller.bodies[:] = [bad, answer(period("2026-11-03"), period("2026-11-04"))]
+    *told, refused = teller.forge.usage(APP, "an-app", "FUNCTION_COMPUTE", MONTH, ["one", "two"])
+    days = [row["period"] for row in rows_of(iter(told))]
+    assert days[0] == "2026-11-02"
+    assert days[-1] == "2026-11-04"
+    assert isinstance(refused, BucketsRefusedError)
+    assert "2026-11-03T00:00Z: 1E+20 is no" in str(refused)
+    assert {*refused.buckets} == {datetime(2026, 11, 3, tzinfo=UTC)}
 
 
 def test_groups_of_another_kind_are_refused(teller: Teller) -> None:
