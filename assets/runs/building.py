@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from assets.runs.opening import Row, open_warehouse
@@ -51,10 +52,17 @@ def build_on_spark(
     remote, folder, now = settings.spark_remote, settings.spark_dir, settings.clock()
     if not (remote and folder):
         raise SettingsError("a build on Spark needs SPARK_REMOTE and SPARK_DIR")
+    return spark.build(
+        partial(_with_all_tables, settings), folder, remote, since, until, now=now,
+        own_seeds=settings.own_seeds,
+    )  # fmt: skip
+
+
+@contextmanager
+def _with_all_tables(settings: Settings) -> Iterator[Connection]:
     with open_warehouse(settings) as connection:
         receipts.create_raw_tables(connection, ENDPOINTS)
-        exported = spark.export(connection, folder)
-    return spark.build(exported, remote, since, until, now=now, own_seeds=settings.own_seeds)
+        yield connection
 
 
 def idle(connection: Connection, settings: Settings) -> runner.BuildReport | None:

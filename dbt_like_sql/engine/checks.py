@@ -10,6 +10,7 @@ from dbt_like_sql.engine.models import Model
 from dbt_like_sql.engine.windows import EVERYTHING, Windows, condition
 
 _SAMPLES = 3
+_STANDS = "Nothing was changed: the tables of the last build stand."
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,9 @@ class CheckResult:
 class CheckFailedError(RuntimeError):
     """A promise that must hold does not: the build was rolled back. `results`: that model's."""
 
-    def __init__(self, results: Sequence[CheckResult]) -> None:
+    def __init__(self, results: Sequence[CheckResult], stands: str = _STANDS) -> None:
         failed = "\n".join(str(result) for result in results if not result.passed)
-        super().__init__(f"{failed}\nNothing was changed: the tables of the last build stand.")
+        super().__init__(f"{failed}\n{stands}")
         self.results = tuple(results)
 
 

@@ -10,19 +10,21 @@ before, and the next one goes on; docs/scaling-spark.md says what readers see un
 """
 
 import secrets
+import socket
 import warnings
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import duckdb
 import msgspec
 
 from dbt_like_sql.engine.build_state import BuildReport, Ledger
-from dbt_like_sql.engine.checks import CheckResult
+from dbt_like_sql.engine.checks import CheckFailedError, CheckResult
 from dbt_like_sql.engine.dialects import SPARK_SETTINGS, to_spark
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model, load_models
 from dbt_like_sql.engine.runner import Build
@@ -31,6 +33,7 @@ from dbt_like_sql.engine.warehouse import WarehouseError, literal, turn
 from dbt_like_sql.engine.windows import EVERYTHING, Window, Windows, asked_window, coalesce
 
 _RECEIPTS = "loads"
+_STAYS = "What landed is untouched; tables before it in this build are new, those after it are not."
 _DAY = "utc_day"
 Differing = dict[str, Windows] | Windows
 
@@ -46,7 +49,7 @@ def export(landed: duckdb.DuckDBPyConnection, folder: Path) -> Path:
     tables = landed.execute(
         "select table_name, md5(string_agg(column_name || data_type, ',' order by column_index))"
         " from duckdb_columns() where database_name = current_database() and schema_name = 'raw'"
-        " group by all"
+        " group by all having bool_or(column_name = 'landed_at')"
     ).fetchall()
     for table, columns in tables:
         _export_table(landed, table, target / "raw" / table / columns[:8])
@@ -105,7 +108,7 @@ class _Ledger(Ledger):
         self.standing = {
             f"{schema}.{name}": "view"
             for schema in {name.split(".")[0] for name in self.fingerprints}
-            for _, name, *_ in spark.run(f"show views in {schema}").fetchall()
+            for _, name, *_ in spark.run(f"show tables in {schema}").fetchall()
         }
 
     def write(self) -> None:
@@ -153,6 +156,12 @@ class _Build(Build):
     def _make(self, model: Model, stale: bool) -> tuple[str, int, Windows]:
         with _in_words(f"while building {model.name} ({model.path})"):
             return super()._make(model, stale)
+
+    def _check(self, model: Model, windows: Windows) -> None:
+        try:
+            super()._check(model, windows)
+        except CheckFailedError as failed:
+            raise CheckFailedError(failed.results, _STAYS) from None
 
     def _parts(self) -> Windows:
         """As one: the cluster has memory enough."""
@@ -270,7 +279,8 @@ class _Spark:
 
 
 def build(
-    exported: Path,
+    opened: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]],
+    shared: Path,
     remote: str,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -281,13 +291,15 @@ def build(
 ) -> BuildReport:
     """Build on the cluster at `remote` (sc://host:15002) what is due, and [since, until) besides.
 
-    `exported` is what export() gave of this warehouse, which nobody has to hold any more.
+    `opened` opens the warehouse, for as long as it takes to copy what is new of it into `shared`.
     Raises WarehouseError where the cluster cannot do it, and CheckFailedError.
     """
-    models = load_models(folder, exported / "models.json", own_seeds)
+    models = load_models(folder, shared / "models.json", own_seeds)
     seeds, asked = seed_files(folder, own_seeds), asked_window(since, until)
     advice = "Let the other build on the cluster finish."
-    with turn(exported / "lock", str(exported), advice, 600), session(remote) as spark:
+    with turn(shared / "lock", str(shared), advice, 600), session(remote) as spark:
+        with opened() as landed:
+            exported = export(landed, shared)
         _claim(spark, remote)
         for table in sorted((exported / "raw").iterdir()):
             newest = max(table.iterdir(), key=lambda path: path.stat().st_mtime)
@@ -318,14 +330,27 @@ def session(remote: str) -> Iterator[_Spark]:
     except ImportError:
         text = "to build on Spark needs its client: pip install 'meterhouse[spark]'"
         raise WarehouseError(text) from None
+    _check_that_it_answers(remote)
     with _in_words(remote):
         opened = SparkSession.builder.remote(remote).create()
         try:
-            for name, value in SPARK_SETTINGS.items():
+            # of a table the days that are written, and not all of it
+            dynamic = {"spark.sql.sources.partitionOverwriteMode": "dynamic"}
+            for name, value in (SPARK_SETTINGS | dynamic).items():
                 opened.conf.set(name, value)
             yield _Spark(opened)
         finally:
             opened.stop()
+
+
+def _check_that_it_answers(remote: str) -> None:
+    """Its client would ask again for ten minutes, and say nothing."""
+    address = urlsplit(remote)
+    try:
+        socket.create_connection((address.hostname or "", address.port or 15002), 10).close()
+    except OSError as error:
+        text = f"no cluster answers at {remote}: {error}. See to SPARK_REMOTE; nothing was changed."
+        raise WarehouseError(text) from None
 
 
 @contextmanager
@@ -336,10 +361,7 @@ def _in_words(what: str) -> Iterator[None]:
         yield
     except PySparkException as error:
         said = str(error).strip().splitlines()[0].rstrip(".")
-        text = (
-            f"Spark ({what}): {said}. What landed is untouched; tables before it in this build are "
-            "new, those after it as they were. Mend it, and build again: it goes on there."
-        )
+        text = f"Spark ({what}): {said}. {_STAYS} Mend it, and build again: it goes on there."
         raise WarehouseError(text) from None
 
 

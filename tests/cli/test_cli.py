@@ -48,6 +48,13 @@ def answered(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
+def test_a_cluster_is_named_by_its_settings() -> None:
+    """A build on Spark without them is wrong usage, and says what is missing."""
+    result = call("build", "--spark", SPARK_REMOTE="sc://127.0.0.1:15002")
+    assert result.exit_code == 2
+    assert "needs SPARK_REMOTE and SPARK_DIR" in result.stderr
+
+
 def test_run_status_and_run_again(
     world: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,12 +3,16 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import duckdb
 import pytest
 
 from assets.runs.opening import open_warehouse
 from dbt_like_sql.engine import spark
+from dbt_like_sql.engine.checks import CheckFailedError
 from dbt_like_sql.engine.dialects import to_spark
 from dbt_like_sql.engine.models import load_models
 from dbt_like_sql.engine.runner import BuildReport
@@ -16,6 +20,7 @@ from tests.conftest import World
 from tests.engines.cluster import Cluster, cluster
 from tests.engines.comparing import unequal, verdict
 from tests.engines.worlds import a_day_later, every_model
+from tests.models.test_runner import MODELS, NOW, create_raw, day, land, write
 
 pytest.importorskip("pyspark")
 pytestmark = [
@@ -73,6 +78,15 @@ PROBES = (
 )
 
 
+WINDOWED = ("intermediate.int_usage", "marts.fct_usage")
+WHOLE = {
+    "staging.stg_receipts": "view",
+    "staging.stg_usage": "view",
+    "intermediate.int_resolution": "whole",
+    "reports.total": "whole",
+}
+
+
 @pytest.fixture(scope="module")
 def spark_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster of two workers, for all that is asked of it here."""
@@ -94,6 +108,58 @@ def test_what_models_ask_means_the_same(spark_cluster: Cluster, probe: str) -> N
     with duckdb.connect() as connection, spark.session(spark_cluster.remote) as session:
         connection.execute("set TimeZone = 'UTC'")
         assert session.run(to_spark(sql)).fetchall() == connection.execute(sql).fetchall()
+
+
+def test_days_are_overwritten_and_a_build_goes_on(tmp_path: Path, spark_cluster: Cluster) -> None:
+    """A day that is told of again is written again, one of which nothing is left goes, and what a
+    build that broke off had changed reaches what the next one builds."""
+    for name, sql in MODELS.items():
+        write(tmp_path, name, sql)
+    write(tmp_path, "seeds/calendar_days.csv", "date\n2026-01-01\n2026-01-02\n2026-01-03\n")
+    days_of = "select day(period_start), cast(quantity as int) from marts.fct_usage order by 1"
+    remote = spark_cluster.remote
+    with duckdb.connect() as raw:
+        create_raw(raw)
+        raw.execute("alter table raw.usage add column landed_at timestamptz; create schema meta")
+        raw.execute("create table meta.warehouse as select uuid() as id; set TimeZone = 'UTC'")
+
+        def built() -> tuple[list[tuple[int, int]], dict[str, str]]:
+            report = spark.build(
+                partial(_itself, raw), tmp_path / "shared", remote, folder=tmp_path, now=NOW
+            )
+            with spark.session(remote) as session:
+                days = session.run(days_of).fetchall()
+            return days, {done.name: done.action for done in report.models}
+
+        tell(raw, {1: 10, 2: 20, 3: 30})
+        assert built() == ([(1, 10), (2, 20), (3, 30)], dict.fromkeys(WINDOWED, "all") | WHOLE)
+        tell(raw, {2: None, 3: 33})
+        days, done = built()
+        assert days == [(1, 10), (3, 33)]
+        assert [done[name] for name in WINDOWED] == ["windows", "windows"]
+        tell(raw, {1: -1})
+        with pytest.raises(CheckFailedError, match="tables before it in this build are new"):
+            built()
+        tell(raw, {1: 11})
+        assert built()[0] == [(1, 11), (3, 33)]
+        assert {*built()[1].values()} == {"unchanged"}
+
+
+@contextmanager
+def _itself(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    yield connection
+
+
+def tell(connection: duckdb.DuckDBPyConnection, quantities: dict[int, int | None]) -> None:
+    """A receipt for each of these days of January, and what was used on it, if anything."""
+    for number, quantity in quantities.items():
+        usage = {day(number): quantity} if quantity is not None else {}
+        connection.execute("alter table raw.usage drop column landed_at")
+        land(connection, "daily", (day(number), day(number + 1)), usage)
+        connection.execute(
+            "create or replace table raw.usage as select usage.*, receipt.landed_at"
+            " from raw.usage as usage inner join raw.loads as receipt using (load_id)"
+        )
 
 
 def test_a_build_survives_a_worker(here: World, spark_cluster: Cluster) -> None:
@@ -127,9 +193,8 @@ def build(here: World, on: Cluster) -> BuildReport:
     """Build on the cluster, as of the instant of the last build in DuckDB."""
     settings = here.settings
     ((now,),) = here.raw("select max(built_at) from meta.builds")
-    with open_warehouse(settings) as connection:
-        exported = spark.export(connection, on.folder / "landed")
-    return spark.build(exported, on.remote, now=now, own_seeds=settings.own_seeds)
+    opened, shared = partial(open_warehouse, settings), on.folder / "shared"
+    return spark.build(opened, shared, on.remote, now=now, own_seeds=settings.own_seeds)
 
 
 def verdicts(here: World, on: Cluster) -> list[tuple[str, str]]:
