@@ -47,7 +47,7 @@ def build_on_spark(
 ) -> runner.BuildReport:
     """Build on the cluster what is due there (and [since, until) besides), from a copy of what
     landed; loads go on meanwhile, and the warehouse and its read copy are as they were."""
-    from dbt_like_sql.engine import spark
+    from dbt_like_sql.engine.spark import building as spark
 
     remote, folder, now = settings.spark_remote, settings.spark_dir, settings.clock()
     if not (remote and folder):

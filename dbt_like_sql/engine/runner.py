@@ -61,7 +61,7 @@ def build(
 
 class Build:
     """One build, inside its transaction. What writes is in methods of its own, which another
-    engine has in other words (spark.py)."""
+    engine has in other words (spark/)."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ import duckdb
 
 from assets.runs.opening import open_warehouse
 from assets.settings import Settings
-from dbt_like_sql.engine import spark
+from dbt_like_sql.engine.spark.exporting import export
 from tests.conftest import Open
 from tests.landed import Neon, land
 
@@ -16,7 +16,7 @@ USAGE = "*/raw/neon_project_usage/*/*.parquet"
 def exported(settings: Settings, folder: Path) -> dict[str, int]:
     """When each file of usage was written, after an export."""
     with open_warehouse(settings) as connection:
-        spark.export(connection, folder)
+        export(connection, folder)
     return {file.name: file.stat().st_mtime_ns for file in folder.glob(USAGE)}
 
 

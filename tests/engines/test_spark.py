@@ -11,11 +11,12 @@ import duckdb
 import pytest
 
 from assets.runs.opening import open_warehouse
-from dbt_like_sql.engine import spark
 from dbt_like_sql.engine.checks import CheckFailedError
-from dbt_like_sql.engine.dialects import to_spark
 from dbt_like_sql.engine.models import load_models
 from dbt_like_sql.engine.runner import BuildReport
+from dbt_like_sql.engine.spark import building
+from dbt_like_sql.engine.spark.dialect import to_spark
+from dbt_like_sql.engine.spark.session import session
 from tests.conftest import World
 from tests.engines.cluster import Cluster, cluster
 from tests.engines.comparing import unequal, verdict
@@ -105,9 +106,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def test_what_models_ask_means_the_same(spark_cluster: Cluster, probe: str) -> None:
     """An expression has one value, whichever engine is asked."""
     sql = f"select {probe}"
-    with duckdb.connect() as connection, spark.session(spark_cluster.remote) as session:
+    with duckdb.connect() as connection, session(spark_cluster.remote) as spark:
         connection.execute("set TimeZone = 'UTC'")
-        assert session.run(to_spark(sql)).fetchall() == connection.execute(sql).fetchall()
+        assert spark.run(to_spark(sql)).fetchall() == connection.execute(sql).fetchall()
 
 
 def test_days_are_overwritten_and_a_build_goes_on(tmp_path: Path, spark_cluster: Cluster) -> None:
@@ -124,11 +125,11 @@ def test_days_are_overwritten_and_a_build_goes_on(tmp_path: Path, spark_cluster:
         raw.execute("create table meta.warehouse as select uuid() as id; set TimeZone = 'UTC'")
 
         def built() -> tuple[list[tuple[int, int]], dict[str, str]]:
-            report = spark.build(
+            report = building.build(
                 partial(_itself, raw), tmp_path / "shared", remote, folder=tmp_path, now=NOW
             )
-            with spark.session(remote) as session:
-                days = session.run(days_of).fetchall()
+            with session(remote) as spark:
+                days = spark.run(days_of).fetchall()
             return days, {done.name: done.action for done in report.models}
 
         tell(raw, {1: 10, 2: 20, 3: 30})
@@ -194,15 +195,15 @@ def build(here: World, on: Cluster) -> BuildReport:
     settings = here.settings
     ((now,),) = here.raw("select max(built_at) from meta.builds")
     opened, shared = partial(open_warehouse, settings), on.folder / "shared"
-    return spark.build(opened, shared, on.remote, now=now, own_seeds=settings.own_seeds)
+    return building.build(opened, shared, on.remote, now=now, own_seeds=settings.own_seeds)
 
 
 def verdicts(here: World, on: Cluster) -> list[tuple[str, str]]:
     """Of each model whether its rows are those of DuckDB."""
     rows = on.folder / "rows"
-    with spark.session(on.remote) as session:
+    with session(on.remote) as spark:
         for name in load_models():
-            session.session.table(name).write.mode("overwrite").parquet(str(rows / name))
+            spark.session.table(name).write.mode("overwrite").parquet(str(rows / name))
     with open_warehouse(here.settings) as connection:
         return [(name, verdict(connection, name, rows / name)) for name in load_models()]
 

@@ -14,7 +14,7 @@ from sqlglot.generators.spark import SparkGenerator
 Rewrite = Callable[[exp.Expr], exp.Expr | None]
 
 _E18 = "1000000000000000000"
-SPARK_SETTINGS = {
+SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     # a product of decimals keeps all of its places, or is an error: else it is rounded to six
@@ -23,7 +23,7 @@ SPARK_SETTINGS = {
 
 
 def to_spark(sql: str) -> str:
-    """The same in Spark's SQL, for a session with SPARK_SETTINGS."""
+    """The same in Spark's SQL, for a session with SETTINGS."""
     query = parse_one(sql, read="duckdb")
     for select in list(query.find_all(exp.Select)):
         write_out_windows(select)

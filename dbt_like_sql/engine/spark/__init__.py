@@ -1,0 +1,1 @@
+"""A build on a Spark cluster: what is copied there, what is run there, and in which words."""
