@@ -19,7 +19,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 
@@ -39,15 +39,14 @@ from dbt_like_sql.engine.words import (
 if TYPE_CHECKING:
     import psycopg
 
+Parts: TypeAlias = dict[str, Any]
 LANDING, BUILDING = "landing", "building"
 _EXTRA = "A lake needs packages that are not installed: pip install 'meterhouse[ducklake]'"
 _ADVICE = (
     "See that its Postgres is there, answers this user, and is this lake's; nothing was changed."
 )
-_EXTENSIONS = ("ducklake", "postgres_scanner")
 # a session that is gone without a word frees its turn after a minute
-_SESSION: dict[str, Any] = {
-    "autocommit": True,
+_SESSION: Parts = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -124,11 +123,12 @@ def connected(at: Lake, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConn
     """A connection whose tables are those of the lake; reading, of the one moment of its start."""
     engine = _engine(beside(at), "://" in at.data, os.getpid())
     name = f"lake_{next(_numbers)}"
-    where, password = _without_password(at)
+    parts = _address(at)
+    password = literal(str(parts.pop("password", "") or ""))
     with closing(engine.cursor()) as outside, closing(engine.cursor()) as connection:
-        outside.execute(f"create secret {name} (type postgres, password {literal(password)})")
+        outside.execute(f"create secret {name} (type postgres, password {password})")
         try:
-            _attach(outside, at, name, where, read_only)
+            _attach(outside, at, name, parts, read_only)
             connection.execute(
                 f"use {name}; set TimeZone = 'UTC'; reset memory_limit; reset threads;"
                 f"set variable {BESIDE} = {literal(str(beside(at)))}"
@@ -142,12 +142,15 @@ def connected(at: Lake, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConn
 
 
 def _attach(
-    outside: duckdb.DuckDBPyConnection, at: Lake, name: str, where: str, read_only: bool
+    outside: duckdb.DuckDBPyConnection, at: Lake, name: str, parts: Parts, read_only: bool
 ) -> None:
+    from psycopg.conninfo import make_conninfo
+
+    where = literal(f"ducklake:postgres:{make_conninfo('', **parts)}")
     options = f"data_path {literal(at.data)}, meta_secret {name}{', read_only' * read_only}"
     try:
         # what is attached is shown to whoever asks, and a secret is not
-        outside.execute(f"attach {literal(f'ducklake:postgres:{where}')} as {name} ({options})")
+        outside.execute(f"attach {where} as {name} ({options})")
     except duckdb.Error as error:
         if read_only and "FATAL" not in str(error) and "does not exist" in str(error):
             raise WarehouseError(f"{NOTHING_BUILT} ({at} is empty)") from None
@@ -169,16 +172,17 @@ def _engine(place: Path, is_remote: bool, process: int) -> duckdb.DuckDBPyConnec
         if not Path("/proc", other.name.rpartition("-")[2]).exists():  # of one that was killed
             shutil.rmtree(other, ignore_errors=True)
     engine = duckdb.connect(config={**CONFIG, "temp_directory": str(spill)})
-    for name in (*_EXTENSIONS, *(["httpfs"] if is_remote else [])):
-        load(engine, name)
+    for name in ("ducklake", "postgres_scanner"):
+        _load(engine, name)
     if is_remote:
+        _load(engine, "httpfs")
         ((server,),) = engine.execute("select current_setting('s3_endpoint')").fetchall()
         if not server.endswith("amazonaws.com"):  # others know a bucket by the path alone
             engine.execute("set global s3_url_style = 'path'")
     return engine
 
 
-def load(engine: duckdb.DuckDBPyConnection, name: str) -> None:
+def _load(engine: duckdb.DuckDBPyConnection, name: str) -> None:
     """Load an extension from its package."""
     try:
         package = resources.files(f"duckdb_extension_{name}")
@@ -191,19 +195,16 @@ def load(engine: duckdb.DuckDBPyConnection, name: str) -> None:
 @contextmanager
 def _session(at: Lake) -> Iterator["psycopg.Connection"]:
     """A session of the catalogue, outside of any transaction."""
+    parts = {**_SESSION, **_address(at)}
+    import psycopg
+
+    parts["application_name"] = f"meterhouse on {socket.gethostname()}, PID {os.getpid()}"
     try:
-        import psycopg
-    except ImportError:
-        raise WarehouseError(_EXTRA) from None
-    told = f"meterhouse on {socket.gethostname()}, PID {os.getpid()}"
-    try:
-        with closing(psycopg.connect(at.catalog, application_name=told, **_SESSION)) as session:
+        with closing(psycopg.connect(autocommit=True, **parts)) as session:
             yield session
     except psycopg.OperationalError as error:
         what = str(error).partition("\n")[0]
         raise WarehouseError(f"{at} cannot be used: {what}. {_ADVICE}") from None
-    except psycopg.ProgrammingError:
-        raise _no_address(at) from None
 
 
 def _locked(session: "psycopg.Connection", name: str, seconds: float) -> bool:
@@ -222,7 +223,8 @@ def _locked(session: "psycopg.Connection", name: str, seconds: float) -> bool:
 def _held_by(session: "psycopg.Connection", *names: str) -> str:
     """Who holds one of these, as far as anybody does."""
     found = session.execute(_HOLDER, [[_key(name) for name in names]]).fetchone()
-    return str(found[0]) if found else ""
+    # who may not see the sessions of others sees no name
+    return f"{found[0] or 'another user of its Postgres'}" if found else ""
 
 
 def _key(name: str) -> int:
@@ -230,20 +232,15 @@ def _key(name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"meterhouse {name}".encode()).digest()[:8], signed=True)
 
 
-def _without_password(at: Lake) -> tuple[str, str]:
+def _address(at: Lake) -> Parts:
+    """What libpq takes from the address, by its names."""
     try:
         from psycopg import ProgrammingError
-        from psycopg.conninfo import conninfo_to_dict, make_conninfo
+        from psycopg.conninfo import conninfo_to_dict
     except ImportError:
         raise WarehouseError(_EXTRA) from None
     try:
-        parts = conninfo_to_dict(at.catalog)
-    except ProgrammingError:
-        raise _no_address(at) from None
-    password = str(parts.pop("password", "") or "")
-    return make_conninfo("", **parts), password
-
-
-def _no_address(at: Lake) -> WarehouseError:
-    """What libpq says of it may hold a part of the password."""
-    return WarehouseError(f"{at} is nothing that libpq connects by: correct WAREHOUSE")
+        return conninfo_to_dict(at.catalog)
+    except ProgrammingError:  # which may tell a part of the password
+        text = f"{at} is nothing that libpq connects by: correct WAREHOUSE"
+        raise WarehouseError(text) from None
