@@ -19,7 +19,7 @@ def test_what_needs_more_memory_spills(lakes: Lakes, tmp_path: Path) -> None:
     at = read_settings(lakes(tmp_path)).warehouse
     with warehouse.writer(at) as connection:
         assert not left.exists()
-        connection.execute("set memory_limit = '60MB'; set threads = 1")
-        rows = "select md5(cast(range as varchar)) as text from range(2_000_000) order by text"
+        connection.execute("set memory_limit = '40MB'; set threads = 1")
+        rows = "select md5(cast(range as varchar)) as text from range(800_000) order by text"
         connection.execute(f"create temp table much as {rows}")
         assert [*tmp_path.glob("lake.tmp-*")]
