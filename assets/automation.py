@@ -24,8 +24,8 @@ from assets.runs.opening import open_warehouse, rows_of
 from assets.settings import Settings, read_settings
 from assets.sources import SOURCES
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.address import exists
 from dbt_like_sql.engine.build_state import Due, due, last_built_at
+from dbt_like_sql.engine.lakes.address import exists
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.receipts import create_raw_tables
 from pipelines.source import Source

@@ -22,7 +22,7 @@ from assets.settings import SettingsError, read_settings
 from assets.sources import ENDPOINTS, SOURCES
 from assets.terminal import exports, lakes
 from assets.terminal.reporting import meant, reporting
-from dbt_like_sql.engine.address import beside
+from dbt_like_sql.engine.lakes.address import beside
 from pipelines.windows import GRAINS, floor
 
 ROOT = Path(__file__).parents[1]

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 from assets.alerts.channels import Alerts, Send, channels
 from assets.retention import meters_of, own_seeds
 from assets.sources import SOURCES
-from dbt_like_sql.engine.address import Warehouse, address
+from dbt_like_sql.engine.lakes.address import Warehouse, address
 from pipelines.endpoint import Endpoint
 from pipelines.limits import Limits
 from pipelines.settings import Setting, existing_file, owners, path, setting, settings_of, size

@@ -12,8 +12,8 @@ from assets.runs.opening import Row, rows_of
 from assets.settings import Settings
 from assets.sources import ENDPOINTS, SOURCES, source_of
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.address import Warehouse
 from dbt_like_sql.engine.checks import evaluate
+from dbt_like_sql.engine.lakes.address import Warehouse
 from dbt_like_sql.engine.models import load_models
 from pipelines.receipts import Connection
 

@@ -10,7 +10,7 @@ from assets.report.page import Span, answers
 from assets.runs.opening import Row
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.address import beside
+from dbt_like_sql.engine.lakes.address import beside
 from dbt_like_sql.engine.warehouse import WarehouseError
 
 FAILED_RUN = "failed run"

@@ -13,7 +13,7 @@ from assets.catalog.tables import MODELS, OWNERS, model_key
 from assets.report import files, page
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.address import beside
+from dbt_like_sql.engine.lakes.address import beside
 
 _READ = re.findall(
     r"\w+\.\w+", " ".join(p.read_text(encoding="utf-8") for p in page.QUERIES.values())

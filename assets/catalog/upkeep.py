@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.settings import read_settings
-from dbt_like_sql.engine.address import Lake, Warehouse
+from dbt_like_sql.engine.lakes.address import Lake, Warehouse
 from dbt_like_sql.engine.lakes.upkeep import upkeep
 
 

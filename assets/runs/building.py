@@ -15,8 +15,8 @@ from assets.runs.opening import Row, open_warehouse
 from assets.settings import Settings, SettingsError
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import publishing, runner, warehouse
-from dbt_like_sql.engine.address import Warehouse, beside
 from dbt_like_sql.engine.build_state import create_tables
+from dbt_like_sql.engine.lakes.address import Warehouse, beside
 from pipelines import receipts
 from pipelines.receipts import Connection
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from assets.runs.building import build
 from assets.runs.opening import open_warehouse
 from assets.settings import Settings
-from dbt_like_sql.engine.address import Warehouse
 from dbt_like_sql.engine.lakes import moving
+from dbt_like_sql.engine.lakes.address import Warehouse
 from dbt_like_sql.engine.warehouse import WarehouseError
 
 

@@ -12,7 +12,7 @@ from assets.settings import Settings, origins
 from assets.sources import SOURCES
 from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.address import exists
+from dbt_like_sql.engine.lakes.address import exists
 from dbt_like_sql.engine.warehouse import WarehouseError
 from pipelines.source import Account, Source, VendorError
 

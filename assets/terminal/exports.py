@@ -14,7 +14,7 @@ import click
 
 from assets.settings import warehouse_at
 from assets.terminal.reporting import meant, reporting
-from dbt_like_sql.engine.address import beside
+from dbt_like_sql.engine.lakes.address import beside
 
 FOCUS = {"1.2": "reports.focus_1_2", "1.4": "reports.focus_1_4"}
 KINDS = ("parquet", "csv", "xlsx")

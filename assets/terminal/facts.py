@@ -8,7 +8,7 @@ from assets.runs.opening import Row, rows_of
 from assets.settings import House, Settings
 from assets.terminal.console import Report, numbers
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.address import Lake
+from dbt_like_sql.engine.lakes.address import Lake
 from pipelines.receipts import Connection
 
 FAMILIES = ("compute", "storage", "transfer", "credits", "operations")

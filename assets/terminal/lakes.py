@@ -7,7 +7,7 @@ import click
 
 from assets.settings import address_of, read_settings
 from assets.terminal.reporting import reporting
-from dbt_like_sql.engine.address import Lake
+from dbt_like_sql.engine.lakes.address import Lake
 
 
 @click.command()

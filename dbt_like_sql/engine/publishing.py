@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import duckdb
 
-from dbt_like_sql.engine.address import Lake, Warehouse
 from dbt_like_sql.engine.build_state import create_tables
+from dbt_like_sql.engine.lakes.address import Lake, Warehouse
 from dbt_like_sql.engine.warehouse import comment_on, literal, read_copy, transaction
 
 PUBLISHED_SCHEMAS = ("marts", "reports", "seeds")

@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
-from dbt_like_sql.engine.address import Lake, Warehouse, beside
+from dbt_like_sql.engine.lakes.address import Lake, Warehouse, beside
 from dbt_like_sql.engine.words import BESIDE, CONFIG, NOTHING_BUILT, SILENT_SECONDS, busy
 from dbt_like_sql.engine.words import WarehouseBusyError as WarehouseBusyError
 from dbt_like_sql.engine.words import WarehouseError as WarehouseError

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import duckdb
 
-from dbt_like_sql.engine.address import Warehouse
+from dbt_like_sql.engine.lakes.address import Warehouse
 
 NOTHING_BUILT = "nothing has been built yet: run `meterhouse run`"
 # a wait this long is worth a word

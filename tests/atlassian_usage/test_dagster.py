@@ -30,7 +30,7 @@ from assets.cli import main
 from assets.definitions import defs
 from assets.settings import read_settings, utc_now
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.address import beside
+from dbt_like_sql.engine.lakes.address import beside
 from dbt_like_sql.engine.models import load_models
 from pipelines.atlassian_usage import SOURCE, Settings
 from pipelines.http import VendorError

@@ -28,8 +28,8 @@ from assets.runs.loading import Loader
 from assets.runs.opening import open_warehouse
 from assets.settings import read_settings
 from assets.sources import ENDPOINTS, endpoint_of
-from dbt_like_sql.engine.address import beside
 from dbt_like_sql.engine.checks import CheckResult
+from dbt_like_sql.engine.lakes.address import beside
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, load_models
 from pipelines.endpoint import SNAPSHOT
 from pipelines.windows import Window, next_bucket

@@ -14,7 +14,7 @@ from assets.runs.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.address import beside
+from dbt_like_sql.engine.lakes.address import beside
 from pipelines.windows import Window, floor, next_bucket
 from tests.clock import NOW
 from tests.conftest import Open, World

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from dbt_like_sql.engine.address import beside
+from dbt_like_sql.engine.lakes.address import beside
 from pipelines.windows import Window, next_bucket
 from tests.clock import this_hour
 from tests.conftest import World, Worlds, open_world

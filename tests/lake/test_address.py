@@ -8,8 +8,8 @@ import pytest
 
 from assets.settings import SettingsError, read_settings
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.address import Lake, beside
 from dbt_like_sql.engine.lakes import opening
+from dbt_like_sql.engine.lakes.address import Lake, beside
 from dbt_like_sql.engine.warehouse import WarehouseError
 from tests.lake.conftest import Lakes
 
@@ -100,7 +100,7 @@ def test_a_file_needs_nothing_of_a_lake(tmp_path: Path) -> None:
         "at = Path(sys.argv[1])\n"
         "with warehouse.writer(at) as c: c.execute('create table raw_ (n int)')\n"
         "with warehouse.reader(at): pass\n"
-        "found = {'psycopg', 'dbt_like_sql.engine.lakes'} & sys.modules.keys()\n"
+        "found = {'psycopg', 'dbt_like_sql.engine.lakes.opening'} & sys.modules.keys()\n"
         "sys.exit(f'{found}' if found else 0)"
     )
     command = [sys.executable, "-c", look, str(tmp_path / "a.duckdb")]

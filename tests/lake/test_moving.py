@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from assets.cli import main
 from assets.settings import read_settings
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.address import Lake
 from dbt_like_sql.engine.lakes import moving
+from dbt_like_sql.engine.lakes.address import Lake
 from dbt_like_sql.engine.warehouse import WarehouseError
 from pipelines import receipts
 from tests.clock import NOW, Clock

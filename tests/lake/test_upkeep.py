@@ -10,7 +10,7 @@ from assets.catalog.upkeep import DAILY, lake_upkeep, upkeep_of
 from assets.cli import main
 from assets.settings import read_settings
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.address import Lake
+from dbt_like_sql.engine.lakes.address import Lake
 from dbt_like_sql.engine.lakes.upkeep import upkeep
 from tests.lake.conftest import Lakes
 

@@ -2,7 +2,7 @@
 
 import duckdb
 
-from dbt_like_sql.engine.address import beside
+from dbt_like_sql.engine.lakes.address import beside
 from dbt_like_sql.engine.warehouse import read_copy
 from tests.conftest import World
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dbt_like_sql.engine.address import beside
+from dbt_like_sql.engine.lakes.address import beside
 from dbt_like_sql.engine.runner import CheckFailedError
 from tests.atlassian_usage.folder import Exports, Line
 from tests.builds import write_models_alone

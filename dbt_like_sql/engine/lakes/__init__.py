@@ -1,1 +1,1 @@
-"""DuckLake: opening a lake, what its files need, and how a warehouse gets into one and out."""
+"""DuckLake: where one is, opening it, what its files need, and how a warehouse gets into it."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import duckdb
 
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.address import Lake, Warehouse
 from dbt_like_sql.engine.lakes import opening as lake
+from dbt_like_sql.engine.lakes.address import Lake, Warehouse
 from dbt_like_sql.engine.words import WarehouseError, in_words, literal
 
 _FILE = "file"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 
-from dbt_like_sql.engine.address import Lake, beside
+from dbt_like_sql.engine.lakes.address import Lake, beside
 from dbt_like_sql.engine.words import (
     BESIDE,
     CONFIG,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.address import Lake
+from dbt_like_sql.engine.lakes.address import Lake
 from dbt_like_sql.engine.words import literal
 
 # no reader and no build takes this long, and so far back a lake can be read as it was
