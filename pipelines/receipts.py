@@ -109,6 +109,9 @@ def write(
         for number, receipt in enumerate(receipts)
     ]
     connection.execute("begin")
+    # every load changes this row: where a turn was lost, DuckLake fails the later of two, which it
+    # does not do where both only append
+    connection.execute("update raw.asked set last_number = last_number")
     _as_table(connection, "answered", {**COLUMNS, "slice": "INTEGER"}, answered)
     log.append_changes(connection, endpoint, answers)
     connection.execute("insert into raw.loads by name select * exclude (slice) from answered")

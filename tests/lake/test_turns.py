@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from assets.sources import endpoint_of, source_of
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.lakes import opening as lake
 from dbt_like_sql.engine.warehouse import WarehouseBusyError
+from pipelines import receipts
 from pipelines.load import load
+from pipelines.receipts import Receipt
 from pipelines.source import LoadResult, Slice
 from pipelines.windows import Window
 from tests import processes
@@ -164,6 +167,36 @@ def test_a_load_waits_for_no_build_and_a_reader_sees_the_one_before(settings: Se
             assert reading.execute("from raw_count").fetchall() == [(0,)]
     assert read(settings, "from raw_count order by 1") == [(0,), (7,)]
     assert read(settings, "from raw.kept") == [("a",)]
+
+
+@dataclass
+class Meanwhile:
+    """A connection before whose next commit something happens."""
+
+    connection: Connection
+    work: Callable[[], None]
+
+    def execute(self, sql: str) -> Connection:
+        """Run it."""
+        if sql == "commit":
+            self.work()
+        return self.connection.execute(sql)
+
+
+def test_of_two_loads_in_one_turn_the_later_fails(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should a turn be lost, as where Postgres fails over, nothing is stored twice all the same."""
+    without_turns(monkeypatch)
+    receipt = Receipt("org", DAY, NOW, rows=0, pages=1)
+    with warehouse.writer(settings.warehouse) as one, warehouse.writer(settings.warehouse) as two:
+        receipts.create_raw_tables(one, [USAGE])
+        asked = receipts.next_ask_number(one)
+        of_both: Any = (USAGE, "load", asked, [receipt], [], NOW)
+        slow: Any = Meanwhile(one, lambda: receipts.write(two, *of_both))
+        with pytest.raises(duckdb.TransactionException, match="Failed to commit"):
+            receipts.write(slow, *of_both)
+    assert read(settings, "select scope from raw.loads") == [("org",)]
 
 
 @pytest.mark.parametrize("builds", [False, True])
