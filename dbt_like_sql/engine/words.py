@@ -74,6 +74,12 @@ def in_words(
         what = str(error).splitlines()[0].rstrip(".")
         text = f"{where}: {what}. Nothing was changed; readers see the build before it."
         raise WarehouseError(text) from None
+    except duckdb.Error as error:
+        if type(error) is not duckdb.Error:
+            raise
+        # of a catalogue that is gone, in the middle of a query to it
+        what = re.sub(r' Failed to \w+ [A-Z]+ ".*":|\n.*', "", str(error), flags=re.S)
+        raise WarehouseError(f"{path} cannot be used: {what}. {_ADVICE['']}") from None
     except RuntimeError as error:
         if str(error) != "Query interrupted":  # how DuckDB takes a Ctrl-C
             raise

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -19,7 +20,7 @@ from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of, source_of
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.lakes import opening as lake
-from dbt_like_sql.engine.warehouse import WarehouseBusyError
+from dbt_like_sql.engine.warehouse import WarehouseBusyError, WarehouseError
 from pipelines import receipts
 from pipelines.load import load
 from pipelines.receipts import Receipt
@@ -167,6 +168,44 @@ def test_a_load_waits_for_no_build_and_a_reader_sees_the_one_before(settings: Se
             assert reading.execute("from raw_count").fetchall() == [(0,)]
     assert read(settings, "from raw_count order by 1") == [(0,), (7,)]
     assert read(settings, "from raw.kept") == [("a",)]
+
+
+def test_a_long_query_is_no_idle_session(lakes: Lakes, tmp_path: Path) -> None:
+    """Many who host Postgres end what is idle in a transaction; a build is so while it computes."""
+    environment = lakes(tmp_path)
+    address = environment["WAREHOUSE"].removeprefix("ducklake:postgres:")
+    with psycopg.connect(address, autocommit=True) as catalog:
+        name = catalog.info.dbname
+        catalog.execute(f"alter database {name} set idle_in_transaction_session_timeout = 50")
+    with warehouse.writer(read_settings(environment).warehouse, builds=True) as connection:
+        with warehouse.transaction(connection):
+            connection.execute("create table kept as from meta.warehouse")
+            threading.Event().wait(0.2)
+            connection.execute("insert into kept from meta.warehouse")
+        assert connection.execute("select count(*) from kept").fetchall() == [(2,)]
+
+
+def test_a_catalogue_that_goes_away_is_said(lakes: Lakes, tmp_path: Path) -> None:
+    """In a sentence, with what is safe; and the next who comes goes on."""
+    environment = lakes(tmp_path)
+    at, address = read_settings(environment).warehouse, environment["WAREHOUSE"]
+    end = (
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid()"
+    )
+    with psycopg.connect(address.removeprefix("ducklake:postgres:"), autocommit=True) as catalog:
+
+        def write() -> None:
+            with warehouse.writer(at) as connection:
+                connection.execute("begin; create table kept as select 1 as one")
+                catalog.execute(end)
+                connection.execute("from meta.warehouse")
+
+        with pytest.raises(WarehouseError, match="what landed before is untouched") as told:
+            write()
+        assert "select" not in str(told.value).lower()
+    with warehouse.writer(at) as connection:
+        assert [*warehouse.describe(connection)] == ["meta.warehouse"]
 
 
 @dataclass

@@ -45,8 +45,10 @@ _EXTRA = "A lake needs packages that are not installed: pip install 'meterhouse[
 _ADVICE = (
     "See that its Postgres is there, answers this user, and is this lake's; nothing was changed."
 )
-# a session that is gone without a word frees its turn after a minute
+# a session that is gone without a word frees its turn after a minute; and one that waits for a long
+# query of DuckDB's is not idle, as hosts of Postgres take it to be after some minutes
 _SESSION: Parts = {
+    "options": "-c idle_in_transaction_session_timeout=0",
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -137,6 +139,9 @@ def connected(at: Lake, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConn
                 connection.execute("begin")
             yield connection
         finally:
+            # where Postgres is gone, to close it in a transaction ends the process
+            with suppress(duckdb.Error):
+                connection.execute("rollback")
             connection.close()
             outside.execute(f"detach database if exists {name}; drop secret {name}")
 
@@ -195,7 +200,7 @@ def _load(engine: duckdb.DuckDBPyConnection, name: str) -> None:
 @contextmanager
 def _session(at: Lake) -> Iterator["psycopg.Connection"]:
     """A session of the catalogue, outside of any transaction."""
-    parts = {**_SESSION, **_address(at)}
+    parts = _address(at)
     import psycopg
 
     parts["application_name"] = f"meterhouse on {socket.gethostname()}, PID {os.getpid()}"
@@ -233,14 +238,14 @@ def _key(name: str) -> int:
 
 
 def _address(at: Lake) -> Parts:
-    """What libpq takes from the address, by its names."""
+    """What libpq takes from the address, by its names, and what it leaves open."""
     try:
         from psycopg import ProgrammingError
         from psycopg.conninfo import conninfo_to_dict
     except ImportError:
         raise WarehouseError(_EXTRA) from None
     try:
-        return conninfo_to_dict(at.catalog)
+        return {**_SESSION, **conninfo_to_dict(at.catalog)}
     except ProgrammingError:  # which may tell a part of the password
         text = f"{at} is nothing that libpq connects by: correct WAREHOUSE"
         raise WarehouseError(text) from None
