@@ -183,9 +183,11 @@ def _file_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def written_at(at: Warehouse) -> float:
     """When what readers see was written, in seconds since 1970; 0: nothing was."""
     if isinstance(at, Lake):
-        with reader(at) as connection:
-            row = connection.execute("select epoch(max(built_at)) from meta.builds").fetchone()
-        return float(row[0] or 0) if row else 0.0
+        with reader(at) as connection, contextlib.suppress(duckdb.CatalogException):
+            built = "select coalesce(epoch(max(built_at)), 0) from meta.builds"
+            ((seconds,),) = connection.execute(built).fetchall()
+            return float(seconds)
+        return 0.0
     files = (read_copy(at), at)
     return next((file.stat().st_mtime for file in files if file.exists()), 0.0)
 

@@ -16,6 +16,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 
+from assets.runs.opening import rows_of
 from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of, source_of
 from dbt_like_sql.engine import warehouse
@@ -98,6 +99,16 @@ def read(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
     """What readers see."""
     with warehouse.reader(settings.warehouse) as connection:
         return connection.execute(sql).fetchall()
+
+
+def test_nothing_is_built_of_what_only_landed(settings: Settings) -> None:
+    """When readers look, and when they ask since when it stands."""
+    assert warehouse.written_at(settings.warehouse) == 0
+    with (
+        warehouse.reader(settings.warehouse) as connection,
+        pytest.raises(WarehouseError, match="run `meterhouse build`"),
+    ):
+        rows_of(connection, "from reports.freshness")
 
 
 def test_two_first_loads_store_a_key_once(settings: Settings) -> None:
