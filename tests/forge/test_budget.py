@@ -198,7 +198,9 @@ def test_a_budget_survives_a_restart(tmp_path: Path) -> None:
 def test_five_a_minute_from_two_processes_in_real_time(world: Open) -> None:
     """The gateway's own limit is on: no 60 seconds see a sixth request, and none is refused."""
     here, window = world(**SMALL | {"forge_requests_per_minute": 5}), last_days(1)
-    environment = os.environ | here.environment | {"FORGE_REQUESTS_PER_MINUTE": "5"}
+    environment = os.environ | here.environment
+    # its requests take the time that they take, by the clock of the machine
+    environment |= {"FORGE_REQUESTS_PER_MINUTE": "5", "LIMIT_CLOCK_SECONDS": "999999999"}
     span = [window.since.isoformat(), window.until.isoformat()]
     processes = [
         subprocess.Popen(
