@@ -20,13 +20,13 @@ LONG = Limits(clock_seconds=10**9)
 def client_of(
     kind: Callable[[Account[Any]], V],
     settings: type[Any],
-    state_dir: Path,
+    budgets: Path,
     limits: Limits = LONG,
     clock: Clock = utc_now,
     **values: Any,
 ) -> V:
     """A client of an account; the values of its settings by the names of their fields."""
-    client = kind(Account("", settings(**values), state_dir, clock, limits=limits))
+    client = kind(Account("", settings(**values), budgets, clock, limits=limits))
     client.backoff_seconds = 0.001
     return client
 
