@@ -239,6 +239,9 @@ def ui(port: int) -> None:
         open_ui(read_settings(), port, click.echo)
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
+    except OSError as error:
+        text = f"port {port}: {error.strerror}. Name another, with --port (make ui PORT=...)"
+        raise click.UsageError(text) from None
 
 
 # what stands from the first unknown option on is not looked at

@@ -1,6 +1,7 @@
 """Dagster from a terminal: on what it stands is said first, and after that only what went wrong."""
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,11 @@ QUIET = ("-W", "ignore:Function `dev_command`", "-m", "dagster", "dev", "--log-l
 
 
 def open_ui(settings: Settings, port: int, say: Callable[[str], object]) -> None:
-    """Say on what it stands, and become Dagster."""
+    """Say on what it stands, and become Dagster.
+
+    Raises OSError where the port is taken: Dagster would go on, with no page.
+    """
+    socket.create_server(("127.0.0.1", port)).close()
     for line in stands_on(settings):
         say(line)
     say(f"Dagster: http://127.0.0.1:{port} in half a minute, until Ctrl-C.")

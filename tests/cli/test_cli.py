@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -308,3 +309,12 @@ def test_sandbox_passes_the_exit_code_on(tmp_path: Path) -> None:
     )
     assert finished.returncode == 3, finished.stderr
     assert finished.stdout.startswith("http://127.0.0.1:")
+
+
+def test_dagster_is_not_started_where_its_port_is_taken() -> None:
+    """It would go on in the background, with no page."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = call("ui", "--port", f"{port}")
+    assert told.exit_code == 2
+    assert f"port {port}: Address already in use" in told.output
