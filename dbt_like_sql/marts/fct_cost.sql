@@ -84,41 +84,52 @@ charged as (
     from cut
     where cut.ends_at <> cut.begins_at
         or (cut.quantity = 0 and not cut.is_included and coalesce(cut.tier_floor, 0) = 0)
-)
+),
 
 -- DuckDB divides decimals as floats: whole numbers are divided instead, to 18 places
+listed as (
+    select
+        charged.*,
+        cast(
+            cast(charged.billionths * charged.list_billionth_usd // charged.per_unit
+                as decimal(38, 0)) * 0.000000000000000001 as decimal(38, 18)
+        ) as list_cost
+    from charged
+)
+
 select
-    charged.source, charged.org_id, charged.project_id, charged.branch_id, charged.site_id,
-    charged.environment_id, charged.user_id, charged.family, charged.meter, charged.plan,
-    charged.granularity, charged.period_start, charged.period_end,
-    cast(charged.period_start at time zone 'UTC' as date)
+    listed.source, listed.org_id, listed.project_id, listed.branch_id, listed.site_id,
+    listed.environment_id, listed.user_id, listed.family, listed.meter, listed.plan,
+    listed.granularity, listed.period_start, listed.period_end,
+    cast(listed.period_start at time zone 'UTC' as date)
         as period_date, -- UTC day of period_start
-    cast(charged.ends_at - charged.begins_at as decimal(38, 9)) as quantity, -- in `unit`
-    charged.unit,
-    charged.sku,
-    charged.invoice_line,
+    cast(listed.ends_at - listed.begins_at as decimal(38, 9)) as quantity, -- in `unit`
+    listed.unit,
+    listed.sku,
+    listed.invoice_line,
     cast(
-        cast(charged.billionths * 1000000000 // charged.per_unit as decimal(38, 0))
+        cast(listed.billionths * 1000000000 // listed.per_unit as decimal(38, 0))
         * 0.000000000000000001 as decimal(38, 18)
     ) as billed_quantity, -- in `billed_unit`; of what is sold in blocks, the blocks it opened
-    charged.billed_unit,
-    charged.is_included, -- true: the allowance covers it; false: beyond it, or there is none
-    charged.tier_floor,
-    charged.list_usd_per_unit as list_unit_price,
-    case when charged.unpriced_reason is null then charged.usd_per_unit end
+    listed.billed_unit,
+    listed.is_included, -- true: the allowance covers it; false: beyond it, or there is none
+    listed.tier_floor,
+    listed.list_usd_per_unit as list_unit_price,
+    case when listed.unpriced_reason is null then listed.usd_per_unit end
         as unit_price, -- US dollars per billed unit, as it is charged; of what is included 0
-    cast(case when charged.unpriced_reason is null then
-        cast(charged.billionths * charged.billionth_usd // charged.per_unit as decimal(38, 0))
-        * 0.000000000000000001
+    -- a division takes longer than all else here: mostly the list price is what is charged
+    cast(case
+        when listed.unpriced_reason is not null then null
+        when listed.billionth_usd = listed.list_billionth_usd then listed.list_cost
+        when listed.billionth_usd = 0 then 0
+        else cast(listed.billionths * listed.billionth_usd // listed.per_unit
+            as decimal(38, 0)) * 0.000000000000000001
     end as decimal(38, 18)) as cost, -- US dollars, not rounded; null: unpriced
-    cast(
-        cast(charged.billionths * charged.list_billionth_usd // charged.per_unit
-            as decimal(38, 0)) * 0.000000000000000001 as decimal(38, 18)
-    ) as list_cost, -- the same at list price, as if nothing were included
+    listed.list_cost, -- the same at list price, as if nothing were included
     true as is_estimate, -- worked out of usage and list prices; no invoice says so
-    charged.certainty as price_certainty,
-    charged.unpriced_reason, -- why it has no cost; null: it has one
-    charged.is_open,
-    charged.observed_at,
-    charged.series_key
-from charged
+    listed.certainty as price_certainty,
+    listed.unpriced_reason, -- why it has no cost; null: it has one
+    listed.is_open,
+    listed.observed_at,
+    listed.series_key
+from listed
