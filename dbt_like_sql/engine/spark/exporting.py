@@ -1,5 +1,7 @@
+# ruff: noqa: S608  (names come from the catalogue of our own warehouse)
 """What landed, copied to where a cluster reads it: a Parquet file for each table and day."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -7,6 +9,8 @@ import duckdb
 from dbt_like_sql.engine.warehouse import literal
 
 _RECEIPTS = "loads"
+# before all days: the columns of a table, or the receipts, which are few
+_NO_DAY = "0000-00-00.parquet"
 
 
 def export(landed: duckdb.DuckDBPyConnection, folder: Path) -> Path:
@@ -29,16 +33,18 @@ def export(landed: duckdb.DuckDBPyConnection, folder: Path) -> Path:
 
 def _export_table(landed: duckdb.DuckDBPyConnection, table: str, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    first = max((file.stem for file in target.glob("*.parquet")), default="")
-    if table == _RECEIPTS or not first:
-        rows = f"from raw.{table}" + ("" if table == _RECEIPTS else " limit 0")
-        write(landed, rows, target / "0000-00-00.parquet")
+    copied, all_of_it = sorted(file.stem for file in target.glob("*.parquet")), target / _NO_DAY
     if table == _RECEIPTS:
+        write(landed, f"from raw.{table}", all_of_it)
         return
-    day = "strftime(landed_at at time zone 'UTC', '%Y-%m-%d')"
-    since = f"from raw.{table} where {day} >= {literal(first)}"
-    for (text,) in landed.execute(f"select distinct {day} {since} order by all").fetchall():
-        write(landed, f"from raw.{table} where {day} = '{text}'", target / f"{text}.parquet")
+    if not copied:
+        write(landed, f"from raw.{table} limit 0", all_of_it)
+    # the instant itself is compared: what landed before is found without reading it
+    newest = f"timestamptz '{copied[-1]} 00:00:00+00'" if len(copied) > 1 else "'-infinity'"
+    days = f"select distinct date_trunc('day', landed_at) from raw.{table}"
+    for (day,) in landed.execute(f"{days} where landed_at >= {newest} order by all").fetchall():
+        of_day = f"landed_at >= {literal(day)} and landed_at < {literal(day + timedelta(days=1))}"
+        write(landed, f"from raw.{table} where {of_day}", target / f"{day:%Y-%m-%d}.parquet")
 
 
 def write(connection: duckdb.DuckDBPyConnection, rows: str, file: Path) -> None:
