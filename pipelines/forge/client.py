@@ -135,15 +135,12 @@ class Forge(VendorClient):
         }
         refused = dict[datetime, str]()
         for environment_id in environment_ids:
-            of, within = about, {}
+            of = about
             if environment_id is not None:
-                of, within = (
-                    f"{about}, environment {environment_id}",
-                    {"environment": environment_id},
-                )
-                owner["environment_id"] = environment_id
+                variables["environment"] = owner["environment_id"] = environment_id
+                of = f"{about}, environment {environment_id}"
             resolutions = dict[datetime, str]()
-            for page in self._pages(variables | within, of):
+            for page in self._pages(variables, of):
                 self._check_days(page, window, resolutions, of)
                 yield usage_table(table, owner, page, column, refused)
         if refused:
