@@ -155,13 +155,10 @@ def _folder() -> Path:
 def _rows(connection: Any, named: tuple[str, ...], month: datetime | None) -> list[Any]:
     """The rows of a month (or all) of the tables that are named, or of all marts and reports."""
     from assets.terminal.targets import Rows
+    from dbt_like_sql.engine.warehouse import describe
 
-    there: dict[str, dict[str, str]] = {}
-    for table, column, kind in connection.execute(
-        "select schema_name || '.' || table_name, column_name, data_type from duckdb_columns()"
-        " where schema_name in ('marts', 'reports') order by 1, column_index"
-    ).fetchall():
-        there.setdefault(table, {})[column] = kind
+    found = describe(connection).items()
+    there = {table: its for table, its in found if table.startswith(("marts.", "reports."))}
     tables = [_meant(name, [*there]) for name in named] or [*there]
     return [Rows(table, there[table], _where(there[table], month)) for table in tables]
 

@@ -232,7 +232,8 @@ def describe(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]
     columns: dict[str, dict[str, str]] = {}
     for schema, table, column, kind in connection.execute(
         "select schema_name, table_name, column_name, data_type from duckdb_columns()"
-        " where database_name = current_database() and not internal order by all"
+        " where database_name = current_database() and not internal"
+        " order by schema_name, table_name, column_index"
     ).fetchall():
         columns.setdefault(f"{schema}.{table}", {})[column] = kind
     return columns
