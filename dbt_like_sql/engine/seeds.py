@@ -6,6 +6,7 @@ A column's type follows from its name, so a seed needs no second file: see `colu
 import csv
 import hashlib
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import MappingProxyType
 
@@ -42,8 +43,12 @@ def column_type(name: str) -> str:
         return "TIMESTAMPTZ"
     if name == "date" or name.endswith("_date"):
         return "DATE"
-    if name.endswith(("_factor", "_usd")) or name.startswith(("quantity", "usd_")):
-        return "DECIMAL(38,18)"
+    if name.endswith("_per_billed_unit"):
+        return "BIGINT"
+    if name.startswith("usd_"):
+        return "DECIMAL(18,9)"  # a price: with every row of cost, so that 64 bits are worth it
+    if name.endswith("_usd") or name.startswith("quantity"):
+        return "DECIMAL(27,9)"
     if name.endswith(("_hours", "_minutes", "_count")):
         return "INTEGER"
     return "VARCHAR"
@@ -63,9 +68,11 @@ def content_hash(path: Path) -> str:
 def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> int:
     """Replace table `name` by the file's rows (empty = NULL); the number of rows.
 
-    Raises duckdb.Error naming the file where a row has other columns or a value is not of its type.
+    Raises duckdb.Error naming the file where a row has other columns or a value is not of its type,
+    and SeedError where a number has more decimals than are kept.
     """
     columns = seed_columns(path)
+    _refuse_to_round(path, [name for name, kind in columns.items() if kind.startswith("DECIMAL")])
     ddl = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
     typed = ", ".join(f"{literal(column)}: {literal(kind)}" for column, kind in columns.items())
     connection.execute(f"create or replace table {name} ({ddl})")
@@ -81,6 +88,27 @@ def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> i
     told = {column: docs[column] for column in columns if column in docs}
     comment_on(connection, "table", name, docs.get(""), told)
     return int(inserted[0]) if inserted else 0
+
+
+def _refuse_to_round(path: Path, numbers: list[str]) -> None:
+    """DuckDB rounds to the decimals of a column without a word, and a price would be another."""
+    if not numbers:
+        return
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in (reader := csv.DictReader(file)):
+            for column in numbers:
+                if _has_more_than_nine_decimals(row[column] or "0"):
+                    raise SeedError(
+                        f"{path}, line {reader.line_num}: {column} {row[column]} has more than"
+                        " nine decimals, and would be rounded; readers see the build before it"
+                    )
+
+
+def _has_more_than_nine_decimals(number: str) -> bool:
+    try:
+        return Decimal(number) % Decimal("1e-9") != 0
+    except InvalidOperation:  # no number, or too large for its column: DuckDB says so
+        return False
 
 
 def seed_docs(name: str) -> dict[str, str]:

@@ -85,29 +85,27 @@ select
     ranked.billed_unit, -- what it is sold by
     ranked.quantity_per_billed_unit, -- how much of `unit` that is
     ranked.list_usd_per_unit, -- US dollars per billed unit, as the vendor lists it
-    case when part.is_included then 0 else ranked.usd_per_unit end
+    cast(case when part.is_included then 0 else ranked.usd_per_unit end as decimal(18, 9))
         as usd_per_unit, -- US dollars per billed unit, as it is charged
     cast(case when part.is_included then 0
-        else cast(ranked.usd_per_unit as decimal(20, 9)) * 1000000000
+        else cast(ranked.usd_per_unit as decimal(38, 9)) * 1000000000
     end as hugeint) as billionth_usd, -- the same in billionths of a dollar
-    cast(cast(ranked.list_usd_per_unit as decimal(20, 9)) * 1000000000 as hugeint)
+    cast(cast(ranked.list_usd_per_unit as decimal(38, 9)) * 1000000000 as hugeint)
         as list_billionth_usd, -- as listed, in billionths of a dollar
-    cast(ranked.quantity_per_billed_unit as hugeint) as per_unit, -- `unit` in a billed unit
     ranked.quantity_floor as tier_floor, -- billed units beyond the allowance from which on it holds
-    -- these are small numbers of billed units, and 744 billion of a unit is the most
-    cast(ranked.quantity_floor as decimal(20, 6))
-    * cast(ranked.quantity_per_billed_unit as decimal(18, 3))
+    cast(ranked.quantity_floor as decimal(20, 9))
+    * cast(ranked.quantity_per_billed_unit as decimal(18, 0))
         as tier_since_quantity, -- the same in `unit`
-    cast(ranked.quantity_ceiling as decimal(20, 6))
-    * cast(ranked.quantity_per_billed_unit as decimal(18, 3))
+    cast(ranked.quantity_ceiling as decimal(20, 9))
+    * cast(ranked.quantity_per_billed_unit as decimal(18, 0))
         as tier_until_quantity, -- up to which it holds, in `unit`; null: without an end
     ranked.quantity_per_block, -- billed units that are sold together; null: any quantity is
     cast(
-        cast(ranked.quantity_per_block as decimal(20, 6))
-        * cast(ranked.quantity_per_billed_unit as decimal(18, 3)) * 1000000000 as hugeint
+        cast(ranked.quantity_per_block as decimal(20, 9))
+        * cast(ranked.quantity_per_billed_unit as decimal(18, 0)) * 1000000000 as hugeint
     ) as billionths_per_block, -- the same in billionths of `unit`
-    cast(ranked.quantity_included as decimal(20, 6))
-    * cast(ranked.quantity_per_billed_unit as decimal(18, 3))
+    cast(ranked.quantity_included as decimal(20, 9))
+    * cast(ranked.quantity_per_billed_unit as decimal(18, 0))
         as included_quantity, -- in `unit`, where the price says it itself
     ranked.allowed_per, -- whose allowance it is beyond; null: there is none
     ranked.period, -- of the allowance: bucket, (calendar) month, or (billing) cycle

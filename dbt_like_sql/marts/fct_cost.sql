@@ -10,7 +10,7 @@ with priced as (
     select
         usage.*, price.sku, price.invoice_line, price.billed_unit, price.list_usd_per_unit,
         price.usd_per_unit, price.is_included, price.tier_floor, price.certainty,
-        price.tier_since_quantity, price.tier_until_quantity, price.per_unit,
+        price.tier_since_quantity, price.tier_until_quantity, price.quantity_per_billed_unit,
         price.billionths_per_block, price.billionth_usd, price.list_billionth_usd,
         coalesce(draw.quantity_before, 0) as used_before,
         -- an allowance may be known of what is not sold
@@ -91,7 +91,7 @@ listed as (
     select
         charged.*,
         cast(
-            cast(charged.billionths * charged.list_billionth_usd // charged.per_unit
+            cast(charged.billionths * charged.list_billionth_usd // charged.quantity_per_billed_unit
                 as decimal(38, 0)) * 0.000000000000000001 as decimal(38, 18)
         ) as list_cost
     from charged
@@ -108,7 +108,7 @@ select
     listed.sku,
     listed.invoice_line,
     cast(
-        cast(listed.billionths * 1000000000 // listed.per_unit as decimal(38, 0))
+        cast(listed.billionths * 1000000000 // listed.quantity_per_billed_unit as decimal(38, 0))
         * 0.000000000000000001 as decimal(38, 18)
     ) as billed_quantity, -- in `billed_unit`; of what is sold in blocks, the blocks it opened
     listed.billed_unit,
@@ -122,7 +122,7 @@ select
         when listed.unpriced_reason is not null then null
         when listed.billionth_usd = listed.list_billionth_usd then listed.list_cost
         when listed.billionth_usd = 0 then 0
-        else cast(listed.billionths * listed.billionth_usd // listed.per_unit
+        else cast(listed.billionths * listed.billionth_usd // listed.quantity_per_billed_unit
             as decimal(38, 0)) * 0.000000000000000001
     end as decimal(38, 18)) as cost, -- US dollars, not rounded; null: unpriced
     listed.list_cost, -- the same at list price, as if nothing were included

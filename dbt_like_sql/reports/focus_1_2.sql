@@ -12,9 +12,7 @@ with priced as (
         coalesce(service.provider_name, cost.source) as provider_name,
         coalesce(consumed.focus_unit, cost.unit) as consumed_unit,
         coalesce(sold.focus_unit, cost.billed_unit) as pricing_unit,
-        -- in as many places as count, so that they can be multiplied
-        cast(cost.unit_price as decimal(20, 9)) as price,
-        cast(coalesce(cost.list_unit_price, cost.unit_price) as decimal(20, 9)) as list_price,
+        coalesce(cost.list_unit_price, cost.unit_price) as list_price,
         date_trunc('month', cost.day_start at time zone 'UTC') as month,
         coalesce(service.sub_account, 'project') as account_kind,
         case when service.sub_account = 'site' then cost.site_id else cost.project_id
@@ -96,7 +94,7 @@ select
     named.quantity as ConsumedQuantity, -- as metered, in ConsumedUnit
     named.consumed_unit as ConsumedUnit, -- the vendor's unit, written as FOCUS writes units
     named.cost as ContractedCost, -- ContractedUnitPrice times PricingQuantity
-    named.price as ContractedUnitPrice, -- what you pay; of what is included 0
+    named.unit_price as ContractedUnitPrice, -- what you pay; of what is included 0
     named.cost as EffectiveCost, -- as BilledCost: nothing is amortized
     cast(null as varchar) as InvoiceId, -- null: estimates are on no invoice
     named.provider_name as InvoiceIssuerName, -- as ProviderName
@@ -104,7 +102,7 @@ select
     named.list_price as ListUnitPrice, -- as listed; what you pay where nothing is listed
     'Standard' as PricingCategory, -- always Standard
     'USD' as PricingCurrency, -- US dollars, of credits too: these are units
-    named.price as PricingCurrencyContractedUnitPrice, -- as ContractedUnitPrice
+    named.unit_price as PricingCurrencyContractedUnitPrice, -- as ContractedUnitPrice
     named.cost as PricingCurrencyEffectiveCost, -- as EffectiveCost
     named.list_price as PricingCurrencyListUnitPrice, -- as ListUnitPrice
     named.billed_quantity as PricingQuantity, -- in PricingUnit; whole blocks where these are sold

@@ -69,7 +69,7 @@ def test_promises_and_comments_go_along(tmp_path: Path) -> None:
     assert models["large"]["description"] == "What seeds.limits forbids."
     assert {"name": "org_id", "description": "who used it"} in models["large"]["columns"]
     types = json.loads(files["dbt_project.yml"])["seeds"]["meterhouse"]["limits"]["+column_types"]
-    assert types == {"quantity": "DECIMAL(38,18)"}
+    assert types == {"quantity": "DECIMAL(27,9)"}
 
 
 def test_every_shipped_model_is_a_file_whose_references_exist(tmp_path: Path) -> None:

@@ -250,8 +250,10 @@ def test_a_seed_column_is_typed_by_its_name() -> None:
         "valid_from_date": "DATE",
         "date": "DATE",
         "seen_at": "TIMESTAMPTZ",
-        "price_usd": "DECIMAL(38,18)",
-        "quantity_per_unit": "DECIMAL(38,18)",
+        "amount_usd": "DECIMAL(27,9)",
+        "usd_per_unit": "DECIMAL(18,9)",
+        "quantity_included": "DECIMAL(27,9)",
+        "quantity_per_billed_unit": "BIGINT",
         "kept_hours": "INTEGER",
         "meter": "VARCHAR",
     }

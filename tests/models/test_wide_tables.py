@@ -126,13 +126,18 @@ def test_what_is_missing_of_a_persons_own_seeds_is_said(tmp_path: Path) -> None:
 
 
 def test_a_file_of_ones_own_that_cannot_be_read_is_named(tmp_path: Path, worlds: Worlds) -> None:
-    """A month that is none, and a number that is none: one sentence, and nothing was built."""
+    """A month that is none, a number that is none, and one that would be rounded: one sentence, and
+    nothing was built."""
     here = opened(tmp_path, worlds)
     invoice = (
         "source,org,month,invoice_line,quantity,amount_usd,invoice_id\nneon,o,2026-13,a,1,1,\n"
     )
     plan = "source,org_id,meter,plan,user_count\natlassian_platform,o,m,p,many\n"
-    for seed, rows in (("invoices", invoice), ("plans", plan)):
+    fine = (
+        "budget,source,org,project,team,customer,amount_usd,thresholds,valid_from_date,"
+        "valid_until_date\nall,,,,,,1.0000000001,0.8,,\n"
+    )
+    for seed, rows in (("invoices", invoice), ("plans", plan), ("monthly_budgets", fine)):
         file = tmp_path / f"{seed}.csv"
         file.write_text(rows)
         here.settings = replace(here.settings, own_seeds={f"seeds.{seed}": file})
