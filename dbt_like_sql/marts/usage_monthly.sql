@@ -36,7 +36,8 @@ select
     cast(max(usage.unpriced_reason) as varchar)
         as unpriced_reason, -- why some of it has no cost; null: all of it has one
     cast(bool_or(usage.is_open) as boolean) as is_open, -- true: it will still change
-    cast(date_trunc('month', usage.day_start) as timestamptz)
+    -- a view is read in the reader's time zone
+    date_trunc('month', usage.day_start at time zone 'UTC') at time zone 'UTC'
         as month_start, -- UTC month, its first instant
     usage.series_key
 from marts.usage_by_day as usage
@@ -46,4 +47,4 @@ group by
     usage.user_id, usage.user_name, usage.owner_key, usage.team, usage.customer, usage.product,
     usage.environment, usage.family, usage.meter, usage.plan, usage.period_month,
     usage.unit, usage.billed_unit,
-    date_trunc('month', usage.day_start), usage.series_key
+    date_trunc('month', usage.day_start at time zone 'UTC'), usage.series_key

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from assets.settings import SettingsError, read_settings
+from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.warehouse import WarehouseError
 from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import Worlds
@@ -86,6 +87,19 @@ def test_hours_and_branches_add_up(named: Exports) -> None:
         COMPUTE,
     )
     assert found == [("b", 1800), (None, 9000)]
+
+
+def test_rows_are_the_same_in_any_time_zone(named: Exports) -> None:
+    """What readers have as views is worked out in their session: its days and months are UTC."""
+    views = named.read("select schema_name, view_name from duckdb_views() where not internal")
+    assert ("marts", "usage_monthly") in views
+    for schema, view in views:
+        query = f"from {schema}.{view} order by all"
+        told = named.read(query)
+        for zone in ("America/Los_Angeles", "Pacific/Auckland"):
+            with warehouse.reader(named.settings.warehouse) as connection:
+                connection.execute(f"set TimeZone = '{zone}'")
+                assert connection.execute(query).fetchall() == told, (view, zone)
 
 
 def test_what_no_vendor_names_is_named_by_the_seed(named: Exports) -> None:
