@@ -18,7 +18,7 @@ with told as (
         = max(usage.day_start) over (partition by usage.source, usage.org_id, usage.meter)
 ),
 
--- a day on which the plan changed has rows of both plans, each of its own hours
+-- a day on which the plan changed has rows of both plans: of its own hours each, or of all of them
 stored as (
     select
         told.source, told.org_id, told.project_id, told.meter, told.day_start,
@@ -26,7 +26,8 @@ stored as (
             when 'last' then cast(sum(told.quantity) as double)
             else cast(sum(told.quantity) as double)
                 / cast(told.quantity_per_billed_unit as double)
-                * told.billed_unit_hours / cast(sum(told.hour_count) as double)
+                * told.billed_unit_hours
+                / cast(greatest(max(told.hour_count), least(sum(told.hour_count), 24)) as double)
         end as quantity,
         case told.aggregation when 'last' then told.unit
             else replace(replace(told.billed_unit, '-month', ''), '-hour', '')
@@ -44,7 +45,9 @@ select
     stored.project_id,
     project.project_name,
     stored.meter,
-    cast(sum(stored.quantity) as double) as quantity, -- in `unit`; null: cannot be told
+    -- floats add up to another last digit in another order
+    cast(sum(cast(stored.quantity as decimal(38, 9))) as double)
+        as quantity, -- in `unit`; null: cannot be told
     cast(stored.unit as varchar) as unit, -- GB, mostly
     cast(stored.day_start as date) as as_of_date -- UTC day; of a reading the first of its month
 from stored

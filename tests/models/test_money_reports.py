@@ -163,6 +163,25 @@ def test_a_day_that_is_out_of_line(tmp_path: Path, worlds: Worlds) -> None:
     )
 
 
+def test_what_is_stored_on_the_day_of_a_new_plan(tmp_path: Path, worlds: Worlds) -> None:
+    """A GB for an hour is a 744th of a GB-month: 3 GB all day long, under two plans of which each
+    tells its part of the day, or of hours of which one is cut in two."""
+    here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.storage_now")
+    day, gb_hours = "2026-08-09", GB // 744 + 1
+    land(
+        here.settings,
+        *(Neon("p", ROOT, day, 36 * gb_hours, plan, org="daily") for plan in ("launch", "scale")),
+        *(
+            Neon("p", ROOT, f"{day} {hour:02}", 3 * gb_hours // (2 if hour == 12 else 1), plan)
+            for plan, hours in (("launch", range(13)), ("scale", range(12, 24)))
+            for hour in hours
+        ),
+    )
+    here.build()
+    stored = "select org_id, round(quantity, 5), unit from reports.storage_now order by 1"
+    assert here.read(stored) == [("daily", 3, "GB"), ("org", 3, "GB")]
+
+
 OWNERS = """\
 priority,source,org,project,branch,site,user,valid_from_date,valid_until_date,team,customer,product,environment,split_by
 1,,,p,,,,,,web,,,,
