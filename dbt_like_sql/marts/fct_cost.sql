@@ -13,14 +13,16 @@ with priced as (
         price.tier_since_quantity, price.tier_until_quantity, price.quantity_per_billed_unit,
         price.billionths_per_block, price.billionth_usd, price.list_billionth_usd,
         coalesce(draw.quantity_before, 0) as used_before,
-        -- an allowance may be known of what is not sold
-        case when price.allowed_per is not null
+        -- an allowance may be known of what is not sold; whose it is has to be known, or each row
+        -- would have all of it
+        case when price.allowed_per is not null and draw.series_key is not null
             then coalesce(price.included_quantity, draw.included_quantity)
         end as included_quantity,
         case
             when price.unpriced_reason is not null then price.unpriced_reason
             when price.allowed_per is not null and price.usd_per_unit <> 0
-                and price.included_quantity is null and draw.included_quantity is null
+                and (draw.series_key is null
+                    or coalesce(price.included_quantity, draw.included_quantity) is null)
                 then concat('how much is included per ', price.allowed_per, ' is not known')
         end as unpriced_reason
     from intermediate.int_usage as usage

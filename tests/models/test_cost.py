@@ -12,6 +12,7 @@ import pytest
 
 from assets.settings import read_settings
 from tests.atlassian_usage.folder import Exports, Line
+from tests.builds import write_models_alone
 from tests.conftest import GRAINS, World, Worlds
 from tests.landed import Forge, Neon, land
 from tests.sandbox.bill import neon_bill
@@ -404,6 +405,39 @@ def test_prices_of_a_contract_come_first(tmp_path: Path, worlds: Worlds) -> None
     own.write_text(OVERRIDES.rpartition("neon,")[0])
     failed = [check.model for check in here.build().checks if not check.passed]
     assert failed == ["reports.cost_conservation"]
+
+
+INCLUDED = f"""{OVERRIDES.partition(chr(10))[0]}
+atlassian_platform,rc,Rovo,rovo_credits,,credit,0.02,,,1000,"user, pooled",cycle,,,,own,
+atlassian_platform,bm,Minutes,pipelines_build_minutes,,1000 minutes,8,,,1,workspace,month,1,,,own,
+neon,nt,Transfer,public_network_transfer_bytes,,GB,0.08,,,100,site,month,,2026-08-01,,own,
+"""
+
+
+def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds) -> None:
+    """1,000 credits, or minutes, of a plan that nobody told of: three days of 800 are 1,400 beyond
+    them, and no day has 1,000 of its own. Whose allowance it is has to be known."""
+    here = opened(tmp_path, worlds)
+    here.models = write_models_alone(tmp_path / "models", "marts.fct_cost")
+    own = tmp_path / "own.csv"
+    own.write_text(INCLUDED)
+    here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": own})
+    for meter, scope in (("rovo_credits", "org"), ("pipelines_build_minutes", "workspace:w")):
+        days = (f"2026-11-{day:02}" for day in (5, 6, 7))
+        here.write(
+            f"{meter}.csv", meter, *(Line(meter, scope, d, "800", "2026-12-31") for d in days)
+        )
+    assert not here.land().failures
+    land(here.settings, *(Neon("p", TRANSFER, f"2026-08-{day:02}", 80 * GB) for day in (1, 2)))
+    here.build()
+    found = {name: parts(here, name, "quantity, cost") for name in ("rovo_credits", "p")}
+    assert found == {
+        "rovo_credits": [(800, 0), (200, 0), (600, 12), (800, 16)],
+        "p": [(80 * GB, None), (80 * GB, None)],
+    }
+    assert parts(here, "pipelines_build_minutes", "quantity, cost") == [
+        (800, 0), (200, 0), (600, 8), (800, 8),
+    ]  # fmt: skip
 
 
 def test_the_company_works_out_the_same_bill(landed_world: World) -> None:

@@ -1,20 +1,28 @@
--- One row per fact of Atlassian platform usage whose allowance is known, from one renewal to the next:
--- how much its owner had used of it before, in order of time, and of one time in order of ids.
+-- One row per fact of Atlassian platform usage that counts against an allowance, known or not, from one
+-- renewal to the next: how much its owner had used before, in order of time, and of one time in order of
+-- ids.
 -- grain: org_id, project_id, site_id, user_id, meter, unit, period_start
-with owned as (
+with cycles as (
     select
-        usage.*, allowance.allowance_key, allowance.period_start as renewed_at,
-        allowance.included_quantity
+        used.allowance_key, used.org_id, used.meter, used.unit, used.owner_type, used.owner_id,
+        used.allowed_from as renewed_at, max(used.resets_at) as renews_at
+    from intermediate.int_allowance_usage as used
+    where used.source = 'atlassian_platform'
+    group by
+        used.allowance_key, used.org_id, used.meter, used.unit, used.owner_type, used.owner_id,
+        used.allowed_from
+),
+
+owned as (
+    select usage.*, cycle.allowance_key, cycle.renewed_at, allowance.included_quantity
     from intermediate.int_platform_usage as usage
-    inner join intermediate.int_allowances as allowance
-        on usage.org_id = allowance.org_id and usage.meter = allowance.meter
-        and usage.unit = allowance.unit
-        and allowance.owner_id = case allowance.owner_type
+    inner join cycles as cycle
+        on usage.org_id = cycle.org_id and usage.meter = cycle.meter and usage.unit = cycle.unit
+        and cycle.owner_id = case cycle.owner_type
             when 'org' then usage.org_id when 'workspace' then usage.site_id
             when 'user' then usage.user_id
         end
-        and usage.period_start >= allowance.period_start
-        and usage.period_start < allowance.resets_at
+        and usage.period_start >= cycle.renewed_at and usage.period_start < cycle.renews_at
     inner join (
         select distinct
             allowed.meter,
@@ -22,21 +30,23 @@ with owned as (
                 as owner_type
         from seeds.allowances as allowed
         where allowed.source = 'atlassian_platform'
-    ) as owner on usage.meter = owner.meter and allowance.owner_type = owner.owner_type
-    where allowance.source = 'atlassian_platform'
+    ) as owner on usage.meter = owner.meter and cycle.owner_type = owner.owner_type
+    left join intermediate.int_allowances as allowance
+        on cycle.allowance_key = allowance.allowance_key
+        and cycle.renewed_at = allowance.period_start
     -- a renewal that moved may put a day under two
     qualify row_number() over (
         partition by
             usage.org_id, usage.project_id, usage.site_id, usage.user_id, usage.meter,
             usage.unit, usage.period_start
-        order by allowance.period_start desc
+        order by allowance.included_quantity is null, cycle.renewed_at desc
     ) = 1
 )
 
 select
     owned.org_id, owned.project_id, owned.site_id, owned.user_id, owned.meter, owned.unit,
     owned.period_start,
-    owned.included_quantity,
+    owned.included_quantity, -- null: not known
     cast(sum(owned.quantity) over (
         partition by owned.allowance_key, owned.renewed_at
         order by
