@@ -13,16 +13,21 @@ with invoiced as (
     group by invoice.month, lower(invoice.source), invoice.org, lower(invoice.invoice_line)
 ),
 
+-- not of the bill, which rounds each project's line: an invoice rounds the sum of them
 estimated as (
     select
-        bill.month_start, bill.source, bill.org_id, bill.invoice_line,
-        sum(bill.billed_quantity) as quantity, sum(bill.cost) as cost,
-        min(bill.billed_unit) as billed_unit
-    from reports.monthly_bill as bill
+        date_trunc('month', cost.day_start) as month_start, cost.source, cost.org_id,
+        coalesce(cost.invoice_line, cost.meter) as invoice_line,
+        coalesce(sum(cost.billed_quantity)
+            filter (where not cost.is_included and cost.unpriced_reason is null), 0) as quantity,
+        sum(cost.cost) as cost, min(cost.billed_unit) as billed_unit
+    from marts.fct_cost_by_day as cost
     semi join invoiced
-        on bill.month_start = invoiced.month_start and bill.source = invoiced.source
-        and bill.org_id is not distinct from invoiced.org_id
-    group by bill.month_start, bill.source, bill.org_id, bill.invoice_line
+        on date_trunc('month', cost.day_start) = invoiced.month_start
+        and cost.source = invoiced.source and cost.org_id is not distinct from invoiced.org_id
+    group by
+        date_trunc('month', cost.day_start), cost.source, cost.org_id,
+        coalesce(cost.invoice_line, cost.meter)
 )
 
 select
@@ -37,10 +42,13 @@ select
     estimated.billed_unit, -- what it is sold by
     cast(invoiced.amount_usd as decimal(38, 2)) as invoiced_usd, -- null: it is on no invoice
     cast(estimated.cost as decimal(38, 2))
-        as estimated_usd, -- of reports.monthly_bill; null: nothing with a price was used
-    cast(coalesce(estimated.cost, 0) - coalesce(invoiced.amount_usd, 0) as decimal(38, 2))
+        as estimated_usd, -- worked out, rounded once; null: nothing with a price was used
+    cast(
+        cast(coalesce(estimated.cost, 0) as decimal(38, 2)) - coalesce(invoiced.amount_usd, 0)
+        as decimal(38, 2)
+    )
         as difference_usd, -- how much more was worked out than was billed
-    cast(cast(coalesce(estimated.cost, 0) - invoiced.amount_usd as double)
+    cast(cast(cast(coalesce(estimated.cost, 0) as decimal(38, 2)) - invoiced.amount_usd as double)
         / nullif(cast(invoiced.amount_usd as double), 0) as double)
         as difference_share, -- the same as a share of what was billed
     cast(case when estimated.invoice_line is null then 'on the invoice alone'

@@ -80,3 +80,8 @@ select
         as too_late_at, -- from when on it cannot be mended, UTC; null: it always can
     cast(found.what_to_do as varchar) as what_to_do -- for the person who is on call
 from found
+-- two cycles of one allowance, or two amounts of one budget, are one cause: the worst is told
+qualify row_number() over (
+    partition by found.kind, found.source, found.subject
+    order by found.is_failure desc, found.since_at nulls last, found.what
+) = 1
