@@ -1,8 +1,7 @@
 """From bytes to typed records to Arrow: wrong shapes are refused, unknown fields are kept."""
 
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -16,7 +15,6 @@ T = TypeVar("T")
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 TEXT, INSTANT, NUMBER = pa.string(), pa.timestamp("us", "UTC"), pa.decimal128(38, 9)
 _ARROW = {str: TEXT, datetime: INSTANT, Decimal: NUMBER, int: pa.int64(), bool: pa.bool_()}
-_UNTYPED = msgspec.json.Decoder(float_hook=Decimal)
 # msgspec crashes where two threads look at a type for the first time, and garbage is collected
 _LOCK = threading.Lock()
 _JSON = msgspec.json.Encoder(decimal_format="number")
@@ -33,34 +31,18 @@ class Record(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False)
 def decode(body: bytes, kind: type[T]) -> T:
     """`body` as `kind`; raises msgspec.ValidationError naming the path, or DecodeError.
 
-    As an object it is whatever JSON says, its numbers as int or Decimal.
+    As an object it is whatever JSON says; no number passes through a float, whatever its type.
 
     The fast strict reading comes first. Only an answer with undocumented fields (Neon has some:
     `slug`, `annotations`) is read a second time, and these fields set apart.
     """
-    if kind is object:
-        return decode_exactly(body)  # type: ignore[no-any-return]
-    with _LOCK:
-        decoder = _decoder(kind)  # type: ignore[arg-type]
-    with _refusing():
+    try:
         try:
-            found: T = decoder.decode(body)
+            found: T = _decoder(kind).decode(body)  # type: ignore[arg-type]
             return found
         except msgspec.ValidationError:
-            return typed(_UNTYPED.decode(body), kind)
-
-
-def decode_exactly(body: bytes) -> Any:
-    """`body` as it comes, numbers as Decimal; raises msgspec.DecodeError."""
-    with _refusing():
-        return _UNTYPED.decode(body)
-
-
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """Nested too deeply, too large for memory, no number, no UTF-8: that cannot be read either."""
-    try:
-        yield
+            return typed(_decoder(object).decode(body), kind)
+    # nested too deeply, too large for memory, no number, no UTF-8: that cannot be read either
     except (RecursionError, MemoryError, ArithmeticError, UnicodeDecodeError) as error:
         raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from None
 
@@ -72,7 +54,8 @@ def typed(value: Any, kind: type[T]) -> T:
 
 @cache
 def _decoder(kind: Any) -> Any:
-    return msgspec.json.Decoder(kind)
+    with _LOCK:
+        return msgspec.json.Decoder(kind, float_hook=Decimal)
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 from pyrate_limiter import Rate
 
-from pipelines.decode import decode_exactly, typed
+from pipelines.decode import decode, typed
 from pipelines.endpoint import Endpoint
 from pipelines.forge import APP_USAGE, Settings, app_uuid, scopes_of
 from pipelines.forge.records import (
@@ -93,7 +93,7 @@ class Forge(VendorClient):
         if answer.status != 200 or b"statusCode" not in answer.body:
             return answer.status
         try:
-            envelope = _envelope(answer.body)
+            envelope = decode(answer.body, Envelope)
         except msgspec.DecodeError:
             return 200  # what it is instead is told where it is read
         usage, errors = _answer_of(envelope), _listed(envelope.errors)
@@ -194,7 +194,7 @@ class Forge(VendorClient):
 
     def _checked(self, body: bytes, variables: dict[str, Any], about: str) -> Usage:
         try:
-            envelope = _envelope(body)
+            envelope = decode(body, Envelope)
             if envelope.errors:
                 raise self._refusal(about, envelope.errors)
             answer = _answer_of(envelope)
@@ -261,11 +261,6 @@ def _parts(period: Period) -> list[tuple[str | None, ...]]:
     return [
         (period.period, group.groupValue, group.tokenUnit) for group in period.groups or []
     ] or [(period.period, None, period.tokenUnit)]
-
-
-def _envelope(body: bytes) -> Envelope:
-    """Numbers of an answer never pass through a float."""
-    return typed(decode_exactly(body), Envelope)
 
 
 def _answer_of(envelope: Envelope) -> Any:
