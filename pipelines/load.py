@@ -13,7 +13,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -78,28 +78,28 @@ def load(
     `done` is called after each. Errors `of_the_machine` are no vendor's, and end the load.
     """
     load_id = f"{clock():%Y%m%dT%H%M%S.%f}-{uuid.uuid4().hex[:8]}"
-    walk = Walk(endpoint, load_id, clock, deque(slices), done, of_the_machine)
-    walk.result.slice_count = len(walk.waiting)
-    landed_count = 0
+    waiting, landed_count = deque(slices), 0
+    result = LoadResult([load_id], slice_count=len(waiting))
+    walk = Walk(endpoint, clock, waiting, result, done, of_the_machine)
     while walk.waiting and not walk.is_interrupted:
         try:
             with open_warehouse() as connection:
                 ask_number = receipts.next_ask_number(connection)
             with _folder() as folder:
                 answers = _land(resources(walk.pages).with_resources(endpoint.table), folder)
-                if landed := walk.receipts[landed_count:]:
+                if landed := result.receipts[landed_count:]:
                     with open_warehouse() as connection:
                         receipts.create_raw_tables(connection, [endpoint])
                         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'; set threads = 1")
                         receipts.write(
                             connection, endpoint, load_id, ask_number, landed, answers, clock()
                         )
-                    landed_count = len(walk.receipts)
+                    landed_count = len(result.receipts)
         except KeyboardInterrupt:
             walk.is_interrupted = True
     if walk.is_interrupted:
-        raise KeyboardInterrupt(f"{landed_count} of {walk.result.slice_count} loaded")
-    return walk.result
+        raise KeyboardInterrupt(f"{landed_count} of {result.slice_count} loaded")
+    return result
 
 
 @contextmanager
@@ -168,25 +168,17 @@ def _land(source: Any, folder: Path) -> list[str]:
 
 @dataclass
 class Walk:
-    """The slices of one load, asked in turn: what a dlt resource yields, and the receipts."""
+    """The slices of one load, asked in turn: what a dlt resource yields, and in `result` the
+    receipts of those whose answers were whole, or as whole as they come."""
 
     endpoint: Endpoint
-    load_id: str
     clock: Clock
     waiting: deque[Slice]
-    done: Callable[[Slice], None] = lambda asked: None
-    of_the_machine: tuple[type[Exception], ...] = OF_THE_MACHINE
-    result: LoadResult = field(default_factory=LoadResult)
+    result: LoadResult
+    done: Callable[[Slice], None]
+    of_the_machine: tuple[type[Exception], ...]
     slices_asked: int = 0
     is_interrupted: bool = False
-
-    def __post_init__(self) -> None:
-        self.result.load_ids.append(self.load_id)
-
-    @property
-    def receipts(self) -> list[Receipt]:
-        """Of the slices whose answers were whole, or as whole as they come."""
-        return self.result.receipts
 
     def pages(self, endpoint: Endpoint) -> Iterator[pa.Table]:
         """The pages of the slices, until it is time to land; none of any other endpoint."""
@@ -257,9 +249,8 @@ class Walk:
             self.result.failures.append(unexpected(self.endpoint, about, error))
             return
         for each in _parts_of(windows, unclaimed):
-            self.receipts.append(
-                Receipt(asked.scope, each, asked_at, rows, pages, complete, slice=number)
-            )
+            receipt = Receipt(asked.scope, each, asked_at, rows, pages, complete, slice=number)
+            self.result.receipts.append(receipt)
             rows = pages = 0  # counted once
 
 

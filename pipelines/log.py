@@ -49,11 +49,8 @@ _TYPES = {
 
 def columns_for(schema: "pa.Schema") -> Columns:
     """Columns as DuckDB has them."""
-    return {field.name: _duckdb_type(str(field.type)) for field in schema}
-
-
-def _duckdb_type(arrow: str) -> str:
-    return _TYPES.get(arrow) or arrow.replace("decimal128", "DECIMAL")
+    types = {field.name: str(field.type) for field in schema}
+    return {name: _TYPES.get(t) or t.replace("decimal128", "DECIMAL") for name, t in types.items()}
 
 
 def columns_of_log(endpoint: Endpoint) -> Columns:
@@ -188,13 +185,13 @@ def _append_part(connection: Connection, endpoint: Endpoint, told: str, part: st
         f"""
         insert into raw.{endpoint.table} by name
         with said as (
-            select {_names(endpoint.schema.names)},
+            select {names(endpoint.schema.names)},
                 answered.scope, answered.load_id, answered.landed_at
             {said}
         ),
 
         stands as (
-            select {_names(endpoint.schema.names)}, row.scope, row.is_withdrawn,
+            select {names(endpoint.schema.names)}, row.scope, row.is_withdrawn,
                 answered.complete, answered.load_id, answered.landed_at
             {stands}
         )
@@ -222,7 +219,7 @@ def _last_rows(
         from {rows} {within(endpoint, "answered")}
         anti join overtaking on answered.scope = overtaking.scope {within(endpoint, "overtaking")}
         where {where}"""
-    key = f"answered.scope, {_names(endpoint.key)}"
+    key = f"answered.scope, {names(endpoint.key)}"
     # mostly each key has one row, and to sort them all costs as much as everything else; of two
     # keys with one hash none is lost, but sorted in vain
     ((is_repeated,),) = connection.execute(
@@ -238,7 +235,8 @@ def same(columns: Iterable[str], one: str, other: str) -> str:
     return " and ".join(pairs) or "true"
 
 
-def _names(columns: Iterable[str]) -> str:
+def names(columns: Iterable[str]) -> str:
+    """SQL of these columns of a row."""
     return ", ".join(f'row."{column}"' for column in columns)
 
 

@@ -11,12 +11,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from pipelines import log
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.log import Connection as Connection
-from pipelines.log import literal
+from pipelines.log import literal, names
 from pipelines.windows import Window, whole_buckets
 
 Rows = list[tuple[Any, ...]]
@@ -170,15 +170,6 @@ class Standing:
     is_ended: bool
 
 
-class _Answer(NamedTuple):
-    """What is looked at of a receipt."""
-
-    scope: str
-    window_start: datetime
-    window_end: datetime
-    asked_at: datetime
-
-
 class Answers:
     """What was answered up to a moment, of these tables and grains.
 
@@ -206,22 +197,22 @@ class Answers:
             for (table, grain), instant in since.items()
             if instant
         ]
-        self._receipts: dict[tuple[str, str], list[_Answer]] = defaultdict(list)
+        self._receipts: dict[tuple[str, str], Rows] = defaultdict(list)
         found = connection.execute(
             "select resource, granularity, scope, window_start, window_end, asked_at"
             f" from raw.loads where complete and ({' or '.join(wanted) or 'false'})"
             " order by ask_number nulls first, asked_at"
         )
         for table, grain, *receipt in found.fetchall():
-            self._receipts[table, grain].append(_Answer(*receipt))
+            self._receipts[table, grain].append(tuple(receipt))
 
     def held(self, table: str, grain: str) -> Held:
         """The buckets that complete receipts cover, and when each was last asked."""
         held: Held = defaultdict(dict)
         buckets = cache(partial(whole_buckets, grain))  # many scopes are asked the same window
-        for answer in self._receipts[table, grain]:
-            starts = buckets(answer.window_start, answer.window_end)
-            held[answer.scope].update(dict.fromkeys(starts, answer.asked_at))
+        for scope, since, until, asked_at in self._receipts[table, grain]:
+            for start in buckets(since, until):
+                held[scope][start] = asked_at
         return held
 
     def standings(self, table: str, grain: str) -> dict[str, Standing]:
@@ -361,7 +352,7 @@ class Landed:
         of_scope = f"row.scope = {literal(scope)}" if scope else "true"
         of_buckets = f" and row.bucket_start >= {literal(since)}" if since else ""
         standing = _standing(endpoint, of_scope + of_buckets)
-        sql = f"select {_names(columns)} from {standing} order by all"
+        sql = f"select {names(columns)} from {standing} order by all"
         return self._rows(endpoint, columns, sql)
 
     def values(self, endpoint: Endpoint, column: str, scope: str, window: Window) -> list[Any]:
@@ -369,7 +360,7 @@ class Landed:
         found = self._rows(
             endpoint,
             [column],
-            f"select distinct {_names([column])} from raw.{endpoint.table} as row where"
+            f"select distinct {names([column])} from raw.{endpoint.table} as row where"
             f" row.scope = {literal(scope)} and {_within(endpoint, window)} order by all",
         )
         return [value for (value,) in found]
@@ -380,12 +371,12 @@ class Landed:
             endpoint,
             columns,
             f"""
-            select {_names(columns)}, max(receipt.landed_at) as told_at
+            select {names(columns)}, max(receipt.landed_at) as told_at
             from raw.{endpoint.table} as row
             inner join raw.loads as receipt
                 on row.scope = receipt.scope and receipt.resource = {literal(endpoint.table)}
-            group by {_names(columns)}
-            order by told_at, {_names(columns)}
+            group by {names(columns)}
+            order by told_at, {names(columns)}
             """,
         )
 
@@ -403,7 +394,7 @@ def _standing(endpoint: Endpoint, where: str) -> str:
         from raw.{endpoint.table} as row
         where {where}
         qualify row_number() over (
-            partition by row.scope, {_names(endpoint.key)} order by row.landed_at desc
+            partition by row.scope, {names(endpoint.key)} order by row.landed_at desc
         ) = 1
     ) as row where not row.is_withdrawn"""
 
@@ -414,7 +405,3 @@ def _within(endpoint: Endpoint, window: Window) -> str:
     within = f"row.bucket_start >= {since} and row.bucket_start < {until}"
     of_grain = f" and row.granularity = {literal(window.grain)}"
     return within + (of_grain if endpoint.tells_grain else "")
-
-
-def _names(columns: Iterable[str]) -> str:
-    return ", ".join(f'row."{column}"' for column in columns)

@@ -312,10 +312,6 @@ class Source(Generic[S]):
     problems: str | None = None
     commands: Callable[[], Sequence[Any]] = lambda: ()
 
-    def endpoint(self, table: str) -> Endpoint:
-        """The endpoint whose answers go to raw.<table>."""
-        return next(endpoint for endpoint in self.endpoints if endpoint.table == table)
-
     def slices(self, asked: Asked[S, Any]) -> Iterable[Slice]:
         """The slices in which the vendor is asked."""
         found: Iterable[Slice] = self._module("slices").slices(asked)

@@ -16,7 +16,9 @@ from assets.sources import ENDPOINTS, endpoint_of
 from assets.terminal.runs import reachable
 from pipelines.endpoint import Endpoint
 from pipelines.load import Walk
+from pipelines.log import OF_THE_MACHINE
 from pipelines.receipts import Receipt
+from pipelines.source import LoadResult
 from pipelines.windows import (
     GRAINS,
     RUN,
@@ -217,11 +219,12 @@ def receipts_of(
     here.sandbox.requests.clear()
     here.sandbox.forge.requests.clear()
     of_one = deque(a_slice for a_slice in slices if a_slice.scope == slices[0].scope)
-    walk, rows = Walk(call, "load", here.settings.clock, of_one), deque[datetime]()
+    landing, rows = LoadResult(), deque[datetime]()
+    clock = here.settings.clock
+    walk = Walk(call, clock, of_one, landing, lambda asked: None, OF_THE_MACHINE)
     for page in walk.pages(call):
         if call.source == "bitbucket":
             rows.extend(page["created_at"].to_pylist())
-    landing = walk.result
     assert not landing.failures
     asked = {"bitbucket": by_runs, "forge": by_forge}.get(call.source, by_neon)
     return landing.receipts, asked(here, call, window, set(rows))

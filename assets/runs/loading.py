@@ -15,7 +15,7 @@ from assets.runs import endings, opening, planning
 from assets.runs.accounts import Accounts, Asker
 from assets.runs.planning import Choose, Due, Standings, Wanted, names
 from assets.settings import Settings
-from assets.sources import ENDPOINTS, source_of
+from assets.sources import ENDPOINTS, endpoint_of, source_of
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.warehouse import WarehouseError
 from pipelines.endpoint import SNAPSHOT, Endpoint
@@ -268,7 +268,7 @@ class Loader(AbstractContextManager["Loader"]):
         """
         less: Lacking = {}
         for table in wanted.endpoint.needs:
-            needed, window = asker.source.endpoint(table), wanted.window
+            needed, window = endpoint_of(table), wanted.window
             at = window if window and window.grain in needed.grains else None
             asked = {scope: due[scope] for scope in self._lacking(needed, at, due)}
             if not asked:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from assets import automation
-from assets.sources import SOURCES
+from assets.sources import SOURCES, endpoint_of
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.settings import settings_of
 from pipelines.source import Source
@@ -56,13 +56,13 @@ def test_its_numbers_are_those_of_the_seed(source: Source[Any]) -> None:
         section(page_of(source.name), "When, and how far back")
     ):
         for name in tables.split(", "):
-            endpoint = source.endpoint(name)
+            endpoint = endpoint_of(name)
             at = grain if grain in endpoint.grains else SNAPSHOT
             found[name, at] = (schedule, *map(number, numbers))
     expected = {}
     for row in rows("retention"):
         if row["resource"] in {endpoint.table for endpoint in source.endpoints}:
-            endpoint, grain = source.endpoint(row["resource"]), row["granularity"]
+            endpoint, grain = endpoint_of(row["resource"]), row["granularity"]
             columns = ("reread_count", "kept_hours", "settles_minutes", "warn_hours", "stale_hours")
             again, kept, settles, warns, stale = (float(row[name] or 0) for name in columns)
             expected[endpoint.table, grain] = (
