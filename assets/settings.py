@@ -118,12 +118,10 @@ class Settings:
     accounts: Mapping[str, tuple[Account[Any], ...]]
     missing: Mapping[str, str]
     clock: Clock
-    memory_limit: str
     wrong: Mapping[str, Sequence[str]]
     own_seeds: Mapping[str, Path]
     channels: Mapping[str, Send]
-    spark_remote: str
-    spark_dir: Path | None
+    house: House
 
     def is_wanted(self, source: Source[Any], endpoint: Endpoint) -> bool:
         """Whether some account asks for this endpoint at all."""
@@ -153,12 +151,10 @@ def read_settings(
         accounts={name: accounts for name, (accounts, _, _) in found.items()},
         missing={n: why for n, (accounts, why, wrong) in found.items() if not (accounts or wrong)},
         clock=clock,
-        memory_limit=house.memory_limit,
         wrong={name: wrong for name, (_, _, wrong) in found.items() if wrong},
         own_seeds=dict([*house.seeds, *house.price_book_overrides]),
         channels=_channels(environment),
-        spark_remote=house.spark_remote,
-        spark_dir=house.spark_dir,
+        house=house,
     )
 
 

@@ -30,9 +30,8 @@ def digest(span: Span, things: Iterable[Row], needs: Iterable[Row]) -> str:
 
 def _sums(things: Iterable[Row]) -> tuple[Sums, Sums, Sums]:
     """This week and the one before, of cost by source and by project, and of use by meter."""
-    sources: Sums = defaultdict(lambda: [0.0, 0.0])
-    projects: Sums = defaultdict(lambda: [0.0, 0.0])
-    meters: Sums = defaultdict(lambda: [0.0, 0.0])
+    found: list[Sums] = [defaultdict(lambda: [0.0, 0.0]) for _ in range(3)]
+    sources, projects, meters = found
     for thing in things:
         for meter in thing["meters"]:
             name = thing["project"] or thing["org"]

@@ -97,17 +97,12 @@ def told(
     of_others = found.keys() - {*asked}
     yield from (found[key] for key in of_others)
     for key in asked:
-        as_before = dg.AssetCheckEvaluation(key.asset_key, key.name, passed=True)
-        yield as_result(found.get(key, as_before))
-
-
-def as_result(evaluation: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:
-    """The same, as a step yields it."""
-    return dg.AssetCheckResult(
-        asset_key=evaluation.asset_key,
-        check_name=evaluation.check_name,
-        passed=evaluation.passed,
-        severity=evaluation.severity,
-        description=evaluation.description,
-        metadata=evaluation.metadata,
-    )
+        its = found.get(key, dg.AssetCheckEvaluation(*key, passed=True))
+        yield dg.AssetCheckResult(
+            asset_key=its.asset_key,
+            check_name=its.check_name,
+            passed=its.passed,
+            severity=its.severity,
+            description=its.description,
+            metadata=its.metadata,
+        )

@@ -63,8 +63,8 @@ def render(connection: Connection, span: Span, built_at: datetime) -> str:
         "rows": _short(answers(connection, span)),
         "sql": _filled(span),
     }
-    # a name may hold what ends a script
-    text = json.dumps(data, default=_plain, separators=(",", ":")).replace("<", "\\u003c")
+    # JSON has no word for a day; a name may hold what ends a script
+    text = json.dumps(data, default=str, separators=(",", ":")).replace("<", "\\u003c")
     page = (HERE / "page.html").read_text(encoding="utf-8")
     for name in ("page.css", "echarts.common.min.js", "page.js"):
         page = page.replace(f"{{{{{name}}}}}", (HERE / name).read_text(encoding="utf-8"))
@@ -78,8 +78,3 @@ def _short(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _short(each) for name, each in value.items()}
     return [_short(each) for each in value] if isinstance(value, list) else value
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has no word for: a day, or an instant in UTC."""
-    return f"{value}"

@@ -26,7 +26,7 @@ def build(
 ) -> runner.BuildReport:
     """Build what is due (and [since, until) besides), in one transaction, and publish it."""
     with open_warehouse(settings, builds=True) as connection:
-        connection.execute(f"set memory_limit = '{settings.memory_limit}'")
+        connection.execute(f"set memory_limit = '{settings.house.memory_limit}'")
         with warehouse.landing(settings.warehouse):
             receipts.create_raw_tables(connection)
             create_tables(connection)
@@ -49,13 +49,18 @@ def build_on_spark(
     landed; loads go on meanwhile, and the warehouse and its read copy are as they were."""
     from dbt_like_sql.engine.spark import building as spark
 
-    remote, folder, now = settings.spark_remote, settings.spark_dir, settings.clock()
-    if not (remote and folder):
+    house = settings.house
+    if not (house.spark_remote and house.spark_dir):
         raise SettingsError("a build on Spark needs SPARK_REMOTE and SPARK_DIR")
     return spark.build(
-        partial(_with_all_tables, settings), folder, remote, since, until, now=now,
+        partial(_with_all_tables, settings),
+        house.spark_dir,
+        house.spark_remote,
+        since,
+        until,
+        now=settings.clock(),
         own_seeds=settings.own_seeds,
-    )  # fmt: skip
+    )
 
 
 @contextmanager

@@ -121,7 +121,9 @@ def _sums(rows: Iterable[tuple[Whose, Row]]) -> dict[Whose, Counter[Unit]]:
     """By whose it is and unit, the sum of these rows."""
     sums: dict[Whose, Counter[Unit]] = defaultdict(Counter)
     for whose, row in rows:
-        sums[whose][_unit(row)] += _billed(row)
+        quantity = "quantity" if row["billed_unit"] is None else "billed_quantity"
+        billed: Any = float(row[quantity])
+        sums[whose][_unit(row)] += billed
     return sums
 
 
@@ -132,10 +134,6 @@ def _unit(row: Row) -> Unit:
 
 def _in_order(unit: Unit) -> tuple[int, str]:
     return FAMILIES.index(unit[0]), unit[1]
-
-
-def _billed(row: Row) -> Any:
-    return float(row["quantity"] if row["billed_unit"] is None else row["billed_quantity"])
 
 
 def _org(row: Row) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 
@@ -73,6 +74,14 @@ class BuildReport:
         return tuple(model.name for model in self.models if model.action != "unchanged")
 
 
+class Built(NamedTuple):
+    """The last build of a model or seed: of which SELECT or file, up to which receipt, and when."""
+
+    fingerprint: str
+    through: datetime | None
+    at: datetime
+
+
 def publish_later(
     connection: duckdb.DuckDBPyConnection, name: str, rows_where: str = "true"
 ) -> None:
@@ -94,17 +103,13 @@ class Ledger:
         rows = connection.execute(
             "select model, fingerprint, through_landed_at, built_at from meta.builds"
         ).fetchall()
-        self.fingerprints: dict[str, str] = {name: fingerprint for name, fingerprint, *_ in rows}
-        self.through: dict[str, datetime | None] = {name: through for name, _, through, _ in rows}
-        self.built_at: dict[str, datetime] = {name: built_at for name, *_, built_at in rows}
+        self.built = {name: Built(*about) for name, *about in rows}
         self.failed: dict[str, list[CheckResult]] = {}
         failed = connection.execute("from meta.failed_checks").fetchall()
         for name, expression, kind, count, samples in failed:
             found = CheckResult(name, expression, kind, False, count, tuple(samples))
             self.failed.setdefault(name, []).append(found)
-        (self.landed_at,) = connection.execute(
-            "select max(landed_at) from raw.loads"
-        ).fetchone() or (None,)
+        ((self.landed_at,),) = connection.execute("select max(landed_at) from raw.loads").fetchall()
         self.noted: dict[str, str] = {}
         self.standing: dict[str, str] = {
             f"{schema}.{table}": kind
@@ -118,7 +123,7 @@ class Ledger:
 
     def built_through(self, names: Iterable[str]) -> datetime | None:
         """Instant up to which every receipt is in every table; None when nothing is known."""
-        known = [self.through[name] for name in names if name in self.through]
+        known = [self.built[name].through for name in names if name in self.built]
         instants = [instant for instant in known if instant is not None]
         return min(instants) if instants and len(instants) == len(known) else None
 
@@ -129,11 +134,13 @@ class Ledger:
 
     def is_stale(self, name: str, fingerprint: str) -> bool:
         """It does not stand, or stands for another SELECT or seed file."""
-        return name not in self.standing or self.fingerprints.get(name) != fingerprint
+        built = self.built.get(name)
+        return name not in self.standing or not built or built.fingerprint != fingerprint
 
     def is_later(self, model: Model, now: datetime) -> bool:
         """It follows the time, and its hour or day is over since it was last worked out."""
-        return model.moment(self.built_at.get(model.name)) != model.moment(now)
+        built = self.built.get(model.name)
+        return model.moment(built.at if built else None) != model.moment(now)
 
     def note(self, name: str, fingerprint: str) -> None:
         """This one is now built, of this fingerprint; `save` writes it down."""
@@ -163,7 +170,7 @@ class Ledger:
 
     def drop_others(self, names: Collection[str]) -> None:
         """Remove what earlier builds made and no file makes any more."""
-        for name in self.fingerprints.keys() - set(names):
+        for name in self.built.keys() - set(names):
             self.drop(name)
             publish_later(self.connection, name)
             self._forget("builds", name)
@@ -208,5 +215,5 @@ def due(
 def last_built_at(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     """When a build last made or checked a model; None before the first one."""
     create_tables(connection)
-    row = connection.execute("select max(built_at) from meta.builds").fetchone()
-    return row[0] if row else None
+    ((built_at,),) = connection.execute("select max(built_at) from meta.builds").fetchall()
+    return built_at  # type: ignore[no-any-return]

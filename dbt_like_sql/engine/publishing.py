@@ -135,10 +135,10 @@ def _write(
         with transaction(connection):
             _apply(connection, changes)
         connection.execute("checkpoint published")
-        (free, used) = connection.execute(
+        ((free, used),) = connection.execute(
             "select free_blocks, used_blocks from pragma_database_size()"
             " where database_name = 'published'"
-        ).fetchone() or (0, 0)
+        ).fetchall()
     finally:
         connection.execute("detach published")
     return bool(free <= max(_FREE_BLOCKS, used / 3))
@@ -203,8 +203,8 @@ def _tables_in(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:
         if node.get("type") == "BASE_TABLE" and node["schema_name"]:
             found.add(f"{node['schema_name']}.{node['table_name']}")
 
-    parsed = connection.execute(f"select json_serialize_sql({literal(query)})").fetchone()
-    json.loads(parsed[0] if parsed else "{}", object_hook=note)
+    ((parsed,),) = connection.execute(f"select json_serialize_sql({literal(query)})").fetchall()
+    json.loads(parsed, object_hook=note)
     return found
 
 

@@ -313,7 +313,8 @@ def idle(
     ledger, seeds = Ledger(connection), seed_files(folder, own_seeds)
     prints = {name: model.fingerprint for name, model in models.items()}
     prints |= {name: content_hash(path) for name, path in seeds.items()}
-    is_other = ledger.fingerprints != prints or not ledger.standing.keys() >= prints.keys()
+    built = {name: about.fingerprint for name, about in ledger.built.items()}
+    is_other = built != prints or not ledger.standing.keys() >= prints.keys()
     is_later = any(ledger.is_later(model, now) for model in models.values())
     if is_other or is_later or ledger.has_news(models):
         return None

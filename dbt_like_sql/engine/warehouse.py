@@ -62,8 +62,9 @@ def turn(file: Path, what: str, advice: str, timeout_seconds: float) -> Iterator
         lock.release()
 
 
-@contextlib.contextmanager
-def writer_lock(at: Warehouse, timeout_seconds: float = 600, source: str = "") -> Iterator[None]:
+def writer_lock(
+    at: Warehouse, timeout_seconds: float = 600, source: str = ""
+) -> contextlib.AbstractContextManager[None]:
     """Hold the one lock under which this warehouse is written, `<path>.lock`.
 
     Loads and builds both take it; of a lake it is that of loads. With a source: the lock under
@@ -73,12 +74,9 @@ def writer_lock(at: Warehouse, timeout_seconds: float = 600, source: str = "") -
     if isinstance(at, Lake):
         from dbt_like_sql.engine.lakes import opening as lake
 
-        held = lake.turn(at, source or lake.LANDING, advice, timeout_seconds)
-    else:
-        file = at.with_name(f"{at.name}.{source}.lock" if source else f"{at.name}.lock")
-        held = turn(file, f"{source} of {at}" if source else str(at), advice, timeout_seconds)
-    with held:
-        yield
+        return lake.turn(at, source or lake.LANDING, advice, timeout_seconds)
+    file = at.with_name(f"{at.name}.{source}.lock" if source else f"{at.name}.lock")
+    return turn(file, f"{source} of {at}" if source else str(at), advice, timeout_seconds)
 
 
 @contextlib.contextmanager
@@ -91,15 +89,15 @@ def writer(
     naming the process that holds it, and WarehouseError where it cannot be used, is not ours, or is
     of a later format.
     """
-    with contextlib.ExitStack() as held:
-        held.enter_context(in_words(at))
+    with in_words(at):
         if isinstance(at, Lake):
             from dbt_like_sql.engine.lakes import opening as lake
 
             opened = lake.writer(at, _when_busy(at), timeout_seconds, builds, _claim)
         else:
             opened = _file_writer(at, timeout_seconds)
-        yield held.enter_context(opened)
+        with opened as connection:
+            yield connection
 
 
 @contextlib.contextmanager
@@ -143,8 +141,7 @@ def read_copy(path: Path) -> Path:
     return path.with_suffix(f".read{path.suffix}")
 
 
-@contextlib.contextmanager
-def reader(at: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
+def reader(at: Warehouse) -> contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]:
     """The read copy of the warehouse, read-only, in UTC; never waits, never blocks.
 
     Where there is none that opens, the warehouse itself, for a moment; a lake itself, as it is when
@@ -153,11 +150,8 @@ def reader(at: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
     if isinstance(at, Lake):
         from dbt_like_sql.engine.lakes import opening as lake
 
-        opened = lake.reader(at)
-    else:
-        opened = _file_reader(at)
-    with opened as connection:
-        yield connection
+        return lake.reader(at)
+    return _file_reader(at)
 
 
 @contextlib.contextmanager
@@ -215,11 +209,11 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 def models_file(connection: duckdb.DuckDBPyConnection) -> Path | None:
     """Where what was read of the models is kept: meterhouse.duckdb -> meterhouse.models.json."""
-    row = connection.execute(
+    ((path,),) = connection.execute(
         f"select coalesce(getvariable('{BESIDE}'), path) from duckdb_databases()"  # noqa: S608
         " where database_name = current_database()"
-    ).fetchone()
-    return models_beside(Path(row[0])) if row and row[0] else None
+    ).fetchall()
+    return models_beside(Path(path)) if path else None
 
 
 def models_beside(at: Warehouse) -> Path:
@@ -241,8 +235,8 @@ def describe(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]
 
 def count(connection: duckdb.DuckDBPyConnection, name: str) -> int:
     """How many rows a table or view has."""
-    row = connection.execute(f"select count(*) from {name}").fetchone()  # noqa: S608
-    return int(row[0]) if row else 0
+    ((rows,),) = connection.execute(f"select count(*) from {name}").fetchall()  # noqa: S608
+    return int(rows)
 
 
 def comment_on(

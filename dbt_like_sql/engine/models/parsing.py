@@ -105,7 +105,8 @@ def parse_statement(path: Path, sql: str) -> Statement:
     tokens, parsed = _parse(path, sql)
     statements = [statement for statement in parsed if statement is not None]
     if len(statements) != 1:
-        line = _second_statement_line(tokens) if statements else 1
+        ends = [at for at, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON]
+        line = tokens[ends[0] + 1].line if statements else 1
         message = f"a model is one SELECT, here are {len(statements)} statements"
         raise ModelError(path, line, message)
     query = statements[0]
@@ -137,11 +138,6 @@ def _parse(
         raise ModelError(path, line or found["line"] or 1, found["description"] or "") from error
     except TokenError as error:
         raise ModelError(path, line or 1, str(error)) from error
-
-
-def _second_statement_line(tokens: Sequence[Token]) -> int:
-    ends = [at for at, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON]
-    return tokens[ends[0] + 1].line
 
 
 def _check_columns(path: Path, tokens: Sequence[Token], query: exp.Query) -> None:

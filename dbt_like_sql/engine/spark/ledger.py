@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from dbt_like_sql.engine.build_state import Ledger
+from dbt_like_sql.engine.build_state import Built, Ledger
 from dbt_like_sql.engine.checks import CheckResult
 from dbt_like_sql.engine.spark.session import Spark
 from dbt_like_sql.engine.windows import Windows
@@ -24,9 +24,7 @@ class State:
     the views. Where it is lost, the next build makes everything anew.
     """
 
-    fingerprints: dict[str, str] = field(default_factory=dict)
-    through: dict[str, datetime | None] = field(default_factory=dict)
-    built_at: dict[str, datetime] = field(default_factory=dict)
+    built: dict[str, Built] = field(default_factory=dict)
     failed: dict[str, list[CheckResult]] = field(default_factory=dict)
     differing: dict[str, Differing] = field(default_factory=dict)
     tables: dict[str, str] = field(default_factory=dict)
@@ -39,15 +37,11 @@ class SparkLedger(Ledger):
         self.spark, self.file, self.state = spark, file, State()
         with suppress(OSError, msgspec.DecodeError):
             self.state = msgspec.json.decode(file.read_bytes(), type=State)
-        state = self.state
-        self.fingerprints, self.through, self.built_at = (
-            state.fingerprints, state.through, state.built_at,
-        )  # fmt: skip
-        self.failed, self.noted = state.failed, {}
+        self.built, self.failed, self.noted = self.state.built, self.state.failed, {}
         ((self.landed_at,),) = spark.execute("select max(landed_at) from raw.loads").fetchall()
         self.standing = {
             f"{schema}.{name}": "view"
-            for schema in {name.split(".")[0] for name in self.fingerprints}
+            for schema in {name.split(".")[0] for name in self.built}
             for _, name, *_ in spark.run(f"show tables in {schema}").fetchall()
         }
 
@@ -59,9 +53,7 @@ class SparkLedger(Ledger):
 
     def save(self, now: datetime) -> None:
         """All of it is built up to the newest receipt."""
-        self.fingerprints |= self.noted
-        self.through |= dict.fromkeys(self.noted, self.landed_at)
-        self.built_at |= dict.fromkeys(self.noted, now)
+        self.built |= {name: Built(of, self.landed_at, now) for name, of in self.noted.items()}
         self.state.differing.clear()
         self.write()
 
@@ -72,10 +64,10 @@ class SparkLedger(Ledger):
     def drop_others(self, names: Collection[str]) -> None:
         """Remove what no file makes any more, and tables that no view shows since a build ago."""
         state = self.state
-        for name in self.fingerprints.keys() - set(names):
+        for name in self.built.keys() - set(names):
             self.spark.run(f"drop view if exists {name}")
-            for part in (state.fingerprints, state.through, state.built_at, state.tables):
-                part.pop(name, None)
+            del self.built[name]
+            state.tables.pop(name, None)
         for _, table, *_ in self.spark.run("show tables in meterhouse").fetchall():
             if f"meterhouse.{table}" not in state.tables.values():
                 self.spark.run(f"drop table meterhouse.{table}")

@@ -25,10 +25,6 @@ class _Answer:
         """All of them."""
         return [tuple(row.values()) for row in self.frame.toArrow().to_pylist()]
 
-    def fetchone(self) -> tuple[Any, ...] | None:
-        """The first."""
-        return next(iter(self.fetchall()), None)
-
 
 class Spark:
     """A session on a cluster."""
