@@ -18,12 +18,7 @@ import dagster as dg
 
 import pipelines
 from assets.catalog.partitions import KINDS, first_partition, partition_key, whole_partitions
-from assets.catalog.tables import (
-    AS_OF,
-    raw_key,
-    table_spec,
-    text_of,
-)
+from assets.catalog.tables import AS_OF, raw_key, table_spec, text_of
 from assets.retention import retention
 from assets.runs import planning
 from assets.runs.loading import Loader, forecast

@@ -219,11 +219,11 @@ class Walk:
                     yield _numbered(page, number, pages)
         except OutOfReachError as error:
             # the oldest bucket aged out in this very moment: once more without it
-            shorter = window.without_first_bucket() if window else None
-            if shorter is None or is_second_try:
+            shorter = window.without([window.since]) if window else []
+            if not shorter or is_second_try:
                 self.result.failures.append(error)
             else:
-                yield from self._pages_of(replace(asked, window=shorter), is_second_try=True)
+                yield from self._pages_of(replace(asked, window=shorter[0]), is_second_try=True)
             return
         except PartialAnswerError as partial:
             self.result.notes.append(str(partial))

@@ -146,11 +146,7 @@ def existing_file(value: str) -> Path:
 
 
 def setting(
-    name: str,
-    default: str,
-    help: str,
-    read: Callable[[str], Any] = str,
-    **kind: bool,
+    name: str, default: str, help: str, read: Callable[[str], Any] = str, **kind: bool
 ) -> Any:
     """A field of a vendor's settings: written here once, for the code, README and .env.example."""
     about = Setting(name, default, help, read, **kind)
@@ -160,6 +156,11 @@ def setting(
 def credential(name: str, help: str, read: Callable[[str], Any] = str) -> Any:
     """One that the source is skipped without, and that every account has its own of."""
     return setting(name, "", help, read, is_required=True, is_of_account=True)
+
+
+def ids(name: str, help: str) -> Any:
+    """Ids between commas, of which every account has its own, or none."""
+    return setting(name, "", help, listed, is_of_account=True)
 
 
 def settings_of(kind: type[Any]) -> dict[str, Setting]:

@@ -6,7 +6,7 @@ other instants are widened to whole buckets first. Not here: how far back a vend
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 GRAINS = ("hourly", "daily", "monthly")
@@ -59,11 +59,6 @@ class Window:
                 since = left.pop().since if left and left[-1].until == start else start
                 left.append(Window(self.grain, since, next_bucket(start, self.grain)))
         return left
-
-    def without_first_bucket(self) -> "Window | None":
-        """The window less its oldest bucket; None where it has no other."""
-        since = next_bucket(self.since, self.grain)
-        return replace(self, since=since) if since < self.until else None
 
     def __str__(self) -> str:
         return f"{self.grain} {self.since:%Y-%m-%dT%H:%MZ} to {self.until:%Y-%m-%dT%H:%MZ}"

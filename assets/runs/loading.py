@@ -22,13 +22,7 @@ from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.log import OF_THE_MACHINE
 from pipelines.receipts import Answers, Connection, Landed
 from pipelines.settings import LONGEST_ID
-from pipelines.source import (
-    Asked,
-    LoadResult,
-    Slice,
-    VendorError,
-    unexpected,
-)
+from pipelines.source import Asked, LoadResult, Slice, VendorError, unexpected
 from pipelines.windows import Window, next_bucket
 
 # a backfill takes hours where a vendor answers five requests a minute

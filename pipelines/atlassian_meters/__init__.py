@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pipelines.atlassian_meters.declared import SHIPPED, Declaration, declaration
 from pipelines.endpoint import Endpoint
-from pipelines.settings import credential, key, listed, positive, setting, url
+from pipelines.settings import credential, ids, key, listed, positive, setting, url
 from pipelines.source import Account, Source
 
 
@@ -18,12 +18,9 @@ class Settings:
     api_key: str = credential(
         "ATLASSIAN_ORG_API_KEY", "an organization API key: no API token, which has an email", key
     )
-    account_ids: tuple[str, ...] = setting(
+    account_ids: tuple[str, ...] = ids(
         "ATLASSIAN_ACCOUNT_IDS",
-        "",
         "comma-separated: whose usage is read, beside those that were read before",
-        listed,
-        is_of_account=True,
     )
     api: Declaration = setting(
         "METERS_API_FILE",

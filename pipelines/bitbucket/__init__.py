@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from pipelines.endpoint import Endpoint
-from pipelines.settings import credential, key, listed, positive, setting, url
+from pipelines.settings import credential, ids, key, positive, setting, url
 from pipelines.source import Source
 
 
@@ -18,12 +18,8 @@ class Settings:
     token: str = credential(
         "BITBUCKET_TOKEN", "Bitbucket is asked only when this is set; or email:api_token", key
     )
-    workspaces: tuple[str, ...] = setting(
-        "BITBUCKET_WORKSPACES",
-        "",
-        "comma-separated; none: every workspace that the token sees",
-        listed,
-        is_of_account=True,
+    workspaces: tuple[str, ...] = ids(
+        "BITBUCKET_WORKSPACES", "comma-separated; none: every workspace that the token sees"
     )
     base_url: str = setting(
         "BITBUCKET_BASE_URL", "https://api.bitbucket.org/2.0", "where Bitbucket's API is", url

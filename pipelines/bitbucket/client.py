@@ -107,14 +107,18 @@ class Bitbucket(VendorClient):
     def workspaces(self) -> Iterator[pa.Table]:
         """The workspaces with their names, one request each; the list of them has none."""
         found, refused = self._each(self._workspace, self.workspace_uuids())
-        yield records.workspaces_table(found)
+        yield records.named_table("bitbucket_workspaces", "workspace", found)
         if refused:
             raise PartialAnswerError("; ".join(map(str, refused.values())))
 
     def repositories(self, workspace: str) -> Iterator[pa.Table]:
         """The repositories that a workspace has now. Deleted ones are not listed, and have used."""
-        found = self._listed(workspace)
-        yield records.repositories_table(self._uuid_of(workspace), found)
+        table, found, uuid = (
+            "bitbucket_repositories",
+            self._listed(workspace),
+            self._uuid_of(workspace),
+        )
+        yield records.named_table(table, "repository", found, workspace_uuid=uuid)
 
     def repository_uuids(self) -> list[str]:
         """The repositories of every workspace, a uuid outlives a move; and the workspaces that

@@ -11,15 +11,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import pyarrow as pa
 
-from pipelines.decode import (
-    INSTANT,
-    TEXT,
-    Instant,
-    Record,
-    schema_of,
-    table_of,
-    unknown_as_json,
-)
+from pipelines.decode import INSTANT, TEXT, Instant, Record, schema_of, table_of, unknown_as_json
 
 R = TypeVar("R", bound=Record)
 # people, and what repeats elsewhere; `variables` of a run may hold anything
@@ -153,16 +145,9 @@ TABLES: dict[str, pa.Schema] = {
 }
 
 
-def workspaces_table(workspaces: Iterable[Workspace]) -> pa.Table:
-    """Workspaces as raw.bitbucket_workspaces."""
-    named = _without_people(workspaces)
-    return table_of(TABLES["bitbucket_workspaces"], named, level="workspace")
-
-
-def repositories_table(workspace_uuid: str, repositories: Iterable[Repository]) -> pa.Table:
-    """Repositories of a workspace as raw.bitbucket_repositories."""
-    schema, named = TABLES["bitbucket_repositories"], _without_people(repositories)
-    return table_of(schema, named, level="repository", workspace_uuid=workspace_uuid)
+def named_table(name: str, level: str, records: Iterable[Record], **owner: str) -> pa.Table:
+    """Workspaces, or repositories of a workspace, as raw.<name>, people left out."""
+    return table_of(TABLES[name], _without_people(records), level, **owner)
 
 
 def runs_table(workspace_uuid: str, repository_uuid: str, runs: Iterable[Run]) -> pa.Table:

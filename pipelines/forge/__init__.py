@@ -95,11 +95,6 @@ def scopes_of(account: Account[Settings]) -> list[str]:
     return [f"{app}/{resource}" for app in apps for resource in account.meters]
 
 
-def _is_wanted(settings: Settings, endpoint: Endpoint) -> bool:
-    """The cube costs a request per environment."""
-    return endpoint != SITE_ENVIRONMENT_USAGE or settings.sites_by_environment
-
-
 SOURCE = Source(
     name="forge",
     title="Forge",
@@ -107,6 +102,7 @@ SOURCE = Source(
     settings=Settings,
     client_class="Forge",
     named_scopes=scopes_of,
-    is_wanted=_is_wanted,
+    # the cube costs a request per environment
+    is_wanted=lambda its, endpoint: its.sites_by_environment or endpoint != SITE_ENVIRONMENT_USAGE,
     requests_per_minute=lambda settings: settings.requests_per_minute,
 )

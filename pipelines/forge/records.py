@@ -87,11 +87,7 @@ def day_of(period: str) -> datetime:
 
 
 def usage_table(
-    name: str,
-    owner: dict[str, str],
-    usage: Usage,
-    group: str | None,
-    refused: dict[datetime, str],
+    name: str, owner: dict[str, str], usage: Usage, group: str | None, refused: dict[datetime, str]
 ) -> pa.Table:
     """The periods of a page as raw.<name>; `group`: the column of the groups' values, if any.
 

@@ -10,13 +10,7 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from pipelines.forge import (
-    ENDPOINTS,
-    ENVIRONMENT_USAGE,
-    SITE_ENVIRONMENT_USAGE,
-    Settings,
-    app_uuid,
-)
+from pipelines.forge import ENDPOINTS, ENVIRONMENT_USAGE, SITE_ENVIRONMENT_USAGE, Settings, app_uuid
 from pipelines.forge.client import Forge
 from pipelines.source import Asked, Pages, Slice, UnknownBeforeError, UsagePages
 from pipelines.windows import Window, next_bucket

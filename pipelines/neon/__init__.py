@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from pipelines.endpoint import Endpoint
-from pipelines.settings import credential, key, listed, positive, setting, url
+from pipelines.settings import credential, ids, key, positive, setting, url
 from pipelines.source import Source
 from pipelines.windows import GRAINS
 
@@ -17,12 +17,8 @@ class Settings:
     """How Neon is reached: one API key sees the organizations of a person, or one of its own."""
 
     api_key: str = credential("NEON_API_KEY", "Neon is asked only when this is set", key)
-    org_ids: tuple[str, ...] = setting(
-        "NEON_ORG_IDS",
-        "",
-        "comma-separated; none: every organization that the key sees",
-        listed,
-        is_of_account=True,
+    org_ids: tuple[str, ...] = ids(
+        "NEON_ORG_IDS", "comma-separated; none: every organization that the key sees"
     )
     base_url: str = setting(
         "NEON_BASE_URL", "https://console.neon.tech/api/v2", "where Neon's API is", url

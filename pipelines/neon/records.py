@@ -202,11 +202,7 @@ def account_usage(periods: list[Period]) -> Usage:
 
 
 def usage_table(
-    name: str,
-    subjects: Iterable[Usage],
-    org_id: str,
-    window: Window,
-    refused: dict[datetime, str],
+    name: str, subjects: Iterable[Usage], org_id: str, window: Window, refused: dict[datetime, str]
 ) -> pa.Table:
     """What projects, branches or an account used as raw.<name>; values stay exact decimals.
 

@@ -16,7 +16,7 @@ from assets.sources import endpoint_of
 from assets.terminal import runs as runs_of
 from assets.terminal.console import Report
 from pipelines.bitbucket import records
-from pipelines.bitbucket.records import repositories_table, runs_table
+from pipelines.bitbucket.records import named_table, runs_table
 from pipelines.bitbucket.slices import Run as SeenRun
 from pipelines.bitbucket.slices import plan
 from pipelines.source import LoadResult
@@ -491,7 +491,13 @@ def test_a_repository_that_moved_has_one_name_and_its_minutes_move_with_it(
         land_tables(
             replace(here.settings, clock=partial(_same, at)),
             NAMES[1],
-            (workspace, None, repositories_table(workspace, [listed])),
+            (
+                workspace,
+                None,
+                named_table(
+                    "bitbucket_repositories", "repository", [listed], workspace_uuid=workspace
+                ),
+            ),
         )
     here.write(
         "a.csv",

@@ -18,46 +18,35 @@ import pyarrow.compute as pc
 
 from pipelines.atlassian_usage.files import rules
 from pipelines.atlassian_usage.files.content import content_of, printable
-from pipelines.atlassian_usage.files.contract import (
-    COLUMNS,
-    UNITS,
-    Column,
-    called,
-    fold,
-    unit_of,
-)
+from pipelines.atlassian_usage.files.contract import COLUMNS, UNITS, Column, called, fold, unit_of
 from pipelines.atlassian_usage.files.layouts import FILE_NAME, Layouts, contract_rows, proposal
 from pipelines.atlassian_usage.files.problems import LISTED, Problem, RejectedFileError
 from pipelines.atlassian_usage.files.rows import NO_LAYOUTS, identity, read_rows
 from pipelines.atlassian_usage.files.values import tidy, value_of
 from pipelines.atlassian_usage.files.xlsx import NoText, Row
+from pipelines.decode import INSTANT, NUMBER, TEXT
 
-_ARROW = {
-    "instant": pa.timestamp("us", "UTC"),
-    "number": pa.decimal128(38, 9),
-    "flag": pa.bool_(),
-}
+_ARROW = {"instant": INSTANT, "number": NUMBER, "flag": pa.bool_()}
+_OF_FILE = (
+    ("file_name", TEXT, "where it was in the folder"),
+    ("file_sha256", TEXT, "the file's content"),
+    ("line", pa.int32(), "line or row; from 1"),
+)
+_OF_CONTRACT = ((c.name, _ARROW.get(c.kind, TEXT), c.help) for c in COLUMNS)
 SCHEMA = pa.schema(
-    [
-        *(
-            pa.field(c.name, _ARROW.get(c.kind, pa.string()), metadata={"help": c.help})
-            for c in COLUMNS
-        ),
-        pa.field("file_name", pa.string(), metadata={"help": "where it was in the folder"}),
-        pa.field("file_sha256", pa.string(), metadata={"help": "the file's content"}),
-        pa.field("line", pa.int32(), metadata={"help": "line or row; from 1"}),
-    ]
+    pa.field(name, kind, metadata={"help": about})
+    for name, kind, about in (*_OF_CONTRACT, *_OF_FILE)
 )
 TABLES = {
     "platform_usage": SCHEMA,
     "platform_usage_files": pa.schema(
-        [
-            ("file_name", pa.string()),
-            ("file_sha256", pa.string()),
-            ("line", pa.int32()),
-            ("column", pa.string()),
-            ("reason", pa.string()),
-        ]
+        {
+            "file_name": TEXT,
+            "file_sha256": TEXT,
+            "line": pa.int32(),
+            "column": TEXT,
+            "reason": TEXT,
+        }
     ),
 }
 MAX_ROWS = 2_000_000
@@ -171,8 +160,8 @@ def _typed(places: dict[str, int], rows: list[Row], problems: list[Problem]) -> 
             found = pa.repeat(pa.scalar(blank, SCHEMA.field(column.name).type), len(rows))
         columns[column.name] = found
     types, units = (columns[name].to_pylist() for name in ("usage_type", "unit"))
-    columns["known"] = pa.array(map(UNITS.get, types), pa.string())
-    columns["unit"] = pa.array(map(unit_of, types, units), pa.string())
+    columns["known"] = pa.array(map(UNITS.get, types), TEXT)
+    columns["unit"] = pa.array(map(unit_of, types, units), TEXT)
     for name in (name for name in places if name.startswith("#")):
         reason = f"field {name[1:]} has a value under no header: give it one, or clear it"
         below = zip(lines, texts[places[name]], strict=True)
@@ -185,7 +174,7 @@ def _column(column: Column, texts: Any, lines: Any, problems: list[Problem]) -> 
     if column.kind == "id":
         lost = (at for at, text in zip(lines, texts, strict=True) if isinstance(text, NoText))
         problems += [Problem(_LOST, line, column.name) for line in lost]
-    coded = pa.array(texts, pa.string()).dictionary_encode()
+    coded = pa.array(texts, TEXT).dictionary_encode()
     read = [value_of(column, tidy(text)) for text in coded.dictionary.to_pylist()]
     wrong = {number: why for number, (_, why) in enumerate(read) if why}
     found = pc.is_in(coded.indices, value_set=pa.array(wrong, pa.int32()))

@@ -114,10 +114,7 @@ def _file_rules(f: Any) -> Iterator[_Rule]:
     is_same = f.scope == before.scope
     is_twice = (f.period_start == before.period_start) & (f.period_end == before.period_end)
     for wrong, reason in (
-        (
-            is_twice,
-            "the same usage, scope and period as in line {before}: keep one of them",
-        ),
+        (is_twice, "the same usage, scope and period as in line {before}: keep one of them"),
         (
             ~is_twice & (f.period_start < furthest.shift()),
             "the period overlaps that of line {reaching}: correct one",
