@@ -130,13 +130,8 @@ def condition(column: str, windows: Windows) -> str:
 def _bucket_days(granularity: str, window: Window) -> list[Window]:
     if granularity != "monthly":
         return [window]
-    firsts = []
-    first = _first(window.since)
-    while first < window.until:
-        if first >= window.since:
-            firsts.append(_day(first.date()))
-        first = _next_month(first)
-    return firsts
+    _, *months = parts(window.since - DAY, window.until)
+    return [Window(first, first + DAY) for first, _ in months]
 
 
 def _day(day: date) -> Window:

@@ -113,12 +113,8 @@ class Bitbucket(VendorClient):
 
     def repositories(self, workspace: str) -> Iterator[pa.Table]:
         """The repositories that a workspace has now. Deleted ones are not listed, and have used."""
-        table, found, uuid = (
-            "bitbucket_repositories",
-            self._listed(workspace),
-            self._uuid_of(workspace),
-        )
-        yield records.named_table(table, "repository", found, workspace_uuid=uuid)
+        name, found, uuid = "repository", self._listed(workspace), self._uuid_of(workspace)
+        yield records.named_table("bitbucket_repositories", name, found, workspace_uuid=uuid)
 
     def repository_uuids(self) -> list[str]:
         """The repositories of every workspace, a uuid outlives a move; and the workspaces that

@@ -43,7 +43,7 @@ def vendors() -> set[str]:
 def in_no_folder() -> Iterator[Model]:
     """Models in no vendor's folder."""
     for model in MODELS.values():
-        if model.path.parent == model.folder / model.schema:
+        if model.path.parent == PACKAGE_FOLDER / model.schema:
             yield model
 
 

@@ -34,23 +34,26 @@ def load_models(
         for schema in SCHEMAS
         for path in sorted((folder / schema).rglob("*.sql"))
     ]
-    seeds = {name: content_hash(path) for name, path in seed_files(folder, own_seeds).items()}
-    key = hashlib.sha256(f"{texts} {seeds} {_code()}".encode()).hexdigest()
+    seeds = seed_files(folder, own_seeds)
+    prints = {name: content_hash(path) for name, path in seeds.items()}
+    key = hashlib.sha256(f"{texts} {prints} {_code()}".encode()).hexdigest()
     models = _known.get(key) or (_kept(key, keep_in) if keep_in else None)
     if models is None:
-        models = _read(texts, seeds)
+        models = _read(texts, prints, seeds)
         if keep_in:
             _keep(key, models, keep_in)
     _known[key] = models
     return {model.name: model for model in models}
 
 
-def _read(texts: list[tuple[str, Path, str]], seeds: dict[str, str]) -> _Read:
+def _read(
+    texts: list[tuple[str, Path, str]], prints: dict[str, str], seeds: dict[str, Path]
+) -> _Read:
     # not above: to import the parser takes as long as a build of nothing
     from dbt_like_sql.engine.models.lineage import traced
     from dbt_like_sql.engine.models.project import read_models
 
-    return tuple(traced({model.name: model for model in read_models(texts, seeds)}))
+    return tuple(traced({model.name: model for model in read_models(texts, prints)}, seeds))
 
 
 def _kept(key: str, file: Path) -> _Read | None:

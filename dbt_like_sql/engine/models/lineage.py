@@ -5,6 +5,7 @@ The only place that calls sqlglot's lineage, whose signature moves between versi
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -15,16 +16,16 @@ from sqlglot.schema import MappingSchema
 
 from dbt_like_sql.engine.models.model import Model, Source
 from dbt_like_sql.engine.models.parsing import query_of, table_name
-from dbt_like_sql.engine.seeds import seed_columns, seed_files
+from dbt_like_sql.engine.seeds import seed_columns
 
 
-def traced(models: Mapping[str, Model]) -> Iterator[Model]:
+def traced(models: Mapping[str, Model], seeds: Mapping[str, Path]) -> Iterator[Model]:
     """The models, inputs before readers, with the lineage of their columns and what these mean.
 
     A column means what its own comment says, else what the one column does that it passes on: a
     cast passes on; anything computed does not, nor a union of columns documented differently.
     """
-    names = _nested(models)
+    names = _nested(models, seeds)
     documented: dict[str, dict[str, str]] = {}
     for name, model in models.items():
         nodes = _nodes(model, names)
@@ -104,10 +105,9 @@ def _inherited(node: Node, documented: Mapping[str, Mapping[str, str]]) -> str |
     return texts.pop() if len(texts) == 1 else None
 
 
-def _nested(models: Mapping[str, Model]) -> MappingSchema:
-    columns = {name: list(model.columns) for name, model in models.items()}
-    for folder in {model.folder for model in models.values()}:
-        columns |= {name: list(seed_columns(path)) for name, path in seed_files(folder).items()}
+def _nested(models: Mapping[str, Model], seeds: Mapping[str, Path]) -> MappingSchema:
+    columns = {name: [*seed_columns(path)] for name, path in seeds.items()}
+    columns |= {name: [*model.columns] for name, model in models.items()}
     nested: dict[str, dict[str, dict[str, str]]] = {}
     for name, named in columns.items():
         of_schema, table = name.split(".", 1)

@@ -20,7 +20,6 @@ class ModelError(ValueError):
 
     def __init__(self, path: Path, line: int, message: str) -> None:
         super().__init__(f"{path}:{line}: {message}")
-        self.path, self.line = path, line
 
 
 @dataclass(frozen=True)
@@ -58,11 +57,6 @@ class Model:
     fingerprint: str
     whole: str
     windowed: str
-
-    @property
-    def folder(self) -> Path:
-        """The folder that its schema's folder is in, however deep below that the file is."""
-        return next(path.parent for path in self.path.parents if path.name == self.schema)
 
     @property
     def is_windowed_table(self) -> bool:
