@@ -164,7 +164,7 @@ class VendorClient(Client):
             if answer.status not in (NO_ANSWER, *RETRIED_STATUSES):
                 self._silent.discard(place)
                 return answer
-            wait, backoff = self._wait_of(answer, about), self._backoff(number)
+            wait, backoff = self._wait_of(answer), self._backoff(number)
             asked_to_wait += wait
             if asked_to_wait > self._limits.retry_after_seconds:
                 raise self._come_back_later(answer, wait, about)
@@ -246,7 +246,7 @@ class VendorClient(Client):
 
     # -- time ---------------------------------------------------------------------------------
 
-    def _wait_of(self, answer: Answer, about: str) -> float:
+    def _wait_of(self, answer: Answer) -> float:
         """The seconds that the vendor asks to wait: told as such, as HTTP date or ISO instant."""
         named = (answer.headers.get(name, "").strip() for name in self.wait_headers)
         told = next(filter(None, named), "")

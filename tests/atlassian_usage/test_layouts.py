@@ -104,6 +104,16 @@ unit = "credits"
 """
 
 
+def test_a_month_from_a_day_that_the_next_one_lacks_has_no_end(tmp_path: Path) -> None:
+    """Where it ends nobody said: it is asked for, line by line, and not guessed."""
+    months = USERS.replace('granularity = "day"', 'granularity = "month"')
+    lines = LINES.replace("05.11.2026", "31.08.2026").encode()
+    path = saved(tmp_path, months, "credits 2026-11-20.csv", lines)
+    with pytest.raises(RejectedFileError, match="line 2, column period_end: is blank") as caught:
+        reading.read(path, NOW, layouts=Layouts.in_folder(tmp_path))
+    assert [problem.line for problem in caught.value.problems] == [2]
+
+
 def test_last_days_and_a_zone(tmp_path: Path) -> None:
     """A period ends after its last day; a time of day is one of the zone, a date is a date."""
     line = 'From,To,Org,Used,At\n2026-10-15,2026-11-14,o,"1,000.5",20 Nov 2026 09:30\n'

@@ -98,15 +98,14 @@ class Layout(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     def _end(self, told: dict[str, str]) -> str:
         """The first instant after the period, from its last day or from its start."""
         from_start = "period_end" not in told
+        length = timedelta(days=told.get("granularity") == "day" if from_start else self.last_day)
         try:
             at = datetime.fromisoformat(told["period_start" if from_start else "period_end"])
-        except (KeyError, ValueError):
+            if from_start and told.get("granularity") == "month":
+                return _written((at.replace(day=1) + timedelta(days=32)).replace(day=at.day))
+            return _written(at + length)
+        except (KeyError, ValueError, OverflowError):  # not told, or the next month has no such day
             return told.get("period_end", "")
-        if not from_start:
-            return _written(at + timedelta(days=self.last_day))
-        if told.get("granularity") == "month":
-            return _written((at.replace(day=1) + timedelta(days=32)).replace(day=at.day))
-        return _written(at + timedelta(days=told.get("granularity") == "day"))
 
 
 def _written(at: datetime) -> str:
