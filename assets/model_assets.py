@@ -122,23 +122,14 @@ def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     none; and of what was not selected only tables that were written have one, and checks that were
     tried.
     """
-    since = until = None
-    if context.has_partition_key_range:
-        window = context.partition_time_window
-        since, until = window.start, window.end
-    settings = read_settings()
     with failing_in_words():
-        yield from _built(context, settings, since, until)
+        yield from _built(context, read_settings())
 
 
-def _built(
-    context: dg.AssetExecutionContext,
-    settings: Settings,
-    since: datetime | None,
-    until: datetime | None,
-) -> Iterator[Any]:
+def _built(context: dg.AssetExecutionContext, settings: Settings) -> Iterator[Any]:
+    window = context.partition_time_window if context.has_partition_key_range else None
     try:
-        report = build(settings, since, until)
+        report = build(settings, window and window.start, window and window.end)
     except CheckFailedError as failure:
         yield from told(evaluations(failure.results), ())
         raise dg.Failure(str(failure)) from None

@@ -9,8 +9,6 @@ from pathlib import Path
 import dbt_like_sql
 
 SEEDS = Path(dbt_like_sql.__file__).parent / "seeds"
-_NUMBERS = {"kept_hours", "reread_count", "reread_month_until_day", "tick_hour"}
-_NUMBERS |= {"settles_minutes", "stale_hours"}
 
 
 @dataclass(frozen=True)
@@ -35,15 +33,14 @@ def retention(table: str, grain: str) -> Retention:
     """The row of seeds/retention.csv."""
     for row in _seed("retention.csv"):
         if (row["resource"], row["granularity"]) == (table, grain):
-            number = {name: int(row[name] or 0) for name in row if name in _NUMBERS}
             return Retention(
-                timedelta(hours=number["kept_hours"]),
+                timedelta(hours=int(row["kept_hours"] or 0)),
                 row["beyond_reach"],
-                number["reread_count"],
-                number["reread_month_until_day"],
-                number["tick_hour"],
-                timedelta(minutes=number["settles_minutes"]),
-                timedelta(hours=number["stale_hours"]),
+                int(row["reread_count"] or 0),
+                int(row["reread_month_until_day"] or 0),
+                int(row["tick_hour"] or 0),
+                timedelta(minutes=int(row["settles_minutes"] or 0)),
+                timedelta(hours=int(row["stale_hours"] or 0)),
             )
     raise KeyError(f"seeds/retention.csv has no row for {table}, {grain}")
 

@@ -65,8 +65,8 @@ def content_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> int:
-    """Replace table `name` by the file's rows (empty = NULL); the number of rows.
+def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> None:
+    """Replace table `name` by the file's rows (empty = NULL).
 
     Raises duckdb.Error naming the file where a row has other columns or a value is not of its type,
     and SeedError where a number has more decimals than are kept.
@@ -77,17 +77,16 @@ def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> i
     typed = ", ".join(f"{literal(column)}: {literal(kind)}" for column, kind in columns.items())
     connection.execute(f"create or replace table {name} ({ddl})")
     try:
-        inserted = connection.execute(
+        connection.execute(
             f"insert into {name} from read_csv({literal(str(path))}, auto_detect=false,"
             f" header=true, delim=',', quote='\"', escape='\"', columns={{{typed}}})"
-        ).fetchone()
+        )
     except duckdb.Error as error:
         error.add_note(f"while loading the seed {path}")
         raise
     docs = seed_docs(name)
     told = {column: docs[column] for column in columns if column in docs}
     comment_on(connection, "table", name, docs.get(""), told)
-    return int(inserted[0]) if inserted else 0
 
 
 def _refuse_to_round(path: Path, numbers: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,14 +49,15 @@ class Model:
     by_month: bool
     is_view: bool
     expects_no_rows: bool
-    keeps_grain: bool
     inputs: tuple[str, ...]
     columns: tuple[str, ...]
     column_docs: Mapping[str, str]
-    lineage: Mapping[str, tuple[Source, ...]]
     fingerprint: str
     whole: str
-    windowed: str
+    # what follows from other files, too
+    windowed: str = ""
+    keeps_grain: bool = False
+    lineage: Mapping[str, tuple[Source, ...]] = field(default_factory=dict)
 
     @property
     def is_windowed_table(self) -> bool:

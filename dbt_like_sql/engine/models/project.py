@@ -65,14 +65,11 @@ def _read(path: Path, schema: str, sql: str) -> Model:
         by_month=by_month != "",
         is_view=schema == "staging" or header.says("materialized") is not None,
         expects_no_rows=header.says("expect") is not None,
-        keeps_grain=False,
         inputs=tuple(sorted({table_name(table) for table in named_tables(query)})),
         columns=tuple(query.named_selects),
         column_docs=column_docs(sql, statement),
-        lineage={},
         fingerprint=normalised(sql, statement.tokens),
         whole=rendered(query),
-        windowed="",
     )
     _check_header(model, header)
     check_clock(path, statement, may_ask=not (model.is_view or model.window))
