@@ -28,7 +28,8 @@ class Cluster:
         """End a worker and its executors with no word of farewell, as a machine does that dies."""
         worker = self.processes[name].pid
         for pid in (*_children(worker), worker):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # an executor may have ended by itself
+                os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager
