@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from dbt_like_sql.engine.models.model import SCHEMAS, Model, ModelError
-from dbt_like_sql.engine.seeds import NONE, Own, content_hash, seed_files
+from dbt_like_sql.engine.models.model import SCHEMAS, Model, ModelError, fingerprinted
+from dbt_like_sql.engine.seeds import NONE, Own, content_hash, seed_columns, seed_files
 
 __all__ = ["PACKAGE_FOLDER", "SCHEMAS", "Model", "ModelError", "load_models"]
 
@@ -34,26 +34,26 @@ def load_models(
         for schema in SCHEMAS
         for path in sorted((folder / schema).rglob("*.sql"))
     ]
-    seeds = seed_files(folder, own_seeds)
-    prints = {name: content_hash(path) for name, path in seeds.items()}
-    key = hashlib.sha256(f"{texts} {prints} {_code()}".encode()).hexdigest()
+    files = seed_files(folder, own_seeds)
+    # the rows of a seed are in fingerprints alone: another price is no reason to read all again
+    columns = {name: [*seed_columns(path)] for name, path in files.items()}
+    key = hashlib.sha256(f"{texts} {columns} {_code()}".encode()).hexdigest()
     models = _known.get(key) or (_kept(key, keep_in) if keep_in else None)
     if models is None:
-        models = _read(texts, prints, seeds)
+        models = _read(texts, files)
         if keep_in:
             _keep(key, models, keep_in)
     _known[key] = models
-    return {model.name: model for model in models}
+    seeds = {name: content_hash(path) for name, path in files.items()}
+    return {model.name: model for model in fingerprinted(models, seeds)}
 
 
-def _read(
-    texts: list[tuple[str, Path, str]], prints: dict[str, str], seeds: dict[str, Path]
-) -> _Read:
+def _read(texts: list[tuple[str, Path, str]], seeds: dict[str, Path]) -> _Read:
     # not above: to import the parser takes as long as a build of nothing
     from dbt_like_sql.engine.models.lineage import traced
     from dbt_like_sql.engine.models.project import read_models
 
-    return tuple(traced({model.name: model for model in read_models(texts, prints)}, seeds))
+    return tuple(traced({model.name: model for model in read_models(texts, seeds.keys())}, seeds))
 
 
 def _kept(key: str, file: Path) -> _Read | None:

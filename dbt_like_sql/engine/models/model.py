@@ -1,8 +1,9 @@
 """One model, as the rest of the engine knows it: nothing here needs the parser."""
 
+import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,3 +86,14 @@ class Model:
             return asked.replace("$today", today)
         filtered = _IN_WINDOW.sub(lambda of: condition(of[1], (window,)), self.windowed)
         return f"select * from ({filtered}) as built where {condition(self.window, (window,))}"  # noqa: S608
+
+
+def fingerprinted(models: Iterable[Model], seeds: Mapping[str, str]) -> Iterator[Model]:
+    """The models, inputs before readers, whose fingerprints are of their own text as yet, with
+    fingerprints that cover what they read, too: `seeds` by their hash, and each other."""
+    prints = dict(seeds)
+    for model in models:
+        read = (f"{name} {prints.get(name, '')}" for name in model.inputs)
+        text = "\n".join([model.fingerprint, *read])
+        prints[model.name] = hashlib.sha256(text.encode()).hexdigest()
+        yield replace(model, fingerprint=prints[model.name])

@@ -5,7 +5,7 @@ are for people. Files in the other folders are tables, unless they say `material
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -28,24 +28,19 @@ from dbt_like_sql.engine.models.parsing import (
 )
 
 
-def read_models(
-    texts: Iterable[tuple[str, Path, str]], seeds: Mapping[str, str]
-) -> Iterator[Model]:
-    """The models in files of (schema, path, text), inputs before readers; `seeds` by their hash.
-
-    Raises ModelError, which names file and line.
-    """
+def read_models(texts: Iterable[tuple[str, Path, str]], seeds: Set[str]) -> Iterator[Model]:
+    """The models in files of (schema, path, text), inputs before readers, beside these seeds; each
+    with a fingerprint of itself alone. Raises ModelError, which names file and line."""
     found = {f"{schema}.{path.stem}": _read(path, schema, sql) for schema, path, sql in texts}
     for model in found.values():
-        _check_inputs(model, known=found.keys() | seeds.keys())
-    prints = dict(seeds)
+        _check_inputs(model, known=found.keys() | seeds)
     windows = {name: model.window for name, model in found.items() if model.window}
     for name in _in_order(found):
         model = found[name]
-        prints[name] = _fingerprint(model, prints)
         windowed = rendered(query_of(model), windows) if model.is_windowed_table else ""
         keeps_grain = model.is_view and _keeps_grain(model, found)
-        yield replace(model, fingerprint=prints[name], windowed=windowed, keeps_grain=keeps_grain)
+        own = _fingerprint(model)
+        yield replace(model, fingerprint=own, windowed=windowed, keeps_grain=keeps_grain)
 
 
 def _read(path: Path, schema: str, sql: str) -> Model:
@@ -134,13 +129,12 @@ def _in_order(models: Mapping[str, Model]) -> list[str]:
         raise ModelError(model.path, _line(read[0].this), message) from None
 
 
-def _fingerprint(model: Model, prints: Mapping[str, str]) -> str:
+def _fingerprint(model: Model) -> str:
     parts = [
         model.fingerprint,  # as yet the text of its SELECT
         *(f"grain {column}" for column in model.grain),
         *(f"check {check}" for check in model.checks),
         f"window {model.window}, by month {model.by_month}",
         f"view {model.is_view}, no rows {model.expects_no_rows}",
-        *(f"{name} {prints.get(name, '')}" for name in model.inputs),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
