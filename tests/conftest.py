@@ -262,14 +262,7 @@ class Worlds:
         """Put a warehouse into `folder` in which nothing was loaded, and all was built, which is
         what takes the time of a first build: all models, or those that models() says; where these
         are."""
-        models = self.models(facts_alone, *reports)
-
-        def make(made: Path) -> None:
-            with open_world(made, orgs=1, projects=1, models=models) as here:
-                here.build()
-
-        _copy(self._made(f"empty {models.name}", make), folder)
-        return models
+        return self._begun(folder, self.models(facts_alone, *reports))
 
     def models(self, facts_alone: bool = True, *reports: str) -> Path:
         """Where the models of facts are, and of these reports; or all of them."""
@@ -278,7 +271,25 @@ class Worlds:
         name = " ".join(["facts", *sorted(reports)])
         return self._made(name, lambda folder: builds.write_facts_alone(folder, *reports))
 
-    def _made(self, name: str, make: Callable[[Path], None]) -> Path:
+    def models_alone(self, *todo: str) -> Path:
+        """Where these models are, with what they read: in one folder for all tests that read them,
+        for to read models takes a second."""
+        name = " ".join(["models", *sorted(todo)])
+        return self._made(name, lambda folder: builds.write_models_alone(folder, *todo))
+
+    def begin_alone(self, folder: Path, *todo: str) -> Path:
+        """As begin(), of these models and what they read alone; where these are."""
+        return self._begun(folder, self.models_alone(*todo))
+
+    def _begun(self, folder: Path, models: Path) -> Path:
+        def make(made: Path) -> None:
+            with open_world(made, orgs=1, projects=1, models=models) as here:
+                here.build()
+
+        _copy(self._made(f"empty {models.name}", make), folder)
+        return models
+
+    def _made(self, name: str, make: Callable[[Path], object]) -> Path:
         made, draft = self.folder / name, self.folder / f"{name}.draft"
         with FileLock(f"{made}.lock"):
             if not made.exists():

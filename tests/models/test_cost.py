@@ -116,8 +116,8 @@ def priced(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     return here
 
 
-def opened(folder: Path, worlds: Worlds) -> Exports:
-    """A warehouse in which nothing was loaded, on 1 January 2027."""
+def opened(folder: Path, worlds: Worlds, *models: str) -> Exports:
+    """A warehouse in which nothing was loaded, on 1 January 2027; of all models, or of these."""
     (folder / "exports").mkdir(exist_ok=True)
     environment = {
         "WAREHOUSE": str(folder / "meterhouse.duckdb"),
@@ -125,7 +125,8 @@ def opened(folder: Path, worlds: Worlds) -> Exports:
         "PLATFORM_USAGE_DIR": str(folder / "exports"),
     }
     settings = read_settings(environment, lambda: datetime(2027, 1, 1, tzinfo=UTC))
-    return Exports(folder / "exports", settings, worlds.begin(folder))
+    begun = worlds.begin_alone(folder, *models) if models else worlds.begin(folder)
+    return Exports(folder / "exports", settings, begun)
 
 
 def parts(here: Exports, thing: str, columns: str) -> list[tuple[Any, ...]]:
@@ -364,7 +365,7 @@ neon,neon-transfer,Transfer,public_network_transfer_bytes,,GB,0.05,100,,600,proj
 def test_prices_of_a_contract_come_first(tmp_path: Path, worlds: Worlds) -> None:
     """On their days, and for their meter and plan. One build prices all of history again, and no
     raw row is touched. (Before that, a day that comes late moves what the days after it cost.)"""
-    here = opened(tmp_path, worlds)
+    here = opened(tmp_path, worlds, "reports.cost_conservation")
     day = "2026-08-01"
     land(
         here.settings,

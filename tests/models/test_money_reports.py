@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.atlassian_usage.folder import Exports
-from tests.builds import write_models_alone
 from tests.conftest import Worlds
 from tests.landed import Names, Neon, Receipt, land, receive
 from tests.models.test_cost import COMPUTE, GB, ROOT, opened
@@ -19,10 +18,9 @@ Rows = list[tuple[Any, ...]]
 
 def opened_at(now: str, folder: Path, worlds: Worlds, *models: str) -> Exports:
     """A warehouse of these models, in which nothing was loaded, at an hour."""
-    here = opened(folder, worlds)
+    here = opened(folder, worlds, *models)
     at = datetime.fromisoformat(now).replace(tzinfo=UTC)
-    settings = replace(here.settings, clock=lambda: at)
-    return replace(here, settings=settings, models=write_models_alone(folder / "models", *models))
+    return replace(here, settings=replace(here.settings, clock=lambda: at))
 
 
 def compute(project: str, at: str, hours: int, **more: Any) -> Neon:

@@ -10,7 +10,6 @@ import pytest
 from dbt_like_sql.engine.lakes.address import beside
 from dbt_like_sql.engine.runner import CheckFailedError
 from tests.atlassian_usage.folder import Exports, Line
-from tests.builds import write_models_alone
 from tests.conftest import Worlds
 from tests.landed import Forge, Names, Neon, land
 from tests.models.test_cost import COMPUTE, opened
@@ -32,8 +31,7 @@ RULES = """\
 
 def opened_here(folder: Path, worlds: Worlds) -> Exports:
     """A warehouse of owners alone, in which nothing was loaded."""
-    models = write_models_alone(folder / "models", "marts.dim_owner", "reports.owner_conservation")
-    return replace(opened(folder, worlds), models=models)
+    return opened(folder, worlds, "marts.dim_owner", "reports.owner_conservation")
 
 
 def owned(here: Exports, rules: str) -> None:
