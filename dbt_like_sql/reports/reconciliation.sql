@@ -1,9 +1,10 @@
 -- One row per thing that two answers of a vendor measure, side by side: Neon's facts against coarser
--- buckets and the retired legacy endpoint; Forge's totals against its environments; exported minutes
--- against Bitbucket's runs, exported months against their days, what exported workspaces have left
--- against repositories that no workspace is known of, the last reading of a billing cycle against the
--- facts of it; and wholes that are smaller than the sum of their parts. Settled periods only, but for
--- readings, and buckets of which two of Neon's billing periods tell the same.
+-- buckets and the retired legacy endpoint; Forge's totals against its environments, and its sites
+-- against the same within environments; exported minutes against Bitbucket's runs, exported months
+-- against their days, what exported workspaces have left against repositories that no workspace is
+-- known of, the last reading of a billing cycle against the facts of it; and wholes that are smaller
+-- than the sum of their parts. Settled periods only, but for readings, and buckets of which two of
+-- Neon's billing periods tell the same.
 -- grain: comparison, source, org_id, project_id, meter, unit, granularity, period_start
 -- window: period_start
 -- check: is_within_tolerance

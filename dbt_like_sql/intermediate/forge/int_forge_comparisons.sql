@@ -1,27 +1,50 @@
--- One row per Forge app, resource, unit and UTC day that was also asked by environment: the app's total
--- beside the sum of its environments. Settled days only.
--- grain: app_id, meter, unit, period_start
+-- One row per Forge app, resource, unit and settled UTC day that was asked both whole and in parts: the
+-- app's total beside its environments, and its sites beside the same sites within environments. A day
+-- of which no part was answered has parts of zero: its receipt says that they were asked.
+-- grain: comparison, app_id, meter, unit, period_start
 -- window: period_start
-with settled as (
-    select usage.*
-    from staging.stg_forge__usage as usage
+with comparisons (comparison, whole, parts) as (
+    values ('environments', 'forge_app_usage', 'forge_environment_usage'),
+    ('environments of sites', 'forge_site_usage', 'forge_site_environment_usage')
+),
+
+settled as (
+    select bucket.*
+    from staging.stg_loads__buckets as bucket
     inner join seeds.retention as retention
-        on usage.resource = retention.resource and retention.granularity = 'daily'
-    where usage.observed_at
-        >= usage.bucket_end + retention.settles_minutes * interval '1' minute
+        on bucket.resource = retention.resource and bucket.granularity = retention.granularity
+    where bucket.granularity = 'daily'
+        and bucket.asked_at >= bucket.bucket_end + retention.settles_minutes * interval '1' minute
+),
+
+told as (
+    select
+        usage.resource, usage.scope, usage.app_id, usage.meter, usage.unit, usage.bucket_start,
+        sum(usage.quantity) as quantity
+    from staging.stg_forge__usage as usage
+    -- what no site accounts for is in no site within environments either
+    where usage.resource = 'forge_app_usage' or usage.resource = 'forge_environment_usage'
+        or usage.site_id is not null
+    group by
+        usage.resource, usage.scope, usage.app_id, usage.meter, usage.unit, usage.bucket_start
 )
 
 select
-    cast('environments' as varchar) as comparison, -- what is compared with the facts
-    total.app_id, -- Forge app
-    total.meter, -- Atlassian's name of the resource
-    total.unit, -- Atlassian's unit
-    total.bucket_start as period_start, -- UTC day
-    total.quantity as fact_quantity, -- the app's total
-    cast(sum(part.quantity) as decimal(38, 9)) as other_quantity -- its environments added up
-from settled as total
-inner join settled as part
-    on total.scope = part.scope and total.unit = part.unit
-    and total.bucket_start = part.bucket_start
-where total.resource = 'forge_app_usage' and part.resource = 'forge_environment_usage'
-group by total.app_id, total.meter, total.unit, total.bucket_start, total.quantity
+    cast(comparisons.comparison as varchar) as comparison, -- what is compared with the facts
+    whole.app_id, -- Forge app
+    whole.meter, -- Atlassian's name of the resource
+    whole.unit, -- Atlassian's unit
+    whole.bucket_start as period_start, -- UTC day
+    cast(whole.quantity as decimal(38, 9)) as fact_quantity, -- of the app, or of its sites
+    cast(coalesce(parts.quantity, 0) as decimal(38, 9)) as other_quantity -- the parts added up
+from comparisons
+inner join told as whole on comparisons.whole = whole.resource
+inner join settled as whole_asked
+    on whole.resource = whole_asked.resource and whole.scope = whole_asked.scope
+    and whole.bucket_start = whole_asked.bucket_start
+inner join settled as parts_asked
+    on comparisons.parts = parts_asked.resource and whole.scope = parts_asked.scope
+    and whole.bucket_start = parts_asked.bucket_start
+left join told as parts
+    on comparisons.parts = parts.resource and whole.scope = parts.scope
+    and whole.unit = parts.unit and whole.bucket_start = parts.bucket_start
