@@ -1,5 +1,6 @@
 -- One row per Neon period that two answers measure: the facts, made of finer buckets, against the
 -- coarser bucket of the same period, and against the retired legacy endpoint. Settled periods only.
+-- Where receipts say that finer buckets serve a period, and none of them told anything, that is zero.
 -- grain: comparison, org_id, project_id, meter, granularity, period_start
 -- window: period_start, by month
 with told as (
@@ -45,11 +46,33 @@ facts as (
         days.row_count, days.is_open,
         case when spans.resource = 'neon_project_usage' then days.project_id end as project_id,
         case when spans.granularity = 'daily' then days.day_start
-            else date_trunc('month', days.day_start) end as period_start,
-        spans.resource = 'neon_project_usage' and days.granularity = spans.granularity
-            as is_the_same_bucket
+            else date_trunc('month', days.day_start) end as period_start
     from days
-    inner join spans on days.granularity = 'hourly' or spans.granularity = 'monthly'
+    inner join spans on days.granularity = 'hourly'
+        or (days.granularity = 'daily' and spans.granularity = 'monthly')
+        or (spans.granularity = 'monthly' and spans.resource = 'neon_account_usage')
+),
+
+served as (
+    select
+        days.resource, days.scope as org_id, spans.granularity,
+        case when spans.granularity = 'daily' then days.period_start
+            else date_trunc('month', days.period_start) end as period_start,
+        count(*) as bucket_count
+    from intermediate.int_resolution as days
+    inner join spans on days.resource = spans.resource
+    inner join staging.stg_loads__buckets as asked
+        on days.resource = asked.resource and days.scope = asked.scope
+        and days.served_by = asked.granularity
+        and days.period_start = date_trunc('day', asked.bucket_start)
+    inner join seeds.retention as retention
+        on asked.resource = retention.resource and asked.granularity = retention.granularity
+    group by all
+    having bool_and(
+        days.served_by not in (spans.granularity, 'monthly')
+        and asked.asked_at
+        >= asked.bucket_end + retention.settles_minutes * interval '1' minute
+    )
 )
 
 select
@@ -60,15 +83,20 @@ select
     told.meter, -- Neon's name of the metric
     told.granularity, -- of the other side
     told.bucket_start as period_start, -- first instant, UTC
-    cast(sum(facts.quantity) as decimal(38, 9)) as fact_quantity, -- sum over the facts
+    cast(coalesce(sum(facts.quantity), 0) as decimal(38, 9))
+        as fact_quantity, -- sum over the facts
     cast(told.quantity as decimal(38, 9)) as other_quantity, -- what the other side says
-    -- Neon reports whole numbers: each fact row may be off by its rounding
-    cast(sum(facts.row_count) as bigint) as tolerance -- by how much they may differ
+    -- Neon reports whole numbers: each fact row may be off by its rounding, and be 0 by it
+    cast(coalesce(sum(facts.row_count), max(served.bucket_count)) as bigint)
+        as tolerance -- by how much they may differ
 from told
-inner join facts
+left join served
+    on told.resource = served.resource and told.org_id = served.org_id
+    and told.granularity = served.granularity and told.bucket_start = served.period_start
+left join facts
     on told.resource = facts.resource and told.org_id = facts.org_id
     and told.project_id is not distinct from facts.project_id and told.meter = facts.meter
     and told.granularity = facts.granularity and told.bucket_start = facts.period_start
 group by
     told.org_id, told.project_id, told.meter, told.granularity, told.bucket_start, told.quantity
-having not bool_or(facts.is_open or facts.is_the_same_bucket)
+having not coalesce(bool_or(facts.is_open), bool_and(served.org_id is null))
