@@ -6,6 +6,7 @@ receipt. Not here: which slices there are (each vendor's slices.py) and raw.load
 """
 
 import logging
+import os
 import shutil
 import tempfile
 import time
@@ -59,7 +60,7 @@ SETTINGS = {
     "file_max_items": 100 * ROWS_OF_A_GROUP,
     "dlthub_telemetry": False,
 }
-_NEW, _PREFIX, _LOCK = "meterhouse-new-", "meterhouse-dlt-", "in-use"
+_PREFIX, _LOCK = "meterhouse-dlt-", ".lock"
 
 
 def load(
@@ -105,17 +106,24 @@ def load(
 @contextmanager
 def _folder() -> Iterator[Path]:
     """A folder for as long as it takes; those of processes that are gone are removed."""
-    for abandoned in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
+    for abandoned in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*{_LOCK}"):
         with suppress(OSError), FileLock(abandoned, blocking=False):  # a living one holds it
-            shutil.rmtree(abandoned.parent, ignore_errors=True)
-    made = Path(tempfile.mkdtemp(prefix=_NEW))
-    with FileLock(made / _LOCK):
-        # called so only once it is locked: before, another load could take it for abandoned
-        folder = made.rename(made.with_name(made.name.replace(_NEW, _PREFIX)))
+            _remove(abandoned)
+    # beside the folder, and there before and after it: whenever its process dies, one finds it
+    handle, lock = tempfile.mkstemp(prefix=_PREFIX, suffix=_LOCK)
+    os.close(handle)
+    with FileLock(lock):
+        folder = Path(lock).with_suffix("")
+        folder.mkdir(mode=0o700)
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(Path(lock))
+
+
+def _remove(lock: Path) -> None:
+    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+    lock.unlink(missing_ok=True)
 
 
 class _Told:

@@ -437,33 +437,35 @@ def test_what_was_answered_before_a_ctrl_c_lands(tmp_path: Path) -> None:
 def test_folders_of_killed_loads_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the next load; those of loads that live are not."""
+    """By the next load, whenever they were killed; those of loads that live are not."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for name in ("dead", "living"):
+    for name in ("dead", "half-removed", "living", "not-made-yet"):
+        (tmp_path / f"meterhouse-dlt-{name}.lock").touch()
+    for name in ("dead", "half-removed", "living"):
         (tmp_path / f"meterhouse-dlt-{name}").mkdir()
-        (tmp_path / f"meterhouse-dlt-{name}" / "in-use").touch()
-    with FileLock(tmp_path / "meterhouse-dlt-living" / "in-use"):
+    (tmp_path / "meterhouse-dlt-dead" / "page").touch()
+    with FileLock(tmp_path / "meterhouse-dlt-living.lock"):
         land(tmp_path, one=saying(page(A)))
-    assert [folder.name for folder in tmp_path.glob("meterhouse-*")] == ["meterhouse-dlt-living"]
+    found = sorted(path.name for path in tmp_path.glob("meterhouse-*"))
+    assert found == ["meterhouse-dlt-living", "meterhouse-dlt-living.lock"]
 
 
 def test_a_load_that_begins_meanwhile_takes_no_other_for_abandoned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even in the moment in which the folder of the other is there, and not locked yet."""
+    """Not even in the moment in which the lock of the other is there, and not held yet."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    flock, others, left = fcntl.flock, iter(["other"]), []
+    flock, others = fcntl.flock, iter(["other"])
 
     def after_another(opened: int, how: int) -> None:
         file = Path(f"/dev/fd/{opened}").resolve()
-        for other in others if file.name == "in-use" else ():
+        for other in others if file.name.startswith("meterhouse-dlt-") else ():
             (tmp_path / other).mkdir()
             land(tmp_path / other, two=saying(page(B)))
-            left.append(file.exists())
         flock(opened, how)
 
     monkeypatch.setattr("fcntl.flock", after_another)
     land(tmp_path, one=saying(page(A)))
-    assert left == [True]
     assert rows(tmp_path, LOG) == [("one", *A)]
     assert rows(tmp_path / "other", LOG) == [("two", *B)]
+    assert [*tmp_path.glob("meterhouse-*")] == []
