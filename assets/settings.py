@@ -45,9 +45,10 @@ class House:
     )
     memory_limit: str = setting(
         "MEMORY_LIMIT",
-        "2GB",
-        "of DuckDB in a build; what needs more spills beside the warehouse",
-        size,
+        "",
+        "of DuckDB in a build, like `4GB`; what needs more spills beside the warehouse. As a rule "
+        "it is 2 GB, or half of what the machine or container has, where that is less",
+        lambda value: size(value) if value else "",
     )
     price_book_overrides: Seeds = setting(
         "PRICE_BOOK_OVERRIDES",

@@ -19,6 +19,7 @@ from dbt_like_sql.engine.build_state import create_tables
 from dbt_like_sql.engine.lakes.address import Warehouse, beside
 from pipelines import receipts
 from pipelines.receipts import Connection
+from pipelines.settings import byte_count
 
 
 def build(
@@ -26,7 +27,8 @@ def build(
 ) -> runner.BuildReport:
     """Build what is due (and [since, until) besides), in one transaction, and publish it."""
     with open_warehouse(settings, builds=True) as connection:
-        connection.execute(f"set memory_limit = '{settings.house.memory_limit}'")
+        limit = settings.house.memory_limit or memory_limit(connection)
+        connection.execute(f"set memory_limit = '{limit}'")
         with warehouse.landing(settings.warehouse):
             receipts.create_raw_tables(connection)
             create_tables(connection)
@@ -40,6 +42,13 @@ def build(
             )
             publishing.publish(connection, settings.warehouse)
     return report
+
+
+def memory_limit(connection: Connection) -> str:
+    """2 GB, or half of what this machine or container has, if less: DuckDB takes four fifths of it
+    unless it is told, and what it does not count comes on top."""
+    [(its_own,)] = connection.execute("select current_setting('memory_limit')").fetchall()
+    return f"{min(2_000, byte_count(its_own) * 5 // 8 // 10**6)}MB"
 
 
 def build_on_spark(

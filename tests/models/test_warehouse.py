@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from assets.runs.building import memory_limit
 from dbt_like_sql.engine.build_state import create_tables, publish_later
 from dbt_like_sql.engine.publishing import publish
 from dbt_like_sql.engine.warehouse import (
@@ -18,6 +19,7 @@ from dbt_like_sql.engine.warehouse import (
     writer,
     writer_lock,
 )
+from pipelines.settings import byte_count
 
 WRITE_A_ROW = """
 import sys
@@ -301,3 +303,11 @@ def test_an_empty_ctas_does_not_lose_rows(path: Path) -> None:
         connection.execute("commit")
         groups = "select count(*) from (select i from target group by i)"
         assert connection.execute(groups).fetchone() == (200000,)
+
+
+@pytest.mark.parametrize(("its_own", "of_a_build"), [("1.6GB", 1000), ("16GB", 2000)])
+def test_a_build_takes_half_of_a_small_machine(path: Path, its_own: str, of_a_build: int) -> None:
+    """Where DuckDB would take four fifths a build takes half, and never more than 2 GB."""
+    with writer(path) as connection:
+        connection.execute(f"set memory_limit = '{its_own}'")
+        assert byte_count(memory_limit(connection)) == pytest.approx(of_a_build * 10**6, rel=0.1)
