@@ -8,7 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import certifi
@@ -60,6 +62,7 @@ USAGE = (
 USAGE_TABLES = ("neon_project_usage", "neon_branch_usage")
 PROJECTS = 11
 builds.read_models()
+IN_MEMORY = "/dev/shm"  # noqa: S108  (a folder of its own is made in it)
 # whether other workers of this run test at the same time
 IS_SHARED = "PYTEST_XDIST_WORKER" in os.environ
 
@@ -312,7 +315,14 @@ def _home(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config)
     # nothing here speaks TLS, and to read all of certifi's takes every client 20 ms
     first, end, _ = Path(certifi.where()).read_text().partition("-----END CERTIFICATE-----\n")
     (home / "one.pem").write_text(first + end)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > 2**30:
+            # a load makes and removes a hundred files and folders: on a disk that is an eighth of
+            # its CPU time
+            get_temp_dir()  # of processes that are started: theirs is removed after all fixtures
+            folder = stack.enter_context(TemporaryDirectory(prefix="tests-", dir=IN_MEMORY))
+            patch.setenv("TMPDIR", folder)
+            patch.setattr("tempfile.tempdir", folder)
         patch.setenv("HOME", str(home))
         patch.setenv("XDG_STATE_HOME", str(home / "state"))
         patch.setenv("SSL_CERT_FILE", str(home / "one.pem"))
