@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import pyarrow as pa
 import pytest
 
 from assets.sources import endpoint_of
@@ -127,12 +129,17 @@ def load_four_days_ago(here: World) -> None:
     here.build()
 
 
-@pytest.fixture
-def four_days_ago(tmp_path: Path, worlds: Worlds) -> Iterator[World]:
+def loaded_four_days_ago(folder: Path, worlds: Worlds) -> AbstractContextManager[World]:
     """A company that has been loaded at eleven of a morning."""
     options = {"facts_alone": True, "now": TODAY - 4 * DAY + timedelta(hours=11)}
-    opened = partial(worlds.opened, tmp_path, "bitbucket", load_four_days_ago)
-    with company(opened, **options) as here:
+    opened = partial(worlds.opened, folder, "bitbucket", load_four_days_ago)
+    return company(opened, **options)
+
+
+@pytest.fixture
+def four_days_ago(tmp_path: Path, worlds: Worlds) -> Iterator[World]:
+    """It, for tests that change it."""
+    with loaded_four_days_ago(tmp_path, worlds) as here:
         yield here
 
 
@@ -201,36 +208,6 @@ def test_what_costs_nothing_more_is_looked_at_again(
     assert ((FOUR_DAYS.since - since).days, len(uuids)) == (days_back, alone)
 
 
-def test_a_run_whose_steps_are_run_again_is_noticed(four_days_ago: World) -> None:
-    """Of nine days before, where the schedule asks for four; at no request more, and no receipt
-    says that its day was asked for again."""
-    here, atlassian = four_days_ago, four_days_ago.company.atlassian
-    repository = atlassian.live_repositories(atlassian.workspaces[0].uuid)[1].uuid
-    of_day = window(here, 9).since
-    run = next(
-        run
-        for run in reversed(atlassian.runs(repository))
-        if run.created_at >= of_day and run.seconds(here.company.now)
-    )
-    before = seconds(here)
-    runs = atlassian._runs_of(repository)
-    again_at = here.company.now + timedelta(hours=1)
-    runs[runs.index(run)] = replace(run, rerun_at=again_at, rerun_seconds=240)
-    here.company.now = here.company.now + DAY
-    paths(here)
-    land(here, days=3)
-    assert len([path for path in paths(here) if path.endswith("/pipelines")]) == 4
-    here.build()
-    key = (run.repository_uuid, run.created_at.date())
-    assert [used - before[k] for k, used in seconds(here).items() if k[1:] == key] == [240]
-    spans = here.raw(
-        "select granularity from raw.loads where scope = ? and window_start <= ?",
-        repository,
-        run.created_at,
-    )
-    assert sorted(spans) == [("daily",), ("run",)]
-
-
 def test_a_walk_that_breaks_counts_for_nothing(four_days_ago: World) -> None:
     """Of that repository; the others land, and the same again heals it."""
     here, last_day = four_days_ago, four_days_ago.company.now.date()
@@ -254,7 +231,7 @@ def test_a_walk_that_breaks_counts_for_nothing(four_days_ago: World) -> None:
 def test_a_repository_that_does_not_answer_once_is_asked_again(world: Open, status: int) -> None:
     """It is named, fails no run where others answer, and no receipt claims it: the next run asks
     again, and has it. (Of a 404 its slug is tried first.)"""
-    here = company(world, facts_alone=True)
+    here = company(world, repositories=1, facts_alone=True)
     one = here.company.atlassian.live_repositories(here.company.atlassian.workspaces[0].uuid)[0]
     for key in (one.uuid, one.slug):
         path = f"/repositories/{one.workspace_uuid}/{key}"
@@ -265,11 +242,11 @@ def test_a_repository_that_does_not_answer_once_is_asked_again(world: Open, stat
     assert f"{one.full_name}, daily" in note
     assert first["failures"] == []
     held = "select count(distinct scope) from raw.loads where complete and granularity = 'daily'"
-    assert here.raw(held) == [(3,)]
+    assert here.raw(held) == [(1,)]
     paths(here)
     again = runs_of.load_due(*asked).as_json()
     assert len({path for path in paths(here) if path.endswith("/pipelines")}) == 1
-    assert (again["failures"], here.raw(held)) == ([], [(4,)])
+    assert (again["failures"], here.raw(held)) == ([], [(2,)])
     here.build()
     assert {key[1] for key in seconds(here)} >= {one.uuid}
     assert runs_of.load_due(*asked).as_json()["asked"] == []
@@ -285,12 +262,70 @@ def test_a_repository_that_answered_fails_the_run_until_it_has_lasted(
         Fault(f"/repositories/{one.workspace_uuid}/{one.uuid}", 403, count=9)
     )
     ended = "select count(*) from raw.loads where granularity = 'ended' and scope = ?"
-    for days, failures in ((2, 1), (4, 1), (8, 0), (9, 0)):
+    for days, failures in ((6, 1), (8, 0), (9, 0)):
         here.company.now = TODAY - 4 * DAY + timedelta(days=days, hours=11)
         landing = here.land(RUNS, window(here, 1))
         assert len(landing.failures) == failures
         assert here.raw(ended, one.uuid) == [(1 - failures,)]
         assert len(landing.notes) == 1 - failures
+
+
+@dataclass
+class Later:
+    """A day after: what was before, what was asked then, and of which repositories.
+
+    The steps of a run of nine days before were run again, where the schedule asks for four; and
+    another repository is gone.
+    """
+
+    here: World
+    before: Seconds
+    asked: list[str]
+    notes: list[str]
+    rerun: Run
+    gone: str
+
+
+@pytest.fixture(scope="module")
+def a_day_later(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Iterator[Later]:
+    """All that, loaded and built."""
+    with loaded_four_days_ago(tmp_path_factory.mktemp("later"), worlds) as here:
+        atlassian, before = here.company.atlassian, seconds(here)
+        (_, again), (gone, _) = (
+            [r.uuid for r in atlassian.live_repositories(w.uuid)] for w in atlassian.workspaces
+        )
+        of_day = window(here, 9).since
+        runs = atlassian._runs_of(again)
+        rerun = next(
+            run
+            for run in reversed(atlassian.runs(again))
+            if run.created_at >= of_day and run.seconds(here.company.now)
+        )
+        again_at = here.company.now + timedelta(hours=1)
+        runs[runs.index(rerun)] = replace(rerun, rerun_at=again_at, rerun_seconds=240)
+        atlassian.delete_repository(gone)
+        here.company.now = here.company.now + DAY
+        paths(here)
+        notes = land(here, days=3).notes
+        asked = [path for path in paths(here) if path.endswith("/pipelines")]
+        here.build()
+        yield Later(here, before, asked, notes, rerun, gone)
+
+
+def test_a_run_whose_steps_are_run_again_is_noticed(a_day_later: Later) -> None:
+    """Of nine days before, where the schedule asks for four; at no request more, and no receipt
+    says that its day was asked for again."""
+    here, run = a_day_later.here, a_day_later.rerun
+    assert len(a_day_later.asked) == 3
+    key = (run.repository_uuid, run.created_at.date())
+    after, before = seconds(here), a_day_later.before
+    assert [used - before[k] for k, used in after.items() if k[1:] == key] == [240]
+    spans = here.raw(
+        "select granularity from raw.loads where scope = ? and window_start <= ?",
+        run.repository_uuid,
+        run.created_at,
+    )
+    assert sorted(spans) == [("daily",), ("run",)]
 
 
 def test_a_repository_that_moves_is_asked_where_it_is(four_days_ago: World) -> None:
@@ -306,23 +341,17 @@ def test_a_repository_that_moves_is_asked_where_it_is(four_days_ago: World) -> N
     assert {org for org, r, _ in seconds(here) if r == moved.uuid} == {there.workspace_uuid}
 
 
-def test_a_repository_that_is_gone_is_asked_no_more(four_days_ago: World) -> None:
+def test_a_repository_that_is_gone_is_asked_no_more(a_day_later: Later) -> None:
     """It is no longer listed: ended, and neither missing nor at risk; what it used stays."""
-    here, atlassian = four_days_ago, four_days_ago.company.atlassian
-    before = seconds(here)
-    gone = atlassian.live_repositories(atlassian.workspaces[0].uuid)[0]
-    atlassian.delete_repository(gone.uuid)
-    here.company.now = here.company.now + DAY
-    paths(here)
-    assert land(here, days=1).notes == []
-    assert len([path for path in paths(here) if path.endswith("/pipelines")]) == 3
+    here, gone = a_day_later.here, a_day_later.gone
+    assert a_day_later.notes == []
+    assert not any(gone in path for path in a_day_later.asked)
     last = here.raw(
-        "select granularity, complete from raw.loads where scope = ? order by landed_at", gone.uuid
+        "select granularity, complete from raw.loads where scope = ? order by landed_at", gone
     )[-1]
     assert last == ("ended", True)
-    here.build()
-    assert {k: v for k, v in seconds(here).items() if k[1] == gone.uuid} == {
-        k: v for k, v in before.items() if k[1] == gone.uuid
+    assert {k: v for k, v in seconds(here).items() if k[1] == gone} == {
+        k: v for k, v in a_day_later.before.items() if k[1] == gone
     }
 
 
@@ -392,40 +421,103 @@ def test_exported_minutes_are_the_fact_and_runs_attribute_them(
     assert {org for org, *_ in seconds(here)} == {first.uuid, second.uuid}
 
 
-def test_runs_split_what_was_exported_after_them(tmp_path: Path, worlds: Worlds) -> None:
+OCTOBER = datetime(2026, 10, 1, tzinfo=UTC)
+MINUTES = "pipelines_build_minutes"
+
+
+def ten_minutes(workspace: str, repository: str, days: range) -> tuple[str, Window, pa.Table]:
+    """What is answered of October: a run of ten minutes on each of these days."""
+    runs = [
+        {"uuid": f"{workspace} {n}", "created_on": OCTOBER + n * DAY, "build_seconds_used": 600}
+        for n in days
+    ]
+    table = runs_table(workspace, repository, msgspec.convert(runs, list[records.Run]))
+    return workspace, Window("daily", OCTOBER, OCTOBER + 31 * DAY), table
+
+
+def _same(instant: datetime) -> datetime:
+    return instant
+
+
+def list_repository(here: Exports, at: datetime, workspace: str, full_name: str) -> None:
+    """A workspace lists this name of the repository {r}."""
+    slug = full_name.rpartition("/")[2]
+    listed = records.Repository(repository_uuid="{r}", slug=slug, full_name=full_name)
+    table = named_table(NAMES[1], "repository", [listed], workspace_uuid=workspace)
+    land_tables(
+        replace(here.settings, clock=partial(_same, at)), NAMES[1], (workspace, None, table)
+    )
+
+
+@pytest.fixture(scope="module")
+def october(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
+    """Exports of October, loaded after the runs and names that they are about, and built.
+
+    Of `split` a month that was read on its tenth day, and runs of nineteen days; of `ann` minutes
+    of a user and a run; of `moved` a repository that two workspaces listed, one after the other.
+    """
+    folder = tmp_path_factory.mktemp("october")
+    here = Exports.in_folder(folder, worlds.begin(folder, True, "marts.dim_project"))
+    land_tables(
+        here.settings,
+        RUNS,
+        ten_minutes("{s}", "{q}", range(19)),
+        ten_minutes("{u}", "{p}", range(4, 5)),
+    )
+    list_repository(here, datetime(2026, 8, 15, tzinfo=UTC), "{v}", "team-1/x")
+    list_repository(here, datetime(2026, 9, 15, tzinfo=UTC), "{w}", "team-2/x")
+    # of another organization, and of a user: they hide nothing
+    here.write("user.csv", "other", Line(MINUTES, "user:bob", "2026-10", "7", "2026-11-01"))
+    for scope, org_id in (("workspace:{s}", "split"), ("org", "split")):
+        early = Line(MINUTES, scope, "2026-10", "100", "2026-10-10T12:00")
+        here.write(f"{scope}.csv", org_id, early)
+    of_before = Line(MINUTES, "workspace:{u}", "2026-09", "5", "2026-10-01")
+    here.write("a.csv", "ann", of_before, Line(MINUTES, "user:ann", "2026-10", "7", "2026-11-01"))
+    here.write(
+        "moved.csv",
+        "moved",
+        Line(MINUTES, "repository:team-1/x", "2026-08", "3", "2026-09-01"),
+        Line(MINUTES, "repository:team-2/x", "2026-10", "7", "2026-11-01"),
+    )
+    assert not here.land().failures
+    here.build()
+    return here
+
+
+OF_RUNS = "select count(*), sum(quantity) from marts.fct_compute where source = 'bitbucket'"
+
+
+def test_minutes_of_users_hide_the_runs_of_their_organization(october: Exports) -> None:
+    """They are the same minutes, where it is known whose the workspace is."""
+    assert october.facts("ann") == [("ann", "2026-10", "7"), ("{u}", "2026-09", "5")]
+    assert october.read(f"{OF_RUNS} and org_id = '{{u}}'") == [(0, None)]
+
+
+def test_a_repository_that_moved_has_one_name_and_its_minutes_move_with_it(
+    october: Exports,
+) -> None:
+    """Two workspaces listed the same uuid, one after the other."""
+    assert october.facts("moved") == [("{v} {r}", "2026-08", "3"), ("{w} {r}", "2026-10", "7")]
+    named = "select project_name from marts.dim_project where source = 'atlassian_platform'"
+    assert october.read(f"{named} and org_id = 'moved'") == [("team-2/x",)]
+
+
+def test_runs_split_what_was_exported_after_them(october: Exports) -> None:
     """A month that was read on its tenth day: nine days of runs are part of it, the tenth may be,
     and from the eleventh on runs are facts of their own, until the month is read again."""
-    here = Exports.in_folder(tmp_path, worlds.begin(tmp_path, facts_alone=True))
-    day = datetime(2026, 10, 1, tzinfo=UTC)
-    runs = [
-        {"uuid": f"{{{n}}}", "created_on": day + n * DAY, "build_seconds_used": 600}
-        for n in range(19)
-    ]
-    table = runs_table("{w}", "{r}", msgspec.convert(runs, list[records.Run]))
-    whole = Window("daily", day, day + 31 * DAY)
-    land_tables(here.settings, RUNS, ("{w}", whole, table))
-    of_runs = "select count(*), sum(quantity) from marts.fct_compute where source = 'bitbucket'"
-    # of another organization, and of a user: they hide nothing
-    user = Line("pipelines_build_minutes", "user:ann", "2026-10", "7", "2026-11-01")
-    here.write("user.csv", "other", user)
-    for scope, org_id in (("workspace:{w}", "org"), ("org", "org")):
-        early = Line("pipelines_build_minutes", scope, "2026-10", "100", "2026-10-10T12:00")
-        here.write(f"{scope}.csv", org_id, early)
-    here.land()
-    here.build()
-    of_days = [("{w} {r}", f"2026-10-{n:02}", "10") for n in range(1, 20)]
-    assert here.facts("org") == [("{w}", "2026-10", "10"), *of_days[:9]]
-    assert here.read(of_runs) == [(9, 9 * 600)]
-    here.write(
+    of_days = [("{s} {q}", f"2026-10-{n:02}", "10") for n in range(1, 20)]
+    assert october.facts("split") == [("{s}", "2026-10", "10"), *of_days[:9]]
+    assert october.read(OF_RUNS) == [(9, 9 * 600)]
+    october.write(
         "later.csv",
-        "org",
-        Line("pipelines_build_minutes", "workspace:{w}", "2026-10", "300", "2026-11-01"),
-        Line("pipelines_build_minutes", "org", "2026-10", "300", "2026-11-01"),
+        "split",
+        Line(MINUTES, "workspace:{s}", "2026-10", "300", "2026-11-01"),
+        Line(MINUTES, "org", "2026-10", "300", "2026-11-01"),
     )
-    here.land()
-    here.build()
-    assert here.facts("org") == [("{w}", "2026-10", "110"), *of_days]
-    assert here.read(of_runs) == [(0, None)]
+    october.land()
+    october.build()
+    assert october.facts("split") == [("{s}", "2026-10", "110"), *of_days]
+    assert october.read(OF_RUNS) == [(0, None)]
 
 
 def test_runs_split_the_total_of_the_organization_that_is_stated(
@@ -434,14 +526,9 @@ def test_runs_split_the_total_of_the_organization_that_is_stated(
     """No workspace is guessed to be of the only organization: seeds/workspace_orgs.csv says it,
     and until then the runs are facts of their own."""
     here = Exports.in_folder(tmp_path, worlds.begin(tmp_path, facts_alone=True))
-    day = datetime(2026, 10, 1, tzinfo=UTC)
-    for workspace in ("{v}", "{w}"):
-        run = {"uuid": f"{{{workspace}}}", "created_on": day, "build_seconds_used": 600}
-        table = runs_table(workspace, "{r}" + workspace, msgspec.convert([run], list[records.Run]))
-        land_tables(here.settings, RUNS, (workspace, Window("daily", day, day + DAY), table))
-    here.write(
-        "a.csv", "org", Line("pipelines_build_minutes", "org", "2026-10", "25", "2026-11-01")
-    )
+    answers = [ten_minutes(workspace, "{r}" + workspace, range(1)) for workspace in ("{v}", "{w}")]
+    land_tables(here.settings, RUNS, *answers)
+    here.write("a.csv", "org", Line(MINUTES, "org", "2026-10", "25", "2026-11-01"))
     here.land()
     here.build()
     of_runs = "select org_id, quantity from marts.fct_compute where source = 'bitbucket' order by 1"
@@ -452,61 +539,3 @@ def test_runs_split_the_total_of_the_organization_that_is_stated(
     here.build()
     assert here.facts("org") == [("", "2026-10", "15"), ("{v} {r}{v}", "2026-10-01", "10")]
     assert here.read(of_runs) == [("{w}", 600)]
-
-
-def test_minutes_of_users_hide_the_runs_of_their_organization(
-    tmp_path: Path, worlds: Worlds
-) -> None:
-    """They are the same minutes, where it is known whose the workspace is."""
-    here = Exports.in_folder(tmp_path, worlds.begin(tmp_path, facts_alone=True))
-    day = datetime(2026, 10, 5, tzinfo=UTC)
-    run = {"uuid": "{1}", "created_on": day, "build_seconds_used": 600}
-    table = runs_table("{w}", "{r}", msgspec.convert([run], list[records.Run]))
-    land_tables(here.settings, RUNS, ("{w}", Window("daily", day, day + DAY), table))
-    of_before = Line("pipelines_build_minutes", "workspace:{w}", "2026-09", "5", "2026-10-01")
-    of_users = Line("pipelines_build_minutes", "user:ann", "2026-10", "7", "2026-11-01")
-    here.write("a.csv", "org", of_before, of_users)
-    here.land()
-    here.build()
-    assert here.facts("org") == [("ann", "2026-10", "7"), ("{w}", "2026-09", "5")]
-    assert here.read("select count(*) from marts.fct_compute where source = 'bitbucket'") == [(0,)]
-
-
-def _same(instant: datetime) -> datetime:
-    return instant
-
-
-def test_a_repository_that_moved_has_one_name_and_its_minutes_move_with_it(
-    tmp_path: Path, worlds: Worlds
-) -> None:
-    """Two workspaces listed the same uuid, one after the other."""
-    worlds.begin(tmp_path)
-    here = Exports.in_folder(tmp_path)
-    repository = records.Repository(repository_uuid="{r}", slug="x", full_name="team-1/x")
-    moved = records.Repository(repository_uuid="{r}", slug="x", full_name="team-2/x")
-    for at, workspace, listed in (
-        (datetime(2026, 8, 15, tzinfo=UTC), "{v}", repository),
-        (datetime(2026, 9, 15, tzinfo=UTC), "{w}", moved),
-    ):
-        land_tables(
-            replace(here.settings, clock=partial(_same, at)),
-            NAMES[1],
-            (
-                workspace,
-                None,
-                named_table(
-                    "bitbucket_repositories", "repository", [listed], workspace_uuid=workspace
-                ),
-            ),
-        )
-    here.write(
-        "a.csv",
-        "org",
-        Line("pipelines_build_minutes", "repository:team-1/x", "2026-08", "3", "2026-09-01"),
-        Line("pipelines_build_minutes", "repository:team-2/x", "2026-10", "7", "2026-11-01"),
-    )
-    assert not here.land().failures
-    here.build()
-    assert here.facts("org") == [("{v} {r}", "2026-08", "3"), ("{w} {r}", "2026-10", "7")]
-    named = "select project_name from marts.dim_project where source = 'atlassian_platform'"
-    assert here.read(named) == [("team-2/x",)]
