@@ -1,5 +1,6 @@
 """What Neon refuses, or says that cannot be, costs that part alone, and is said once."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,16 +11,18 @@ from typing import Any
 import pytest
 
 from assets.alerts.needs import Needs
-from assets.runs import building
 from assets.runs.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from pipelines import receipts
 from pipelines.decode import cannot_be
+from pipelines.source import LoadResult
 from pipelines.windows import Window, floor
+from tests.builds import build
 from tests.clock import NOW
-from tests.conftest import Worlds
+from tests.conftest import USAGE, Worlds
 from tests.neon.teller import HOURS, Teller, at, telling
 
 PROJECTS, BRANCHES = "/consumption_history/v2/projects", "/consumption_history/v2/branches"
@@ -33,15 +36,42 @@ def neon(tmp_path: Path) -> Iterator[Teller]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Path:
+    """A folder into whose warehouse two organizations have been loaded."""
+    folder = tmp_path_factory.mktemp("loaded")
+    worlds.begin(folder)
+    with telling(folder, orgs=["org", "here"]) as opened:
+        assert opened.load()["failures"] == []
+    return folder
+
+
+@pytest.fixture
+def held(tmp_path: Path, loaded: Path) -> Iterator[Teller]:
+    """A Neon with these two, and a warehouse of its own that holds them."""
+    for file in loaded.glob("*.duckdb"):
+        shutil.copy2(file, tmp_path)
+    with telling(tmp_path, orgs=["org", "here"]) as opened:
+        yield opened
+
+
+def ask_usage(neon: Teller) -> LoadResult:
+    """Three days of projects, and nothing else."""
+    today = floor(neon.now, "daily")
+    with Loader(neon.settings) as loader:
+        days = Window("daily", today - timedelta(days=3), today)
+        return loader.load_window(endpoint_of("neon_project_usage"), days)
+
+
 def raw(neon: Teller, sql: str) -> Rows:
     """Rows of the warehouse itself."""
     with warehouse.writer(neon.settings.warehouse) as connection:
         return connection.execute(sql).fetchall()
 
 
-def read(neon: Teller, sql: str) -> Rows:
+def read(neon: Teller, sql: str, models: Path = PACKAGE_FOLDER) -> Rows:
     """Rows of the read copy, once what landed is built."""
-    building.build(neon.settings)
+    build(neon.settings, models)
     with warehouse.reader(neon.settings.warehouse) as connection:
         return connection.execute(sql).fetchall()
 
@@ -87,19 +117,17 @@ def test_a_free_org_is_named_once_and_keeps_no_other_from_loading(neon: Teller) 
 def test_an_org_that_is_named_and_refused_is_a_failure(neon: Teller) -> None:
     """It was asked for; so is one where no other answers."""
     neon.refused[PROJECTS, "org"] = 403
-    assert len(neon.load("daily")["failures"]) == 1
+    assert len(ask_usage(neon).failures) == 1
     del neon.refused[PROJECTS, "org"]
-    assert neon.load("daily")["failures"] == []
+    assert ask_usage(neon).failures == []
 
 
-def test_an_org_that_is_gone_has_ended(neon: Teller, tmp_path: Path, worlds: Worlds) -> None:
+def test_an_org_that_is_gone_has_ended(held: Teller) -> None:
     """Its past stays; it is neither due nor missing nor at risk, and nothing asks for it."""
-    worlds.begin(tmp_path)
-    neon.orgs = ["gone", "here"]
-    neon.load("hourly")
+    neon = held
     neon.orgs, neon.now = ["here"], neon.now + 30 * HOURS
     assert neon.load("hourly")["failures"] == []
-    assert "gone" not in {org for _, org in neon.asked}
+    assert "org" not in {org for _, org in neon.asked}
     neon.load("hourly")
     assert neon.asked == []
     neon.now += timedelta(days=6)
@@ -108,7 +136,7 @@ def test_an_org_that_is_gone_has_ended(neon: Teller, tmp_path: Path, worlds: Wor
         "select scope, state, bool_or(is_at_risk) from reports.coverage"
         " where resource = 'neon_project_usage' group by all",
     )
-    assert {state for scope, state, _ in spans if scope == "gone"} == {"held", "ended"}
+    assert {state for scope, state, _ in spans if scope == "org"} == {"held", "ended"}
     assert {state for scope, state, _ in spans if scope == "here"} >= {"held", "missing"}
     assert {scope for scope, _, is_at_risk in spans if is_at_risk} == {"here"}
     told = [row for row in Needs(neon.settings).found if row["kind"] == "at risk"]
@@ -117,19 +145,18 @@ def test_an_org_that_is_gone_has_ended(neon: Teller, tmp_path: Path, worlds: Wor
         "neon_branch_usage hourly",
     }
     assert all(row["what"].endswith(" of here for one") for row in told)
-    ((used,),) = raw(neon, "select sum(quantity) from marts.fct_compute where org_id = 'gone'")
+    ((used,),) = raw(neon, "select sum(quantity) from marts.fct_compute where org_id = 'org'")
     assert used > 0
     # it comes back: there again, and its hole closes as far as Neon reaches
-    neon.orgs = ["gone", "here"]
-    assert neon.load("hourly")["failures"] == []
-    last = "select granularity from raw.loads where scope = 'gone' order by landed_at desc limit 1"
+    neon.orgs = ["org", "here"]
+    assert neon.load("hourly", only_gaps=True)["failures"] == []
+    last = "select granularity from raw.loads where scope = 'org' order by landed_at desc limit 1"
     assert raw(neon, last) == [("hourly",)]
 
 
-def test_an_org_that_is_no_longer_named_has_ended(neon: Teller) -> None:
+def test_an_org_that_is_no_longer_named_has_ended(held: Teller) -> None:
     """NEON_ORG_IDS is what is asked: the next run asks nothing for another."""
-    neon.orgs = ["left", "here"]
-    neon.load("daily")
+    neon = held
     environment = {"NEON_API_KEY": "key", "NEON_ORG_IDS": "here"}
     named = read_settings(environment).accounts["neon"]
     (old,), (new,) = neon.settings.accounts["neon"], named
@@ -144,13 +171,13 @@ def test_an_org_that_is_no_longer_named_has_ended(neon: Teller) -> None:
     assert neon.load("daily")["failures"] == []
     assert {org for path, org in neon.asked if path in (PROJECTS, BRANCHES)} == {"here"}
     ended = raw(neon, "select distinct scope from raw.loads where granularity = 'ended'")
-    assert ended == [("left",)]
+    assert ended == [("org",)]
 
 
-def test_a_vendor_whose_settings_are_gone_has_ended_after_a_week(neon: Teller) -> None:
+def test_a_vendor_whose_settings_are_gone_has_ended_after_a_week(held: Teller) -> None:
     """They may be gone by mistake: until then its holes are announced. It is there once it answers
     again."""
-    neon.load("daily")
+    neon = held
     without = replace(neon.settings, accounts={**neon.settings.accounts, "neon": ()})
     ended = "select distinct resource from raw.loads where granularity = 'ended' order by 1"
     for days, resources in ((6, []), (8, [f"neon_{name}" for name in ENDED]), (9, None)):
@@ -164,13 +191,13 @@ def test_a_vendor_whose_settings_are_gone_has_ended_after_a_week(neon: Teller) -
             assert [name for (name,) in raw(neon, ended)] == resources
     assert neon.load("daily")["failures"] == []
     with warehouse.writer(neon.settings.warehouse) as connection:
-        standing = receipts.standings(connection, "neon_project_usage", "daily")["org"]
+        standing = receipts.standings(connection, "neon_project_usage", "daily")["here"]
     assert not standing.is_ended
 
 
-def test_a_list_of_organizations_that_is_refused_ends_none(neon: Teller) -> None:
+def test_a_list_of_organizations_that_is_refused_ends_none(held: Teller) -> None:
     """A key that may not list them sees one by its projects; where there is none, it is said."""
-    neon.load("daily")
+    neon = held
     neon.now += timedelta(days=1)
     neon.refused["/users/me/organizations", "me"] = 403
     (failure,) = neon.load("daily")["failures"]
@@ -178,16 +205,16 @@ def test_a_list_of_organizations_that_is_refused_ends_none(neon: Teller) -> None
     assert raw(neon, "select count(*) from raw.loads where granularity = 'ended'") == [(0,)]
 
 
-def test_names_of_branches_outlive_a_404(neon: Teller) -> None:
+def test_names_of_branches_outlive_a_404(held: Teller) -> None:
     """A project that is listed and says no keeps the names it had, and is asked again."""
-    names = "select branch_id, is_withdrawn from raw.neon_branches order by landed_at"
-    assert neon.load("daily")["failures"] == []
+    neon = held
+    names = "select is_withdrawn from raw.neon_branches where branch_id = 'br-of-org'"
     neon.now += timedelta(days=1)
     neon.refused["/projects/of-org/branches", "of-org"] = 404
     result = neon.load("daily")
     (note,) = [note for line in result["asked"] for note in line["notes"]]
     assert "1 of 1 projects did not answer" in note
-    assert raw(neon, names) == [("br-of-org", False)]
+    assert raw(neon, names) == [(False,)]
     neon.refused.clear()
     for asked in (["/users/me/organizations", "/projects/of-org/branches"], []):
         neon.load("daily")
@@ -217,7 +244,7 @@ def test_a_value_that_cannot_be_is_refused_in_its_bucket_alone(
     neon: Teller, tmp_path: Path, worlds: Worlds
 ) -> None:
     """That hour is unknown, and due; all else lands, and builds."""
-    worlds.begin(tmp_path)
+    models = worlds.begin(tmp_path, True, *USAGE)
     hour = floor(neon.now, "hourly") - 9 * HOURS
     neon.instead[hour] = "99999999999999999999999999999"
     result = neon.load("hourly")
@@ -225,7 +252,7 @@ def test_a_value_that_cannot_be_is_refused_in_its_bucket_alone(
     assert f"{hour:%Y-%m-%dT%H:%MZ}: compute_unit_seconds" in of_projects
     assert "neon_project_usage of org, hourly" in of_projects
     assert "neon_branch_usage of org" in of_branches
-    missing = [row for row in read(neon, SPANS) if row[1] == "missing"]
+    missing = [row for row in read(neon, SPANS, models) if row[1] == "missing"]
     assert missing == [
         (table, "missing", hour, hour + HOURS, False)
         for table in ("neon_branch_usage", "neon_project_usage")
@@ -257,9 +284,8 @@ def test_values_that_can_be_build(neon: Teller) -> None:
 def test_a_timeframe_that_was_not_asked_for_is_refused(neon: Teller, year: int) -> None:
     """Whose usage it is nobody can tell: nothing of that window counts."""
     neon.instead[datetime(year, 1, 1, tzinfo=neon.now.tzinfo)] = "5"
-    result = neon.load("daily")
-    (failure, *_) = result["failures"]
-    assert f"a timeframe starts at {year:04}-01-01" in failure
+    (failure,) = ask_usage(neon).failures
+    assert f"a timeframe starts at {year:04}-01-01" in str(failure)
     told = "select count(*) from raw.loads where resource = 'neon_project_usage'"
     assert raw(neon, told) == [(0,)]
 
@@ -267,7 +293,7 @@ def test_a_timeframe_that_was_not_asked_for_is_refused(neon: Teller, year: int) 
 def test_a_project_without_periods_is_idle(neon: Teller) -> None:
     """Null or an empty list: the others of its organization load."""
     neon.without_periods = {"org"}
-    assert neon.load("daily")["failures"] == []
+    assert ask_usage(neon).failures == []
     assert raw(neon, "select distinct project_id from raw.neon_project_usage") == [("of-org",)]
 
 
