@@ -40,7 +40,7 @@ def used(here: World, grain: str) -> set[str]:
 def test_a_cold_load_asks_for_each_page_once(world: Open) -> None:
     """120 projects: two pages of v2/projects a grain, branches of 100 projects a request."""
     here = world(orgs=1, projects=120, branches=1, oddities=False)
-    grain = "daily"
+    grain = "monthly"
     here.land("neon_project_usage", here.reach(grain))
     asked = here.new_requests()
     assert paths(asked) == {"/users/me/organizations": 1, PROJECTS: 2}
@@ -107,21 +107,21 @@ def test_a_window_of_168_hours_is_one_walk(world: Open) -> None:
 def test_a_first_run_asks_what_it_needs_and_a_second_nothing(world: Open) -> None:
     """Names once, usage once a grain, the retired endpoint once an org and grain; then silence."""
     here = world(orgs=1, projects=4)
-    sources = ("neon", "neon_legacy")
+    sources, grains = ("neon", "neon_legacy"), ("daily", "monthly")
     orgs = len(here.company.orgs)
-    first = runs.load_due(here.settings, Report(True), sources, GRAINS).as_json()
+    first = runs.load_due(here.settings, Report(True), sources, grains).as_json()
     assert first["failures"] == []
     live = [p for p in here.company.projects.values() if p.deleted_at is None]
     asked = paths(here.new_requests())
     assert asked["/users/me/organizations"] == 1
-    assert asked[PROJECTS] == asked[BRANCHES] == orgs * len(GRAINS)
+    assert asked[PROJECTS] == asked[BRANCHES] == orgs * len(grains)
     # the list of projects ends with an empty page, which has to be asked for
     assert asked["/projects"] == 2 * orgs
     of_projects = {p: n for p, n in asked.items() if p.startswith("/projects/")}
     assert of_projects == {f"/projects/{project.id}/branches": 1 for project in live}
     assert first["requests"] == asked.total()
     assert first["rate_limited"] == 0
-    second = runs.load_due(here.settings, Report(True), sources, GRAINS).as_json()
+    second = runs.load_due(here.settings, Report(True), sources, grains).as_json()
     assert (second["asked"], second["requests"]) == ([], 0)
     assert here.new_requests() == []
 

@@ -2,11 +2,12 @@
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import dlt
 
-from assets.runs import building, planning
+from assets.runs import planning
 from assets.runs.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
@@ -15,6 +16,7 @@ from assets.terminal.console import Report
 from dbt_like_sql.engine import build_state, publishing
 from pipelines import receipts
 from pipelines.windows import GRAINS
+from tests import builds
 from tests.clock import clock_from
 
 USAGE = ("neon_project_usage", "neon_branch_usage")
@@ -50,7 +52,7 @@ OF_A_BUILD: dict[str, Point] = {
 POINTS = OF_A_LOAD | OF_A_BUILD
 
 
-def load_hours(point: str, lent: str) -> None:
+def load_hours(point: str, lent: str, _: Path) -> None:
     """The trailing hours of usage; killed at this point, or nowhere."""
     _arm(point)
     settings = read_settings(clock=clock_from(lent))
@@ -60,17 +62,17 @@ def load_hours(point: str, lent: str) -> None:
             assert not loader.load_window(endpoint_of(table), window).failures
 
 
-def build(point: str, lent: str) -> None:
+def build(point: str, lent: str, models: Path) -> None:
     """A build of what landed; killed at this point, or nowhere."""
     _arm(point)
-    building.build(read_settings(clock=clock_from(lent)))
+    builds.build(read_settings(clock=clock_from(lent)), models)
 
 
-def run(_: str, lent: str) -> None:
+def run(_: str, lent: str, models: Path) -> None:
     """All that is due of Neon, and a build, as the command does; killed by somebody else."""
     settings = read_settings(clock=clock_from(lent))
     assert not runs.load_due(settings, Report(True), ("neon",), GRAINS).failures
-    building.build(settings)
+    builds.build(settings, models)
 
 
 def _arm(point: str) -> None:
