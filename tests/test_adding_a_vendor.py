@@ -29,8 +29,8 @@ PRODUCT = ("pipelines", "assets", "dbt_like_sql")
 def followed(folder: Path) -> list[str]:
     """A copy of the product with everything done that the page says; the files that it names."""
     for name in PRODUCT:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        # with what is compiled of it: of a file that is changed here it no longer counts
+        shutil.copytree(ROOT / name, folder / name)
     named = []
     for path, kind, text in BLOCK.findall(PAGE):
         named.append(path)

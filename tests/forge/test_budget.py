@@ -90,9 +90,9 @@ def taken(process: subprocess.Popen[str]) -> list[float]:
 
 
 def test_a_month_is_a_request_for_each_resource_and_the_pages_that_follow(world: Open) -> None:
-    """Two apps, twelve resources, three groupings: 72, and the second pages that have to be."""
+    """Twelve resources, three groupings: 36, and the second pages that have to be."""
     options = {"forge_page_size": 50, "forge_page_counts": "groups"}
-    here = world(**SMALL | {"apps": 2} | options)
+    here = world(**SMALL | options)
     until = TODAY.replace(day=1)
     window = Window("daily", (until - timedelta(days=1)).replace(day=1), until)
     landings = land(here, window, [APP, SITE, ENVIRONMENT])
@@ -106,10 +106,10 @@ def test_a_month_is_a_request_for_each_resource_and_the_pages_that_follow(world:
             sites = sum(len({site for site, _ in of_day if site}) for of_day in cells)
             environments = sum(len({name for _, name in of_day}) for of_day in cells)
             needed += sum(rows // 50 + 1 for rows in (flat, sites, environments))
-    assert needed > 72
+    assert needed > 36
     assert len(here.sandbox.forge.requests) == needed
     pages = [request.variables.get("page") for request in here.sandbox.forge.requests]
-    assert pages.count(None) == 72
+    assert pages.count(None) == 36
 
 
 def test_the_forecast_comes_first(world: Open) -> None:
@@ -168,6 +168,7 @@ def test_what_is_not_configured_is_skipped(world: Open, unset: list[str], why: s
     assert any(text.startswith("forge") and why in text for _, text in heard.heard)
 
 
+@pytest.mark.slow  # the short form is in test_http.py
 def test_two_processes_share_a_budget(tmp_path: Path) -> None:
     """Started at the same moment, five in three seconds: no two seconds ever see more than five.
 
@@ -185,6 +186,7 @@ def test_two_processes_share_a_budget(tmp_path: Path) -> None:
     assert instants[-1] - instants[0] >= 2 * 3 - 1
 
 
+@pytest.mark.slow  # so is that of this
 def test_a_budget_survives_a_restart(tmp_path: Path) -> None:
     """What one process spent, the next has not got, which begins right after the first ended."""
     first, second = (taking(tmp_path, count, 3, 3000) for count in (3, 1))
