@@ -241,7 +241,7 @@ class Worlds:
             with open_world(made, **options) as here:
                 load(here)
 
-        _copy(self._made(name, make), folder)
+        copy_warehouse(self._made(name, make), folder)
         with open_world(folder, later_by=MINUTE, **options) as here:
             yield here
 
@@ -289,7 +289,7 @@ class Worlds:
             with open_world(made, orgs=1, projects=1, models=models) as here:
                 here.build()
 
-        _copy(self._made(f"empty {models.name}", make), folder)
+        copy_warehouse(self._made(f"empty {models.name}", make), folder)
         return models
 
     def _made(self, name: str, make: Callable[[Path], object]) -> Path:
@@ -302,7 +302,7 @@ class Worlds:
         return made
 
 
-def _copy(made: Path, folder: Path) -> None:
+def copy_warehouse(made: Path, folder: Path) -> None:
     """A warehouse and its read copy, which is known by its time, and what was read of models."""
     for file in (*made.glob("*.duckdb"), *made.glob("*.json")):
         shutil.copy2(file, folder)

@@ -1,5 +1,6 @@
 """What changed the bill, and where it will end: literal usage in, numbers of a pencil out."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,16 +10,16 @@ from typing import Any
 import pytest
 
 from tests.atlassian_usage.folder import Exports
-from tests.conftest import Worlds
+from tests.conftest import Worlds, copy_warehouse
 from tests.landed import Names, Neon, Receipt, land, receive
 from tests.models.test_cost import COMPUTE, GB, ROOT, opened
 
 Rows = list[tuple[Any, ...]]
 
 
-def opened_at(now: str, folder: Path, worlds: Worlds, *models: str) -> Exports:
-    """A warehouse of these models, in which nothing was loaded, at an hour."""
-    here = opened(folder, worlds, *models)
+def opened_at(now: str, folder: Path, worlds: Worlds) -> Exports:
+    """A warehouse in which nothing was loaded, at an hour."""
+    here = opened(folder, worlds)
     at = datetime.fromisoformat(now).replace(tzinfo=UTC)
     return replace(here, settings=replace(here.settings, clock=lambda: at))
 
@@ -32,7 +33,7 @@ def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
     """Up to yesterday against as many days of the month before: +$2.12 of p and -$1.06 of q are
     two thirds and one third of what changed. July against a June of which one day is known is no
     comparison, and says so."""
-    here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.cost_drivers")
+    here = opened_at("2026-08-11T09:00", tmp_path, worlds)
     land(
         here.settings,
         compute("p", "2026-07-05", 10),
@@ -73,44 +74,113 @@ def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
     ]
 
 
-def test_where_the_month_will_end(tmp_path: Path, worlds: Worlds) -> None:
+TUESDAYS = ("06-30", "07-07", "07-14", "07-21", "07-28", "08-04")
+INVOICES = """\
+source,org,month,invoice_line,quantity,amount_usd,invoice_id
+neon,invoiced,2026-07,compute,6,0.70,INV-1
+neon,invoiced,2026-07,Compute,4,0.40,INV-2
+neon,invoiced,2026-07,Tax,,0.20,INV-1
+"""
+
+
+def coming() -> Iterator[Neon]:
+    """Days of a month that is not over."""
+    for day, hours in {1: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1, 9: 10}.items():
+        yield compute("p", f"2026-08-{day:02}", hours, org="coming")
+
+
+def over() -> Iterator[Neon]:
+    """A month of which all days are known, and the first days of the one before."""
+    for day in range(1, 32):
+        yield compute("p", f"2026-07-{day:02}", 10 if day == 31 else 1, org="over")
+    for day in range(1, 9):
+        yield compute("p", f"2026-06-{day:02}", 1, org="over")
+
+
+def judged() -> Iterator[Neon]:
+    """Tuesdays of some projects."""
+    hours = {
+        "varies": (10, 12, 8, 10, 11, 20),
+        "steady": (10, 10, 10, 10, 10, 14),
+        "gone": (10, 10, 10, 10, 10, 0),
+        "new": (0, 0, 0, 10, 10, 90),
+    }
+    for name, values in hours.items():
+        for day, used in zip(TUESDAYS, values, strict=True):
+            if used:
+                yield compute(name, f"2026-{day}", used, org="judged")
+    for day in TUESDAYS:
+        yield Neon("tiny", COMPUTE, f"2026-{day}", 600 if day == "08-04" else 60, org="judged")
+    yield compute("gone", "2026-08-03", 10, org="judged")
+    # a day that is known, and not whole yet, is not judged
+    yield compute("gone", "2026-08-10 05", 1, org="judged")
+
+
+def stored() -> Iterator[Neon]:
+    """3 GB on the day of a new plan, told by the day or by the hour."""
+    day, gb_hours = "2026-08-09", GB // 744 + 1
+    for plan in ("launch", "scale"):
+        yield Neon("p", ROOT, day, 36 * gb_hours, plan, org="daily")
+    for plan, hours in (("launch", range(13)), ("scale", range(12, 24))):
+        for hour in hours:
+            value = 3 * gb_hours // (2 if hour == 12 else 1)
+            yield Neon("p", ROOT, f"{day} {hour:02}", value, plan, org="hourly")
+
+
+def invoiced() -> Iterator[Neon]:
+    """A month of which there is an invoice, and a day of one of which there is none."""
+    for n in range(100):
+        yield Neon(f"p{n}", COMPUTE, "2026-07-05", 360, "launch", org="invoiced")
+    yield Neon("p", ROOT, "2026-07-01", 2 * GB, org="invoiced")
+    yield compute("p", "2026-08-01", 10, org="invoiced")
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
+    """A warehouse of all these organizations, with an invoice of one of them, built once."""
+    folder = tmp_path_factory.mktemp("told")
+    here = opened_at("2026-08-11T09:00", folder, worlds)
+    (folder / "invoices.csv").write_text(INVOICES)
+    own = {"seeds.invoices": folder / "invoices.csv"}
+    here.settings = replace(here.settings, own_seeds=own)
+    land(here.settings, *coming(), *over(), *judged(), *stored(), *invoiced())
+    usage = "neon_project_usage"
+    receive(
+        here.settings,
+        Receipt(usage, "daily", "2026-08-10", "2026-08-08", "2026-08-09", "coming"),
+        Receipt(usage, "daily", "2026-08-10T20:00", "2026-08-10", "2026-08-11", "coming"),
+    )
+    here.build()
+    return here
+
+
+def test_where_the_month_will_end(told: Exports) -> None:
     """16 hours on 8 settled days, one of them without usage, are 62 on 31; 15 on the last 7 of them
     make 16 + 23 * 15 / 7. The 2nd, which nobody asked about, and the 10th, which was asked before
     its end, are open: they count as the others do, and not as 0."""
-    here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.forecast")
-    used = {1: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1, 9: 10}
-    land(here.settings, *(compute("p", f"2026-08-{day:02}", n) for day, n in used.items()))
-    receive(
-        here.settings,
-        Receipt("neon_project_usage", "daily", "2026-08-10", "2026-08-08", "2026-08-09"),
-        Receipt("neon_project_usage", "daily", "2026-08-10T20:00", "2026-08-10", "2026-08-11"),
-    )
-    here.build()
-    ((found, known, open_days, coming),) = here.read(
+    ((found, known, open_days, coming),) = told.read(
         "select [quantity / 3600, straight_line_quantity / 3600, last_7_days_quantity / 3600,"
         " cost, straight_line_cost, last_7_days_cost], known_day_count, open_day_count,"
-        " coming_day_count from reports.forecast"
+        " coming_day_count from reports.forecast where org_id = 'coming'"
     )
     week = 16 + 23 * 15 / 7
     assert found == pytest.approx([16, 62, week, 16 * 0.106, 62 * 0.106, week * 0.106])
     assert (known, open_days, coming) == (8, 2, 21)
 
 
-def test_every_forecast_is_kept_with_its_error(tmp_path: Path, worlds: Worlds) -> None:
+def test_every_forecast_is_kept_with_its_error(
+    told: Exports, tmp_path: Path, worlds: Worlds
+) -> None:
     """An hour a day, and ten on the last of July, are 40: whoever went on as before said 31, which
     is 0.225 too low. A correction of a day is a correction of the forecasts of its month alone."""
-    here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.forecast_history")
-    land(
-        here.settings,
-        *(compute("p", f"2026-07-{day:02}", 10 if day == 31 else 1) for day in range(1, 32)),
-        *(compute("p", f"2026-06-{day:02}", 1) for day in range(1, 9)),
-    )
-    here.build()
+    here = opened_at("2026-08-11T09:00", tmp_path, worlds)
+    here.settings = replace(here.settings, own_seeds=told.settings.own_seeds)
+    copy_warehouse(told.folder.parent, tmp_path)
     read = (
         "select strftime(day_start at time zone 'UTC', '%m-%d') as day, known_day_count,"
         " straight_line_error, last_7_days_error, straight_line_cost_error"
-        " from reports.forecast_history"
-        " where day in ('06-08', '07-06', '07-15', '07-31') order by day"
+        " from reports.forecast_history where org_id = 'over'"
+        " and day in ('06-08', '07-06', '07-15', '07-31') order by day"
     )
     low = pytest.approx(31 / 40 - 1)
     assert here.read(read) == [
@@ -119,65 +189,54 @@ def test_every_forecast_is_kept_with_its_error(tmp_path: Path, worlds: Worlds) -
         ("07-15", 15, low, low, low),
         ("07-31", 31, 0, 0, pytest.approx(0)),
     ]
-    land(here.settings, compute("p", "2026-07-31", 1))
+    land(here.settings, compute("p", "2026-07-31", 1, org="over"))
     report = here.build()
     assert [row[2] for row in here.read(read)][1:] == [pytest.approx(0)] * 3
     (history,) = (m for m in report.models if m.name == "reports.forecast_history")
     assert {(w.since.month, w.until.month) for w in history.windows} == {(7, 8)}
 
 
-def test_a_day_that_is_out_of_line(tmp_path: Path, worlds: Worlds) -> None:
+def test_a_day_that_is_out_of_line(told: Exports) -> None:
     """20 hours where Tuesdays were 8 to 12: the median is 10, the median distance from it 1, which
     makes 10 / 1.4826 spreads. What hardly varies has a tenth of its median for a spread: 14 for 10
     is 4 of them, and none at all is 10. What is tiny, or new, says nothing."""
-    here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.anomalies")
-    tuesdays = ("06-30", "07-07", "07-14", "07-21", "07-28", "08-04")
-    hours = {
-        "varies": (10, 12, 8, 10, 11, 20),
-        "steady": (10, 10, 10, 10, 10, 14),
-        "gone": (10, 10, 10, 10, 10, 0),
-        "new": (0, 0, 0, 10, 10, 90),
-    }
-    used = {name: dict(zip(tuesdays, values, strict=True)) for name, values in hours.items()}
-    land(
-        here.settings,
-        *(compute(name, f"2026-{day}", n) for name in used for day, n in used[name].items() if n),
-        *(Neon("tiny", COMPUTE, f"2026-{day}", 600 if day == "08-04" else 60) for day in tuesdays),
-        compute("gone", "2026-08-03", 10),
-        # a day that is known, and not whole yet, is not judged
-        compute("gone", "2026-08-10 05", 1),
-    )
-    here.build()
     columns = "project_id, quantity / 3600, usual_quantity / 3600, usual_distance / 3600, score"
-    found = here.read(f"select {columns} from reports.anomalies order by 1")  # noqa: S608
-    assert found == [
+    judged = "from reports.anomalies where org_id = 'judged' order by project_id"
+    assert told.read(f"select {columns} {judged}") == [
         ("gone", 0, 10, 0, -10),
         ("varies", 20, 10, 1, pytest.approx(10 / 1.4826)),
     ]
-    explained = here.read("select explanation from reports.anomalies order by project_id")
-    assert explained[1] == (
+    assert told.read(f"select explanation {judged}")[1] == (
         "compute_unit_seconds of varies was 72000.00 CU-seconds on Tuesday, 2026-08-04,"
         " where 36000.00 is the median of 5 such weekdays before",
     )
 
 
-def test_what_is_stored_on_the_day_of_a_new_plan(tmp_path: Path, worlds: Worlds) -> None:
+def test_what_is_stored_on_the_day_of_a_new_plan(told: Exports) -> None:
     """A GB for an hour is a 744th of a GB-month: 3 GB all day long, under two plans of which each
     tells its part of the day, or of hours of which one is cut in two."""
-    here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.storage_now")
-    day, gb_hours = "2026-08-09", GB // 744 + 1
-    land(
-        here.settings,
-        *(Neon("p", ROOT, day, 36 * gb_hours, plan, org="daily") for plan in ("launch", "scale")),
-        *(
-            Neon("p", ROOT, f"{day} {hour:02}", 3 * gb_hours // (2 if hour == 12 else 1), plan)
-            for plan, hours in (("launch", range(13)), ("scale", range(12, 24)))
-            for hour in hours
-        ),
-    )
-    here.build()
-    stored = "select org_id, round(quantity, 5), unit from reports.storage_now order by 1"
-    assert here.read(stored) == [("daily", 3, "GB"), ("org", 3, "GB")]
+    assert told.read(
+        "select org_id, round(quantity, 5), unit from reports.storage_now"
+        " where org_id in ('daily', 'hourly') order by 1"
+    ) == [("daily", 3, "GB"), ("hourly", 3, "GB")]
+
+
+def test_an_invoice_is_compared_line_by_line(told: Exports) -> None:
+    """10 hours of July, a tenth in each of 100 projects, are $1.06 here, and not 100 cents that
+    were rounded, and $1.10 there, on two invoices; tax is there alone, storage here alone. What no
+    invoice is of (August, another organization) is not compared."""
+    assert told.read(
+        "select invoice_line, invoice_id, invoiced_quantity, estimated_quantity, invoiced_usd,"
+        " estimated_usd, difference_usd, round(difference_share, 4), found_in"
+        " from reports.invoice_reconciliation order by 1"
+    ) == [
+        ("Compute", "INV-1, INV-2", 10, 10, Decimal("1.10"), Decimal("1.06"), Decimal("-0.04"),
+         -0.0364, "both"),
+        ("Root storage", None, None, 2, None, Decimal("0.70"), Decimal("0.70"), None,
+         "worked out alone"),
+        ("Tax", "INV-1", None, None, Decimal("0.20"), None, Decimal("-0.20"), -1,
+         "on the invoice alone"),
+    ]  # fmt: skip
 
 
 OWNERS = """\
@@ -202,7 +261,7 @@ def test_a_budget_tells_which_threshold_is_passed(tmp_path: Path, worlds: Worlds
     """Ten days of 10, 5 and 4 hours are $20.14 of $20. Web has half of what is shared, and will
     have spent 31 / 10 of its $12.72; the shop is found by its name; apps have used nothing.
     One that is spent is a failure."""
-    here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.needs_you")
+    here = opened_at("2026-08-11T09:00", tmp_path, worlds)
     own = {"seeds.owners": OWNERS, "seeds.monthly_budgets": BUDGETS}
     files = {seed: tmp_path / f"{seed}.csv" for seed in own}
     for seed, rows in own.items():
@@ -237,41 +296,3 @@ def test_a_budget_tells_which_threshold_is_passed(tmp_path: Path, worlds: Worlds
         # two amounts of one budget are one cause
         ("web team=web", "82 % of it is spent", False),
     ]
-
-
-INVOICES = """\
-source,org,month,invoice_line,quantity,amount_usd,invoice_id
-neon,org,2026-07,compute,6,0.70,INV-1
-neon,org,2026-07,Compute,4,0.40,INV-2
-neon,org,2026-07,Tax,,0.20,INV-1
-"""
-
-
-def test_an_invoice_is_compared_line_by_line(tmp_path: Path, worlds: Worlds) -> None:
-    """10 hours of July, a tenth in each of 100 projects, are $1.06 here, and not 100 cents that
-    were rounded, and $1.10 there, on two invoices; tax is there alone, storage here alone. What no
-    invoice is of (August, another organization) is not compared."""
-    here = opened_at("2026-08-11T09:00", tmp_path, worlds, "reports.invoice_reconciliation")
-    (tmp_path / "invoices.csv").write_text(INVOICES)
-    own = {"seeds.invoices": tmp_path / "invoices.csv"}
-    here.settings = replace(here.settings, own_seeds=own)
-    land(
-        here.settings,
-        *(Neon(f"p{n}", COMPUTE, "2026-07-05", 360, "launch") for n in range(100)),
-        Neon("p", ROOT, "2026-07-01", 2 * GB),
-        compute("p", "2026-08-01", 10),
-        compute("p", "2026-07-05", 10, org="other"),
-    )
-    here.build()
-    assert here.read(
-        "select invoice_line, invoice_id, invoiced_quantity, estimated_quantity, invoiced_usd,"
-        " estimated_usd, difference_usd, round(difference_share, 4), found_in"
-        " from reports.invoice_reconciliation order by 1"
-    ) == [
-        ("Compute", "INV-1, INV-2", 10, 10, Decimal("1.10"), Decimal("1.06"), Decimal("-0.04"),
-         -0.0364, "both"),
-        ("Root storage", None, None, 2, None, Decimal("0.70"), Decimal("0.70"), None,
-         "worked out alone"),
-        ("Tax", "INV-1", None, None, Decimal("0.20"), None, Decimal("-0.20"), -1,
-         "on the invoice alone"),
-    ]  # fmt: skip
