@@ -278,9 +278,12 @@ def test_the_asset_shows_how_many_rows_it_landed(
     exports: Exports, environment: dict[str, str]
 ) -> None:
     """The run that the sensor asks for, by itself: raw/platform_usage materializes with its rows,
-    which are facts then; a broken file fails it after the others."""
+    which are facts then. Of a correction the days turn green that differ, though the run is about
+    today, and none of Neon's usage; a broken file fails it after the others."""
     assert FILES_SENSORS[0].default_status == dg.DefaultSensorStatus.RUNNING
-    exports.write("a.csv", "org", line(), Line("runners", "org", "2026-02", "5", "2026-03-02"))
+    february = Line("rovo_credits", "org", "2026-02-01", "5", "2026-03-02")
+    exports.write("a.csv", "org", line("3"), february)
+    today = partition_key("daily", floor(datetime.now(UTC), "daily"))
     with dg.DagsterInstance.ephemeral() as instance:
         job, tags = defs.resolve_job_def("load_platform_usage_files"), sense().tags
         done = job.execute_in_process(instance=instance, tags=tags)
@@ -295,32 +298,24 @@ def test_the_asset_shows_how_many_rows_it_landed(
             materialization.asset_key for materialization in built
         }
         assert exports.facts("org") != []
-        write_broken(exports.folder, "wrong_unit")
-        exports.write("b.csv", "org-2", line())
-        failed = job.execute_in_process(instance=instance, raise_on_error=False, tags=tags)
-        assert not failed.success
-    assert exports.raw("select count(*) from raw.platform_usage") == [(3,)]
-
-
-def test_the_days_that_an_export_corrects_turn_green(
-    exports: Exports, environment: dict[str, str]
-) -> None:
-    """Though the run is about today: of the facts, the days that differ; of Neon's usage, none."""
-    before = [line("3"), Line("rovo_credits", "org", "2026-02-01", "5", "2026-03-02")]
-    exports.write("a.csv", "org", *before)
-    exports.land()
-    exports.build()
-    after = [Line("rovo_credits", "org", f"2026-02-{n:02}", "7", "2026-03-03") for n in (1, 20)]
-    exports.write("b.csv", "org", *after)
-    today = partition_key("daily", floor(datetime.now(UTC), "daily"))
+    days = [Line("rovo_credits", "org", f"2026-02-{n:02}", "7", "2026-03-03") for n in (1, 20)]
+    exports.write("b.csv", "org", *days)
     with dg.DagsterInstance.ephemeral() as instance:
-        done = defs.resolve_job_def("load_platform_usage_files").execute_in_process(
-            instance=instance, tags=dict.fromkeys(PARTITION_RANGE, today)
-        )
+        done = job.execute_in_process(instance=instance, tags=dict.fromkeys(PARTITION_RANGE, today))
         assert done.success
         facts, neon = model_key("marts.fct_credits"), model_key("intermediate.int_neon_usage")
         assert instance.get_materialized_partitions(facts) == {"2026-02-01", "2026-02-20", today}
         assert instance.get_latest_materialization_event(neon)
+        write_broken(exports.folder, "wrong_unit")
+        exports.write("c.csv", "org-2", line())
+        failed = job.execute_in_process(
+            instance=instance,
+            tags=tags,
+            asset_selection=[raw_key("platform_usage", "snapshot")],
+            raise_on_error=False,
+        )
+        assert not failed.success
+    assert exports.raw("select count(*) from raw.platform_usage where org_id = 'org-2'") == [(1,)]
 
 
 def test_one_run_turns_ten_days_of_bitbucket_green(
