@@ -12,7 +12,6 @@ import pytest
 
 from assets.settings import read_settings
 from tests.atlassian_usage.folder import Exports, Line
-from tests.builds import write_models_alone
 from tests.conftest import GRAINS, World, Worlds
 from tests.landed import Forge, Neon, land
 from tests.sandbox.bill import neon_bill
@@ -22,6 +21,12 @@ COMPUTE, BRANCHES = "compute_unit_seconds", "extra_branches_month"
 TRANSFER, PRIVATE = "public_network_transfer_bytes", "private_network_transfer_bytes"
 ROOT, SNAPSHOTS = "root_branch_bytes_month", "snapshot_storage_bytes_month"
 CHILD, RESTORE = "child_branch_bytes_month", "instant_restore_bytes_month"
+
+# half of the models: of what is used, what it costs and who owns it
+MONEY = (
+    *("marts.dim_owner", "marts.fct_compute", "marts.fct_usage", "reports.cost_conservation"),
+    *("reports.monthly_bill", "reports.owner_conservation", "reports.unpriced"),
+)
 
 
 def of_neon() -> Iterator[Neon]:
@@ -107,7 +112,7 @@ def of_atlassian() -> dict[str, list[Line]]:
 def priced(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     """A warehouse in which all this was landed and built."""
     folder = tmp_path_factory.mktemp("cost")
-    here = opened(folder, worlds)
+    here = opened(folder, worlds, *MONEY)
     for org_id, lines in of_atlassian().items():
         here.write(f"{org_id}.csv", org_id, *lines)
     assert not here.land().failures
@@ -365,7 +370,7 @@ neon,neon-transfer,Transfer,public_network_transfer_bytes,,GB,0.05,100,,600,proj
 def test_prices_of_a_contract_come_first(tmp_path: Path, worlds: Worlds) -> None:
     """On their days, and for their meter and plan. One build prices all of history again, and no
     raw row is touched. (Before that, a day that comes late moves what the days after it cost.)"""
-    here = opened(tmp_path, worlds, "reports.cost_conservation")
+    here = opened(tmp_path, worlds, *MONEY)
     day = "2026-08-01"
     land(
         here.settings,
@@ -418,8 +423,7 @@ neon,nt,Transfer,public_network_transfer_bytes,,GB,0.08,,,100,site,month,,2026-0
 def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds) -> None:
     """1,000 credits, or minutes, of a plan that nobody told of: three days of 800 are 1,400 beyond
     them, and no day has 1,000 of its own. Whose allowance it is has to be known."""
-    here = opened(tmp_path, worlds)
-    here.models = write_models_alone(tmp_path / "models", "marts.fct_cost")
+    here = opened(tmp_path, worlds, *MONEY)
     own = tmp_path / "own.csv"
     own.write_text(INCLUDED)
     here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": own})

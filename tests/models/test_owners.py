@@ -12,7 +12,7 @@ from dbt_like_sql.engine.runner import CheckFailedError
 from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import Worlds
 from tests.landed import Forge, Names, Neon, land
-from tests.models.test_cost import COMPUTE, opened
+from tests.models.test_cost import COMPUTE, MONEY, opened
 
 FIRST = (
     "priority,source,org,project,branch,site,user,valid_from_date,valid_until_date,"
@@ -30,8 +30,8 @@ RULES = """\
 
 
 def opened_here(folder: Path, worlds: Worlds) -> Exports:
-    """A warehouse of owners alone, in which nothing was loaded."""
-    return opened(folder, worlds, "marts.dim_owner", "reports.owner_conservation")
+    """A warehouse of owners and what they cost alone, in which nothing was loaded."""
+    return opened(folder, worlds, *MONEY)
 
 
 def owned(here: Exports, rules: str) -> None:
