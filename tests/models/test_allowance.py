@@ -1,14 +1,13 @@
 """Allowances of every vendor: literal lines in, and numbers that a reader can check in the head."""
 
+from dataclasses import replace
 from datetime import UTC, date, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.atlassian_usage.folder import Exports, Line
-from tests.builds import write_seed
 from tests.conftest import USAGE, World, Worlds
 
 COLUMNS = (
@@ -117,7 +116,21 @@ def lines() -> dict[str, tuple[Line, ...]]:
             Line("pipelines_build_minutes", "workspace:w", "2026-10", "70", "2026-11-01",
                  included="50"),
         ),
+        "planned": (
+            rovo("2026-10", "320", "2026-11-01", included=None),
+            Line("pipelines_build_minutes", "workspace:w", "2026-10", "70", "2026-11-01"),
+        ),
+        "shown": (rovo("2026-10", "320", "2026-11-01"),),
     }  # fmt: skip
+
+
+PLANS = """\
+source,org_id,meter,plan,user_count
+atlassian_platform,planned,rovo_credits,Standard,100
+atlassian_platform,planned,rovo_credits,premium,10
+atlassian_platform,shown,rovo_credits,Standard,100
+atlassian_platform,planned,pipelines_build_minutes,Standard,
+"""
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +138,9 @@ def exports(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports
     """A warehouse in which all this was landed and built."""
     folder = tmp_path_factory.mktemp("exports")
     here = Exports.in_folder(folder, worlds.begin(folder, True, *USAGE))
+    (folder / "plans.csv").write_text(PLANS)
+    own = {"seeds.plans": folder / "plans.csv"}
+    here.settings = replace(here.settings, own_seeds=own)
     for org_id, said in lines().items():
         if org_id in ("said twice", "not shown again"):
             here.write(f"{org_id} first.csv", org_id, said[0])
@@ -301,25 +317,12 @@ def test_allowances_are_of_users_and_workspaces_too(exports: Exports) -> None:
     assert found == [("user", "ann", 0), ("user", "bob", 500), ("workspace", "w", 20)]
 
 
-def test_plans_give_the_allowance_that_no_export_shows(tmp_path: Path, worlds: Worlds) -> None:
+def test_plans_give_the_allowance_that_no_export_shows(exports: Exports) -> None:
     """100 users of Standard and 10 of Premium fill one pool; of a workspace it is that of its plan;
     and what an export shows counts before both."""
-    here = Exports.in_folder(tmp_path, worlds.begin(tmp_path, True, *USAGE))
-    minutes = Line("pipelines_build_minutes", "workspace:w", "2026-10", "70", "2026-11-01")
-    here.write("a.csv", "org", rovo("2026-10", "320", "2026-11-01", included=None), minutes)
-    here.write("b.csv", "shown", rovo("2026-10", "320", "2026-11-01"))
-    here.land()
-    plans = (
-        "source,org_id,meter,plan,user_count\n"
-        "atlassian_platform,org,rovo_credits,Standard,100\n"
-        "atlassian_platform,org,rovo_credits,premium,10\n"
-        "atlassian_platform,shown,rovo_credits,Standard,100\n"
-        "atlassian_platform,org,pipelines_build_minutes,Standard,\n"
-    )
-    here.models = write_seed(here.models, tmp_path / "models", "plans", plans)
-    here.build()
-    found = here.read("select owner_id, included_quantity from reports.allowance order by all")
-    assert found == [("org", 100 * 25 + 10 * 70), ("shown", 900), ("w", 2500)]
+    found = [allowances(exports, org, "owner_id, included_quantity")
+             for org in ("planned", "shown")]  # fmt: skip
+    assert found == [[("planned", 100 * 25 + 10 * 70), ("w", 2500)], [("shown", 900)]]
 
 
 def test_neons_egress_is_held_against_the_allowance_of_each_project(landed_world: World) -> None:

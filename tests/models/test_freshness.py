@@ -24,20 +24,13 @@ def hours(asked: str, until: str, table: str = PROJECTS, scope: str = "org") -> 
     return Receipt(table, "hourly", f"2026-11-{asked}", since, f"2026-11-{until}", scope)
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """reports.freshness, and what it reads."""
-    folder = tmp_path_factory.mktemp("models")
-    builds.write_models_alone(folder, "reports.freshness")
-    return folder
-
-
 @pytest.fixture
-def fresh(tmp_path: Path, models: Path) -> Callable[..., Rows]:
+def fresh(tmp_path: Path, worlds: Worlds) -> Callable[..., Rows]:
     """Rows of reports.freshness after these receipts, as of an instant."""
+    models = worlds.begin_alone(tmp_path, "reports.freshness")
 
     def found(*receipts: Receipt, now: datetime = NOW, columns: str = "hourly_until") -> Rows:
-        settings = settings_at(tmp_path / "here.duckdb", now)
+        settings = settings_at(tmp_path / "meterhouse.duckdb", now)
         receive(settings, *receipts)
         builds.build(settings, models)
         sql = f"select source, verdict, {columns} from reports.freshness order by 1, 2"  # noqa: S608
@@ -66,7 +59,7 @@ def test_what_was_never_loaded_says_so(fresh: Callable[..., Rows], tmp_path: Pat
     """One row per source, also of those that nobody set up, without any instant."""
     assert fresh() == []
     rows = read(
-        settings_at(tmp_path / "here.duckdb", NOW),
+        settings_at(tmp_path / "meterhouse.duckdb", NOW),
         "select distinct verdict, scope_count, age_hours, late_at from reports.freshness",
     )
     assert rows == [("never loaded", 0, None, None)]

@@ -83,7 +83,9 @@ def assert_equal(connection: duckdb.DuckDBPyConnection, copy: Path) -> None:
         connection.execute("detach copy")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
 def test_any_order_of_builds_and_publishes_ends_in_an_equal_copy(
     warehouse: duckdb.DuckDBPyConnection, folder: Path, seed: int
 ) -> None:
