@@ -56,11 +56,12 @@ def test_a_cluster_is_named_by_its_settings() -> None:
     assert "needs SPARK_REMOTE and SPARK_DIR" in result.stderr
 
 
+@pytest.mark.parametrize("is_process", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_run_status_and_run_again(
-    world: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_process: bool
 ) -> None:
     """Every vendor is asked, all is shown, nobody else is told; then nothing is at risk, and
-    nothing is asked again."""
+    nothing is asked again. In this process, and as it is installed."""
     small: dict[str, Any] = {"branches": 1, "apps": 1, "sites": 2, "workspaces": 1}
     small |= {"repositories": 2, "built": True}
     here, started = (
@@ -68,18 +69,23 @@ def test_run_status_and_run_again(
         datetime.now(UTC),
     )
     with listening() as proxy:
-        first = proxy.run(tmp_path, BIN / "meterhouse", "run", **here.environment)
-        assert first.returncode == 0, first.stdout + first.stderr
+        if is_process:
+            done = proxy.run(tmp_path, BIN / "meterhouse", "run", **here.environment)
+            code, said = done.returncode, done.stdout
+        else:
+            first = call("run", **proxy.environment(tmp_path) | here.environment)
+            code, said = first.exit_code, first.stdout
+        assert code == 0, said
         assert proxy.requests == []
     assert here.sandbox.requests
     assert here.sandbox.forge.requests
     assert here.sandbox.bitbucket.requests
     for text in ("neon_project_usage", "retired by Neon on 2026-06-01", "Neon, last 30 days"):
-        assert text in first.stdout
+        assert text in said
     (above,) = here.read("select count(*) from reports.allowance where overage_quantity > 0")
     assert above[0] > 0
-    assert "Allowances exhausted, or projected to be, before renewal" in first.stdout
-    assert "duckdb -readonly " in first.stdout
+    assert "Allowances exhausted, or projected to be, before renewal" in said
+    assert "duckdb -readonly " in said
     # whatever has fallen due meanwhile
     monkeypatch.setattr("assets.settings.utc_now", lambda: started)
     status = call("status", "--json", **here.environment)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from base64 import b64decode
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
@@ -23,18 +24,15 @@ from assets.catalog.partitions import partition_key
 from assets.catalog.tables import model_key, raw_key
 from assets.definitions import defs
 from assets.raw_assets import loader_resource, where_set
-from assets.runs import building
-from assets.runs.loading import Loader
 from assets.runs.opening import open_warehouse
-from assets.settings import read_settings
-from assets.sources import ENDPOINTS, endpoint_of
+from assets.sources import ENDPOINTS
 from dbt_like_sql.engine.checks import CheckResult
 from dbt_like_sql.engine.lakes.address import beside
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, load_models
 from pipelines.endpoint import SNAPSHOT
 from pipelines.windows import Window, next_bucket
-from tests.clock import NOW
-from tests.conftest import Open, World, Worlds, facts_of
+from tests.clock import MINUTE, NOW
+from tests.conftest import Open, World, Worlds, copy_warehouse
 from tests.sandbox.desk import Fault
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +43,8 @@ RAW_KEYS = [
     if call.part_of is None
     for grain in call.grains
 ]
+SMALL: dict[str, Any] = {"projects": 5, "branches": 2, "orgs": 1, "apps": 0, "workspaces": 0}
+SMALL |= {"oddities": False}
 SPECS = {spec.key: spec for spec in defs.resolve_all_asset_specs()}
 
 
@@ -59,7 +59,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def configured(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
     """A small company of which nothing is built, with the settings that runs read pointed at its
     vendor."""
-    opened = world(projects=5, branches=2, orgs=1, apps=0, workspaces=0, oddities=False)
+    opened = world(**SMALL)
     opened.configure(monkeypatch)
     return opened
 
@@ -420,62 +420,77 @@ def test_an_org_that_fails_keeps_no_branches_of_others_from_being_asked(
     assert {*materialized(result, branches)} == {*hours(2)}
 
 
-def land_two_days(configured: World) -> None:
+def land_two_days(here: World) -> None:
     """The hours of today and yesterday, as the command line would land them."""
     end = next_bucket(NOW, "hourly")
-    since = end.replace(hour=0) - timedelta(days=1)
-    with Loader(read_settings()) as loader:
-        window = Window("hourly", since, end)
-        landing = loader.load_window(endpoint_of("neon_project_usage"), window)
-    assert configured.new_requests()
-    assert not landing.failures
+    window = Window("hourly", end.replace(hour=0) - timedelta(days=1), end)
+    assert not here.land("neon_project_usage", window).failures
+    assert here.new_requests()
+
+
+YESTERDAY = partition_key("daily", NOW - timedelta(days=1))
+COMPUTE, COVERAGE = model_key("marts.fct_compute"), model_key("reports.coverage")
+
+
+@dataclass(frozen=True)
+class Built:
+    """A company of which two days landed and were built by a run, and that run."""
+
+    here: World
+    instance: dg.DagsterInstance
+    result: dg.ExecuteInProcessResult
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Iterator[Built]:
+    """All was built, and two models and the page were selected."""
+    with (
+        worlds.empty(tmp_path_factory.mktemp("built"), built=True, **SMALL) as here,
+        dg.DagsterInstance.ephemeral() as opened,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        here.configure(patch)
+        land_two_days(here)
+        result = run(opened, "build", [COMPUTE, COVERAGE, PAGE.key], YESTERDAY, today())
+        assert result.success
+        yield Built(here, opened, result)
 
 
 def test_a_build_materializes_what_was_selected(
-    configured: World, instance: dg.DagsterInstance, tmp_path: Path, worlds: Worlds
+    built: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Selected models turn green, marts for the run's days, with row counts and check results; so
     does a table that they are made from, where it was written. What is as before has no event."""
-    worlds.begin(tmp_path)
-    land_two_days(configured)
-    compute, coverage = model_key("marts.fct_compute"), model_key("reports.coverage")
-    yesterday = partition_key("daily", NOW - timedelta(days=1))
-    result = run(instance, "build", [compute, coverage], yesterday, today())
-    assert result.success
-    found = materialized(result, compute)
-    assert set(found) == {yesterday, today()}
-    ((rows,),) = configured.read("select count(*) from marts.fct_compute")
+    found = materialized(built.result, COMPUTE)
+    assert set(found) == {YESTERDAY, today()}
+    ((rows,),) = built.here.read("select count(*) from marts.fct_compute")
     assert found[today()]["dagster/row_count"] == rows > 0
-    assert set(materialized(result, coverage)) == {None}
+    assert set(materialized(built.result, COVERAGE)) == {None}
     checks = {(check.asset_key, check.check_name): check.passed
-              for check in result.get_asset_check_evaluations()}  # fmt: skip
-    assert checks[compute, "grain_is_unique"]
-    assert {compute, coverage} <= {key for key, _ in checks}  # of others too, where it was tried
+              for check in built.result.get_asset_check_evaluations()}  # fmt: skip
+    assert checks[COMPUTE, "grain_is_unique"]
+    assert {COMPUTE, COVERAGE} <= {key for key, _ in checks}  # of others too, where it was tried
     facts = model_key("intermediate.int_neon_usage")
-    assert set(materialized(result, facts)) == {None}
-    ((built_at,),) = configured.raw("select max(built_at) from meta.builds")
-    assert result.dagster_run.tags["meterhouse/built"] == built_at.isoformat()
+    assert set(materialized(built.result, facts)) == {None}
+    ((built_at,),) = built.here.raw("select max(built_at) from meta.builds")
+    assert built.result.dagster_run.tags["meterhouse/built"] == built_at.isoformat()
     assert str(found[today()]["some rows"]).startswith("| source | org_id |")
-    again = run(instance, "build", [compute, coverage], today(), today())
+    built.here.configure(monkeypatch)
+    again = run(built.instance, "build", [COMPUTE, COVERAGE], today(), today())
     keys = {event.asset_key for event in again.get_asset_materialization_events()}
-    assert compute in keys
-    assert not keys & {coverage, model_key("marts.dim_org"), model_key("staging.stg_neon__usage")}
+    assert COMPUTE in keys
+    assert not keys & {COVERAGE, model_key("marts.dim_org"), model_key("staging.stg_neon__usage")}
 
 
-def test_the_page_is_an_asset_with_a_picture(
-    configured: World, instance: dg.DagsterInstance
-) -> None:
+def test_the_page_is_an_asset_with_a_picture(built: Built) -> None:
     """It follows the tables that it reads, is written beside the warehouse by each build, and shows
     what each day cost."""
     assert {dep.asset_key for dep in SPECS[PAGE.key].deps} >= {
         model_key("marts.usage_by_day"),
         model_key("reports.needs_you"),
     }
-    land_two_days(configured)
-    result = run(instance, "build", [PAGE.key], today(), today())
-    assert result.success
-    about = materialized(result, PAGE.key)[None]
-    file = beside(configured.settings.warehouse).with_suffix(".report.html")
+    about = materialized(built.result, PAGE.key)[None]
+    file = beside(built.here.settings.warehouse).with_suffix(".report.html")
     assert about["page"] == str(file)
     assert file.read_text().startswith("<!doctype html>")
     assert str(about["cost by day"]).startswith("![US dollars a day, 2026-11-20 to 2026-11-21")
@@ -492,22 +507,26 @@ def test_the_picture_has_a_bar_for_each_day() -> None:
 
 
 def test_a_blocking_check_fails_the_run_and_keeps_the_tables(
-    configured: World, instance: dg.DagsterInstance, tmp_path: Path, worlds: Worlds
+    built: Built,
+    instance: dg.DagsterInstance,
+    tmp_path: Path,
+    worlds: Worlds,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Usage in no unit stops the build: the facts of the last one stand."""
-    worlds.begin(tmp_path)
-    land_two_days(configured)
-    settings = read_settings()
-    building.build(settings)
-    before = facts_of(settings)
-    land_two_days(configured)
-    configured.raw("update seeds.meters set unit = null")
-    result = run(instance, "build", None, today(), today())
-    assert not result.success
-    said = failure_of(result)
-    assert "quantity is not null" in said
-    assert "Nothing was changed: the tables of the last build stand." in said
-    failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
-    assert failed
-    assert all("quantity_is_not_null" in check.check_name for check in failed)
-    assert facts_of(settings) == before
+    copy_warehouse(beside(built.here.settings.warehouse).parent, tmp_path)
+    with worlds.empty(tmp_path, later_by=MINUTE, **SMALL) as here:
+        here.configure(monkeypatch)
+        before = here.facts()
+        land_two_days(here)
+        here.raw("update seeds.meters set unit = null")
+        result = run(instance, "build", None, today(), today())
+        assert not result.success
+        said = failure_of(result)
+        assert "quantity is not null" in said
+        assert "Nothing was changed: the tables of the last build stand." in said
+        failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
+        assert failed
+        assert all("quantity_is_not_null" in check.check_name for check in failed)
+        assert before
+        assert here.facts() == before
