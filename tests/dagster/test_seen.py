@@ -39,7 +39,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def here(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
     """A small company, with the settings that runs read pointed at its vendor."""
-    opened = world(projects=2, branches=1, orgs=2, apps=0, workspaces=0, oddities=False)
+    small = {"projects": 2, "branches": 1, "orgs": 2, "apps": 0, "workspaces": 0}
+    opened = world(built=True, oddities=False, **small)
     opened.configure(monkeypatch)
     return opened
 
