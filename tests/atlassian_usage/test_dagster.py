@@ -311,7 +311,7 @@ def test_the_asset_shows_how_many_rows_it_landed(
         failed = job.execute_in_process(
             instance=instance,
             tags=tags,
-            asset_selection=[raw_key("platform_usage", "snapshot")],
+            asset_selection=[landed.asset_key],
             raise_on_error=False,
         )
         assert not failed.success

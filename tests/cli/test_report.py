@@ -114,7 +114,9 @@ def test_a_page_needs_nothing_from_elsewhere(page: Path) -> None:
     assert "$" not in "".join(carried(page)["sql"].values())
 
 
-@pytest.mark.parametrize("width", [400, 800, 1400])
+@pytest.mark.parametrize(
+    "width", [400, *(pytest.param(width, marks=pytest.mark.slow) for width in (800, 1400))]
+)
 def test_a_browser_shows_it_at_any_width(page: Path, tmp_path: Path, width: int) -> None:
     """Without an error, and without a line that is wider than the window."""
     script = "document.title += ` ${document.documentElement.scrollWidth <= innerWidth}`;"

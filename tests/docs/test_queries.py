@@ -42,7 +42,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Iterator[
     ) as here:
         for table in ("neon_organizations", "neon_projects"):
             here.land(table, None)
-        here.land_reach("hourly", "daily")
+        here.land_reach("hourly")
+        here.land("neon_project_usage", here.reach("daily"))
         restate_an_hour(here)
         here.land("neon_project_usage", here.reach("hourly"))
         land_atlassian(here, exports)

@@ -17,10 +17,11 @@ from pipelines.windows import Window, floor
 from tests import builds
 from tests.conftest import GRAINS, World, Worlds, open_world
 from tests.lake.conftest import Lakes, on_lake
+from tests.landed import Neon, land
 
 # a view in between, one that is replaced by window, one that is written where it differs
 MODELS = ("intermediate.int_neon_usage", "intermediate.int_resolution", "reports.coverage")
-HOUR = timedelta(hours=1)
+HOUR, COMPUTE = timedelta(hours=1), "compute_unit_seconds"
 Rows = dict[str, list[tuple[Any, ...]]]
 
 
@@ -31,19 +32,25 @@ def rows(here: World, names: tuple[str, ...]) -> Rows:
 
 
 def test_a_lake_holds_the_same_rows(lakes: Lakes, tmp_path: Path) -> None:
-    """Hours of two projects in both, asked for and built; three hours later again."""
+    """An hour of a project in both, and built; then hours of two, asked for, and built again."""
     models = builds.write_models_alone(tmp_path / "models", *MODELS)
     for seed in (models / "seeds").glob("*.csv"):
         if seed.stem not in ("calendar_days", "retention"):
             seed.unlink()
     with open_world(tmp_path, models=models, orgs=1, projects=2) as on_file:
         both = (on_file, on_lake(on_file, lakes, tmp_path))
-        for later in (timedelta(), 3 * HOUR):
-            on_file.company.now += later
+        until = floor(on_file.company.now, "hourly")
+        asked = Window("hourly", until - 5 * HOUR, until)
+        hour = Neon(
+            "p", COMPUTE, f"{until - 2 * HOUR:%Y-%m-%d %H}", 5, org=next(iter(on_file.company.orgs))
+        )
+
+        def ask(here: World) -> None:
+            assert not here.land("neon_project_usage", asked).failures
+
+        for step in (lambda here: land(here.settings, hour), ask):
             for here in both:
-                until = floor(here.company.now, "hourly")
-                asked = Window("hourly", until - 5 * HOUR, until)
-                assert not here.land("neon_project_usage", asked).failures
+                step(here)
                 assert not here.build().failed_checks
             found = [rows(here, MODELS) for here in both]
             assert found[0] == found[1]
