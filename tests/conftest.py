@@ -31,7 +31,7 @@ from dbt_like_sql.engine.runner import BuildReport
 from pipelines.load import load
 from pipelines.source import LoadResult, snapshot
 from pipelines.windows import Window
-from tests import builds
+from tests import builds, reading
 from tests.clients import impatient
 from tests.clock import MINUTE, NOW, Clock
 from tests.sandbox.company import Company
@@ -159,8 +159,7 @@ class World:
 
     def read(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Rows of the read copy."""
-        with warehouse.reader(self.settings.warehouse) as connection:
-            return connection.execute(sql, list(parameters)).fetchall()
+        return reading.rows(self.settings.warehouse, sql, *parameters)
 
     def raw(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Rows of the warehouse itself."""
@@ -181,11 +180,10 @@ def land_tables(
 def facts_of(settings: Settings) -> dict[FactKey, int]:
     """All fact tables of the read copy, plans added up; without what one plan has twice."""
     facts: dict[FactKey, int] = {}
-    with warehouse.reader(settings.warehouse) as connection:
-        for *parts, quantity in connection.execute(FACTS).fetchall():
-            key: FactKey = tuple(parts)
-            assert key not in facts
-            facts[key] = quantity
+    for *parts, quantity in reading.rows(settings.warehouse, FACTS):
+        key: FactKey = tuple(parts)
+        assert key not in facts
+        facts[key] = quantity
     return facts
 
 

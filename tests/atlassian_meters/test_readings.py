@@ -9,8 +9,8 @@ import pytest
 
 from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of
-from dbt_like_sql.engine import warehouse
 from pipelines.windows import Window, floor
+from tests import reading
 from tests.builds import build
 from tests.clock import NOW
 from tests.conftest import USAGE, Worlds, land_tables
@@ -57,8 +57,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Settin
     environment = {"WAREHOUSE": f"{folder}/meterhouse.duckdb", "XDG_STATE_HOME": f"{folder}"}
     found = read_settings(environment, lambda: NOW)
     of_days: dict[tuple[datetime, str], list[pa.Table]] = {}
-    for reading in TOLD:
-        of_days.setdefault((floor(at(reading[2]), "daily"), reading[0]), []).append(page(reading))
+    for told in TOLD:
+        of_days.setdefault((floor(at(told[2]), "daily"), told[0]), []).append(page(told))
     answers = [
         (org_id, Window("daily", day, day + timedelta(days=1)), pa.concat_tables(pages))
         for (day, org_id), pages in of_days.items()
@@ -70,8 +70,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Settin
 
 def read(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
     """Rows of the read copy."""
-    with warehouse.reader(settings.warehouse) as connection:
-        return connection.execute(sql).fetchall()
+    return reading.rows(settings.warehouse, sql)
 
 
 def test_a_gauge_is_its_last_reading_of_the_month(settings: Settings) -> None:

@@ -13,7 +13,7 @@ from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from dbt_like_sql.engine.runner import BuildReport
 from pipelines.source import LoadResult
-from tests import builds
+from tests import builds, reading
 from tests.sandbox.atlassian_usage import UNITS
 from tests.sandbox.platform_exports import Row, write_rows
 
@@ -123,8 +123,7 @@ class Exports:
 
 def read(settings: Settings, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """Rows of the read copy."""
-    with warehouse.reader(settings.warehouse) as connection:
-        return connection.execute(sql, list(parameters)).fetchall()
+    return reading.rows(settings.warehouse, sql, *parameters)
 
 
 def facts_of(settings: Settings, org_id: str) -> list[Fact]:

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from assets.settings import Settings, read_settings
-from dbt_like_sql.engine import warehouse
-from tests import builds
+from tests import builds, reading
 from tests.clock import NOW  # 2026-11-21 15:30
 from tests.conftest import Worlds
 from tests.landed import Neon, Receipt, land, receive
@@ -46,8 +45,7 @@ def settings_at(path: Path, now: datetime) -> Settings:
 
 def read(settings: Settings, sql: str) -> Rows:
     """Rows of the read copy."""
-    with warehouse.reader(settings.warehouse) as connection:
-        return connection.execute(sql).fetchall()
+    return reading.rows(settings.warehouse, sql)
 
 
 def at(text: str) -> datetime:
