@@ -639,7 +639,9 @@ def test_windows_are_whole_days_and_few() -> None:
         asked_window(datetime(2026, 1, 1), None)  # noqa: DTZ001  (naive is the point)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
 def test_any_order_of_receipts_ends_in_the_same_tables(
     warehouse: duckdb.DuckDBPyConnection, folder: Path, seed: int
 ) -> None:
