@@ -123,8 +123,9 @@ class World:
         patch.setattr("assets.settings.utc_now", self.clock)
 
     def land_reach(self, *grains: str) -> None:
-        """Project and branch usage of everything in reach, of these grains or of all three."""
-        with Loader(self.settings) as loader:
+        """Project and branch usage of everything in reach, of these grains or of all three; in one
+        opening of the warehouse, of which each takes 20 ms of CPU."""
+        with Loader(self.settings) as loader, loader.at_once():
             for table in USAGE_TABLES:
                 for grain in grains or GRAINS:
                     result = loader.load_window(endpoint_of(table), self.reach(grain))

@@ -33,7 +33,7 @@ def orgs_of(here: World) -> list[MeteredOrg]:
 def read(here: World, at: datetime) -> None:
     """Read every meter at an instant."""
     here.company.now = at
-    with Loader(here.settings) as loader:
+    with Loader(here.settings) as loader, loader.at_once():
         window = planning.everything_in_reach("platform_readings", "daily", here.settings.clock())
         assert not loader.load_window(READINGS, window).failures
 

@@ -99,8 +99,8 @@ class Exports:
         return write_rows(self.folder / name, rows, fmt)
 
     def land(self) -> LoadResult:
-        """Load what is new in the folder."""
-        with Loader(self.settings) as loader:
+        """Load what is new in the folder, in one opening of the warehouse."""
+        with Loader(self.settings) as loader, loader.at_once():
             return loader.load_names(endpoint_of("platform_usage"))
 
     def build(self) -> BuildReport:

@@ -9,6 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from assets.runs.loading import Loader
+from assets.sources import endpoint_of
 from dbt_like_sql.engine.lakes.address import beside
 from pipelines.windows import Window, next_bucket
 from tests.clock import this_hour
@@ -40,18 +42,31 @@ def world(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Iterator[
     with open_world(
         folder, now=now, oddities=False, platform_usage_dir=exports, **neon, **atlassian
     ) as here:
-        for table in ("neon_organizations", "neon_projects"):
-            here.land(table, None)
-        here.land_reach("hourly")
-        here.land("neon_project_usage", here.reach("daily"))
-        restate_an_hour(here)
-        here.land("neon_project_usage", here.reach("hourly"))
-        land_atlassian(here, exports)
+        with Loader(here.settings) as loader, loader.at_once():
+            reach = here.reach("hourly")
+            for table, window in (
+                ("neon_organizations", None),
+                ("neon_projects", None),
+                ("neon_project_usage", reach),
+                ("neon_branch_usage", reach),
+                ("neon_project_usage", here.reach("daily")),
+            ):
+                load(loader, table, window)
+            restate_an_hour(here)
+            load(loader, "neon_project_usage", reach)
+            land_atlassian(here, exports, loader)
         here.build()
         yield here
 
 
-def land_atlassian(world: World, exports: Path) -> None:
+def load(loader: Loader, table: str, window: Window | None) -> None:
+    """Load one window; None: names."""
+    endpoint = endpoint_of(table)
+    found = loader.load_window(endpoint, window) if window else loader.load_names(endpoint)
+    assert found.failures == []
+
+
+def land_atlassian(world: World, exports: Path, loader: Loader) -> None:
     """This month of Forge, all runs of last month and this, and what an admin exported."""
     this_month, last_month = months(world)
     platform_exports.write(world.company.atlassian, exports, "csv", EXPORTED, last_month)
@@ -64,7 +79,7 @@ def land_atlassian(world: World, exports: Path) -> None:
         ("bitbucket_pipeline_runs", Window("daily", last_month, end)),
         ("platform_usage", None),
     ):
-        assert world.land(table, window).failures == []
+        load(loader, table, window)
 
 
 def months(world: World) -> tuple[datetime, datetime]:
