@@ -136,6 +136,7 @@ class Build:
         # its rows are others than before, though nothing was made
         self.changed.add(model.name)
         windows = coalesce((*self.due, *self.differing[model.name]))
+        windows = whole_months(windows) if model.by_month else windows
         return "unchanged", 0, windows if model.window else ()
 
     def _view_differs(self, model: Model) -> Windows:

@@ -598,6 +598,20 @@ def test_what_is_by_month_is_built_by_whole_months_where_it_differs(
     assert found == [(day(1), 100), (day(32), 32 + 33)]
 
 
+def test_a_view_by_month_is_tried_on_the_whole_months_of_what_changed(
+    warehouse: duckdb.DuckDBPyConnection, folder: Path
+) -> None:
+    """A month begins before the days that changed in it: its rows are looked at all the same."""
+    view = BY_MONTH.replace("select\n", "-- materialized: view\nselect\n", 1)
+    view = view.replace("', usage.period_start)\n", "', usage.period_start), usage.quantity > 1\n")
+    write(folder, "marts/monthly.sql", view)
+    land(warehouse, "daily", (day(1), day(3)), {day(1): 1, day(2): 0})
+    build(warehouse, folder=folder)  # as yet no day has more than 1
+    land(warehouse, "daily", (day(2), day(3)), {day(2): 2})
+    with pytest.raises(CheckFailedError, match="grain `scope, period_start` is shared by 2 rows"):
+        build(warehouse, folder=folder)
+
+
 def test_a_table_is_first_built_in_parts_of_a_month() -> None:
     """Together they are all of time, and each holds one month of what was asked for."""
     assert parts(day(30), day(31)) == (ALL_TIME,)

@@ -37,7 +37,8 @@ def read_models(texts: Iterable[tuple[str, Path, str]], seeds: Set[str]) -> Iter
     windows = {name: model.window for name, model in found.items() if model.window}
     for name in _in_order(found):
         model = found[name]
-        windowed = rendered(query_of(model), windows) if model.is_windowed_table else ""
+        by_window = model.is_windowed_table or model.by_month
+        windowed = rendered(query_of(model), windows) if by_window else ""
         keeps_grain = model.is_view and _keeps_grain(model, found)
         own = _fingerprint(model)
         yield replace(model, fingerprint=own, windowed=windowed, keeps_grain=keeps_grain)
