@@ -10,7 +10,8 @@ with owned as (
         price.period = 'bucket' as is_by_bucket,
         case price.allowed_per
             when 'org' then usage.org_id when 'project' then usage.project_id
-            when 'site' then usage.site_id when 'user' then usage.user_id
+            when 'site' then usage.site_id when 'workspace' then usage.site_id
+            when 'user' then usage.user_id
         end as owner_id
     from intermediate.int_usage_by_day as usage
     inner join intermediate.int_prices as price

@@ -26,7 +26,6 @@ from intermediate.int_usage as usage
 inner join intermediate.int_allowance_days as allowance
     on usage.series_key = allowance.series_key and usage.granularity = allowance.granularity
     and date_trunc('day', usage.period_start) = allowance.day_start
-where usage.source <> 'atlassian_platform'
 union all
 select usage.series_key, usage.period_start, cycle.included_quantity, cycle.quantity_before
 from intermediate.int_usage as usage

@@ -1,5 +1,6 @@
 -- Where this UTC month will end, by two methods: one row per meter of an organization of which a day of
--- it is settled. The last rows of reports.forecast_history, which explains the methods, added up.
+-- it is settled. The last rows of reports.forecast_history, which explains the methods, added up: of each
+-- scope no less than is used of it by now, days that can still change included.
 -- grain: source, org_id, meter, unit
 with latest as (
     select
@@ -11,28 +12,49 @@ with latest as (
         partition by history.source, history.scope, history.org_id, history.meter, history.unit
         order by history.day_start desc
     ) = 1
+),
+
+used as (
+    select
+        usage.source, usage.scope, usage.org_id, usage.meter, usage.unit,
+        sum(cost.quantity) as quantity, sum(cost.cost) as cost
+    from intermediate.int_usage_by_day as usage
+    inner join marts.fct_cost_by_day as cost
+        on usage.series_key = cost.series_key and usage.granularity = cost.granularity
+        and usage.day_start = cost.day_start
+    where usage.day_start >= date_trunc('month', current_timestamp)
+        and cost.day_start >= date_trunc('month', current_timestamp)
+    group by usage.source, usage.scope, usage.org_id, usage.meter, usage.unit
 )
 
+-- a scope of which no day is settled ends where it is; greatest passes over null
 select
-    latest.source,
-    latest.org_id,
-    latest.meter,
-    latest.unit,
-    latest.month_start,
+    used.source,
+    used.org_id,
+    used.meter,
+    used.unit,
+    cast(date_trunc('month', current_timestamp) as timestamptz) as month_start, -- UTC month
     cast(sum(latest.quantity) as decimal(38, 9)) as quantity, -- in `unit`, on the settled days
     cast(sum(latest.cost) as decimal(38, 18)) as cost, -- US dollars, on these days; null: unpriced
-    cast(sum(latest.straight_line_quantity) as decimal(38, 9))
+    cast(sum(greatest(latest.straight_line_quantity, used.quantity)) as decimal(38, 9))
         as straight_line_quantity, -- at the end of the month, as so far
-    cast(sum(latest.straight_line_cost) as decimal(38, 9))
+    cast(sum(greatest(latest.straight_line_cost, used.cost)) as decimal(38, 9))
         as straight_line_cost, -- US dollars at the end of the month, as so far
-    case when count(*) = count(latest.last_7_days_quantity) then sum(latest.last_7_days_quantity)
-    end as last_7_days_quantity, -- at its end, as on the last 7 days; null: one is not known
-    case when count(*) = count(latest.last_7_days_quantity) then sum(latest.last_7_days_cost)
-    end as last_7_days_cost, -- US dollars at its end, as on the last 7 days
+    cast(case when count(latest.scope) = count(latest.last_7_days_quantity)
+        then sum(greatest(latest.last_7_days_quantity, used.quantity)) end as decimal(38, 9))
+        as last_7_days_quantity, -- at its end, as on the last 7 days; null: one is not known
+    cast(case when count(latest.scope) = count(latest.last_7_days_quantity)
+        then sum(greatest(latest.last_7_days_cost, used.cost)) end as decimal(38, 9))
+        as last_7_days_cost, -- US dollars at its end, as on the last 7 days
     -- of the scope of which least is known
     min(latest.known_day_count) as known_day_count, -- settled days that it is made of
     max(latest.over_count - latest.known_day_count)
         as open_day_count, -- days that are over, and unknown or not settled: counted as the others
     min(latest.day_count - latest.over_count) as coming_day_count -- days that are not over, today too
-from latest
-group by latest.source, latest.org_id, latest.meter, latest.unit, latest.month_start
+from used
+left join latest
+    on used.source = latest.source and used.scope = latest.scope
+    and used.org_id is not distinct from latest.org_id
+    and used.meter = latest.meter and used.unit is not distinct from latest.unit
+group by used.source, used.org_id, used.meter, used.unit
+having count(latest.scope) > 0

@@ -415,6 +415,7 @@ def test_prices_of_a_contract_come_first(tmp_path: Path, worlds: Worlds) -> None
 
 INCLUDED = f"""{OVERRIDES.partition(chr(10))[0]}
 atlassian_platform,rc,Rovo,rovo_credits,,credit,0.02,,,1000,"user, pooled",cycle,,,,own,
+atlassian_platform,rd,Rovo Dev,rovo_dev_credits,,credit,0.02,,,1000,org,cycle,,,,own,
 atlassian_platform,bm,Minutes,pipelines_build_minutes,,1000 minutes,8,,,1,workspace,month,1,,,own,
 neon,nt,Transfer,public_network_transfer_bytes,,GB,0.08,,,100,site,month,,2026-08-01,,own,
 """
@@ -422,7 +423,9 @@ neon,nt,Transfer,public_network_transfer_bytes,,GB,0.08,,,100,site,month,,2026-0
 
 def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds) -> None:
     """1,000 credits, or minutes, of a plan that nobody told of: three days of 800 are 1,400 beyond
-    them, and no day has 1,000 of its own. Whose allowance it is has to be known."""
+    them, and no day has 1,000 of its own. They are of whom the contract says, for as long as it
+    says: of an organization's two users together, and of a month in which a cycle ends. Whose
+    allowance it is has to be known."""
     here = opened(tmp_path, worlds, *MONEY)
     own = tmp_path / "own.csv"
     own.write_text(INCLUDED)
@@ -430,16 +433,25 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
     for meter, scope in (("rovo_credits", "org"), ("pipelines_build_minutes", "workspace:w")):
         days = (f"2026-11-{day:02}" for day in (5, 6, 7))
         here.write(
-            f"{meter}.csv", meter, *(Line(meter, scope, d, "800", "2026-12-31") for d in days)
+            f"{meter}.csv",
+            meter,
+            *(Line(meter, scope, d, "800", "2026-12-31", resets="2026-12-06") for d in days),
         )
+    users = ("user:ann", "user:bob")
+    day = "2026-11-05"
+    dev = (Line("rovo_dev_credits", user, day, "600", "2026-12-31") for user in users)
+    here.write("dev.csv", "dev", *dev)
     assert not here.land().failures
     land(here.settings, *(Neon("p", TRANSFER, f"2026-08-{day:02}", 80 * GB) for day in (1, 2)))
     here.build()
     found = {name: parts(here, name, "quantity, cost") for name in ("rovo_credits", "p")}
     assert found == {
-        "rovo_credits": [(800, 0), (200, 0), (600, 12), (800, 16)],
+        "rovo_credits": [(800, 0), (800, 0), (200, 0), (600, 12)],
         "p": [(80 * GB, None), (80 * GB, None)],
     }
+    assert parts(here, "dev", "user_id, quantity, cost") == [
+        ("ann", 600, 0), ("bob", 400, 0), ("bob", 200, 4),
+    ]  # fmt: skip
     assert parts(here, "pipelines_build_minutes", "quantity, cost") == [
         (800, 0), (200, 0), (600, 8), (800, 8),
     ]  # fmt: skip

@@ -89,6 +89,12 @@ def coming() -> Iterator[Neon]:
         yield compute("p", f"2026-08-{day:02}", hours, org="coming")
 
 
+def growing() -> Iterator[Neon]:
+    """A settled day, and a day of which one hour is known."""
+    yield compute("p", "2026-08-01", 1, org="growing")
+    yield compute("p", "2026-08-10 05", 100, org="growing")
+
+
 def over() -> Iterator[Neon]:
     """A month of which all days are known, and the first days of the one before."""
     for day in range(1, 32):
@@ -143,7 +149,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     (folder / "invoices.csv").write_text(INVOICES)
     own = {"seeds.invoices": folder / "invoices.csv"}
     here.settings = replace(here.settings, own_seeds=own)
-    land(here.settings, *coming(), *over(), *judged(), *stored(), *invoiced())
+    land(here.settings, *coming(), *growing(), *over(), *judged(), *stored(), *invoiced())
     usage = "neon_project_usage"
     receive(
         here.settings,
@@ -166,6 +172,14 @@ def test_where_the_month_will_end(told: Exports) -> None:
     week = 16 + 23 * 15 / 7
     assert found == pytest.approx([16, 62, week, 16 * 0.106, 62 * 0.106, week * 0.106])
     assert (known, open_days, coming) == (8, 2, 21)
+
+
+def test_a_month_never_ends_below_what_is_spent(told: Exports) -> None:
+    """An hour on the one settled day makes 31, and 101 are used by now: $10.706."""
+    assert told.read(
+        "select quantity / 3600, straight_line_quantity / 3600, straight_line_cost,"
+        " last_7_days_cost from reports.forecast where org_id = 'growing'"
+    ) == [(1, 101, Decimal("10.706"), None)]
 
 
 def test_every_forecast_is_kept_with_its_error(

@@ -1,6 +1,6 @@
 -- One row per fact of Atlassian platform usage that counts against an allowance, known or not, from one
--- renewal to the next: how much its owner had used before, in order of time, and of one time in order of
--- ids.
+-- renewal to the next: how much the owner that its price names had used before, in order of time, and of
+-- one time in order of ids.
 -- grain: org_id, project_id, site_id, user_id, meter, unit, period_start
 with cycles as (
     select
@@ -23,14 +23,12 @@ owned as (
             when 'user' then usage.user_id
         end
         and usage.period_start >= cycle.renewed_at and usage.period_start < cycle.renews_at
-    inner join (
-        select distinct
-            allowed.meter,
-            case allowed.allowed_per when 'user, pooled' then 'org' else allowed.allowed_per end
-                as owner_type
-        from seeds.allowances as allowed
-        where allowed.source = 'atlassian_platform'
-    ) as owner on usage.meter = owner.meter and cycle.owner_type = owner.owner_type
+    inner join intermediate.int_prices as price
+        on price.source = 'atlassian_platform' and usage.meter = price.meter
+        and usage.unit = price.unit and usage.granularity = price.granularity
+        and usage.period_start = price.day_start and price.is_included and price.period = 'cycle'
+        and cycle.owner_type
+        = case price.allowed_per when 'user, pooled' then 'org' else price.allowed_per end
     left join intermediate.int_allowances as allowance
         on cycle.allowance_key = allowance.allowance_key
         and cycle.renewed_at = allowance.period_start
@@ -50,7 +48,7 @@ select
     cast(sum(owned.quantity) over (
         partition by owned.allowance_key, owned.renewed_at
         order by
-            owned.period_start, owned.site_id, owned.project_id, owned.user_id
+            owned.period_start, owned.project_id, owned.site_id, owned.user_id
         rows between unbounded preceding and current row
     ) - owned.quantity as decimal(38, 9)) as quantity_before -- used since it renewed
 from owned
