@@ -1,5 +1,7 @@
 """What usage costs: literal usage in, and dollars that a reader can check with a pencil."""
 
+import random
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,6 +28,13 @@ CHILD, RESTORE = "child_branch_bytes_month", "instant_restore_bytes_month"
 MONEY = (
     *("marts.dim_owner", "marts.fct_compute", "marts.fct_usage", "reports.cost_conservation"),
     *("reports.monthly_bill", "reports.owner_conservation", "reports.unpriced"),
+)
+
+# what is free of it in a month, and dollars for one of its units
+FORGE_PRICES = (
+    ("FUNCTION_COMPUTE", 100_000, Fraction("0.000025")),
+    ("KVS_READ", Decimal("0.1"), Fraction("0.055")),
+    ("SQL_REQUESTS", 100_000, Fraction("1.929") / 10**6),
 )
 
 
@@ -76,6 +85,19 @@ def of_forge() -> Iterator[Forge]:
     yield Forge("example", "LLM_OUTPUT", "2026-09-05", "5")
     yield Forge("january", "FUNCTION_COMPUTE", "2026-01-05", "250000")
     yield Forge("requests", "SQL_REQUESTS", "2026-09-05", "1100000")
+    yield from at_random()
+
+
+def at_random() -> list[Forge]:
+    """Days about the turns of months, of apps that use up to thrice what is free on one."""
+    any_of = random.Random(1)
+    days = ("2026-01-01", "2026-06-01", "2026-06-30", "2026-07-01", "2026-07-15", "2026-07-31")
+    return [
+        Forge(app, meter, day, str(Decimal(any_of.randrange(3 * 10**8)) * free / 10**8))
+        for app in ("any", "other")
+        for meter, free, _ in FORGE_PRICES
+        for day in days
+    ]
 
 
 def of_atlassian() -> dict[str, list[Line]]:
@@ -191,6 +213,29 @@ def test_an_allowance_is_that_of_its_day(priced: Exports) -> None:
     assert bill(priced, "january") == {"Forge Functions: Duration": Decimal("3.75")}
     found = parts(priced, "requests", "quantity, billed_quantity, cost")
     assert found == [(100000, Decimal("0.1"), 0), (1000000, 1, Decimal("1.929"))]
+
+
+def test_any_app_costs_what_a_sum_in_fractions_says(priced: Exports) -> None:
+    """Day by day: what is used in a month up to the end of a day, and up to its beginning, each
+    beyond what is free. Twice as much computing is free from July 2026 on."""
+    prices = {meter: (Fraction(free), usd) for meter, free, usd in FORGE_PRICES}
+    expected: dict[tuple[str, ...], Fraction] = {}
+    used: dict[tuple[str, ...], Fraction] = defaultdict(Fraction)
+    for row in at_random():
+        free, usd = prices[row.meter]
+        if row.meter == "FUNCTION_COMPUTE" and row.at >= "2026-07":
+            free *= 2
+        month = row.app, row.meter, row.at[:7]
+        before, after = used[month], used[month] + Fraction(row.amount)
+        used[month] = after
+        expected[row.app, row.meter, row.at] = (max(after, free) - max(before, free)) * usd
+    found = priced.read(
+        "select project_id, meter, cast(period_date as varchar), sum(cost) from marts.fct_cost"
+        " where project_id in ('any', 'other') group by all"
+    )
+    assert len(found) == len(expected) == 36
+    for *of, cost in found:
+        assert abs(Fraction(cost) - expected[tuple(of)]) < Fraction(1, 10**15), of
 
 
 def test_an_allowance_runs_out_in_the_middle_of_a_row(priced: Exports) -> None:
