@@ -167,58 +167,37 @@ def loader(here: World) -> Iterator[Loader]:
         yield opened
 
 
-# minutes ago, how many minutes, and what the ends are snapped to
-ANY_INSTANTS = given(
-    asked=st.tuples(
-        st.integers(0, 50 * 24 * 60),
-        st.integers(1, 60 * 24 * 60),
-        st.sampled_from([None, *GRAINS]),
-    )
-)
-Asked = tuple[int, int, str | None]
-
-
-@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, pytest.param(15, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("call", "grain"), ASKED)
-@settings(max_examples=15, deadline=None, database=None, phases=PHASES)
-@ANY_INSTANTS
 def test_a_receipt_never_covers_what_was_not_asked(
-    here: World, loader: Loader, call: Endpoint, grain: str, asked: Asked
+    here: World, loader: Loader, call: Endpoint, grain: str, count: int
 ) -> None:
     """Any instants, every vendor and grain: all buckets of a receipt are in its requests."""
-    never_covers_what_was_not_asked(here, loader, call, grain, asked)
 
+    @settings(max_examples=count, deadline=None, database=None, phases=PHASES)
+    @given(
+        minutes_ago=st.integers(0, 50 * 24 * 60),
+        minutes=st.integers(1, 60 * 24 * 60),
+        snapped_to=st.sampled_from([None, *GRAINS]),
+    )
+    def tried(minutes_ago: int, minutes: int, snapped_to: str | None) -> None:
+        now = here.company.now
+        minutes_ago = minutes_ago % (160 * 60) if grain == "hourly" else minutes_ago
+        since = now - timedelta(minutes=minutes_ago)
+        until = since + timedelta(minutes=minutes)
+        if snapped_to:
+            since, until = floor(since, snapped_to), ceiling(until, snapped_to)
+        window = reachable(call, grain, since, until, now)
+        assert window is not None
+        receipts, asked = receipts_of(here, loader, call, window)
+        assert receipts
+        for receipt in receipts:
+            assert receipt.window is not None
+            assert asked.issuperset(receipt.window.buckets())
+        claimed = {start for r in receipts if r.window for start in r.window.buckets()}
+        assert claimed == {*window.buckets()}
 
-@pytest.mark.parametrize(("call", "grain"), ASKED)
-@settings(max_examples=2, deadline=None, database=None, phases=PHASES)
-@ANY_INSTANTS
-def test_a_receipt_covers_what_was_asked(
-    here: World, loader: Loader, call: Endpoint, grain: str, asked: Asked
-) -> None:
-    """The short form of the same."""
-    never_covers_what_was_not_asked(here, loader, call, grain, asked)
-
-
-def never_covers_what_was_not_asked(
-    here: World, loader: Loader, call: Endpoint, grain: str, span: Asked
-) -> None:
-    """All buckets of a receipt are in its requests."""
-    minutes_ago, minutes, snapped_to = span
-    now = here.company.now
-    minutes_ago = minutes_ago % (160 * 60) if grain == "hourly" else minutes_ago
-    since = now - timedelta(minutes=minutes_ago)
-    until = since + timedelta(minutes=minutes)
-    if snapped_to:
-        since, until = floor(since, snapped_to), ceiling(until, snapped_to)
-    window = reachable(call, grain, since, until, now)
-    assert window is not None
-    receipts, asked = receipts_of(here, loader, call, window)
-    assert receipts
-    for receipt in receipts:
-        assert receipt.window is not None
-        assert asked.issuperset(receipt.window.buckets())
-    claimed = {start for r in receipts if r.window for start in r.window.buckets()}
-    assert claimed == {*window.buckets()}
+    tried()
 
 
 @cache

@@ -168,7 +168,7 @@ def test_what_is_not_configured_is_skipped(world: Open, unset: list[str], why: s
     assert any(text.startswith("forge") and why in text for _, text in heard.heard)
 
 
-@pytest.mark.slow  # the short form is in test_http.py
+@pytest.mark.slow  # the short form of this and the next is in tests/test_http.py
 def test_two_processes_share_a_budget(tmp_path: Path) -> None:
     """Started at the same moment, five in three seconds: no two seconds ever see more than five.
 
@@ -186,7 +186,7 @@ def test_two_processes_share_a_budget(tmp_path: Path) -> None:
     assert instants[-1] - instants[0] >= 2 * 3 - 1
 
 
-@pytest.mark.slow  # so is that of this
+@pytest.mark.slow
 def test_a_budget_survives_a_restart(tmp_path: Path) -> None:
     """What one process spent, the next has not got, which begins right after the first ended."""
     first, second = (taking(tmp_path, count, 3, 3000) for count in (3, 1))
