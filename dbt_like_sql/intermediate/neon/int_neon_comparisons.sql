@@ -99,4 +99,5 @@ left join facts
     and told.granularity = facts.granularity and told.bucket_start = facts.period_start
 group by
     told.org_id, told.project_id, told.meter, told.granularity, told.bucket_start, told.quantity
+-- not what is open; and where there are no facts, only what receipts say is zero
 having not coalesce(bool_or(facts.is_open), bool_and(served.org_id is null))
