@@ -19,9 +19,7 @@ from dbt_like_sql.engine.lakes.address import beside
 FOCUS = {"1.2": "reports.focus_1_2", "1.4": "reports.focus_1_4"}
 KINDS = ("parquet", "csv", "xlsx")
 # the first of these that a table has says of which month a row is; one without any is whole
-TIMES = (
-    "ChargePeriodStart", "period_start", "period_date", "period_month", "day_start", "month_start",
-)  # fmt: skip
+TIMES = ("ChargePeriodStart", "period_start", "period_date", "period_month")
 ROWS_SHOWN = 40
 EVERYTHING = 1_000_000_000
 

@@ -9,7 +9,7 @@ select
     min(owner.environment) as environment, -- as the rule says; null: it does not
     cast(bool_or(owner.split_by is not null) as boolean)
         as is_shared, -- true: its cost, or some of it, is split among the others
-    cast(min(owner.first_day) as date) as first_used_date, -- first UTC day with usage
-    cast(max(owner.last_day) as date) as last_used_date -- last UTC day with usage
+    min(owner.first_day) as first_used_date, -- first UTC day with usage
+    max(owner.last_day) as last_used_date -- last UTC day with usage
 from marts.series_owners as owner
 group by owner.owner_key

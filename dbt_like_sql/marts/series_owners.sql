@@ -3,7 +3,7 @@
 -- rules begin or end within it: join on series_key, and the day between since_at and until_at.
 -- grain: series_key, since_at
 -- check: owner_key is not null
--- window: month_start, by month
+-- window: period_month, by month
 with matched as (
     select
         series.*, rule.owner_text, rule.split_by,
@@ -69,7 +69,7 @@ parted as (
 
 select
     parted.series_key,
-    parted.month_start,
+    cast(parted.month_start as date) as period_month, -- first of the UTC month
     parted.since_at,
     parted.until_at,
     cast(coalesce(nullif(concat_ws(
@@ -82,6 +82,6 @@ select
     cast(parted.product as varchar) as product, -- as the rule says; null: it does not
     cast(parted.environment as varchar) as environment, -- as the rule says; null: it does not
     parted.split_by,
-    parted.first_day,
-    parted.last_day
+    cast(parted.first_day as date) as first_day,
+    cast(parted.last_day as date) as last_day
 from parted

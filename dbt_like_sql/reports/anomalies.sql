@@ -4,7 +4,7 @@
 -- least a tenth of the median and a hundredth of what the organization uses, so that what hardly varies,
 -- or hardly counts, is not here. Only days that are known and settled are judged, and with four such
 -- weekdays before them: what is new is not here, nor what was not used at all in this month.
--- grain: source, org_id, project_id, meter, unit, day_start
+-- grain: source, org_id, project_id, meter, unit, period_date
 with daily as (
     select
         day.source, day.org_id, day.project_id, day.meter, day.unit, day.day_start,
@@ -72,7 +72,7 @@ select
     project.name as project_name,
     measured.meter,
     measured.unit,
-    measured.day_start,
+    cast(measured.day_start as date) as period_date, -- UTC day
     measured.quantity, -- in `unit`, on this day
     measured.usual_quantity, -- median of the same weekdays before
     measured.usual_distance, -- median distance of these from it

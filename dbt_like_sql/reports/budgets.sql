@@ -22,7 +22,7 @@ with lines as (
     left join reports.forecast as forecast
         on cost.source = forecast.source and cost.org_id is not distinct from forecast.org_id
         and cost.meter = forecast.meter and cost.unit is not distinct from forecast.unit
-    where cost.month_start = date_trunc('month', current_timestamp)
+    where cost.period_month = date_trunc('month', current_date)
 ),
 
 budgets as (
@@ -38,8 +38,8 @@ budgets as (
         lower(replace(listed.team, '[', '[[]')) as team,
         lower(replace(listed.customer, '[', '[[]')) as customer
     from seeds.monthly_budgets as listed
-    where coalesce(listed.valid_from_date <= date_trunc('month', current_timestamp), true)
-        and coalesce(listed.valid_until_date > date_trunc('month', current_timestamp), true)
+    where coalesce(listed.valid_from_date <= date_trunc('month', current_date), true)
+        and coalesce(listed.valid_until_date > date_trunc('month', current_date), true)
 ),
 
 spent as (
@@ -63,7 +63,7 @@ spent as (
 select
     spent.budget, -- its name
     nullif(spent.scope, '') as scope, -- what it is of; null: everything
-    cast(date_trunc('month', current_timestamp) as timestamptz) as month_start, -- UTC month
+    cast(date_trunc('month', current_date) as date) as period_month, -- first of the UTC month
     spent.amount_usd, -- of a month
     spent.thresholds, -- shares of the amount that are told of
     cast(spent.cost as decimal(38, 2)) as cost, -- US dollars so far; null: nothing with a price

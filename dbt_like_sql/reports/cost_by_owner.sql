@@ -3,11 +3,11 @@
 -- cost of their own in that source and month, in equal parts or in the ratio of that cost; where nobody
 -- has any, it stays with the owner that the rule says. Additive: every sum is that of marts.fct_cost, for
 -- what a division leaves goes to the first of them in the alphabet. marts.dim_owner has the teams.
--- grain: month_start, source, org_id, project_id, owner_key, shared_by, split_by, meter, unit, sku, invoice_line, billed_unit
--- window: month_start, by month
+-- grain: period_month, source, org_id, project_id, owner_key, shared_by, split_by, meter, unit, sku, invoice_line, billed_unit
+-- window: period_month, by month
 with lines as (
     select
-        owner.month_start, cost.source, cost.org_id, cost.project_id, owner.owner_key,
+        owner.period_month, cost.source, cost.org_id, cost.project_id, owner.owner_key,
         owner.split_by, cost.meter, cost.unit, cost.sku,
         coalesce(cost.invoice_line, cost.meter) as invoice_line, cost.billed_unit,
         sum(cost.quantity) as quantity, sum(cost.billed_quantity) as billed_quantity,
@@ -15,28 +15,28 @@ with lines as (
     from marts.fct_cost_by_day as cost
     inner join marts.series_owners as owner
         on cost.series_key = owner.series_key
-        and date_trunc('month', cost.day_start) = owner.month_start
+        and date_trunc('month', cost.period_date) = owner.period_month
         and cost.day_start >= owner.since_at and cost.day_start < owner.until_at
     group by
-        owner.month_start, cost.source, cost.org_id, cost.project_id, owner.owner_key,
+        owner.period_month, cost.source, cost.org_id, cost.project_id, owner.owner_key,
         owner.split_by, cost.meter, cost.unit, cost.sku,
         coalesce(cost.invoice_line, cost.meter), cost.billed_unit
 ),
 
 takers as (
     select
-        lines.month_start, lines.source, lines.owner_key,
+        lines.period_month, lines.source, lines.owner_key,
         cast(sum(lines.cost) as double) as cost,
         cast(sum(sum(lines.cost)) over in_month as double) as total_cost,
         count(*) over in_month as taker_count,
         row_number() over (
-            partition by lines.month_start, lines.source order by lines.owner_key
+            partition by lines.period_month, lines.source order by lines.owner_key
         ) as place
     from lines
     where lines.split_by is null and lines.owner_key <> 'unassigned'
-    group by lines.month_start, lines.source, lines.owner_key
+    group by lines.period_month, lines.source, lines.owner_key
     having sum(lines.cost) > 0
-    window in_month as (partition by lines.month_start, lines.source)
+    window in_month as (partition by lines.period_month, lines.source)
 ),
 
 -- what is not split is one part, and all of it
@@ -49,7 +49,7 @@ shared as (
             else taker.cost / taker.total_cost end as share
     from lines
     left join takers as taker
-        on lines.split_by is not null and lines.month_start = taker.month_start
+        on lines.split_by is not null and lines.period_month = taker.period_month
         and lines.source = taker.source
 ),
 
@@ -70,7 +70,7 @@ parts as (
 )
 
 select
-    parts.month_start,
+    parts.period_month,
     parts.source,
     parts.org_id,
     parts.project_id,
@@ -97,7 +97,7 @@ select
 from parts
 window line as (
     partition by
-        parts.month_start, parts.source, parts.org_id, parts.project_id, parts.owner_key,
+        parts.period_month, parts.source, parts.org_id, parts.project_id, parts.owner_key,
         parts.split_by, parts.meter, parts.unit, parts.sku, parts.invoice_line,
         parts.billed_unit
 )

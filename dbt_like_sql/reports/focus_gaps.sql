@@ -1,11 +1,10 @@
 -- Usage that is in no FOCUS report, because it has no price: how much of it, and why. FOCUS wants a cost
 -- in every row, and 0 would be a statement. One row per UTC month, org, meter, unit, plan and reason.
--- grain: month_start, source, org_id, meter, unit, plan, granularity, unpriced_reason
--- window: month_start
+-- grain: period_month, source, org_id, meter, unit, plan, granularity, unpriced_reason
+-- window: period_month
 -- materialized: view
 select
-    date_trunc('month', cost.day_start at time zone 'UTC') at time zone 'UTC'
-        as month_start, -- UTC month
+    cast(date_trunc('month', cost.period_date) as date) as period_month, -- first of the UTC month
     cost.source,
     cost.org_id,
     cost.meter,
@@ -20,5 +19,5 @@ select
 from marts.fct_cost_by_day as cost
 where cost.unpriced_reason is not null
 group by
-    date_trunc('month', cost.day_start at time zone 'UTC'), cost.source, cost.org_id, cost.meter,
+    date_trunc('month', cost.period_date), cost.source, cost.org_id, cost.meter,
     cost.unit, cost.plan, cost.granularity, cost.unpriced_reason

@@ -5,12 +5,12 @@
 with latest as (
     select
         history.*,
-        date_diff('day', history.month_start, current_timestamp) as over_count
+        date_diff('day', history.period_month, current_date) as over_count
     from reports.forecast_history as history
-    where history.month_start = date_trunc('month', current_timestamp)
+    where history.period_month = date_trunc('month', current_date)
     qualify row_number() over (
         partition by history.source, history.scope, history.org_id, history.meter, history.unit
-        order by history.day_start desc
+        order by history.period_date desc
     ) = 1
 ),
 
@@ -22,8 +22,8 @@ used as (
     inner join marts.fct_cost_by_day as cost
         on usage.series_key = cost.series_key and usage.granularity = cost.granularity
         and usage.day_start = cost.day_start
-    where usage.day_start >= date_trunc('month', current_timestamp)
-        and cost.day_start >= date_trunc('month', current_timestamp)
+    where usage.day_start >= date_trunc('month', current_date)
+        and cost.day_start >= date_trunc('month', current_date)
     group by usage.source, usage.scope, usage.org_id, usage.meter, usage.unit
 )
 
@@ -33,7 +33,7 @@ select
     used.org_id,
     used.meter,
     used.unit,
-    cast(date_trunc('month', current_timestamp) as timestamptz) as month_start, -- UTC month
+    cast(date_trunc('month', current_date) as date) as period_month, -- first of the UTC month
     cast(sum(latest.quantity) as decimal(38, 9)) as quantity, -- in `unit`, on the settled days
     cast(sum(latest.cost) as decimal(38, 18)) as cost, -- US dollars, on these days; null: unpriced
     cast(sum(greatest(latest.straight_line_quantity, used.quantity)) as decimal(38, 9))

@@ -3,8 +3,8 @@
 -- straight line goes on as on all of them, last_7_days as on the last 7. Cost goes on like usage: an
 -- allowance that is used up later costs more. In a month of which every day is settled the errors say
 -- how far off it was. What is known only by the month, as gauges are, has no forecast.
--- grain: source, scope, org_id, meter, unit, day_start
--- window: day_start, by month
+-- grain: source, scope, org_id, meter, unit, period_date
+-- window: period_date, by month
 with daily as (
     select
         day.source, day.scope, day.org_id, day.meter, day.unit, day.month_start, day.day_start,
@@ -61,8 +61,8 @@ select
     projected.org_id,
     projected.meter,
     projected.unit,
-    projected.month_start,
-    projected.day_start, -- the last UTC day that it is made of
+    cast(projected.month_start as date) as period_month, -- first of the UTC month
+    cast(projected.day_start as date) as period_date, -- the last UTC day that it is made of
     projected.day_count, -- days of the month
     projected.known_count as known_day_count, -- settled days that it is made of
     cast(projected.used as decimal(38, 9)) as quantity, -- in `unit`, on these days

@@ -1,10 +1,10 @@
 -- Invoices of seeds.invoices beside what was worked out: one row per line of the bill of an organization
 -- and UTC month of which there is an invoice. The invoice is right about money: a difference is a price,
 -- an allowance, a discount or a tax that the price book does not know, or usage that nobody asked about.
--- grain: month_start, source, org_id, invoice_line
+-- grain: period_month, source, org_id, invoice_line
 with invoiced as (
     select
-        cast(cast(concat(invoice.month, '-01') as date) as timestamptz) as month_start,
+        cast(concat(invoice.month, '-01') as date) as period_month,
         lower(invoice.source) as source, invoice.org as org_id,
         lower(invoice.invoice_line) as line_key, min(invoice.invoice_line) as invoice_line,
         string_agg(distinct invoice.invoice_id, ', ' order by invoice.invoice_id) as invoice_id,
@@ -16,22 +16,22 @@ with invoiced as (
 -- not of the bill, which rounds each project's line: an invoice rounds the sum of them
 estimated as (
     select
-        date_trunc('month', cost.day_start) as month_start, cost.source, cost.org_id,
+        date_trunc('month', cost.period_date) as period_month, cost.source, cost.org_id,
         coalesce(cost.invoice_line, cost.meter) as invoice_line,
         coalesce(sum(cost.billed_quantity)
             filter (where not cost.is_included and cost.unpriced_reason is null), 0) as quantity,
         sum(cost.cost) as cost, min(cost.billed_unit) as billed_unit
     from marts.fct_cost_by_day as cost
     semi join invoiced
-        on date_trunc('month', cost.day_start) = invoiced.month_start
+        on date_trunc('month', cost.period_date) = invoiced.period_month
         and cost.source = invoiced.source and cost.org_id is not distinct from invoiced.org_id
     group by
-        date_trunc('month', cost.day_start), cost.source, cost.org_id,
+        date_trunc('month', cost.period_date), cost.source, cost.org_id,
         coalesce(cost.invoice_line, cost.meter)
 )
 
 select
-    coalesce(invoiced.month_start, estimated.month_start) as month_start, -- UTC month
+    coalesce(invoiced.period_month, estimated.period_month) as period_month, -- first of the UTC month
     coalesce(invoiced.source, estimated.source) as source, -- vendor API family
     coalesce(invoiced.org_id, estimated.org_id) as org_id, -- null where the vendor names none
     coalesce(estimated.invoice_line, invoiced.invoice_line) as invoice_line, -- as the vendor calls it
@@ -56,6 +56,6 @@ select
     end as varchar) as found_in -- both, on the invoice alone, or worked out alone
 from estimated
 full join invoiced
-    on estimated.month_start = invoiced.month_start and estimated.source = invoiced.source
+    on estimated.period_month = invoiced.period_month and estimated.source = invoiced.source
     and estimated.org_id is not distinct from invoiced.org_id
     and lower(estimated.invoice_line) = invoiced.line_key

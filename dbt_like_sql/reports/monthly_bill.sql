@@ -1,9 +1,9 @@
 -- What each UTC month costs, an estimate: one row per org, project and line of the vendor's invoice, in
 -- cents. Usage without a price is in unpriced_quantity, and its cost in no row.
--- grain: month_start, source, org_id, project_id, sku, invoice_line, billed_unit
--- window: month_start, by month
+-- grain: period_month, source, org_id, project_id, sku, invoice_line, billed_unit
+-- window: period_month, by month
 select
-    cast(date_trunc('month', cost.day_start) as timestamptz) as month_start, -- UTC month
+    cast(date_trunc('month', cost.period_date) as date) as period_month, -- first of the UTC month
     cost.source,
     cost.org_id,
     cost.project_id,
@@ -26,5 +26,5 @@ select
     cast(bool_or(cost.is_open) as boolean) as is_open -- true: some of it will still change
 from marts.fct_cost_by_day as cost
 group by
-    date_trunc('month', cost.day_start), cost.source, cost.org_id, cost.project_id, cost.sku,
+    date_trunc('month', cost.period_date), cost.source, cost.org_id, cost.project_id, cost.sku,
     coalesce(cost.invoice_line, cost.meter), cost.billed_unit

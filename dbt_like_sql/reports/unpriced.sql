@@ -12,9 +12,9 @@ select
     cost.unpriced_reason,
     cast(cost.sku is not null and sum(cost.list_cost) is null as boolean)
         as is_stated, -- true: the price book itself says so; false: a row is missing somewhere
-    cast(min(cost.day_start) as date) as first_date, -- UTC day
-    cast(max(cost.day_start) as date) as last_date, -- UTC day
-    cast(count(distinct date_trunc('month', cost.day_start)) as bigint)
+    min(cost.period_date) as first_date, -- UTC day
+    max(cost.period_date) as last_date, -- UTC day
+    cast(count(distinct date_trunc('month', cost.period_date)) as bigint)
         as month_count, -- UTC months in which there was such usage
     cast(sum(cost.quantity) as decimal(38, 9)) as quantity -- in `unit`
 from marts.fct_cost_by_day as cost

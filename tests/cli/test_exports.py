@@ -33,7 +33,7 @@ TABLES = """
         from marts.fct_cost;
     create view reports.focus_1_4 as from reports.focus_1_2;
     create table reports.focus_gaps as
-        select timestamptz '2026-10-01 00:00:00+00' as month_start, cast(7 as bigint) as row_count
+        select date '2026-10-01' as period_month, cast(7 as bigint) as row_count
 """
 OCTOBER = ("--month", "2026-10")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -139,10 +139,11 @@ def test_tags_say_who_owns_it(here: Exports) -> None:
 
 def test_what_has_no_price_is_a_gap_and_never_zero(here: Exports) -> None:
     """It is counted, with the reason, and in no FOCUS report."""
-    gaps = "select month_start, meter, plan, unpriced_reason, row_count, series_count, quantity"
-    assert here.read(f"{gaps} from reports.focus_gaps order by month_start") == [
-        (AUGUST, COMPUTE, "business", "no price of this meter, plan and day is known", 2, 1, 10800),
-        (datetime(2026, 11, 1, tzinfo=UTC), "pipelines_build_minutes", None,
+    gaps = "select period_month, meter, plan, unpriced_reason, row_count, series_count, quantity"
+    assert here.read(f"{gaps} from reports.focus_gaps order by period_month") == [
+        (date(2026, 8, 1), COMPUTE, "business",
+         "no price of this meter, plan and day is known", 2, 1, 10800),
+        (date(2026, 11, 1), "pipelines_build_minutes", None,
          "how much is included per workspace is not known", 1, 1, 70),
     ]  # fmt: skip
     assert here.read(

@@ -519,12 +519,12 @@ def test_the_company_works_out_the_same_bill(landed_world: World) -> None:
     # and no row of the month is left out of the report, which is in cents
     ((cents, exact),) = here.read(
         "select sum(cost), (select sum(cost) from marts.fct_cost where period_start >= $1)"
-        " from reports.monthly_bill where month_start = $1",
+        " from reports.monthly_bill where period_month = $1",
         month,
     )
     assert here.read("from reports.owner_conservation") == []
     assert here.read(
-        "select sum(cost) from reports.cost_by_owner where month_start = ?", month
+        "select sum(cost) from reports.cost_by_owner where period_month = ?", month
     ) == [(exact,)]
     lines = len(expected)
     assert lines > 20

@@ -191,7 +191,7 @@ def test_every_forecast_is_kept_with_its_error(
     here.settings = replace(here.settings, own_seeds=told.settings.own_seeds)
     copy_warehouse(told.folder.parent, tmp_path)
     read = (
-        "select strftime(day_start at time zone 'UTC', '%m-%d') as day, known_day_count,"
+        "select strftime(period_date, '%m-%d') as day, known_day_count,"
         " straight_line_error, last_7_days_error, straight_line_cost_error"
         " from reports.forecast_history where org_id = 'over'"
         " and day in ('06-08', '07-06', '07-15', '07-31') order by day"

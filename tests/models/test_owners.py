@@ -108,7 +108,7 @@ def test_another_name_is_another_owner_of_all_months(tmp_path: Path, worlds: Wor
     here = opened_here(tmp_path, worlds)
     land(here.settings, *(Neon("p", COMPUTE, f"2026-0{month}-09", 3600) for month in (7, 8)))
     owned(here, "1,,,acme*,,,,,,,{project},,,\n")
-    read = "select month_start::date::varchar, owner_key from marts.series_owners order by 1"
+    read = "select period_month::varchar, owner_key from marts.series_owners order by 1"
     assert here.raw(read) == [("2026-07-01", "unassigned"), ("2026-08-01", "unassigned")]
     land(here.settings, Names({"p": "Acme 1"}, "2026-08-10"))
     here.build()

@@ -74,7 +74,9 @@ def test_shared_models_read_no_vendors_model() -> None:
 
 def test_what_is_built_by_the_day_reads_no_rows_of_months() -> None:
     """A day's window holds a month's row on the first alone: the other days would miss it."""
-    of_months = {name for name, model in MODELS.items() if model.window == "month_start"}
+    of_months = {
+        name for name, model in MODELS.items() if model.window in {"month_start", "period_month"}
+    }
     read = {
         model.name: of_months & {*model.inputs}
         for model in MODELS.values()
@@ -82,6 +84,18 @@ def test_what_is_built_by_the_day_reads_no_rows_of_months() -> None:
     }
     assert len(of_months) > 1
     assert {name: inputs for name, inputs in read.items() if inputs} == {}
+
+
+def test_readers_find_months_and_days_as_dates() -> None:
+    """An instant is another day west of UTC: whoever asks for '2026-10-01' would find nothing."""
+    published = [model for model in MODELS.values() if model.schema in {"marts", "reports"}]
+    instants = {
+        f"{model.name}.{column}"
+        for model in published
+        for column in {"day_start", "month_start"} & {*model.columns}
+        if "period_date" not in model.columns
+    }
+    assert instants == {"reports.cost_conservation.day_start"}  # which should be empty
 
 
 @pytest.mark.parametrize(("name", "key"), KEYS.items())

@@ -2,7 +2,7 @@
 select
     odd.source, coalesce(org.org_name, odd.org_id) as org,
     coalesce(odd.project_name, odd.project_id) as project, odd.meter,
-    cast(odd.day_start at time zone 'UTC' as date) as day,
+    odd.period_date as day,
     cast(odd.quantity as double) / coalesce(meter.quantity_per_billed_unit, 1) as quantity,
     cast(odd.usual_quantity as double) / coalesce(meter.quantity_per_billed_unit, 1) as usual,
     coalesce(meter.billed_unit, odd.unit) as unit, odd.compared_day_count, odd.score

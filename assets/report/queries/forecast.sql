@@ -14,5 +14,5 @@ left join marts.dim_org as org
 left join seeds.meters as meter
     on forecast.source = meter.source and forecast.meter = meter.meter
     and forecast.unit = meter.unit
-where cast(forecast.month_start as date) = $month
+where forecast.period_month = $month
 order by forecast.straight_line_cost desc nulls last, forecast.source, forecast.meter

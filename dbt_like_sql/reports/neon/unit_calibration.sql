@@ -2,7 +2,7 @@
 -- number, read in that unit, come out near the size of the branches? Neon's *_bytes_month metrics
 -- were byte-hours before mid-2026 and are byte-months since, a factor of 744; the date is not
 -- published. Only projects that have root branches alone, as last listed.
--- grain: org_id, month_start, unit
+-- grain: org_id, period_month, unit
 -- check: looks_like = unit
 with sizes as (
     select
@@ -21,7 +21,7 @@ projects as (
         usage.org_id,
         usage.project_id,
         usage.unit,
-        date_trunc('month', usage.day_start) as month_start,
+        cast(date_trunc('month', usage.day_start) as date) as period_month,
         cast(sum(usage.quantity) as double) / cast(sum(
             case usage.granularity
                 when 'hourly' then usage.period_count
@@ -42,7 +42,7 @@ projects as (
 
 select
     projects.org_id, -- Neon organization
-    projects.month_start, -- UTC month
+    projects.period_month, -- first of the UTC month
     projects.unit, -- unit by seeds/meters.csv
     cast(count(*) as bigint) as project_count, -- projects with root branches only
     -- reported bytes per hour over bytes stored: about 1 for byte-hours, 1/744 for byte-months
@@ -52,4 +52,4 @@ select
     cast(case when median(projects.bytes_per_stored_byte_hour) > 0.0367 then 'byte-hours'
         else 'byte-months' end as varchar) as looks_like -- the unit that the numbers suggest
 from projects
-group by projects.org_id, projects.month_start, projects.unit
+group by projects.org_id, projects.period_month, projects.unit
