@@ -218,13 +218,14 @@ def report(
     from assets.report import files
 
     settings, day = read_settings(), month.date() if month else None
+    if day and day > settings.clock().date():
+        raise click.UsageError(f"{day:%Y-%m} has not begun")
     if serve:
         files.serve(settings, day, port, show.say)
         return {}
     write = files.write_csvs if as_csv else files.write_page
-    written = write(
-        settings, day, to or beside(settings.warehouse).with_suffix(files.ENDINGS[as_csv])
-    )
+    ending = f".report{f'-{day:%Y-%m}' if day else ''}{'' if as_csv else '.html'}"
+    written = write(settings, day, to or beside(settings.warehouse).with_suffix(ending))
     show.say(f"{written}")
     return {"written": written}
 

@@ -39,7 +39,7 @@ COST_BY_DAY = f"""
 
 def write(settings: Settings) -> dg.MaterializeResult[Any]:
     """Write it; where it is, and what each day cost."""
-    to = beside(settings.warehouse).with_suffix(files.ENDINGS[False])
+    to = beside(settings.warehouse).with_suffix(".report.html")
     files.write_page(settings, None, to)
     with warehouse.reader(settings.warehouse) as connection:
         days = connection.execute(COST_BY_DAY).fetchall()[::-1]

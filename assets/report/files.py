@@ -14,9 +14,8 @@ import duckdb
 from assets.report.page import Span, answers, render
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.warehouse import WarehouseError
 
-# beside the warehouse: the page, and the folder of CSVs
-ENDINGS = (".report.html", ".report")
 # in a page that is served: it asks whether there was a build, and then loads itself again
 RENEWS = """<script>
 let built;
@@ -110,8 +109,13 @@ def _readers(
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, Span, datetime]]:
     """What readers see, the span of a month, and when what they see was written."""
     with warehouse.reader(settings.warehouse) as connection:
-        built_at = datetime.fromtimestamp(_built(settings), UTC)
-        yield connection, Span.of(month, settings.clock()), built_at
+        span = Span.of(month, settings.clock())
+        known = (
+            "from marts.usage_by_day where period_date >= $month and period_date < $until limit 1"
+        )
+        if month and not connection.execute(span.fill(known)).fetchall():
+            raise WarehouseError(f"nothing is known of {month:%Y-%m}: no page was written")
+        yield connection, span, datetime.fromtimestamp(_built(settings), UTC)
 
 
 def _built(settings: Settings) -> float:

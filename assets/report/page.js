@@ -26,7 +26,8 @@ function money(value) {
 function change(now, before) {
   if (!before) return now ? "new" : "";
   if (now == null) return "gone";
-  return percents.format((now - before) / Math.abs(before));
+  const share = (now - before) / Math.abs(before);
+  return share > 10 ? "over 10 times" : percents.format(share);
 }
 
 // an element with attributes and children; text stays text, whatever a vendor calls a project
@@ -72,10 +73,12 @@ function table(id, columns, found, limit = 20, empty = "Nothing.") {
   const more = sorted.length > limit ? [make("p", { class: "quiet" }, `… and ${sorted.length - limit} more`)] : [];
   return make("div", { class: "wide" }, make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body)), ...more);
 }
+const compared = (source) => rows.compared.find((row) => row.source === source && row.period === filters.period);
+const isComparable = (source) => compared(source)?.is_comparable ?? false;
 const costs = () => [
   { key: "cost", text: PERIODS[filters.period].text, isNumber: true, cell: (row) => money(row.cost) },
   { key: "before", text: "Before", isNumber: true, cell: (row) => (row.before == null ? "" : money(row.before)) },
-  { key: "difference", text: "Change", isNumber: true, cell: (row) => change(row.cost, row.before) },
+  { key: "difference", text: "Change", isNumber: true, cell: (row) => (row.isComparable ? change(row.cost, row.before) : "") },
 ];
 
 const matches = (row) =>
@@ -88,7 +91,7 @@ function grouped(things, key) {
   const groups = Map.groupBy(things, key);
   return [...groups].map(([name, members]) => {
     const [cost, last] = [sum(members.map((it) => costOf(it, now))), sum(members.map((it) => costOf(it, before)))];
-    return { name, ...members[0], cost, before: last, difference: Math.abs((cost ?? 0) - (last ?? 0)) };
+    return { name, ...members[0], cost, before: last, difference: Math.abs((cost ?? 0) - (last ?? 0)), isComparable: members.every((it) => isComparable(it.source)) };
   }).sort((a, b) => (b.cost ?? -1) - (a.cost ?? -1));
 }
 
@@ -114,7 +117,7 @@ function drawSources(things) {
       make("h3", {}, swatch(it.source), it.source),
       make("div", { class: "big" }, money(it.cost)),
       isWhole || forecast == null || forecast < it.cost ? null : make("div", {}, `${money(forecast)} by the end of the month`),
-      make("div", { class: "quiet" }, it.before == null ? "nothing priced before" : `${change(it.cost, it.before) || "±0%"} against ${money(it.before)}, ${against}`),
+      make("div", { class: "quiet" }, it.before == null ? "nothing priced before" : `${it.isComparable ? `${change(it.cost, it.before) || "±0%"} against ` : ""}${money(it.before)}, ${against}${it.isComparable ? "" : `: not comparable, ${compared(it.source).has_months ? "some is told by the month" : "fewer days are known"}`}`),
       worst ? make("div", { class: worst.verdict === "ok" ? "good" : "bad" }, `${worst.verdict}, held to ${String(worst.held_until ?? "").slice(0, 16)}Z`) : null,
       worst?.complete_since_date ? make("div", { class: "quiet" }, `every day since ${worst.complete_since_date}`) : null);
   });
@@ -154,9 +157,9 @@ function drawChart(things) {
 let tab = "project";
 function drawDrivers(things) {
   const isMonth = filters.period === "month";
-  const parts = (kind) => rows.parts.filter((row) => row.kind === kind && matches(row)).map((row) => ({ ...row, name: row.part, before: row.cost_before, difference: Math.abs((row.cost ?? 0) - (row.cost_before ?? 0)) }));
+  const parts = (kind) => rows.parts.filter((row) => row.kind === kind && matches(row)).map((row) => ({ ...row, name: row.part, before: row.cost_before, difference: Math.abs((row.cost ?? 0) - (row.cost_before ?? 0)), isComparable: isComparable(row.source) }));
   const tabs = {
-    project: ["Projects", () => grouped(things.filter((it) => it.project), (it) => [it.source, it.org, it.project].join("\n")).map((it) => ({ ...it, name: it.project }))],
+    project: ["Projects", () => grouped(things, (it) => [it.source, it.org, it.project].join("\n")).map((it) => ({ ...it, name: it.project ?? "(no project)" }))],
     branch: ["Branches", () => parts("branch")],
     site: ["Sites", () => parts("site")],
     user: ["Users", () => parts("user")],
@@ -181,7 +184,7 @@ function drawMeters(things) {
   const found = [...groups.values()].map((members) => {
     const of = (field, place) => sum(members.map((it) => it[field]?.[place]));
     const [cost, last] = [of("c", now), of("c", before)];
-    return { ...members[0], quantity: of("q", now), quantityBefore: of("q", before), cost, before: last, difference: Math.abs((cost ?? 0) - (last ?? 0)) };
+    return { ...members[0], isComparable: isComparable(members[0].source), quantity: of("q", now), quantityBefore: of("q", before), cost, before: last, difference: Math.abs((cost ?? 0) - (last ?? 0)) };
   }).filter((it) => it.quantity != null || it.quantityBefore != null);
   section("meters", "What was used", "things", table("meters", [
     { key: "meter", text: "Meter" },

@@ -7,11 +7,13 @@ from typing import Any
 from assets.runs.opening import Row, rows_of
 from assets.settings import House, Settings
 from assets.terminal.console import Report, numbers
+from assets.terminal.ui import stand_ins
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.lakes.address import Lake
 from pipelines.receipts import Connection
 
 FAMILIES = ("compute", "storage", "transfer", "credits", "operations")
+A_QUERY = "select source, sum(cost) from marts.usage_monthly group by all"
 # a source that bills by so few units has a column for each of them, any other a line per meter
 MOST_UNIT_COLUMNS = 4
 Unit = tuple[str, str]
@@ -20,10 +22,16 @@ Whose = tuple[Any, ...]
 
 
 class Facts:
-    """What was used over the last 30 days, and what allowances run short."""
+    """What was used over the last 30 days, what this month costs, and what allowances run short."""
 
     def __init__(self, connection: Connection) -> None:
         self.used = rows_of(connection, "select * from reports.last_30_days")
+        self.costs = rows_of(
+            connection,
+            "select source, sum(cost) as cost from marts.usage_monthly"
+            " where period_month = date_trunc('month', current_date) and cost is not null"
+            " group by source order by cost desc",
+        )
         self.running_short = rows_of(
             connection,
             # what is still to come first, the next one on top; then what is over, the longest
@@ -33,7 +41,8 @@ class Facts:
 
 
 def show_facts(report: Report, settings: Settings, facts: Facts | None = None) -> None:
-    """What was used over the last 30 days, source by source, and what allowances run short."""
+    """What was used over the last 30 days, source by source, what this month costs so far, and what
+    allowances run short."""
     if facts is None:
         with warehouse.reader(settings.warehouse) as connection:
             facts = Facts(connection)
@@ -45,6 +54,9 @@ def show_facts(report: Report, settings: Settings, facts: Facts | None = None) -
             _by_unit(report, title, rows, units)
         else:
             _by_meter(report, title, rows)
+    if facts.costs:
+        said = ", ".join(f"{row['source']} ${row['cost']:,.2f}" for row in facts.costs)
+        report.say(f"\nCost of this month so far, an estimate: {said}")
     if facts.running_short:
         _allowances(report, facts.running_short)
 
@@ -54,11 +66,13 @@ def next_commands(report: Report, settings: Settings) -> None:
     at, clients = settings.warehouse, warehouse.for_clients(settings.warehouse)
     where = "" if at == House.warehouse or isinstance(at, Lake) else f"WAREHOUSE={at} "
     command = f"{where}.venv/bin/meterhouse"
+    # what is set up for them is gone with the stand-ins
+    theirs = f"{command} sandbox -- .venv/bin/meterhouse" if stand_ins(settings) else command
     report.say(
         f"\nA page of what it costs:  {command} report\n"
-        f"Query it:  {command} sql 'from marts.usage_daily limit 9'\n"
+        f"Query it:  {command} sql '{A_QUERY}'\n"
         f"With any DuckDB client:  {clients}\n"
-        f"Whether all is well:  {command} status\n"
+        f"Whether all is well:  {theirs} status\n"
         "Schedules, backfills, lineage in Dagster:  make ui"
     )
 
@@ -100,8 +114,8 @@ def _by_meter(report: Report, title: str, rows: list[Row]) -> None:
 def _allowances(report: Report, rows: list[Row]) -> None:
     """So many times what is included; at the renewal as so far, on a straight line."""
     columns = [report.words("meter", 24, share=0), report.words("whose", 14)]
-    columns += [numbers(heading) for heading in ("included", "used", "ends at")]
-    columns += [report.words("renews"), report.words("over on")]
+    columns += [numbers(heading) for heading in ("included", "used", "at\nrenewal")]
+    columns += [report.words("renews"), report.words("used\nup")]
     lines = [
         [
             row["meter"],

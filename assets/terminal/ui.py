@@ -35,12 +35,11 @@ def open_ui(settings: Settings, port: int, say: Callable[[str], object]) -> None
 
 def stands_on(settings: Settings) -> Iterator[str]:
     """Which vendors are asked, whether they are stand-ins, why others are not; which warehouse."""
-    asked = [(source, account) for source in SOURCES for account in settings.accounts[source.name]]
-    stand_ins = dict.fromkeys(s.title for s, account in asked if _is_stand_in(s, account))
-    if stand_ins:
-        yield f"Sandbox: stand-ins on this machine, for {', '.join(stand_ins)}."
-    others = dict.fromkeys(s.title for s, _ in asked if s.title not in stand_ins)
-    if others or not stand_ins:
+    pretended = stand_ins(settings)
+    if pretended:
+        yield f"Sandbox: stand-ins on this machine, for {', '.join(pretended)}."
+    others = [s.title for s in SOURCES if settings.accounts[s.name] and s.title not in pretended]
+    if others or not pretended:
         yield f"Asked: {', '.join(others) or 'nobody'}."
     for source in SOURCES:
         if why := settings.missing.get(source.name):
@@ -48,6 +47,15 @@ def stands_on(settings: Settings) -> Iterator[str]:
         yield from settings.wrong.get(source.name, ())
     at = settings.warehouse
     yield f"Warehouse: {at.absolute() if isinstance(at, Path) else at}"
+
+
+def stand_ins(settings: Settings) -> list[str]:
+    """The vendors of which an account is one of a stand-in."""
+    return [
+        source.title
+        for source in SOURCES
+        if any(_is_stand_in(source, account) for account in settings.accounts[source.name])
+    ]
 
 
 def _is_stand_in(source: Source[Any], account: Account[Any]) -> bool:

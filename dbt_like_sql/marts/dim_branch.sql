@@ -27,11 +27,11 @@ select
     listed.first_seen_at, -- first time it was listed to us
     listed.last_seen_at, -- last time it was listed to us
     -- used but never listed: gone, if the org was listed since it was first used
-    cast(coalesce(listed.is_deleted, listing.listed_at > used.first_told_at) as boolean)
-        as is_deleted, -- no longer listed; null: not known yet
+    cast(coalesce(listed.is_deleted, listing.listed_at > used.first_told_at, false) as boolean)
+        as is_deleted, -- no longer listed; false: listed, or nobody lists it
     used.first_used_at, -- start of the first period with usage, UTC
     used.last_used_at, -- end of the last period with usage, UTC; what it stores is usage too
-    used.last_computed_at -- end of the last period with compute, UTC: long ago where it is idle
+    used.last_computed_at -- end of the last period with compute, UTC; null: none is known
 from staging.stg_neon__branches as listed
 full join used
     on listed.source = used.source and listed.org_id = used.org_id

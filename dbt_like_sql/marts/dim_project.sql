@@ -1,5 +1,6 @@
 -- One row per project ever seen, in a listing or in usage. Deleted ones stay, marked; one that was
--- deleted before it was ever listed has no name.
+-- deleted before it was ever listed has no name. Join on source, org_id (`is not distinct from`: Forge
+-- names no org) and project_id: Bitbucket's repositories stand under atlassian_platform, too.
 -- grain: source, org_id, project_id
 with used as (
     select
@@ -54,11 +55,11 @@ select
     listed.first_seen_at, -- first time it was listed to us
     listed.last_seen_at, -- last time it was listed to us
     -- used but never listed: gone, if the org was listed since it was first used
-    cast(coalesce(listed.is_deleted, listing.listed_at > used.first_told_at) as boolean)
-        as is_deleted, -- no longer listed; null: not known yet
+    cast(coalesce(listed.is_deleted, listing.listed_at > used.first_told_at, false) as boolean)
+        as is_deleted, -- no longer listed; false: listed, or nobody lists it
     used.first_used_at, -- start of the first period with usage, UTC
     used.last_used_at, -- end of the last period with usage, UTC; what it stores is usage too
-    used.last_computed_at -- end of the last period with compute, UTC: long ago where it is idle
+    used.last_computed_at -- end of the last period with compute, UTC; null: none is known
 from listed
 full join used
     on listed.source = used.source

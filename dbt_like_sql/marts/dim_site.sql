@@ -1,5 +1,6 @@
 -- One row per Atlassian site or Bitbucket workspace that ever used something, under the id that usage
--- names it by (a site's ARI, a workspace's uuid).
+-- names it by (a site's ARI, a workspace's uuid). A site has an ARI for each product (Jira, Confluence):
+-- cloud_id is the same. Join on source, too: workspaces stand under bitbucket and atlassian_platform.
 -- grain: source, site_id
 with used as (
     select

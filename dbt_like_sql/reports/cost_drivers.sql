@@ -29,9 +29,14 @@ with compared as (
 days as (
     select
         compared.comparison, compared.source,
-        count(distinct case when compared.is_now then compared.period_date end) as day_count,
+        count(distinct case when compared.is_now then compared.period_date end) as told_count,
         count(distinct case when not compared.is_now then compared.period_date end)
-            as day_count_before,
+            as told_count_before,
+        -- a month that is told whole is all of its days
+        greatest(told_count, max(case when compared.is_now and compared.is_month
+            then extract(day from last_day(compared.period_date)) end)) as day_count,
+        greatest(told_count_before, max(case when not compared.is_now and compared.is_month
+            then extract(day from last_day(compared.period_date)) end)) as day_count_before,
         least(day_count, day_count_before) >= 0.9 * greatest(day_count, day_count_before)
             as is_comparable
     from compared
@@ -104,7 +109,7 @@ select
         order by days.is_comparable desc, abs(changes.cost - changes.cost_before) desc
     ) as bigint) as change_rank, -- 1: the largest change of this dimension
     days.is_comparable, -- false: fewer days are known on one side, which is a change of its own
-    days.day_count, -- days on which something of the source is known to have been used
+    days.day_count, -- days of which something of the source is known to have been used
     days.day_count_before -- the same of the period before
 from changes
 inner join days on changes.comparison = days.comparison and changes.source = days.source

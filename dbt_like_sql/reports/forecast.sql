@@ -1,6 +1,7 @@
--- Where this UTC month will end, by two methods: one row per meter of an organization of which a day of
--- it is settled. The last rows of reports.forecast_history, which explains the methods, added up: of each
--- scope no less than is used of it by now, days that can still change included.
+-- Where this UTC month will end, by two methods: one row per meter of an organization that was used in
+-- it. Of what is told by the day, the last rows of reports.forecast_history, which explains the methods,
+-- added up: of each scope no less than is used of it by now, days that can still change included. What is
+-- told by the month alone goes on as up to the hour when it was read, and a gauge stays as it is.
 -- grain: source, org_id, meter, unit
 with latest as (
     select
@@ -14,17 +15,37 @@ with latest as (
     ) = 1
 ),
 
+usage as (
+    select
+        told.*, told.granularity = 'monthly' as is_month,
+        case when told.granularity <> 'monthly' or gauge.meter is not null then 1
+            else greatest(1, date_diff('hour', told.period_start, told.period_end) / cast(
+                nullif(date_diff('hour', told.period_start, told.observed_at), 0) as double
+            ))
+        end as factor
+    from intermediate.int_usage_by_day as told
+    left join (
+        select distinct meter.source, meter.meter
+        from seeds.meters as meter
+        where meter.aggregation = 'last'
+    ) as gauge on told.source = gauge.source and told.meter = gauge.meter
+    where told.day_start >= date_trunc('month', current_date)
+),
+
 used as (
     select
-        usage.source, usage.scope, usage.org_id, usage.meter, usage.unit,
-        sum(cost.quantity) as quantity, sum(cost.cost) as cost
-    from intermediate.int_usage_by_day as usage
+        usage.source, usage.scope, usage.org_id, usage.meter, usage.unit, usage.is_month,
+        sum(cost.quantity) as quantity, sum(cost.cost) as cost,
+        sum(cast(cast(cost.quantity as double) * usage.factor as decimal(38, 9)))
+            as end_quantity,
+        sum(cast(cast(cost.cost as double) * usage.factor as decimal(38, 9))) as end_cost
+    from usage
     inner join marts.fct_cost_by_day as cost
         on usage.series_key = cost.series_key and usage.granularity = cost.granularity
         and usage.day_start = cost.day_start
-    where usage.day_start >= date_trunc('month', current_date)
-        and cost.day_start >= date_trunc('month', current_date)
-    group by usage.source, usage.scope, usage.org_id, usage.meter, usage.unit
+    where cost.day_start >= date_trunc('month', current_date)
+    group by
+        usage.source, usage.scope, usage.org_id, usage.meter, usage.unit, usage.is_month
 )
 
 -- a scope of which no day is settled ends where it is; greatest passes over null
@@ -34,27 +55,28 @@ select
     used.meter,
     used.unit,
     cast(date_trunc('month', current_date) as date) as period_month, -- first of the UTC month
-    cast(sum(latest.quantity) as decimal(38, 9)) as quantity, -- in `unit`, on the settled days
-    cast(sum(latest.cost) as decimal(38, 18)) as cost, -- US dollars, on these days; null: unpriced
-    cast(sum(greatest(latest.straight_line_quantity, used.quantity)) as decimal(38, 9))
+    cast(sum(case when used.is_month then used.quantity else latest.quantity end)
+        as decimal(38, 9)) as quantity, -- in `unit`, on the settled days, or as told of the month
+    cast(sum(case when used.is_month then used.cost else latest.cost end)
+        as decimal(38, 18)) as cost, -- US dollars, of this quantity; null: unpriced
+    cast(sum(greatest(latest.straight_line_quantity, used.end_quantity)) as decimal(38, 9))
         as straight_line_quantity, -- at the end of the month, as so far
-    cast(sum(greatest(latest.straight_line_cost, used.cost)) as decimal(38, 9))
+    cast(sum(greatest(latest.straight_line_cost, used.end_cost)) as decimal(38, 9))
         as straight_line_cost, -- US dollars at the end of the month, as so far
     cast(case when count(latest.scope) = count(latest.last_7_days_quantity)
-        then sum(greatest(latest.last_7_days_quantity, used.quantity)) end as decimal(38, 9))
+        then sum(greatest(latest.last_7_days_quantity, used.end_quantity)) end as decimal(38, 9))
         as last_7_days_quantity, -- at its end, as on the last 7 days; null: one is not known
     cast(case when count(latest.scope) = count(latest.last_7_days_quantity)
-        then sum(greatest(latest.last_7_days_cost, used.cost)) end as decimal(38, 9))
+        then sum(greatest(latest.last_7_days_cost, used.end_cost)) end as decimal(38, 9))
         as last_7_days_cost, -- US dollars at its end, as on the last 7 days
-    -- of the scope of which least is known
+    -- of the scope of which least is known; null: no day is settled, or it is told by the month
     min(latest.known_day_count) as known_day_count, -- settled days that it is made of
     max(latest.over_count - latest.known_day_count)
         as open_day_count, -- days that are over, and unknown or not settled: counted as the others
     min(latest.day_count - latest.over_count) as coming_day_count -- days that are not over, today too
 from used
 left join latest
-    on used.source = latest.source and used.scope = latest.scope
+    on not used.is_month and used.source = latest.source and used.scope = latest.scope
     and used.org_id is not distinct from latest.org_id
     and used.meter = latest.meter and used.unit is not distinct from latest.unit
 group by used.source, used.org_id, used.meter, used.unit
-having count(latest.scope) > 0

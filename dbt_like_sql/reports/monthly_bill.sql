@@ -14,7 +14,7 @@ select
     cast(coalesce(
         sum(cost.billed_quantity)
             filter (where not cost.is_included and cost.unpriced_reason is null), 0
-    ) as decimal(38, 9)) as billed_quantity, -- charged for, in `billed_unit`
+    ) as decimal(38, 9)) as charged_quantity, -- beyond allowances, in `billed_unit`
     cast(coalesce(sum(cost.billed_quantity) filter (where cost.is_included), 0)
         as decimal(38, 9)) as included_quantity, -- covered by allowances
     cast(coalesce(sum(cost.quantity) filter (where cost.unpriced_reason is not null), 0)

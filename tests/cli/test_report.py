@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from assets.report import files
-from assets.report.page import QUERIES, Span
+from assets.report.page import QUERIES, Span, answers
 from assets.settings import read_settings
+from dbt_like_sql.engine.warehouse import WarehouseError, reader
 from tests.atlassian_usage.folder import Exports
 from tests.conftest import Worlds
 from tests.landed import Forge, Neon, land
@@ -166,6 +167,23 @@ def test_a_page_that_is_served_tells_each_build(here: Exports) -> None:
     here.build()
     assert httpx.head(address).headers["etag"] != first.headers["etag"]
     assert '"third"' in httpx.get(address).text
+
+
+def test_what_is_told_of_fewer_days_is_not_compared(here: Exports) -> None:
+    """Two days of December beside one of November; and an app of which November is not known."""
+    with reader(here.settings.warehouse) as connection:
+        rows = answers(connection, Span.of(DECEMBER, datetime(2027, 2, 1, tzinfo=UTC)))["compared"]
+    assert [(row["source"], row["day_count"], row["day_count_before"], row["is_comparable"])
+            for row in rows if row["period"] == "month"] == [
+        ("forge", 1, 0, False), ("neon", 4, 1, False),
+    ]  # fmt: skip
+
+
+def test_a_month_of_which_nothing_is_known_is_no_page(here: Exports, tmp_path: Path) -> None:
+    """It would be a page of nothing, and look as if nothing had been used."""
+    with pytest.raises(WarehouseError, match="nothing is known of 2020-01: no page was written"):
+        files.write_page(here.settings, date(2020, 1, 1), tmp_path / "report.html")
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_usage_by_project_is_the_true_usage(world: World) -> None:
             true = sum(
                 company.value(org_id, project_id, None, name, "monthly", month) for name in names
             )
-            assert (row[column] or 0) == pytest.approx(true / divisor, abs=0.006)
+            assert float(row[column] or 0) == pytest.approx(true / divisor, abs=0.006)
 
 
 def test_compute_by_day_is_the_true_compute(world: World) -> None:

@@ -1,0 +1,43 @@
+-- Whether a source can be compared with the period before: where fewer days of it are known on one side, or
+-- some of it is told by the month while this one is not over, the difference says nothing of use.
+with periods (period, since, until, since_before, until_before) as (
+    values
+        ('month', $month, $until, $month_before, $until_before),
+        ('week', $today - 7, $today, $today - 14, $today - 7),
+        ('thirty', $today - 30, $today, $today - 60, $today - 30)
+),
+
+told as (
+    select distinct
+        usage.source, usage.period_date, usage.granularity = 'monthly' as is_a_month
+    from marts.usage_by_day as usage
+    where usage.period_date >= least($month_before, $today - 60) and usage.period_date < $until
+),
+
+counted as (
+    select
+        told.source, periods.period,
+        count(distinct told.period_date) filter (
+            not told.is_a_month and told.period_date >= periods.since
+            and told.period_date < periods.until
+        ) as day_count,
+        count(distinct told.period_date) filter (
+            not told.is_a_month and told.period_date >= periods.since_before
+            and told.period_date < periods.until_before
+        ) as day_count_before,
+        periods.period = 'month' and bool_or(told.is_a_month) as has_months
+    from told
+    cross join periods
+    where told.period_date >= periods.since_before and told.period_date < periods.until
+    group by told.source, periods.period
+)
+
+select
+    counted.source, counted.period, counted.day_count, counted.day_count_before,
+    counted.has_months,
+    case when counted.has_months then $today = $until
+        else least(counted.day_count, counted.day_count_before)
+            >= 0.9 * greatest(counted.day_count, counted.day_count_before)
+    end as is_comparable
+from counted
+order by counted.source, counted.period
