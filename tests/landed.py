@@ -99,8 +99,9 @@ class Names:
         return set()
 
 
-def land(settings: Settings, *rows: Neon | Forge | Names) -> None:
-    """Put these answers into a warehouse, with a receipt of every bucket that they are of."""
+def land(settings: Settings, *rows: Neon | Forge | Names, asked_at: str | None = None) -> None:
+    """Put these answers into a warehouse, with a receipt of every bucket that they are of: asked
+    for two days after its end, or then."""
     with warehouse.writer(settings.warehouse) as connection:
         create_raw_tables(connection, ENDPOINTS)
         with warehouse.transaction(connection):
@@ -109,7 +110,7 @@ def land(settings: Settings, *rows: Neon | Forge | Names) -> None:
                 receipt = {
                     "source": source, "resource": table, "granularity": grain, "scope": scope,
                     "window_start": since, "window_end": until, "rows": 1, "pages": 1,
-                    "asked_at": until + timedelta(days=2), "complete": True,
+                    "asked_at": _instant(asked_at) or until + timedelta(days=2), "complete": True,
                 }  # fmt: skip
                 _insert(connection, "loads", receipt, number)
 

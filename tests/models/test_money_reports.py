@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,8 @@ def compute(project: str, at: str, hours: int, **more: Any) -> Neon:
 
 def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
     """Up to yesterday against as many days of the month before: +$2.12 of p and -$1.06 of q are
-    two thirds and one third of what changed. July against a June of which one day is known is no
-    comparison, and says so."""
+    two thirds and one third of what changed. July, of which three days are known, against a June
+    that is known whole is no comparison, and says so."""
     here = opened_at("2026-08-11T09:00", tmp_path, worlds)
     land(
         here.settings,
@@ -72,6 +72,8 @@ def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
         ("r", 0, Decimal("2.12"), Decimal("-2.12"), 0.143, 2, False),
         ("p", Decimal("1.06"), 0, Decimal("1.06"), 0.071, 3, False),
     ]
+    known = "select distinct day_count, day_count_before from reports.cost_drivers"
+    assert here.read(f"{known} where comparison = 'last month'") == [(3, 30)]
 
 
 TUESDAYS = ("06-30", "07-07", "07-14", "07-21", "07-28", "08-04")
@@ -133,6 +135,14 @@ def stored() -> Iterator[Neon]:
             yield Neon("p", ROOT, f"{day} {hour:02}", value, plan, org="hourly")
 
 
+def open_day() -> Iterator[Neon]:
+    """A GB of each of two projects, and more of one in an hour of the next day."""
+    gb_hours = GB // 744 + 1
+    for project in ("p", "q"):
+        yield Neon(project, ROOT, "2026-08-09", 24 * gb_hours, org="open")
+    yield Neon("p", ROOT, "2026-08-10 05", 9 * gb_hours, org="open")
+
+
 def invoiced() -> Iterator[Neon]:
     """A month of which there is an invoice, and a day of one of which there is none."""
     for n in range(100):
@@ -149,7 +159,9 @@ def told(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     (folder / "invoices.csv").write_text(INVOICES)
     own = {"seeds.invoices": folder / "invoices.csv"}
     here.settings = replace(here.settings, own_seeds=own)
-    land(here.settings, *coming(), *growing(), *over(), *judged(), *stored(), *invoiced())
+    settled = (*over(), *judged(), *stored(), *open_day(), *invoiced())
+    land(here.settings, *coming(), *growing(), *settled)
+    land(here.settings, compute("p", "2026-08", 10, org="by month"), asked_at="2026-08-11")
     usage = "neon_project_usage"
     receive(
         here.settings,
@@ -180,6 +192,14 @@ def test_a_month_never_ends_below_what_is_spent(told: Exports) -> None:
         "select quantity / 3600, straight_line_quantity / 3600, straight_line_cost,"
         " last_7_days_cost from reports.forecast where org_id = 'growing'"
     ) == [(1, 101, Decimal("10.706"), None)]
+
+
+def test_a_month_that_is_told_whole_goes_on_as_up_to_its_reading(told: Exports) -> None:
+    """10 hours on 10 of 31 days are 31; no day of it is known."""
+    assert told.read(
+        "select quantity / 3600, straight_line_quantity / 3600, last_7_days_quantity / 3600,"
+        " straight_line_cost, known_day_count from reports.forecast where org_id = 'by month'"
+    ) == [(10, 31, 31, Decimal("3.286"), None)]
 
 
 def test_every_forecast_is_kept_with_its_error(
@@ -233,6 +253,14 @@ def test_what_is_stored_on_the_day_of_a_new_plan(told: Exports) -> None:
         "select org_id, round(quantity, 5), unit from reports.storage_now"
         " where org_id in ('daily', 'hourly') order by 1"
     ) == [("daily", 3, "GB"), ("hourly", 3, "GB")]
+
+
+def test_what_is_stored_is_that_of_the_last_whole_day(told: Exports) -> None:
+    """Of both projects, though a later hour of one is known."""
+    assert told.read(
+        "select project_id, round(quantity, 5), as_of_date from reports.storage_now"
+        " where org_id = 'open' order by 1"
+    ) == [("p", 1, date(2026, 8, 9)), ("q", 1, date(2026, 8, 9))]
 
 
 def test_an_invoice_is_compared_line_by_line(told: Exports) -> None:
