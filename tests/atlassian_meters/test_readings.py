@@ -1,17 +1,19 @@
 """What readings of the meters API come to: literal readings, literal facts; nobody is asked."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from assets.settings import Settings, read_settings
+from assets.settings import Settings
 from assets.sources import endpoint_of
 from pipelines.windows import Window, floor
 from tests import reading
-from tests.builds import build
+from tests.atlassian_usage.folder import Exports, Line, facts_of
 from tests.clock import NOW
 from tests.conftest import USAGE, Worlds, land_tables
 from tests.neon.teller import at
@@ -35,7 +37,30 @@ TOLD: list[Reading] = [
     ("gauge", OBJECTS, "2026-10-20T16:00", 100, OCTOBER, None),
     ("gauge", OBJECTS, "2026-10-30T16:00", 120, OCTOBER, None),
     ("gauge", OBJECTS, "2026-11-02T16:00", 90, OCTOBER, None),
+    # beside exports: ten a day
+    *(("days", CREDITS, f"2026-10-{15 + n}T16:00", 10 * n + 10, OCTOBER, None) for n in range(6)),
+    ("users", CREDITS, "2026-10-16T16:00", 20, OCTOBER, None),
+    ("users", CREDITS, "2026-10-17T16:00", 30, OCTOBER, None),
+    ("months", CREDITS, "2026-11-05T16:00", 220, OCTOBER, None),
+    ("again", CREDITS, "2026-10-15T16:00", 10, OCTOBER, None),
+    ("again", CREDITS, "2026-10-16T11:00", 18, OCTOBER, None),
+    ("again", CREDITS, "2026-10-16T11:00", 5, OCTOBER, "ann"),
 ]
+# all is read again in the afternoon, when an account is in error
+AGAIN: Reading = ("again", CREDITS, "2026-10-16T13:00", 20, OCTOBER, None)
+CREDITS_LINE = partial(Line, CREDITS[0])
+EXPORTED = {
+    # before the last reading, of days that were read
+    "days": [
+        CREDITS_LINE("org", f"2026-10-{day}", "11", "2026-10-19T09:00") for day in (15, 16, 17)
+    ],
+    # by user and day, of days that the organization's first reading tells of at once
+    "users": [
+        CREDITS_LINE("user:ann", f"2026-10-{day}", "4", "2026-11-20") for day in (15, 16, 17)
+    ],
+    # by calendar months, after the last reading: its first is of both
+    "months": [CREDITS_LINE("org", f"2026-{month}", "300", "2026-11-20") for month in (10, 11)],
+}
 
 
 def page(reading: Reading) -> pa.Table:
@@ -54,8 +79,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Settin
     """A warehouse in which all of it was read, day by day, and built."""
     folder = tmp_path_factory.mktemp("readings")
     models = worlds.begin(folder, True, *USAGE)
-    environment = {"WAREHOUSE": f"{folder}/meterhouse.duckdb", "XDG_STATE_HOME": f"{folder}"}
-    found = read_settings(environment, lambda: NOW)
+    here = Exports.in_folder(folder, models)
+    found = here.settings = replace(here.settings, clock=lambda: NOW)
     of_days: dict[tuple[datetime, str], list[pa.Table]] = {}
     for told in TOLD:
         of_days.setdefault((floor(at(told[2]), "daily"), told[0]), []).append(page(told))
@@ -64,7 +89,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Settin
         for (day, org_id), pages in of_days.items()
     ]
     land_tables(found, READINGS.table, *answers)
-    build(found, models)
+    land_tables(found, READINGS.table, (AGAIN[0], answers[-1][1], page(AGAIN)))
+    for org_id, lines in EXPORTED.items():
+        here.write(f"{org_id}.csv", org_id, *lines)
+    assert not here.land().failures
+    here.build()
     return found
 
 
@@ -92,6 +121,8 @@ def test_the_last_reading_of_a_cycle_is_the_sum_of_its_facts(settings: Settings)
         " where comparison = 'last reading of a cycle' order by all",
     )
     assert found == [
+        ("again", "user:ann", "10-15", 5, 5, True),
+        ("again", None, "10-15", 20, 20, True),
         ("early", None, "10-15", 100, 100, True),
         ("early", None, "10-28", 7, 7, True),
         ("gauge", None, "10-01", 120, 120, True),
@@ -100,3 +131,34 @@ def test_the_last_reading_of_a_cycle_is_the_sum_of_its_facts(settings: Settings)
         ("org", "user:ann", "10-15", 60, 60, True),
         ("org", None, "10-15", 130, 130, True),
     ]
+
+
+def test_days_that_were_exported_earlier_take_none_of_the_readings_away(settings: Settings) -> None:
+    """Of three days there are an export and, later, readings of six: these count, all of them."""
+    assert facts_of(settings, "days") == [("", f"2026-10-{15 + n}", "10") for n in range(6)]
+
+
+def test_days_of_a_user_are_parts_of_the_days_that_a_first_reading_tells_of(
+    settings: Settings,
+) -> None:
+    """Of the organization's 20 credits of two days ann used 8, and of the third's 10 she used 4."""
+    assert facts_of(settings, "users") == [
+        ("", "2026-10-15/2026-10-17", "12"),
+        ("", "2026-10-17", "6"),
+        ("ann", "2026-10-15/2026-10-17", "8"),
+        ("ann", "2026-10-17", "4"),
+    ]
+
+
+def test_a_first_reading_that_tells_of_two_exported_months_is_not_counted_beside_them(
+    settings: Settings,
+) -> None:
+    """Its cycle is none that counts, as it lies across the months that were exported later."""
+    assert facts_of(settings, "months") == [("", "2026-10", "300"), ("", "2026-11", "300")]
+
+
+def test_an_account_in_error_when_all_is_read_again_is_of_the_same_day(settings: Settings) -> None:
+    """It was read before noon, and the organization again after noon."""
+    assert facts_of(settings, "again") == [
+        ("", "2026-10-15", "10"), ("", "2026-10-16", "5"), ("ann", "2026-10-16", "5"),
+    ]  # fmt: skip

@@ -9,6 +9,12 @@ with readings as (
         reading.org_id, reading.meter, reading.unit, reading.user_id, reading.read_at,
         reading.quantity, reading.limit_quantity, reading.allowance_quantity,
         reading.pay_as_you_go, reading.is_partial,
+        -- an account that was in error when all was read again is of the same day
+        max(reading.read_at) over (
+            partition by
+                reading.org_id, reading.meter, reading.day_start,
+                date_trunc('day', reading.cycle_start)
+        ) as all_read_at,
         gauge.meter is not null as is_gauge,
         case when gauge.meter is not null then date_trunc('month', reading.read_at)
             -- an account may have a cycle of its own
@@ -32,7 +38,7 @@ told as (
     select
         reading.*,
         greatest(
-            least(date_trunc('day', reading.read_at + interval '12' hour), reading.cycle_end),
+            least(date_trunc('day', reading.all_read_at + interval '12' hour), reading.cycle_end),
             reading.cycle_start + interval '1' day
         ) as until,
         min(reading.quantity) over (

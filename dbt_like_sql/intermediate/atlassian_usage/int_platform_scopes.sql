@@ -14,12 +14,15 @@ with placed as (
     from intermediate.int_platform_lines as line
     left join intermediate.int_platform_periods as period
         on line.org_id = period.org_id and line.meter = period.meter
-        and line.unit = period.unit and line.period_start >= period.period_start
-        and line.period_end <= period.period_end
-    where line.granularity = 'day'
-        or (line.period_start = period.period_start and line.period_end = period.period_end)
+        and line.unit = period.unit and line.period_start < period.period_end
+        and line.period_end > period.period_start
+    -- what lies in a period and beside it is of a calendar that does not count
+    where case line.granularity when 'day' then period.period_start is null
+        or (line.period_start >= period.period_start and line.period_end <= period.period_end)
+        else line.period_start = period.period_start and line.period_end = period.period_end end
     qualify row_number() over (
-        partition by line.scope_key, line.app, line.granularity, line.period_start
+        partition by
+            line.scope_key, line.app, line.granularity, line.period_start, line.is_asked
         order by
             line.read_at desc, line.exported_at desc, line.precedence desc, line.line desc
     ) = 1
@@ -92,7 +95,11 @@ kept as (
     select
         judged.*,
         bool_and(judged.is_by_days) over of_scope as is_told_by_days,
-        bool_and(judged.is_by_days) over of_organization as is_split_by_days
+        -- up to when its organization is split as one: the first reading may be of several days
+        case when bool_and(judged.is_by_days) over of_organization
+            then max(case when judged.period_start = judged.whole_start then judged.period_end end)
+                over of_organization
+            else judged.whole_end end as one_until
     from judged
     anti join judged as total
         on judged.app is not null and judged.granularity = 'month'
@@ -114,10 +121,11 @@ select
         as timestamptz) as period_start, -- first instant, UTC
     cast(max(case when kept.is_told_by_days then kept.period_end else kept.whole_end end)
         as timestamptz) as period_end, -- first instant after the period, UTC
-    cast(min(case when kept.is_split_by_days then kept.period_start else kept.whole_start end)
+    cast(min(case when kept.period_end <= kept.one_until then kept.whole_start
+        else kept.period_start end)
         as timestamptz) as split_start, -- of the period in which its organization's usage is split
-    cast(max(case when kept.is_split_by_days then kept.period_end else kept.whole_end end)
-        as timestamptz) as split_end, -- first instant after that
+    cast(max(case when kept.period_end <= kept.one_until then kept.one_until
+        else kept.period_end end) as timestamptz) as split_end, -- first instant after that
     kept.is_told_by_days, -- a day, as all that is told of it
     cast(sum(date_diff('day', kept.period_start, kept.period_end)) as bigint)
         as days_told, -- how many days it tells of
