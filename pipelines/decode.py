@@ -18,6 +18,13 @@ _ARROW = {str: TEXT, datetime: INSTANT, Decimal: NUMBER, int: pa.int64(), bool: 
 # msgspec crashes where two threads look at a type for the first time, and garbage is collected
 _LOCK = threading.Lock()
 _JSON = msgspec.json.Encoder(decimal_format="number")
+# people, links, and what may hold anything: they land nowhere, in whatever depth they are told
+LEFT_OUT = frozenset(
+    {"account", "account_id", "actor", "author", "created_by", "creator", "display_name", "email"}
+    | {"links", "nickname", "owner", "owner_id", "parent", "raw", "repository", "user", "username"}
+    | {"variables"}
+)
+ACCOUNT_TYPES = frozenset({"account", "app_user", "team", "user"})
 
 
 # without gc: nothing here refers to itself, and to be looked through as they come takes the garbage
@@ -90,13 +97,30 @@ def _set_unknown_apart(value: Any, plan: Any) -> Any:
 
 
 def unknown_as_json(**levels: Record) -> str | None:
-    """What these nested records said beyond the known fields, as JSON `{"level.field": value}`."""
+    """What these nested records said beyond the known fields, as JSON `{"level.field": value}`;
+    LEFT_OUT and accounts are left out."""
     found = {
         f"{level}.{field}": value
         for level, record in levels.items()
-        for field, value in record.unknown_fields.items()
+        for field, value in _impersonal(record.unknown_fields).items()
     }
     return as_json(found) if found else None
+
+
+def _impersonal(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_impersonal(item) for item in value if not _is_account(item)]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _impersonal(item)
+        for name, item in value.items()
+        if name not in LEFT_OUT and not _is_account(item)
+    }
+
+
+def _is_account(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("type") in ACCOUNT_TYPES
 
 
 def as_json(value: Any) -> str:

@@ -17,7 +17,8 @@ import pyarrow as pa
 from pyrate_limiter import Duration, Rate
 
 import pipelines.bitbucket.records as records
-from pipelines.bitbucket import RUNS, WORKSPACES, Settings
+from pipelines.bitbucket import REPOSITORIES, RUNS, WORKSPACES, Settings
+from pipelines.decode import table_of
 from pipelines.endpoint import Endpoint
 from pipelines.http import Budget, VendorClient, VendorError
 from pipelines.source import Account, Note, PartialAnswerError, RefusedError
@@ -107,14 +108,14 @@ class Bitbucket(VendorClient):
     def workspaces(self) -> Iterator[pa.Table]:
         """The workspaces with their names, one request each; the list of them has none."""
         found, refused = self._each(self._workspace, self.workspace_uuids())
-        yield records.named_table("bitbucket_workspaces", "workspace", found)
+        yield table_of(WORKSPACES.schema, found, "workspace")
         if refused:
             raise PartialAnswerError("; ".join(map(str, refused.values())))
 
     def repositories(self, workspace: str) -> Iterator[pa.Table]:
         """The repositories that a workspace has now. Deleted ones are not listed, and have used."""
-        name, found, uuid = "repository", self._listed(workspace), self._uuid_of(workspace)
-        yield records.named_table("bitbucket_repositories", name, found, workspace_uuid=uuid)
+        found, uuid = self._listed(workspace), self._uuid_of(workspace)
+        yield table_of(REPOSITORIES.schema, found, "repository", workspace_uuid=uuid)
 
     def repository_uuids(self) -> list[str]:
         """The repositories of every workspace, a uuid outlives a move; and the workspaces that

@@ -6,20 +6,13 @@ Shapes from Bitbucket's Swagger 2.0 and recorded answers; a field that is not do
 
 from collections.abc import Iterable
 from datetime import UTC
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 import pyarrow as pa
 
-from pipelines.decode import INSTANT, TEXT, Instant, Record, schema_of, table_of, unknown_as_json
+from pipelines.decode import INSTANT, TEXT, Instant, Record, schema_of, unknown_as_json
 
-R = TypeVar("R", bound=Record)
-# people, and what repeats elsewhere; `variables` of a run may hold anything
-LEFT_OUT = frozenset(
-    {"account", "account_id", "actor", "author", "creator", "display_name", "email", "links"}
-    | {"nickname", "owner", "parent", "raw", "repository", "user", "username", "variables"}
-)
-ACCOUNT_TYPES = frozenset({"account", "app_user", "team", "user"})
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
@@ -145,11 +138,6 @@ TABLES: dict[str, pa.Schema] = {
 }
 
 
-def named_table(name: str, level: str, records: Iterable[Record], **owner: str) -> pa.Table:
-    """Workspaces, or repositories of a workspace, as raw.<name>, people left out."""
-    return table_of(TABLES[name], _without_people(records), level, **owner)
-
-
 def runs_table(workspace_uuid: str, repository_uuid: str, runs: Iterable[Run]) -> pa.Table:
     """Runs of a repository as raw.bitbucket_pipeline_runs; no seconds said: null, never zero."""
     rows = (_run_row(run) for run in runs)
@@ -165,7 +153,6 @@ def _run_row(run: Run) -> dict[str, Any]:
     of_run = {"run": run, "state": run.state, "result": state.result, "trigger": run.trigger}
     of_target = {"target": run.target, "commit": target.commit}
     levels = {name: level for name, level in (of_run | of_target).items() if level}
-    _without_people(levels.values())
     return {
         "run_uuid": run.uuid,
         "build_number": run.build_number,
@@ -185,27 +172,3 @@ def _name(named: Named | State | None, type_prefix: str) -> str | None:
     if named is None:
         return None
     return named.name or (named.type or "").removeprefix(type_prefix).upper() or None
-
-
-def _without_people(records: Iterable[R]) -> list[R]:
-    listed = list(records)
-    for record in listed:
-        record.unknown_fields = _impersonal(record.unknown_fields)
-    return listed
-
-
-def _impersonal(value: Any) -> Any:
-    """A value without the fields of LEFT_OUT and without accounts, at any depth."""
-    if isinstance(value, list):
-        return [_impersonal(item) for item in value if not _is_account(item)]
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: _impersonal(item)
-        for name, item in value.items()
-        if name not in LEFT_OUT and not _is_account(item)
-    }
-
-
-def _is_account(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("type") in ACCOUNT_TYPES

@@ -16,10 +16,11 @@ import pyarrow as pa
 from pyrate_limiter import Duration, Rate
 
 import pipelines.neon.records as records
+from pipelines.decode import table_of
 from pipelines.endpoint import Endpoint
 from pipelines.http import Budget, VendorClient, VendorError
 from pipelines.http.pool import pool
-from pipelines.neon import ACCOUNT_USAGE, ORGANIZATIONS, Settings
+from pipelines.neon import ACCOUNT_USAGE, BRANCHES, ORGANIZATIONS, PROJECTS, Settings
 from pipelines.source import (
     Account,
     BucketsRefusedError,
@@ -184,7 +185,7 @@ class Neon(VendorClient):
                     raise
                 refused.append(str(error))
         listed = found if self._asked_org_ids else self._organizations
-        yield records.named_table("neon_organizations", listed)
+        yield table_of(ORGANIZATIONS.schema, listed)
         if refused:
             raise PartialAnswerError("; ".join(refused))
 
@@ -194,7 +195,7 @@ class Neon(VendorClient):
         params = {"org_id": org_id, "limit": LISTED_PROJECTS_PER_PAGE}
         for page in self._walk("projects", params, f"projects of {org_id}", records.ProjectsPage):
             unavailable += page.unavailable_project_ids
-            yield records.named_table("neon_projects", page.items, org_id=org_id)
+            yield table_of(PROJECTS.schema, page.items, org_id=org_id)
         if unavailable:
             raise PartialAnswerError(
                 f"neon projects of {org_id}: Neon left out {len(unavailable)} projects "
@@ -206,7 +207,7 @@ class Neon(VendorClient):
         refused: list[str] = []
         with pool(AT_ONCE) as threads:
             for found in threads.map(partial(self._branches_of, refused=refused), project_ids):
-                yield records.named_table("neon_branches", found, org_id=org_id)
+                yield table_of(BRANCHES.schema, found, org_id=org_id)
         if refused:
             raise PartialAnswerError(
                 f"neon branches of {org_id}: {len(refused)} of {len(project_ids)} projects did not "

@@ -20,12 +20,9 @@ from pipelines.decode import (
     Record,
     cannot_be,
     schema_of,
-    table_of,
     unknown_as_json,
 )
 from pipelines.windows import Window, floor
-
-PERSONAL_DATA = frozenset({"created_by", "owner", "owner_id"})
 
 
 class Metric(Record):
@@ -291,12 +288,3 @@ def _bucket_of(instant: datetime, window: Window) -> datetime:
     if bucket is None or not window.since <= bucket < window.until:
         raise ValueError(f"a timeframe starts at {instant}, which was not asked for")
     return bucket
-
-
-def named_table(name: str, records: Iterable[Record], **org: str) -> pa.Table:
-    """Records as raw.<name>, personal data left out."""
-    listed = list(records)
-    for record in listed:
-        for field in PERSONAL_DATA & record.unknown_fields.keys():
-            del record.unknown_fields[field]
-    return table_of(TABLES[name], listed, **org)

@@ -18,9 +18,10 @@ from assets.sources import endpoint_of
 from assets.terminal import runs as runs_of
 from assets.terminal.console import Report
 from pipelines.bitbucket import records
-from pipelines.bitbucket.records import named_table, runs_table
+from pipelines.bitbucket.records import runs_table
 from pipelines.bitbucket.slices import Run as SeenRun
 from pipelines.bitbucket.slices import plan
+from pipelines.decode import table_of
 from pipelines.source import LoadResult
 from pipelines.windows import Window, floor
 from tests.atlassian_usage.folder import Exports, Line, facts_of
@@ -443,7 +444,7 @@ def list_repository(here: Exports, at: datetime, workspace: str, full_name: str)
     """A workspace lists this name of the repository {r}."""
     slug = full_name.rpartition("/")[2]
     listed = records.Repository(repository_uuid="{r}", slug=slug, full_name=full_name)
-    table = named_table(NAMES[1], "repository", [listed], workspace_uuid=workspace)
+    table = table_of(records.TABLES[NAMES[1]], [listed], "repository", workspace_uuid=workspace)
     land_tables(
         replace(here.settings, clock=partial(_same, at)), NAMES[1], (workspace, None, table)
     )
