@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from dbt_like_sql.engine.checks import promises
+from dbt_like_sql.engine.checks import breaking, promises
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model, load_models
 from dbt_like_sql.engine.seeds import seed_columns, seed_files
 
@@ -54,12 +54,9 @@ def _reference(name: str) -> str:
 
 
 def _rows_that_break(model: Model, kind: str, expression: str) -> str:
-    rows = f"select * from {_reference(model.name)}"  # noqa: S608  (our own files)
-    if kind == "grain":
-        return f"{rows} qualify count(*) over (partition by {expression}) > 1\n"
-    severity = "{{ config(severity='warn') }}\n" if model.schema == "reports" else ""
-    condition = "" if kind == "expect" else f" where ({expression}) is not true"
-    return f"{severity}{rows}{condition}\n"
+    is_shown = model.schema == "reports" and kind != "grain"
+    severity = "{{ config(severity='warn') }}\n" if is_shown else ""
+    return f"{severity}{breaking(model, kind, expression, _reference(model.name))}\n"
 
 
 def _settings(models: dict[str, Model], seeds: dict[str, Path]) -> dict[str, object]:

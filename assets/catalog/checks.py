@@ -9,7 +9,7 @@ from assets.catalog.tables import MODELS, PREVIEW_ROWS, model_key, preview
 from assets.runs.opening import Row
 from dbt_like_sql.dictionary import SAYS
 from dbt_like_sql.engine.build_state import Ledger
-from dbt_like_sql.engine.checks import CheckResult, promises
+from dbt_like_sql.engine.checks import CheckResult, breaking, promises
 from dbt_like_sql.engine.models import Model
 from pipelines.receipts import Connection
 
@@ -41,18 +41,8 @@ def check_specs(model: Model) -> Iterator[dg.AssetCheckSpec]:
         )
 
 
-def _breaking(model: Model, kind: str, expression: str) -> str:
-    """What stands after `from` in a query of the rows that break a promise."""
-    if kind == "check":
-        return f"{model.name}\nwhere ({expression}) is not true"
-    if kind == "expect":
-        return model.name
-    columns = ",\n    ".join([*(f'"{column}"' for column in model.grain), "count(*) as times"])
-    return f"{model.name}\nselect\n    {columns}\ngroup by all\nhaving times > 1"
-
-
 def _sql(model: Model, kind: str, expression: str) -> str:
-    return f"```sql\nfrom {_breaking(model, kind, expression)}\n```"
+    return f"```sql\n{breaking(model, kind, expression, model.name)}\n```"
 
 
 def evaluations(results: Iterable[CheckResult], connection: Connection | None = None) -> Verdicts:
@@ -63,7 +53,8 @@ def evaluations(results: Iterable[CheckResult], connection: Connection | None = 
         model, about = MODELS[result.model], Row()
         if not result.passed:
             promise = model, result.kind, result.expression
-            rows = preview(connection, _breaking(*promise)) if connection else None
+            failing = f"({breaking(*promise, model.name)})"
+            rows = preview(connection, failing) if connection else None
             about[f"up to {PREVIEW_ROWS} rows"] = rows or "\n".join(result.samples)
             about["SQL"] = dg.MetadataValue.md(_sql(*promise))
         key = dg.AssetCheckKey(model_key(model.name), check_name(result.kind, result.expression))

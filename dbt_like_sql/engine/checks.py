@@ -57,6 +57,16 @@ def promises(model: Model) -> list[tuple[str, str]]:
     ]
 
 
+def breaking(model: Model, kind: str, expression: str, rows: str) -> str:
+    """A query of those of these rows, a table or a subquery, that break a promise of a model."""
+    if kind == "grain":
+        columns = _grain(model)
+        repeated = f"select {columns}, count(*) as row_count from {rows}"
+        return f"{repeated} group by {columns} having count(*) > 1"
+    where = f" where ({expression}) is not true" if kind == "check" else ""
+    return f"select * from {rows}{where}"
+
+
 def evaluate(
     connection: duckdb.DuckDBPyConnection, model: Model, windows: Windows = EVERYTHING
 ) -> list[CheckResult]:
@@ -65,52 +75,43 @@ def evaluate(
     A grain is tried window after window, for the memory that it takes. A report shows all of its
     trouble, so what it checks is checked on every row.
     """
-    where = "true"
+    rows = [model.name]
     if model.window and model.schema != "reports":
-        where = f"({condition(model.window, windows)})"
-    rows = [f"{model.name} where {where}"]
+        rows = [f"(select * from {model.name} where {condition(model.window, windows)})"]
     # without the window in the grain, its rows may repeat in another window
     by_window = (
         [_rows_in(model, window) for window in windows] if model.window in model.grain else []
     )
-    each = by_window or [f"{model.name} where true"]
+    each = by_window or [model.name]
     results = [
         _try(connection, model, promise, each if promise[0] == "grain" else rows)
         for promise in promises(model)
     ]
     if model.is_windowed_table:  # a row of no window would never be deleted or built again
         dated = ("check", f"{model.window} is not null")
-        results.append(_try(connection, model, dated, [f"{model.name} where true"]))
+        results.append(_try(connection, model, dated, [model.name]))
     return results
 
 
 def _rows_in(model: Model, window: Window) -> str:
     # DuckDB does not push the filter on a month through a view that makes months of days
     if model.is_view and model.by_month:
-        return f"({model.select(window)}) as built where true"
-    return f"{model.name} where {condition(model.window or '', (window,))}"
+        return f"({model.select(window)})"
+    return f"(select * from {model.name} where {condition(model.window or '', (window,))})"
 
 
 def _try(
     connection: duckdb.DuckDBPyConnection, model: Model, promise: tuple[str, str], parts: list[str]
 ) -> CheckResult:
     kind, expression = promise
-    count, failing_rows, samples = "count(*)", 0, tuple[str, ...]()
+    failing_rows, samples = 0, tuple[str, ...]()
     if kind == "grain" and model.keeps_grain:
         return CheckResult(model.name, expression, kind, True, 0)
-    if kind == "grain":
-        columns, count = ", ".join(f'"{column}"' for column in model.grain), "sum(row_count)"
+    count = "sum(row_count)" if kind == "grain" else "count(*)"
     for part in parts:
-        failing = f"select * from {part}"
-        if kind == "grain":
-            failing = (
-                f"select {columns}, count(*) as row_count from {part}"
-                f" group by {columns} having count(*) > 1"
-            )
-        elif kind == "check":
-            failing += f" and ({expression}) is not true"
+        failing = breaking(model, kind, expression, part)
         try:
-            if kind == "grain" and not _may_repeat(connection, columns, part):
+            if kind == "grain" and not _may_repeat(connection, _grain(model), part):
                 continue
             ((rows,),) = connection.execute(f"select {count} from ({failing})").fetchall()
             samples = samples or (_samples(connection, failing) if rows else ())
@@ -127,6 +128,10 @@ def _may_repeat(connection: duckdb.DuckDBPyConnection, columns: str, part: str) 
         f"select count(*) > count(distinct hash({columns})) from {part}"
     ).fetchall()
     return bool(found)
+
+
+def _grain(model: Model) -> str:
+    return ", ".join(f'"{column}"' for column in model.grain)
 
 
 def _samples(connection: duckdb.DuckDBPyConnection, failing: str) -> tuple[str, ...]:

@@ -61,7 +61,8 @@ def test_promises_and_comments_go_along(tmp_path: Path) -> None:
     """Grain, check and expect are tests; descriptions stand in schema.yml; seeds have types."""
     files = written(tmp_path / "models", tmp_path / "dbt")
     assert files["tests/stg_usage_1.sql"] == (
-        "select * from {{ ref('stg_usage') }} qualify count(*) over (partition by org_id) > 1\n"
+        "select \"org_id\", count(*) as row_count from {{ ref('stg_usage') }}"
+        ' group by "org_id" having count(*) > 1\n'
     )
     assert "where (quantity > 1) is not true" in files["tests/large_1.sql"]
     assert files["tests/large_2.sql"].endswith("\nselect * from {{ ref('large') }}\n")
