@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
+from msgspec.structs import asdict
 
 from pipelines.decode import (
     INSTANT,
@@ -217,20 +218,18 @@ def usage_table(
     _leave_out_what_cannot_be(frames, window, refused)
     told = [bucket.metrics for _, _, bucket in frames]
     metrics = [metric for some in told for metric in some]
-    frame_of = pa.array([number for number, some in enumerate(told) for _ in some], pa.int32())
     of_metrics = {
         "metric_name": [metric.metric_name for metric in metrics],
         "value": [metric.value for metric in metrics],
         "extra": list(_extras(frames)),
     }
-    of_frames = _columns_of(frames, org_id, window)
-    columns = [
-        pa.array(of_metrics[field.name], field.type)
-        if field.name in of_metrics
-        else pa.array(of_frames[field.name], field.type).take(frame_of)
-        for field in TABLES[name]
-    ]
-    return pa.table(columns, schema=TABLES[name])
+    schema = TABLES[name]
+    of_frames = pa.schema(field for field in schema if field.name not in of_metrics)
+    table = pa.Table.from_pylist(list(_rows(frames, org_id, window)), schema=of_frames)
+    table = table.take(pa.array(n for n, some in enumerate(told) for _ in some))
+    for column, values in of_metrics.items():
+        table = table.append_column(column, pa.array(values, schema.field(column).type))
+    return table.select(schema.names)
 
 
 def _leave_out_what_cannot_be(
@@ -248,23 +247,19 @@ def _leave_out_what_cannot_be(
         bucket.metrics = kept
 
 
-def _columns_of(frames: Sequence[_Frame], org_id: str, window: Window) -> dict[str, list[Any]]:
-    """By name, a value for each timeframe."""
-    starts = [bucket.timeframe_start for _, _, bucket in frames]
-    buckets = {start: _bucket_of(start, window) for start in {*starts}}
-    return {
-        "project_id": [getattr(subject, "project_id", None) for subject, _, _ in frames],
-        "branch_id": [getattr(subject, "branch_id", None) for subject, _, _ in frames],
-        "period_id": [period.period_id for _, period, _ in frames],
-        "period_plan": [period.period_plan for _, period, _ in frames],
-        "period_start": [period.period_start for _, period, _ in frames],
-        "period_end": [period.period_end for _, period, _ in frames],
-        "timeframe_start": starts,
-        "timeframe_end": [bucket.timeframe_end for _, _, bucket in frames],
-        "org_id": [org_id] * len(frames),
-        "granularity": [window.grain] * len(frames),
-        "bucket_start": [buckets[start] for start in starts],
-    }
+def _rows(frames: Sequence[_Frame], org_id: str, window: Window) -> Iterator[dict[str, Any]]:
+    """What is the same for all metrics of a timeframe, for each of them."""
+    starts = {bucket.timeframe_start for _, _, bucket in frames}
+    buckets = {start: _bucket_of(start, window) for start in starts}
+    for subject, period, bucket in frames:
+        yield {
+            **asdict(subject),
+            **asdict(period),
+            **asdict(bucket),
+            "org_id": org_id,
+            "granularity": window.grain,
+            "bucket_start": buckets[bucket.timeframe_start],
+        }
 
 
 def _extras(frames: Iterable[_Frame]) -> Iterator[str | None]:
