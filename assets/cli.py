@@ -19,15 +19,13 @@ import click
 
 import assets.interrupt  # noqa: F401  # first, for what the others take
 from assets.settings import SettingsError, read_settings
-from assets.sources import ENDPOINTS, SOURCES
+from assets.sources import FAMILIES, SOURCES
 from assets.terminal import exports, lakes
 from assets.terminal.reporting import meant, reporting
 from dbt_like_sql.engine.lakes.address import beside
 from pipelines.windows import GRAINS, floor
 
 ROOT = Path(__file__).parents[1]
-# what --source takes: the families of the facts, and a vendor's name for all of its own
-FAMILIES = tuple(dict.fromkeys(endpoint.source for endpoint in ENDPOINTS))
 
 
 class Instant(click.ParamType[datetime]):
@@ -88,10 +86,7 @@ def run(show: Any, tells: bool) -> dict[str, Any]:
     """Load what is due now, build the facts, and show them."""
     from assets.terminal import runs
 
-    settings = read_settings()
-    if tells:
-        return runs.run_and_tell(settings, show, FAMILIES, GRAINS)
-    return runs.run(settings, show, FAMILIES, GRAINS)
+    return (runs.run_and_tell if tells else runs.run)(read_settings(), show)
 
 
 @main.command()

@@ -14,6 +14,8 @@ SOURCES: tuple[Source[Any], ...] = (
     atlassian_meters.SOURCE,
 )
 ENDPOINTS: tuple[Endpoint, ...] = tuple(e for source in SOURCES for e in source.endpoints)
+# of facts: a vendor may have several
+FAMILIES = tuple(dict.fromkeys(endpoint.source for endpoint in ENDPOINTS))
 
 
 def source_of(endpoint: Endpoint) -> Source[Any]:

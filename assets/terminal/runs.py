@@ -9,19 +9,17 @@ from typing import Any
 from assets.runs import building, planning
 from assets.runs.loading import Loader, Progress
 from assets.settings import Settings
-from assets.sources import SOURCES, source_of
+from assets.sources import FAMILIES, SOURCES, source_of
 from assets.terminal.console import Report, short
 from assets.terminal.facts import Facts, next_commands, show_facts
 from dbt_like_sql.engine.runner import BuildReport, CheckFailedError
 from dbt_like_sql.engine.warehouse import WarehouseError
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.source import LoadResult, VendorError, reasons
-from pipelines.windows import Window
+from pipelines.windows import GRAINS, Window
 
 
-def run(
-    settings: Settings, show: Report, families: Iterable[str], grains: Iterable[str]
-) -> dict[str, Any]:
+def run(settings: Settings, show: Report) -> dict[str, Any]:
     """Load everything that is due now, build, and show the facts; where nothing is due, all of it
     is told by one look into the warehouse."""
     facts = None
@@ -30,7 +28,7 @@ def run(
             loader.look()
             if idle := building.idle(connection, settings):
                 facts = Facts(connection)
-        loads = load_due(settings, show, families, grains, loader=loader)
+        loads = load_due(settings, show, FAMILIES, GRAINS, loader=loader)
     loaded = loads.as_json()
     is_idle = idle and not loads.asked
     built = shown(idle, show) if idle and is_idle else build(settings, show)
@@ -40,14 +38,12 @@ def run(
     return {**loaded, **built, **both}
 
 
-def run_and_tell(
-    settings: Settings, show: Report, families: Iterable[str], grains: Iterable[str]
-) -> dict[str, Any]:
+def run_and_tell(settings: Settings, show: Report) -> dict[str, Any]:
     """The same, and then tell people what needs them; also where the warehouse cannot be used."""
     from assets.alerts.notify import notify
 
     try:
-        result = run(settings, show, families, grains)
+        result = run(settings, show)
     except WarehouseError as error:
         for text in notify(settings, {"meterhouse run": [str(error)]}):
             show.fail(text)

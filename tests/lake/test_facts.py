@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from assets.cli import FAMILIES
 from assets.runs import building
+from assets.sources import FAMILIES
 from assets.terminal import runs
 from assets.terminal.console import Report
 from dbt_like_sql.engine.lakes import moving
