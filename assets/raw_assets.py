@@ -144,8 +144,14 @@ def raw_assets(
                 context.log.info(f"The settings do not ask for {endpoint.table}.")
                 continue
             with failing_in_words():
-                whole.add((yield from load(context, loader, endpoint, grain)))
-        _raise_failures(whole)
+                result = yield from load(context, loader, endpoint, grain)
+            for note in result.notes:
+                context.log.warning(note)
+            whole.add(result)
+        if whole.failures:  # after the others have landed
+            landed = _some_of(whole.landed_scopes) or "none"
+            said = "\n".join(reasons(whole.failures))
+            raise dg.Failure(f"{said}\nScopes that landed in this run: {landed}.")
 
     return assets
 
@@ -182,19 +188,6 @@ def _told(
     return lambda asked: context.log.debug(f"asked: {asked.scope}, {asked.window}")
 
 
-def _warn(context: dg.AssetExecutionContext, result: LoadResult) -> None:
-    for note in result.notes:
-        context.log.warning(note)
-
-
-def _raise_failures(result: LoadResult) -> None:
-    """A scope that failed fails the step, after the others have landed."""
-    if result.failures:
-        landed = _some_of(result.landed_scopes) or "none"
-        said = "\n".join(reasons(result.failures))
-        raise dg.Failure(f"{said}\nScopes that landed in this run: {landed}.")
-
-
 Loading: TypeAlias = Generator[dg.MaterializeResult[Any], None, LoadResult]
 
 
@@ -204,7 +197,6 @@ def _load_names(
     with loader.turn(source_of(endpoint).name):
         loader.look()  # once a day: what has ended is written down
         result = loader.load_names(endpoint, partial(_told, context, endpoint))
-    _warn(context, result)
     if result.receipts and not result.failures:
         with loader.open_warehouse() as connection:
             metadata = _metadata(connection, endpoint, grain, result)
@@ -225,7 +217,6 @@ def _load_partitions(
         return LoadResult()
     with loader.turn(source_of(endpoint).name):
         result = loader.load_window(endpoint, reach, partial(_told, context, endpoint))
-    _warn(context, result)
     if result.failures:
         return result
     with loader.open_warehouse() as connection:
