@@ -215,9 +215,6 @@ def _session(at: Lake) -> Iterator["psycopg.Connection"]:
 def _locked(session: "psycopg.Connection", name: str, seconds: float) -> bool:
     from psycopg.errors import LockNotAvailable
 
-    if seconds <= 0:
-        found = session.execute("select pg_try_advisory_lock(%s)", [_key(name)]).fetchone()
-        return bool(found and found[0])
     session.execute(f"set lock_timeout = {max(1, round(seconds * 1000))}")
     with suppress(LockNotAvailable):
         session.execute("select pg_advisory_lock(%s)", [_key(name)])
