@@ -5,13 +5,11 @@ translation fails there, or silently means something else; tests/engines runs al
 What there is no rewrite for has to be written so that it travels (dbt_like_sql/README.md).
 """
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, singledispatch
 
 from sqlglot import Dialect, exp, parse_one
 from sqlglot.generators.spark import SparkGenerator
-
-Rewrite = Callable[[exp.Expr], exp.Expr | None]
 
 _E18 = "1000000000000000000"
 SETTINGS = {
@@ -28,9 +26,7 @@ def to_spark(sql: str) -> str:
     for select in list(query.find_all(exp.Select)):
         write_out_windows(select)
     for node in reversed(list(query.walk())):  # what is inside first
-        found = next((new for rewrite in _TO_SPARK if (new := rewrite(node)) is not None), None)
-        if found is not None:
-            node.replace(found)
+        node.replace(_in_spark(node))
     return _SparkGenerator(dialect=Dialect.get_or_raise("spark")).generate(query)
 
 
@@ -53,24 +49,29 @@ def _spark(template: str, **parts: exp.Expr) -> exp.Expr:
     return exp.paren(exp.replace_placeholders(_parsed(template).copy(), **copies))
 
 
-def hugeint(node: exp.Expr) -> exp.Expr | None:
+@singledispatch
+def _in_spark(node: exp.Expr) -> exp.Expr:
+    """What stands in its place; the node itself where it means the same there."""
+    return node
+
+
+@_in_spark.register
+def _type(node: exp.DataType) -> exp.Expr:
     """There is no whole number of 128 bits but a decimal."""
-    is_one = isinstance(node, exp.DataType) and node.this == exp.DType.INT128
-    return exp.DataType.build("decimal(38, 0)") if is_one else None
+    is_hugeint = node.this == exp.DType.INT128
+    return exp.DataType.build("decimal(38, 0)") if is_hugeint else node
 
 
-def quotient(node: exp.Expr) -> exp.Expr | None:
+@_in_spark.register
+def _quotient(node: exp.Div) -> exp.Expr:
     """DuckDB divides decimals as floats; Spark would, to as many places as their types leave."""
-    if not isinstance(node, exp.Div):
-        return None
     return _spark("cast(:a as double) / :b", a=node.this, b=node.expression)
 
 
-def whole_quotient(node: exp.Expr) -> exp.Expr | None:
+@_in_spark.register
+def _whole_quotient(node: exp.IntDiv) -> exp.Expr:
     """DIV answers in 64 bits, wrapped: divided as by hand, what is above 18 digits first. Exact up
     to 9.2e36, which is as many dollars in 18 places as decimal(38, 18) is asked to hold."""
-    if not isinstance(node, exp.IntDiv):
-        return None
     whole = _spark("cast(:a as decimal(38, 0))", a=node.this)
     below = _spark(f":a % {_E18}", a=whole)
     above = _spark("cast((:a - :b) * 0.000000000000000001 as decimal(38, 0))", a=whole, b=below)
@@ -82,89 +83,77 @@ def whole_quotient(node: exp.Expr) -> exp.Expr | None:
     )  # fmt: skip
 
 
-def epoch(node: exp.Expr) -> exp.Expr | None:
-    """Seconds since 1970, or between two instants, with a fraction."""
-    if not isinstance(node, exp.Extract) or node.name.upper() != "EPOCH":
-        return None
-    of = node.expression
+@_in_spark.register
+def _part(node: exp.Extract) -> exp.Expr:
+    """Sunday is 0, and not 1; seconds since 1970, or between two instants, have a fraction."""
+    part, of = node.name.upper(), node.expression
+    if part in ("DOW", "DAYOFWEEK"):
+        return _spark("dayofweek(:a) - 1", a=of)
+    if part != "EPOCH":
+        return node
     if isinstance(of, exp.Sub) and not of.expression.find(exp.Interval):
         micros = _spark("unix_micros(:a) - unix_micros(:b)", a=of.this, b=of.expression)
         return _spark("cast(:a as double) / 1e6", a=micros)
     return _spark("cast(unix_micros(:a) as double) / 1e6", a=of)
 
 
-def day_of_week(node: exp.Expr) -> exp.Expr | None:
-    """Sunday is 0, and not 1."""
-    if not isinstance(node, exp.Extract) or node.name.upper() not in ("DOW", "DAYOFWEEK"):
-        return None
-    return _spark("dayofweek(:a) - 1", a=node.expression)
-
-
-def days_between(node: exp.Expr) -> exp.Expr | None:
+@_in_spark.register
+def _days_between(node: exp.DateDiff) -> exp.Expr:
     """The midnights between two instants: Spark counts spans of 24 hours."""
-    if not isinstance(node, exp.DateDiff) or node.text("unit").upper() != "DAY":
-        return None
+    if node.text("unit").upper() != "DAY":
+        return node
     since, until = node.expression, node.this
     return _spark("date_diff(cast(:a as date), cast(:b as date))", a=until, b=since)
 
 
-def in_utc(node: exp.Expr) -> exp.Expr | None:
+@_in_spark.register
+def _in_utc(node: exp.AtTimeZone) -> exp.Expr:
     """The session is in UTC: to name the zone once more would make it that of its client."""
-    is_utc = isinstance(node, exp.AtTimeZone) and node.args["zone"].name.upper() == "UTC"
-    return exp.paren(node.this.copy()) if is_utc else None
+    is_utc = node.args["zone"].name.upper() == "UTC"
+    return exp.paren(node.this.copy()) if is_utc else node
 
 
-def json_list(node: exp.Expr) -> exp.Expr | None:
+@_in_spark.register
+def _json_list(node: exp.JSONArray) -> exp.Expr:
     """A list as JSON."""
-    if not isinstance(node, exp.JSONArray):
-        return None
     return exp.func("to_json", exp.func("array", *node.expressions, dialect="spark"))
 
 
-def json_without_nulls(node: exp.Expr) -> exp.Expr | None:
-    """An object as JSON, without the names whose value is null: a patch of nothing with it."""
-    if not isinstance(node, exp.Anonymous) or node.name.lower() != "json_merge_patch":
-        return None
+@_in_spark.register
+def _function(node: exp.Anonymous) -> exp.Expr:
+    """HASH has 32 bits there; an object as JSON, without the names whose value is null, is a patch
+    of nothing with it."""
+    if node.name.lower() == "hash":
+        return exp.Anonymous(this="xxhash64", expressions=node.expressions)
+    if node.name.lower() != "json_merge_patch":
+        return node
     _, patch = node.expressions
     parts = [part for pair in patch.expressions for part in (pair.this, pair.expression)]
     return exp.func("to_json", exp.Anonymous(this="named_struct", expressions=parts))
 
 
-def glob(node: exp.Expr) -> exp.Expr | None:
+@_in_spark.register
+def _glob(node: exp.Glob) -> exp.Expr:
     """A pattern of `*` and `?` as a regular expression; a bracket is written `[[]`."""
-    if not isinstance(node, exp.Glob):
-        return None
     special = r"regexp_replace(replace(:b, '[[]', '['), '([\\\\.+^$|(){}\\[\\]])', '\\\\$1')"
     pattern = rf"concat('\\A(?s:', replace(replace({special}, '*', '.*'), '?', '.'), ')\\z')"
     return _spark(f"rlike(:a, {pattern})", a=node.this, b=node.expression)
 
 
-def decimal_in_text(node: exp.Expr) -> exp.Expr | None:
-    """With all of its places: a decimal that was a float has as many there as it needs."""
-    if not isinstance(node, exp.Cast) or not isinstance(node.parent, exp.Concat):
-        return None
-    if not node.to.is_type("decimal") or len(node.to.expressions) != 2:
-        return None
-    places = "0." + "0" * int(node.to.expressions[1].name)
-    return exp.Anonymous(
-        this="format_number", expressions=[node.copy(), exp.Literal.string(places)]
-    )
-
-
-def hash64(node: exp.Expr) -> exp.Expr | None:
-    """HASH has 32 bits there."""
-    is_one = isinstance(node, exp.Anonymous) and node.name.lower() == "hash"
-    return exp.Anonymous(this="xxhash64", expressions=node.expressions) if is_one else None
-
-
-def row_as_text(node: exp.Expr) -> exp.Expr | None:
-    """A row of a subquery is no value there."""
-    if not isinstance(node, exp.Cast) or not isinstance(row := node.this, exp.Column):
-        return None
-    select = node.find_ancestor(exp.Select)
-    read = select.args.get("from_") if select else None
+@_in_spark.register
+def _cast(node: exp.Cast) -> exp.Expr:
+    """In text with all of its places: a decimal that was a float has as many there as it needs. And
+    a row of a subquery is no value there."""
+    is_decimal = node.to.is_type("decimal") and len(node.to.expressions) == 2
+    if is_decimal and isinstance(node.parent, exp.Concat):
+        places = "0." + "0" * int(node.to.expressions[1].name)
+        return exp.Anonymous(
+            this="format_number", expressions=[node.copy(), exp.Literal.string(places)]
+        )
+    row, select = node.this, node.find_ancestor(exp.Select)
+    read = select.args.get("from_") if select and isinstance(row, exp.Column) else None
     if not (read and isinstance(read.this, exp.Subquery) and row.sql() == read.alias_or_name):
-        return None
+        return node
     return _spark(f"to_json(struct({row.name}.*))")
 
 
@@ -185,10 +174,3 @@ def _written_out(window: exp.Expr, named: Mapping[str, exp.Expr]) -> exp.Expr:
             whole.set(part, whole.args.get(part) or base.args.get(part))
         whole.set("alias", None)
     return whole
-
-
-_TO_SPARK: tuple[Rewrite, ...] = (
-    *(hugeint, quotient, whole_quotient, epoch, day_of_week, days_between, in_utc),
-    *(json_list, json_without_nulls, glob, decimal_in_text),
-    *(hash64, row_as_text),
-)
