@@ -69,25 +69,28 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def listed(value: str) -> tuple[str, ...]:
-    """What stands between commas."""
-    parts = tuple(part.strip() for part in value.split(",") if part.strip())
-    if not all(map(is_id, parts)):
-        raise ValueError("ids between commas, without spaces and line breaks in them")
-    return parts
+def between_commas(is_one: Callable[[str], object], what: str) -> Callable[[str], tuple[str, ...]]:
+    """Reads what stands between commas, of which each has to be one."""
 
+    def read(value: str) -> tuple[str, ...]:
+        parts = tuple(filter(None, map(str.strip, value.split(","))))
+        if not all(map(is_one, parts)):
+            raise ValueError(what)
+        return parts
 
-def owners(value: str) -> tuple[str, ...]:
-    """Mail addresses and teams between commas."""
-    found = listed(value)
-    if not all(re.fullmatch(r"team:.+|[^@]+@[^@]+\.[^@]+", owner) for owner in found):
-        raise ValueError("mail addresses and team:NAME, between commas")
-    return found
+    return read
 
 
 def is_id(text: str) -> bool:
     """Whether a vendor may know something by it."""
     return text.isprintable() and " " not in text and 0 < len(text) <= LONGEST_ID
+
+
+listed = between_commas(is_id, "ids between commas, without spaces and line breaks in them")
+owners = between_commas(
+    re.compile(r"team:\S+|[^@\s]+@[^@\s]+\.[^@\s]+").fullmatch,
+    "mail addresses and team:NAME, between commas",
+)
 
 
 def header(value: str) -> str:

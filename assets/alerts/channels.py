@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from pipelines.settings import is_loopback, setting
+from pipelines.settings import between_commas, is_loopback, setting
 
 SECONDS = 15.0
 # sends a message by its subject and text, or raises DeliveryError
@@ -31,12 +31,9 @@ def _address(*schemes: str) -> Callable[[str], str]:
     return read
 
 
-def _addresses(value: str) -> tuple[str, ...]:
-    """Mail addresses between commas."""
-    found = tuple(filter(None, (part.strip() for part in value.split(","))))
-    if not all(re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", part) for part in found):
-        raise ValueError("mail addresses between commas")
-    return found
+_addresses = between_commas(
+    re.compile(r"[^\s@<>]+@[^\s@<>]+").fullmatch, "mail addresses between commas"
+)
 
 
 @dataclass(frozen=True)
