@@ -18,10 +18,10 @@ from pipelines.decode import decode, typed
 from pipelines.endpoint import Endpoint
 from pipelines.forge import APP_USAGE, Settings, app_uuid, scopes_of
 from pipelines.forge.records import (
-    FLAT,
-    GROUPED,
-    RESOLUTIONS,
     Envelope,
+    FlatUsage,
+    GroupedPeriod,
+    GroupedUsage,
     Period,
     Usage,
     day_of,
@@ -141,8 +141,11 @@ class Forge(VendorClient):
                 of = f"{about}, environment {environment_id}"
             resolutions = dict[datetime, str]()
             for page in self._pages(variables, of):
-                self._check_days(page, window, resolutions, of)
-                yield usage_table(table, owner, page, column, refused)
+                try:
+                    _check(page, group_by, window, resolutions)
+                    yield usage_table(table, owner, page, column, refused)
+                except ValueError as error:
+                    raise self.undocumented(of, str(error)) from None
         if refused:
             yield BucketsRefusedError(f"forge {about}", refused, self.title)
 
@@ -158,7 +161,7 @@ class Forge(VendorClient):
         while True:
             asked = variables if page_number is None else variables | {"page": page_number}
             usage = self._ask(asked, about)
-            parts = [part for period in usage.resourceUsage or [] for part in _parts(period)]
+            parts = [part for period in usage.resourceUsage for part in _parts(period)]
             if parts and seen.issuperset(parts):
                 raise self.error(
                     about,
@@ -168,7 +171,7 @@ class Forge(VendorClient):
             seen.update(parts)
             yield usage
             page_size = usage.pagination.pageSize if usage.pagination else page_size
-            count = max(len(usage.resourceUsage or []), len(parts))
+            count = max(len(usage.resourceUsage), len(parts))
             if not count or (page_size is not None and count < page_size):
                 return
             page_number = (usage.pagination.page if usage.pagination else page_number or 1) + 1
@@ -204,48 +207,11 @@ class Forge(VendorClient):
                     "the gateway answered null, with no error",
                     "That is no sign of zero usage: run the same again later.",
                 )
-            usage = typed(answer, Usage)
-            if usage.error is not None:
-                raise self._refusal(about, [usage.error])
-            self._check_shape(usage, variables["groupBy"], about)
+            if isinstance(answer, dict) and answer.get("error") is not None:
+                raise self._refusal(about, [answer["error"]])
+            return typed(answer, GroupedUsage if variables["groupBy"] else FlatUsage)
         except (ValueError, ArithmeticError) as error:
             raise self.undocumented(about, str(error), body) from None
-        return usage
-
-    def _check_shape(self, usage: Usage, group_by: str | None, about: str) -> None:
-        periods, grouped = usage.resourceUsage, group_by is not None
-        if usage.typename not in (FLAT, GROUPED):
-            raise self.undocumented(about, f"it is a {usage.typename}")
-        if periods is None:
-            raise self.undocumented(about, "it has no resourceUsage")
-        if periods and (usage.typename == GROUPED) != grouped:
-            raise self.undocumented(about, f"it is a {usage.typename}, not what was asked for")
-        for period in periods:
-            day_of(period.period)
-            if period.resolution not in RESOLUTIONS:
-                raise self.undocumented(
-                    about, f"its resolution is {period.resolution}, which cannot be told by day"
-                )
-            # the schema has free text here, the documentation no answer: only what is surely wrong
-            told = {group.groupBy for group in period.groups or []} & GROUPS.keys()
-            if told - {group_by}:
-                raise self.undocumented(about, f"it is grouped by {', '.join(sorted(told))}")
-            amounts = [period.tokensConsumed] if not grouped else []
-            amounts += [group.tokensConsumed for group in period.groups or []]
-            whole = period.groups is not None if grouped else period.tokenUnit is not None
-            if not whole or any(amount is None or not amount.is_finite() for amount in amounts):
-                raise self.undocumented(about, f"period {period.period} has no number or no unit")
-
-    def _check_days(
-        self, usage: Usage, window: Window, resolutions: dict[datetime, str], about: str
-    ) -> None:
-        """Every day was asked for, and none is told twice: as a whole and by its hours."""
-        for period in usage.resourceUsage or []:
-            day = day_of(period.period)
-            if not window.since <= day < window.until:
-                raise self.undocumented(about, f"it has {period.period}, which was not asked for")
-            if resolutions.setdefault(day, period.resolution) != period.resolution:
-                raise self.undocumented(about, f"{day:%Y-%m-%d} comes by the day and by the hour")
 
     def _refusal(self, about: str, errors: Any) -> VendorError:
         """errors[], or the `error` inside a 200: the window fails, partial data or not."""
@@ -256,11 +222,29 @@ class Forge(VendorClient):
         return self.error(about, text.rstrip("."), self.explain(status or 0, text), status)
 
 
-def _parts(period: Period) -> list[tuple[str | None, ...]]:
+def _check(
+    usage: Usage, group_by: str | None, window: Window, resolutions: dict[datetime, str]
+) -> None:
+    """ValueError where a day was not asked for, or is told twice: as a whole and by its hours; or
+    where groups are others than asked for."""
+    for period in usage.resourceUsage:
+        day = day_of(period.period)
+        if not window.since <= day < window.until:
+            raise ValueError(f"it has {period.period}, which was not asked for")
+        if resolutions.setdefault(day, period.resolution) != period.resolution:
+            raise ValueError(f"{day:%Y-%m-%d} comes by the day and by the hour")
+        # the schema has free text here, the documentation no answer: only what is surely wrong
+        told = {group.groupBy for group in period.groups} if group_by else set()
+        if others := told & GROUPS.keys() - {group_by}:
+            raise ValueError(f"it is grouped by {', '.join(sorted(others))}")
+
+
+def _parts(period: Period | GroupedPeriod) -> list[tuple[str | None, ...]]:
     """What a page says of a period: of each group, or of the whole."""
-    return [
-        (period.period, group.groupValue, group.tokenUnit) for group in period.groups or []
-    ] or [(period.period, None, period.tokenUnit)]
+    if isinstance(period, Period):
+        return [(period.period, None, period.tokenUnit)]
+    found = [(period.period, group.groupValue, group.tokenUnit) for group in period.groups]
+    return [*found] or [(period.period, None, None)]
 
 
 def _answer_of(envelope: Envelope) -> Any:

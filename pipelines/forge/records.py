@@ -7,7 +7,7 @@ strings and stay exact. Not here: the asking (client.py).
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -15,12 +15,12 @@ import pyarrow as pa
 from pipelines.decode import INSTANT, TEXT, Record, cannot_be, unknown_as_json
 from pipelines.windows import floor
 
-FLAT, GROUPED = (
-    "DevConsoleAppResourceUsageFlatResponse",
-    "DevConsoleAppResourceUsageGroupedResponse",
-)
 # a coarser answer cannot be told apart by day
-RESOLUTIONS = ("ONE_DAY", "ONE_HOUR")
+Resolution: TypeAlias = Literal["ONE_DAY", "ONE_HOUR"]
+# an empty one may be either, whatever was asked for
+Shape: TypeAlias = Literal[
+    "DevConsoleAppResourceUsageFlatResponse", "DevConsoleAppResourceUsageGroupedResponse"
+]
 
 
 class Group(Record):
@@ -33,13 +33,20 @@ class Group(Record):
 
 
 class Period(Record):
-    """What was used in a period: as a whole, or by group."""
+    """What was used in a period, as a whole."""
 
     period: str
-    resolution: str
-    tokensConsumed: Decimal | None = None  # noqa: N815
-    tokenUnit: str | None = None  # noqa: N815
-    groups: list[Group] | None = None
+    resolution: Resolution
+    tokensConsumed: Decimal  # noqa: N815
+    tokenUnit: str  # noqa: N815
+
+
+class GroupedPeriod(Record):
+    """What was used in a period, by group."""
+
+    period: str
+    resolution: Resolution
+    groups: list[Group]
 
 
 class Pagination(Record):
@@ -50,12 +57,24 @@ class Pagination(Record):
 
 
 class Usage(Record):
-    """The answer about one resource: flat or grouped, or an error inside a 200."""
+    """The answer about one resource."""
 
-    typename: str = msgspec.field(name="__typename")
-    resourceUsage: list[Period] | None = None  # noqa: N815
+    typename: Shape = msgspec.field(name="__typename")
+    resourceUsage: list[Any]  # noqa: N815
     pagination: Pagination | None = None
-    error: Any = None
+    error: None = None
+
+
+class FlatUsage(Usage):
+    """As a whole."""
+
+    resourceUsage: list[Period]  # noqa: N815
+
+
+class GroupedUsage(Usage):
+    """By group."""
+
+    resourceUsage: list[GroupedPeriod]  # noqa: N815
 
 
 class Envelope(msgspec.Struct):
@@ -94,7 +113,7 @@ def usage_table(
     `refused` takes the days with a quantity that cannot be, and why: nothing of these counts.
     """
     rows = []
-    for row in (row for period in usage.resourceUsage or [] for row in _rows(period, group)):
+    for row in (row for period in usage.resourceUsage for row in _rows(period, group)):
         if why := cannot_be(row["tokens_consumed"], TOKENS.scale):
             refused[row["bucket_start"]] = why
         else:
@@ -102,23 +121,15 @@ def usage_table(
     return pa.Table.from_pylist(rows, schema=TABLES[name])
 
 
-def _rows(period: Period, group_column: str | None) -> Iterator[dict[str, Any]]:
-    head = {
-        "period": period.period,
-        "resolution": period.resolution,
-        "bucket_start": day_of(period.period),
-    }
-    if group_column is None:
-        yield head | {
-            "tokens_consumed": period.tokensConsumed,
-            "token_unit": period.tokenUnit,
-            "extra": unknown_as_json(period=period),
-        }
-        return
-    for group in period.groups or []:
-        yield head | {
-            "tokens_consumed": group.tokensConsumed,
-            "token_unit": group.tokenUnit,
-            "extra": unknown_as_json(period=period, group=group),
-            group_column: group.groupValue,
+def _rows(period: Period | GroupedPeriod, group_column: str | None) -> Iterator[dict[str, Any]]:
+    for part in period.groups if isinstance(period, GroupedPeriod) else [period]:
+        group = {"group": part} if isinstance(part, Group) else {}
+        yield {
+            "period": period.period,
+            "resolution": period.resolution,
+            "bucket_start": day_of(period.period),
+            "tokens_consumed": part.tokensConsumed,
+            "token_unit": part.tokenUnit,
+            "extra": unknown_as_json(period=period, **group),
+            **({group_column: part.groupValue} if group_column and isinstance(part, Group) else {}),
         }

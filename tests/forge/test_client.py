@@ -151,21 +151,28 @@ def test_what_is_not_documented_is_kept(teller: Teller) -> None:
 @pytest.mark.parametrize(
     ("body", "named"),
     [
-        (answer(period(resolution="ONE_WEEK")), "its resolution is ONE_WEEK"),
-        (answer(period("2026-11-01", resolution="ONE_MONTH")), "its resolution is ONE_MONTH"),
+        (
+            answer(period(resolution="ONE_WEEK")),
+            "value 'ONE_WEEK' - at",
+        ),
+        (answer(period("2026-11-01", resolution="ONE_MONTH")), "Invalid enum value 'ONE_MONTH'"),
         (answer(period("2026-12-01")), "it has 2026-12-01, which was not asked for"),
         (answer(period("November")), "November"),
         (
             answer(period(), period("2026-11-02T03:00:00Z", resolution="ONE_HOUR")),
             "2026-11-02 comes by the day and by the hour",
         ),
-        (answer(period(amount='"NaN"')), "has no number or no unit"),
-        (answer(period(amount='"Infinity"')), "has no number or no unit"),
-        (answer(period(amount="null")), "has no number or no unit"),
+        (answer(period(amount="null")), "got `null` - at `$.resourceUsage[0].tokensConsumed`"),
         (answer(period(amount='"a lot"')), "tokensConsumed"),
-        (answer(groups("CONTEXT_ARI"), shape="Grouped"), "GroupedResponse, not what was asked"),
-        (answer(period(), shape="Detailed"), "it is a DevConsoleAppResourceUsageDetailedResponse"),
-        (answer().replace(b'"resourceUsage":[]', b'"resourceUsage":null'), "no resourceUsage"),
+        (answer(groups("CONTEXT_ARI"), shape="Grouped"), "missing required field `tokensConsumed`"),
+        (
+            answer(period(), shape="Detailed"),
+            "UsageDetailedResponse'",
+        ),
+        (
+            answer().replace(b'"resourceUsage":[]', b'"resourceUsage":null'),
+            "got `null` - at `$.resourceUsage`",
+        ),
         (b'{"data":{"ecosystem":{"devConsole":{"appResourceUsage":"soon"}}}}', "object"),
         (b"[]", "object"),
         (answer()[:60], "truncated"),
@@ -183,16 +190,19 @@ def test_another_shape_is_refused_by_name(teller: Teller, body: bytes, named: st
     assert "Nothing of this window was recorded as loaded" in said
 
 
-def test_a_quantity_that_cannot_be_is_refused_in_its_day_alone(teller: Teller) -> None:
+@pytest.mark.parametrize(("amount", "said"), [("1e20", "1E+20"), ("NaN", "NaN"), ("Infinity",) * 2])
+def test_a_quantity_that_cannot_be_is_refused_in_its_day_alone(
+    teller: Teller, amount: str, said: str
+) -> None:
     """The others of the month are told, of every environment; then the day is named, once."""
-    bad = answer(period("2026-11-02"), period("2026-11-03", amount='"1e20"'))
+    bad = answer(period("2026-11-02"), period("2026-11-03", amount=f'"{amount}"'))
     teller.bodies[:] = [bad, answer(period("2026-11-03"), period("2026-11-04"))]
     *told, refused = teller.forge.usage(APP, "an-app", "FUNCTION_COMPUTE", MONTH, ["one", "two"])
     days = [row["period"] for row in rows_of(iter(told))]
     assert days[0] == "2026-11-02"
     assert days[-1] == "2026-11-04"
     assert isinstance(refused, BucketsRefusedError)
-    assert "2026-11-03T00:00Z: 1E+20 is no" in str(refused)
+    assert f"2026-11-03T00:00Z: {said} is no" in str(refused)
     assert {*refused.buckets} == {datetime(2026, 11, 3, tzinfo=UTC)}
 
 
