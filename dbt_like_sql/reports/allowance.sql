@@ -15,11 +15,8 @@ with measured as (
     left join intermediate.int_allowance_pace as pace
         on allowance.allowance_key = pace.allowance_key
         and allowance.period_start = pace.period_start
-    left join (
-        select distinct meter.source, meter.meter
-        from seeds.meters as meter
-        where meter.aggregation = 'last'
-    ) as gauge on allowance.source = gauge.source and allowance.meter = gauge.meter
+    left join intermediate.int_gauges as gauge
+        on allowance.source = gauge.source and allowance.meter = gauge.meter
 ),
 
 -- over settled days, or else, where usage is told by the month, up to the hour when it was read

@@ -24,11 +24,8 @@ usage as (
             ))
         end as factor
     from intermediate.int_usage_by_day as told
-    left join (
-        select distinct meter.source, meter.meter
-        from seeds.meters as meter
-        where meter.aggregation = 'last'
-    ) as gauge on told.source = gauge.source and told.meter = gauge.meter
+    left join intermediate.int_gauges as gauge
+        on told.source = gauge.source and told.meter = gauge.meter
     where told.day_start >= date_trunc('month', current_date)
 ),
 

@@ -299,7 +299,8 @@ def test_repositories_without_a_workspace_are_named(exports: Exports) -> None:
 
 
 def test_the_last_30_days_are_30_and_readings_count_once(tmp_path: Path, worlds: Worlds) -> None:
-    """On 1 February: days from 3 January on, the month that most of them are in, one reading."""
+    """On 1 February: days from 3 January on, the month that most of them are in, one reading. That
+    of January cannot change any more: there is one of a later month."""
     worlds.begin(tmp_path)
     here = Exports.in_folder(tmp_path)
     here.write(
@@ -318,6 +319,8 @@ def test_the_last_30_days_are_30_and_readings_count_once(tmp_path: Path, worlds:
     build(replace(here.settings, clock=lambda: datetime(2026, 2, 1, 12, tzinfo=UTC)))
     found = here.read("select meter, quantity from reports.last_30_days order by meter")
     assert found == [("large_file_storage", 40), ("rovo_credits", 900), ("rovo_dev_credits", 29)]
+    gauges = "select quantity, is_open from marts.fct_storage order by period_start"
+    assert here.read(gauges) == [(30, False), (40, True)]
 
 
 def write_months_that_begin_together(exports: Exports) -> None:

@@ -27,10 +27,8 @@ with named as (
     from staging.stg_atlassian__platform_usage as line
     left join intermediate.int_platform_renewals as renewal
         on line.file_sha256 = renewal.file_sha256 and line.line = renewal.line
-    left join (
-        select distinct meter.meter from seeds.meters as meter
-        where meter.source = 'atlassian_platform' and meter.aggregation = 'last'
-    ) as gauge on line.usage_type = gauge.meter
+    left join intermediate.int_gauges as gauge
+        on gauge.source = 'atlassian_platform' and line.usage_type = gauge.meter
     left join staging.stg_bitbucket__names as slugs
         on line.scope_type in ('workspace', 'repository') and slugs.repository_uuid is null
         and split_part(line.name, '/', 1) = slugs.name

@@ -28,10 +28,8 @@ with readings as (
     left join intermediate.int_platform_cycles as cycle
         on reading.org_id = cycle.org_id and reading.meter = cycle.meter
         and date_trunc('day', reading.cycle_start) = cycle.told_start
-    left join (
-        select distinct meter.meter from seeds.meters as meter
-        where meter.source = 'atlassian_platform' and meter.aggregation = 'last'
-    ) as gauge on reading.meter = gauge.meter
+    left join intermediate.int_gauges as gauge
+        on gauge.source = 'atlassian_platform' and reading.meter = gauge.meter
 ),
 
 told as (

@@ -89,7 +89,16 @@ select
     remaining.period_end, -- first instant after the period, UTC
     remaining.split_start, -- of the period in which the organization's usage is split
     cast(remaining.left_quantity as decimal(38, 9)) as quantity, -- as exported
-    remaining.exported_at as observed_at -- when it was read off the page
+    -- the last reading of a month is that once there is one of a later month
+    greatest(remaining.exported_at, case when gauge.meter is not null then
+        lead(remaining.exported_at) over (
+            partition by
+                remaining.org_id, remaining.meter, remaining.unit, remaining.site_id,
+                remaining.project_id, remaining.user_id
+            order by remaining.period_start
+        ) end) as observed_at -- when it was read off the page, or a gauge's next month was
 from remaining
+left join intermediate.int_gauges as gauge
+    on gauge.source = 'atlassian_platform' and remaining.meter = gauge.meter
 -- nothing is left of a whole that its parts account for
 where remaining.parts_quantity is null or remaining.left_quantity <> 0
