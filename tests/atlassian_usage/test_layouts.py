@@ -169,7 +169,8 @@ def test_a_layout_that_cannot_be_meant_is_a_problem(
 def test_a_wrong_columns_toml_keeps_no_file_of_the_contract_from_loading(
     tmp_path: Path, worlds: Worlds
 ) -> None:
-    """It is named; once it is corrected, files in its layouts load; corrected again, anew."""
+    """It is named; once it is corrected, files in its layouts load; corrected again, anew, and what
+    they said before counts no more."""
     exports = Exports.in_folder(tmp_path, worlds.begin(tmp_path, facts_alone=True))
     saved(exports.folder, "[[layout", "2026-11-20.csv", LINES.encode())
     failures = [str(failure) for failure in exports.land().failures]
@@ -184,7 +185,7 @@ def test_a_wrong_columns_toml_keeps_no_file_of_the_contract_from_loading(
     assert ("columns.toml", corrected) in listed
     exports.build()
     rows = exports.read("select org_id, quantity from marts.fct_credits order by all")
-    assert rows == [("orgx", Decimal("1234.5")), ("orgy", Decimal("1234.5"))]
+    assert rows == [("orgy", Decimal("1234.5"))]
 
 
 def test_a_header_is_read_once_for_the_same_layouts(tmp_path: Path) -> None:
@@ -194,7 +195,7 @@ def test_a_header_is_read_once_for_the_same_layouts(tmp_path: Path) -> None:
     layouts = Layouts.in_folder(tmp_path)
     laid_out, other = (identity(text, ".csv", layouts) for text in (LINES.encode(), b"a,b"))
     assert other == hashlib.sha256(b"a,b").hexdigest() != laid_out
-    taken = hashlib.sha256(b"a,b" + USERS.encode()).hexdigest()
+    taken = f"{other}-{hashlib.sha256(USERS.encode()).hexdigest()}"
     assert identity(b"a,b", ".csv", layouts, {taken}) == taken
     plain = hashlib.sha256(LINES.encode()).hexdigest()
     assert identity(LINES.encode(), ".csv", layouts, {plain}) == plain

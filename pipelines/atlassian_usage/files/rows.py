@@ -105,16 +105,15 @@ def _refuse_other_separators(line: int, header: list[str]) -> None:
 def identity(
     content: bytes, ending: str, layouts: Layouts = NO_LAYOUTS, known: Collection[str] = ()
 ) -> str:
-    """By what a file is known: its content, and the layouts where one of them is its own.
+    """By what a file is known: the SHA-256 of its content, and after it that of the layouts where
+    one of them is its own.
 
     `known` are those of files under the same layouts, whose headers are not read again.
     """
-    digest = hashlib.sha256(content)
-    plain = digest.hexdigest()
+    plain = hashlib.sha256(content).hexdigest()
     if not layouts.layouts:
         return plain
-    digest.update(layouts.content)
-    laid_out = digest.hexdigest()
+    laid_out = f"{plain}-{hashlib.sha256(layouts.content).hexdigest()}"
     if {laid_out, plain}.isdisjoint(known):
         with suppress(Problem):  # what cannot be read has no layout
             header = next(read_rows(content, ending, [], layouts), (0, []))
