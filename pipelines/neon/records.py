@@ -204,8 +204,8 @@ def usage_table(
 ) -> pa.Table:
     """What projects, branches or an account used as raw.<name>; values stay exact decimals.
 
-    A row per period, timeframe and metric. What is the same for all metrics of a timeframe becomes
-    a column of timeframes first: a row of Python objects for each metric costs three times as much.
+    A row per period, timeframe and metric. What is the same for all metrics of a timeframe is a row
+    once, and then taken for each: rows of Python objects for all metrics cost three times as much.
     A timeframe outside the window is a ValueError. `refused` takes the buckets with a value that
     cannot be, and why: nothing of these counts.
     """
@@ -226,7 +226,8 @@ def usage_table(
     schema = TABLES[name]
     of_frames = pa.schema(field for field in schema if field.name not in of_metrics)
     table = pa.Table.from_pylist(list(_rows(frames, org_id, window)), schema=of_frames)
-    table = table.take(pa.array(n for n, some in enumerate(told) for _ in some))
+    of_metric = [number for number, some in enumerate(told) for _ in some]
+    table = table.take(pa.array(of_metric, pa.int32()))
     for column, values in of_metrics.items():
         table = table.append_column(column, pa.array(values, schema.field(column).type))
     return table.select(schema.names)

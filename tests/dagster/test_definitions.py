@@ -243,7 +243,7 @@ def test_every_check_of_a_model_is_an_asset_check() -> None:
     }
     assert specs.keys() == expected
     assert specs[unmapped, "has_no_rows"] == (
-        "There should be no rows.\n\n```sql\nfrom reports.unmapped_meters\n```"
+        "There should be no rows.\n\n```sql\nselect * from reports.unmapped_meters\n```"
     )
     assert all("```sql" in text for text in specs.values())
 
