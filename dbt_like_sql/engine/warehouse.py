@@ -10,16 +10,24 @@ import contextlib
 import logging
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
 from filelock import FileLock, Timeout
 
 from dbt_like_sql.engine.lakes.address import Lake, Warehouse, beside
-from dbt_like_sql.engine.words import BESIDE, CONFIG, NOTHING_BUILT, SILENT_SECONDS, busy
+from dbt_like_sql.engine.words import (
+    AS_BEFORE,
+    BESIDE,
+    CONFIG,
+    NOTHING_BUILT,
+    SILENT_SECONDS,
+    busy,
+    instance,
+)
 from dbt_like_sql.engine.words import WarehouseBusyError as WarehouseBusyError
 from dbt_like_sql.engine.words import WarehouseError as WarehouseError
 from dbt_like_sql.engine.words import in_words as in_words
@@ -37,6 +45,9 @@ _RETRY_SECONDS = 0.1
 _WRITTEN_ANEW = "Delete it, and run `meterhouse build`, which writes it anew."
 _MAGIC = b"DUCK"  # from the ninth byte on
 _log = logging.getLogger(__name__)
+# one for all openings of a file, which is closed between them: to start it takes 10 ms of CPU
+_engine = lru_cache(maxsize=1)(instance)
+os.register_at_fork(before=_engine.cache_clear)  # a process that is forked has none of its threads
 
 
 @contextlib.contextmanager
@@ -104,14 +115,17 @@ def writer(
 def _file_writer(path: Path, timeout_seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
     deadline = time.monotonic() + timeout_seconds
     with writer_lock(path, timeout_seconds):
-        connection = _connect(path, deadline, timeout_seconds)
+        engine = _engine(path, os.getpid())
         try:
-            # what a build spilled that was killed: nobody else has the file open now
-            shutil.rmtree(f"{path}.tmp", ignore_errors=True)
-            _claim(connection, path)
-            yield connection
-        finally:
-            connection.close()
+            with contextlib.closing(engine.cursor()) as connection:
+                _attach(connection, path, deadline, timeout_seconds)
+                _claim(connection, path)
+                yield connection
+            engine.execute("detach warehouse")
+        except BaseException:
+            _engine.cache_clear()
+            engine.close()  # and the file with it, whatever state that is in
+            raise
 
 
 def landing(at: Warehouse) -> contextlib.AbstractContextManager[None]:
@@ -159,13 +173,13 @@ def _file_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     copy, advice = read_copy(path), _WRITTEN_ANEW
     try:
         with in_words(copy, advice):
-            connection = _opened(copy, read_only=True)
+            connection = _opened(copy)
     except WarehouseError:
         with in_words(path):
             if not (path.exists() and path.stat().st_size):
                 text = f"{NOTHING_BUILT} (no {copy})"
                 raise WarehouseError(text) from None
-            connection, copy, advice = _opened(path, read_only=True), path, ""
+            connection, copy, advice = _opened(path), path, ""
             _is_claimed(connection, path)
     with in_words(copy, advice):
         try:
@@ -260,11 +274,15 @@ def comment_on(
         connection.execute("; ".join(statements[len(columns) :]))
 
 
-def _connect(path: Path, deadline: float, timeout_seconds: float) -> duckdb.DuckDBPyConnection:
+def _attach(
+    connection: duckdb.DuckDBPyConnection, path: Path, deadline: float, timeout_seconds: float
+) -> None:
     say_at = time.monotonic() + SILENT_SECONDS
     while True:
+        _is_duckdb(path)
         try:
-            return _opened(path)
+            connection.execute(f"attach {literal(str(path))} as warehouse (type duckdb)")
+            break
         except duckdb.IOException as error:
             if "Could not set lock" not in str(error):
                 raise
@@ -277,10 +295,19 @@ def _connect(path: Path, deadline: float, timeout_seconds: float) -> duckdb.Duck
             _log.warning("waiting for %s, held by %s", path, holder)
             say_at = deadline
         time.sleep(_RETRY_SECONDS)
+    connection.execute(f"use warehouse; {AS_BEFORE}")
 
 
-def _opened(path: Path, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """A connection to a file of DuckDB's; to a new one where there is none, or an empty one."""
+def _opened(path: Path) -> duckdb.DuckDBPyConnection:
+    """A connection to a file of DuckDB's that is only read."""
+    _is_duckdb(path, read_only=True)
+    connection = duckdb.connect(path, read_only=True, config=CONFIG)
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
+
+
+def _is_duckdb(path: Path, read_only: bool = False) -> None:
+    """Refuse what is no file of DuckDB's; an empty one gives way to a new one."""
     if read_only or path.exists():
         with path.open("rb") as file:
             start = file.read(12)
@@ -288,9 +315,6 @@ def _opened(path: Path, read_only: bool = False) -> duckdb.DuckDBPyConnection:
             path.unlink()  # what mktemp left, or we, killed while it was made
         elif start[8:] != _MAGIC:
             raise duckdb.IOException("it is no DuckDB database")
-    connection = duckdb.connect(path, read_only, config=CONFIG)
-    connection.execute("set TimeZone = 'UTC'")
-    return connection
 
 
 def _claim(connection: duckdb.DuckDBPyConnection, at: Warehouse) -> None:

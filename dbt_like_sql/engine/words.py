@@ -2,9 +2,12 @@
 
 import contextlib
 import re
+import shutil
+import socket
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import duckdb
 
@@ -20,6 +23,8 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
+# whatever was set in an engine before
+AS_BEFORE = "set TimeZone = 'UTC'; reset memory_limit; reset threads"
 
 # what comes of a disk or a file, and not of a query
 _OF_STORAGE = (
@@ -84,6 +89,18 @@ def in_words(
         if str(error) != "Query interrupted":  # how DuckDB takes a Ctrl-C
             raise
         raise KeyboardInterrupt from None
+
+
+def instance(place: Path, process: int) -> duckdb.DuckDBPyConnection:
+    """DuckDB, for what a process does to the warehouse at this place. It spills into a folder of
+    its own; those of processes that are gone are removed."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    of_machine = f"{place.name}.tmp-{socket.gethostname()}-"
+    for other in place.parent.glob(f"{of_machine}*"):
+        if not Path("/proc", other.name.rpartition("-")[2]).exists():  # of one that was killed
+            shutil.rmtree(other, ignore_errors=True)
+    spill = place.with_name(f"{of_machine}{process}")
+    return duckdb.connect(config={**CONFIG, "temp_directory": str(spill)})
 
 
 def busy(what: str, holder: str, seconds: float, advice: str) -> str:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from socket import gethostname
 
 import duckdb
 import pytest
@@ -20,6 +21,8 @@ from dbt_like_sql.engine.warehouse import (
     writer,
 )
 
+# no process has it
+MOST_PIDS = 2**30
 NOBODY = 65534
 
 
@@ -191,13 +194,13 @@ def as_somebody_else() -> Iterator[None]:
             os.seteuid(me)
 
 
-def test_what_a_killed_build_spilled_is_removed(path: Path) -> None:
-    """By whoever writes next."""
-    spilled = Path(f"{path}.tmp") / "duckdb_temp_storage_DEFAULT-0.tmp"
-    spilled.parent.mkdir()
-    spilled.write_bytes(b"a million rows")
-    with writer(path):
-        assert not spilled.parent.exists()
+def test_what_a_killed_build_spilled_is_removed(tmp_path: Path) -> None:
+    """By the next process that writes."""
+    spilled = tmp_path / f"new.duckdb.tmp-{gethostname()}-{MOST_PIDS}"
+    spilled.mkdir()
+    (spilled / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"a million rows")
+    with writer(tmp_path / "new.duckdb"):
+        assert not spilled.exists()
 
 
 def test_no_extension_is_ever_fetched(path: Path) -> None:

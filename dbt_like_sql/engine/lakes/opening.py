@@ -11,7 +11,6 @@ import itertools
 import logging
 import os
 import re
-import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -25,14 +24,15 @@ import duckdb
 
 from dbt_like_sql.engine.lakes.address import Lake, beside
 from dbt_like_sql.engine.words import (
+    AS_BEFORE,
     BESIDE,
-    CONFIG,
     NOTHING_BUILT,
     SILENT_SECONDS,
     WarehouseBusyError,
     WarehouseError,
     busy,
     in_words,
+    instance,
     literal,
 )
 
@@ -132,8 +132,7 @@ def connected(at: Lake, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConn
         try:
             _attach(outside, at, name, parts, read_only)
             connection.execute(
-                f"use {name}; set TimeZone = 'UTC'; reset memory_limit; reset threads;"
-                f"set variable {BESIDE} = {literal(str(beside(at)))}"
+                f"use {name}; {AS_BEFORE}; set variable {BESIDE} = {literal(str(beside(at)))}"
             )
             if read_only:
                 connection.execute("begin")
@@ -170,13 +169,7 @@ def _engine(place: Path, is_remote: bool, process: int) -> duckdb.DuckDBPyConnec
     DuckDB checks the signatures of its own extensions; nothing is downloaded. Of a bucket it knows
     the key as AWS's own tools do, and its server by DUCKDB_S3_ENDPOINT.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    of_machine = f"{place.name}.tmp-{socket.gethostname()}-"
-    spill = place.with_name(f"{of_machine}{process}")
-    for other in place.parent.glob(f"{of_machine}*"):
-        if not Path("/proc", other.name.rpartition("-")[2]).exists():  # of one that was killed
-            shutil.rmtree(other, ignore_errors=True)
-    engine = duckdb.connect(config={**CONFIG, "temp_directory": str(spill)})
+    engine = instance(place, process)
     for name in ("ducklake", "postgres_scanner"):
         _load(engine, name)
     if is_remote:
