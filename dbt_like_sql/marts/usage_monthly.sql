@@ -1,5 +1,7 @@
 -- Usage and its cost by UTC month, with names: days added up, and months that are known only as a whole.
--- sum(quantity) of a meter, and sum(cost), are right under any filter; a meter has one unit here.
+-- sum(quantity) of a meter, and sum(cost), are right under any filter; a meter has one unit here. A gauge
+-- (runners, indexed objects, large files, packages) is its last reading of each month: over months its
+-- sum is unit-months.
 -- grain: series_key, owner_key, period_month
 -- window: period_month, by month
 -- materialized: view
