@@ -37,8 +37,10 @@ select
     any_value(usage.branch_id) as branch_id, -- the vendor's branch
     any_value(usage.site_id) as site_id, -- the vendor's site
     any_value(usage.user_id) as user_id, -- the vendor's user
-    min(usage.day_start) as first_day, -- first UTC day on which it used something
-    max(usage.day_start) as last_day -- last UTC day on which it used something
+    min(case when usage.quantity <> 0 then usage.day_start end)
+        as first_day, -- first UTC day on which it used something; null: on none of them
+    max(case when usage.quantity <> 0 then usage.day_start end)
+        as last_day -- last UTC day on which it used something
 from intermediate.int_usage_by_day as usage
 inner join days on usage.day_start = days.day_start
 where usage.family is not null

@@ -71,6 +71,7 @@ def test_the_first_rule_that_matches_says_who_owns_it(tmp_path: Path, worlds: Wo
         Neon("p-[x]1", COMPUTE, "2026-08-03 05", 3600),
         Neon("p-[x]1", COMPUTE, "2026-08-03 05", 1800, branch="main-1"),
         Neon("p-[x]1", COMPUTE, "2026-08-09", 3600),
+        Neon("p-[x]1", COMPUTE, "2026-08-10", 0),  # which is no use
         Neon("customer-8", COMPUTE, "2026-08-02", 3600),
         Forge("app", "KVS_READ", "2026-08-02", "1"),
     )
