@@ -42,6 +42,8 @@ TOLD: list[Reading] = [
     ("users", CREDITS, "2026-10-16T16:00", 20, OCTOBER, None),
     ("users", CREDITS, "2026-10-17T16:00", 30, OCTOBER, None),
     ("months", CREDITS, "2026-11-05T16:00", 220, OCTOBER, None),
+    ("turn", CREDITS, "2026-10-16T16:00", 20, OCTOBER, None),
+    ("turn", CREDITS, "2026-11-03T16:00", 60, OCTOBER, None),
     ("again", CREDITS, "2026-10-15T16:00", 10, OCTOBER, None),
     ("again", CREDITS, "2026-10-16T11:00", 18, OCTOBER, None),
     ("again", CREDITS, "2026-10-16T11:00", 5, OCTOBER, "ann"),
@@ -60,6 +62,11 @@ EXPORTED = {
     ],
     # by calendar months, after the last reading: its first is of both
     "months": [CREDITS_LINE("org", f"2026-{month}", "300", "2026-11-20") for month in (10, 11)],
+    # by a calendar month into which the cycle goes on, and by user and day before it
+    "turn": [
+        CREDITS_LINE("org", "2026-11", "70", "2026-11-20"),
+        *(CREDITS_LINE("user:ann", f"2026-10-{day}", "4", "2026-11-20") for day in (15, 16)),
+    ],
 }
 
 
@@ -155,6 +162,15 @@ def test_a_first_reading_that_tells_of_two_exported_months_is_not_counted_beside
 ) -> None:
     """Its cycle is none that counts, as it lies across the months that were exported later."""
     assert facts_of(settings, "months") == [("", "2026-10", "300"), ("", "2026-11", "300")]
+
+
+def test_a_first_reading_of_days_before_the_exported_month_stands(settings: Settings) -> None:
+    """Its cycle does not count, as it goes on into that month: these days do, and ann's in them."""
+    assert facts_of(settings, "turn") == [
+        ("", "2026-10-15/2026-10-17", "12"),
+        ("", "2026-11", "70"),
+        ("ann", "2026-10-15/2026-10-17", "8"),
+    ]
 
 
 def test_an_account_in_error_when_all_is_read_again_is_of_the_same_day(settings: Settings) -> None:

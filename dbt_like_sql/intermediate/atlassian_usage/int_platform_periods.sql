@@ -1,7 +1,7 @@
 -- One row per organization, meter and period by which its usage is told: the months and cycles that
 -- were exported, which never overlap. Those of the organization's own total come first, then those
 -- of the calendar (the day of the month on which they begin) that was exported last. A day that is
--- in none of them is a period of its own.
+-- in none of them is a period of its own, and so are the days of the first reading of a cycle.
 -- grain: org_id, meter, unit, period_start
 with calendars as (
     select
@@ -27,14 +27,28 @@ ranked as (
                 calendars.period_start desc, calendars.period_end desc
         ) as place
     from calendars
+),
+
+chosen as (
+    select
+        ranked.org_id, ranked.meter, ranked.unit, ranked.period_start, ranked.period_end
+    from ranked
+    anti join ranked as better
+        on ranked.org_id = better.org_id and ranked.meter = better.meter
+        and ranked.unit = better.unit and ranked.place > better.place
+        and ranked.period_start < better.period_end and ranked.period_end > better.period_start
 )
 
 select
-    ranked.org_id, ranked.meter, ranked.unit,
-    cast(ranked.period_start as timestamptz) as period_start, -- first instant, UTC
-    cast(ranked.period_end as timestamptz) as period_end -- first instant after the period, UTC
-from ranked
-anti join ranked as better
-    on ranked.org_id = better.org_id and ranked.meter = better.meter
-    and ranked.unit = better.unit and ranked.place > better.place
-    and ranked.period_start < better.period_end and ranked.period_end > better.period_start
+    chosen.org_id, chosen.meter, chosen.unit,
+    cast(chosen.period_start as timestamptz) as period_start, -- first instant, UTC
+    cast(chosen.period_end as timestamptz) as period_end -- first instant after the period, UTC
+from chosen
+union all
+select line.org_id, line.meter, line.unit, line.period_start, line.period_end
+from intermediate.int_platform_lines as line
+anti join chosen
+    on line.org_id = chosen.org_id and line.meter = chosen.meter and line.unit = chosen.unit
+    and line.period_start < chosen.period_end and line.period_end > chosen.period_start
+where line.granularity = 'day' and line.scope_type = 'org'
+    and line.period_end > line.period_start + interval '1' day
