@@ -16,7 +16,7 @@ def test_two_keys_ask_for_an_organization_once(world: Open) -> None:
     here.settings = here.settings_with(
         NEON_ORG_IDS=first, NEON_API_KEY__ALL=key, NEON_ORG_IDS__ALL=f"{first},{second}"
     )
-    with Loader(here.settings) as loader:
+    with Loader(here.settings) as loader, loader.at_once():
         result = loader.load_window(USAGE, here.reach("daily"))
         assert [receipt.scope for receipt in result.receipts] == [first, second]
         assert loader.load_window(BRANCHES, here.reach("daily")).failures == []
@@ -44,7 +44,7 @@ def test_a_key_that_is_refused_keeps_no_other_from_loading(world: Open) -> None:
     """Its 401 is one request and one sentence; the other account's organizations land."""
     here = world(projects=2, orgs=1)
     here.settings = here.settings_with(NEON_API_KEY__OLD="napi_old")
-    with Loader(here.settings) as loader:
+    with Loader(here.settings) as loader, loader.at_once():
         result = loader.load_window(USAGE, here.reach("daily"))
         (failure,) = result.failures
         assert failure.status == 401

@@ -162,8 +162,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def loader(here: World) -> Iterator[Loader]:
-    """Clients that outlive a test."""
-    with Loader(here.settings) as opened:
+    """Clients, and an opening of the warehouse, that outlive a test."""
+    with Loader(here.settings) as opened, opened.at_once():
         yield opened
 
 

@@ -260,8 +260,9 @@ def trouble_and_healing(scene: Scene, place: Place, troubles: list[Trouble]) -> 
     found = {trouble.name: what_is_wrong(scene, settings, place, trouble) for trouble in troubles}
     found["afterwards"] = load(settings, table).failures
     if not any(trouble.may_be_so for trouble in troubles):
-        found["healed"] = [row for row in log(settings, table) if row not in clean]
-        found["lost"] = [row for row in clean if row not in log(settings, table)]
+        healed = log(settings, table)
+        found["told otherwise"] = [row for row in healed if row not in clean]
+        found["lost"] = [row for row in clean if row not in healed]
     return {name: wrong for name, wrong in found.items() if wrong}
 
 

@@ -51,7 +51,7 @@ def due(here: World) -> dict[str, Any]:
 
 def land(here: World, window: Window, tables: Iterable[str] = (APP, SITE)) -> list[LoadResult]:
     """Ask for a window of these tables."""
-    with Loader(here.settings) as loader:
+    with Loader(here.settings) as loader, loader.at_once():
         return [loader.load_window(endpoint_of(table), window) for table in tables]
 
 

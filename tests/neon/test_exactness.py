@@ -113,7 +113,8 @@ def test_any_order_of_partitions_gives_the_answer_key(world: Open, seed: int) ->
     built_after = chance.randrange(len(todo)) if seed % 2 else None
     with Loader(here.settings) as loader:
         for place, (table, piece) in enumerate(todo):
-            assert not loader.load_window(endpoint_of(table), piece).failures
+            with loader.at_once():
+                assert not loader.load_window(endpoint_of(table), piece).failures
             if place == built_after:
                 here.build()
     here.build()
@@ -308,7 +309,7 @@ def test_an_org_that_fails_in_mid_walk_leaves_no_receipt(
     here = world(page_size_cap=2)
     first, second = here.company.orgs
     here.sandbox.faults.append(Fault(PROJECT_USAGE, kind, count=count, skip=1))
-    with here.impatient() as loader:
+    with here.impatient() as loader, loader.at_once():
         landing = loader.load_window(endpoint_of("neon_project_usage"), here.reach("monthly"))
     assert len(landing.failures) == 1
     assert first in str(landing.failures[0])

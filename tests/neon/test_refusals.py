@@ -58,7 +58,7 @@ def held(tmp_path: Path, loaded: Path) -> Iterator[Teller]:
 def ask_usage(neon: Teller) -> LoadResult:
     """Three days of projects, and nothing else."""
     today = floor(neon.now, "daily")
-    with Loader(neon.settings) as loader:
+    with Loader(neon.settings) as loader, loader.at_once():
         days = Window("daily", today - timedelta(days=3), today)
         return loader.load_window(endpoint_of("neon_project_usage"), days)
 
@@ -301,7 +301,7 @@ def test_the_oldest_hour_may_leave_between_projects_and_branches(neon: Teller) -
     """Projects land without it, and so do branches: nothing fails, and nothing is claimed."""
     window = Window("hourly", at("2026-11-21T00:00"), at("2026-11-21T12:00"))
     later = Window("hourly", at("2026-11-21T01:00"), window.until)
-    with Loader(neon.settings) as loader:
+    with Loader(neon.settings) as loader, loader.at_once():
         assert not loader.load_window(endpoint_of("neon_project_usage"), later).failures
         neon.now += HOURS
         neon.refused[PROJECTS, "org"] = 406
