@@ -285,11 +285,8 @@ class Bitbucket(VendorClient):
         following, seen = f"{path}?{urlencode(params)}", 0
         while following:
             if following in asked:
-                raise self.error(
-                    about,
-                    f"page {len(asked)} names an earlier page as the next one",
-                    "The walk cannot be complete: try again; report it to Bitbucket if it stays.",
-                )
+                what = f"page {len(asked)} names an earlier page as the next one"
+                raise self.endless(about, what)
             asked.append(following)
             page = self.get_as(kind, following, about)
             yield page

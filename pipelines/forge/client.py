@@ -163,11 +163,8 @@ class Forge(VendorClient):
             usage = self._ask(asked, about)
             parts = [part for period in usage.resourceUsage for part in _parts(period)]
             if parts and seen.issuperset(parts):
-                raise self.error(
-                    about,
-                    f"page {page_number} repeats what was on an earlier page",
-                    "The answer cannot be complete: try again; report it to Atlassian if it stays.",
-                )
+                what = f"page {page_number} repeats what was on an earlier page"
+                raise self.endless(about, what)
             seen.update(parts)
             yield usage
             page_size = usage.pagination.pageSize if usage.pagination else page_size

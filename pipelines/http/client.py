@@ -298,6 +298,11 @@ class VendorClient(Client):
             "it.",
         )
 
+    def endless(self, about: str, what: str) -> VendorError:
+        """A walk that comes back to where it was, and would never end."""
+        advice = f"The walk cannot be complete: try again; report it to {self.title} if it stays."
+        return self.error(about, what, advice)
+
     def strike(self, text: str) -> str:
         """The text without secrets; before any cut, which would leave a part of one unknown."""
         return self._secrets.strike(text)

@@ -272,11 +272,8 @@ class Neon(VendorClient):
                     pending = ahead.submit(self._get, path, about, following)
                 page = self.decoded(body, kind, about)
                 if repeated and page.items:
-                    raise self.error(
-                        about,
-                        f"page {len(asked) + 1} repeats the cursor of an earlier page",
-                        "The walk cannot be complete: try again; report it to Neon if it stays.",
-                    )
+                    what = f"page {len(asked) + 1} repeats the cursor of an earlier page"
+                    raise self.endless(about, what)
                 yield page
 
     def _get(self, path: str, about: str, params: dict[str, Any]) -> bytes:
