@@ -112,12 +112,10 @@ class Ledger:
         ((self.landed_at,),) = connection.execute("select max(landed_at) from raw.loads").fetchall()
         self.noted: dict[str, str] = {}
         self.standing: dict[str, str] = {
-            f"{schema}.{table}": kind
+            f"{schema}.{table}": "view" if kind == "VIEW" else "table"
             for schema, table, kind in connection.execute(
-                "select schema_name, table_name, 'table' from duckdb_tables()"
-                " where database_name = current_database()"
-                " union all select schema_name, view_name, 'view' from duckdb_views()"
-                " where database_name = current_database()"
+                "select table_schema, table_name, table_type from information_schema.tables"
+                " where table_catalog = current_database()"
             ).fetchall()
         }
 
