@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from assets.alerts.automation import alerts
 from assets.alerts.digest import digest
-from assets.alerts.messages import tell
+from assets.alerts.notify import tell
 from assets.cli import main
 from assets.definitions import defs
 from assets.report.page import Span

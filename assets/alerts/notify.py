@@ -1,19 +1,28 @@
-"""Tells, by every channel that is set up, what needs somebody now, or what the week was like."""
+"""Tells, by every channel that is set up, what needs somebody now, or what the week was like.
 
-from collections.abc import Iterable, Mapping
+One message when a cause appears, and one when it is gone. What was told is beside the warehouse,
+so that Dagster, cron and a terminal tell it once between them. Not here: what needs somebody
+(reports.needs_you, and what the moment adds: needs.py).
+"""
 
-from assets.alerts.channels import DeliveryError
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from assets.alerts.channels import DeliveryError, Send
 from assets.alerts.digest import digest
-from assets.alerts.messages import tell
 from assets.alerts.needs import Needs, need
 from assets.report.page import Span, answers
 from assets.runs.opening import Row
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.lakes.address import beside
-from dbt_like_sql.engine.warehouse import WarehouseError
+from dbt_like_sql.engine.warehouse import WarehouseError, turn
 
 FAILED_RUN = "failed run"
+# a message is sent within seconds, and others wait for it
+WAITS_SECONDS = 120
 
 
 def notify(settings: Settings, runs: Mapping[str, Iterable[str]]) -> list[str]:
@@ -31,7 +40,7 @@ def notify(settings: Settings, runs: Mapping[str, Iterable[str]]) -> list[str]:
         found.append(need("unreadable", None, "warehouse", f"{error}", "Mend that first."))
         is_readable = False
 
-    def is_known(kind: str, subject: str) -> bool:
+    def is_known(kind: str, source: str | None, subject: str) -> bool:
         return subject in runs if kind == FAILED_RUN else is_readable
 
     return tell(settings.channels, beside(settings.warehouse), found, settings.clock(), is_known)
@@ -61,3 +70,74 @@ def _failed_run(name: str, failures: list[str]) -> Row:
     todo = "What else was due has landed. It is tried again by the next run."
     what = f"{name}: {failures[0].splitlines()[0]}{more}"
     return need(FAILED_RUN, None, name, what, todo)
+
+
+def tell(
+    channels: Mapping[str, Send],
+    at: Path,
+    found: Iterable[Row],
+    now: datetime,
+    is_known: Callable[[str, str | None, str], bool] = lambda kind, source, subject: True,
+) -> list[str]:
+    """Tell what is new of these causes (rows as in reports.needs_you), and what is resolved.
+
+    Of a kind and subject that the caller does not know of nothing is resolved. Gives what could not
+    be told, and why: it is told by the next that tells. Where there is no channel, nothing is told,
+    now or later.
+    """
+    if not channels:
+        return []
+    file = Path(f"{at}.alerts.json")
+    with turn(Path(f"{file}.lock"), "the list of alerts", "Run it again.", WAITS_SECONDS):
+        # by channel: what one did not take is told again by that one alone
+        told_by: dict[str, dict[str, str]] = json.loads(file.read_text()) if file.exists() else {}
+        causes = {_key(row): row for row in found}
+        failures = []
+        for name, send in channels.items():
+            told = told_by.setdefault(name, {})
+            known = {key: text for key, text in told.items() if is_known(*json.loads(key))}
+            for key, text in _due(causes, told, known, now):
+                subject = text.partition("\n")[0]
+                try:
+                    send(subject, text)
+                except DeliveryError as error:
+                    failures.append(f"not told: {subject} ({error})")
+                    continue
+                if key in causes:
+                    told[key] = subject
+                else:
+                    del told[key]
+                _write(file, told_by)
+    return failures
+
+
+def _due(
+    causes: dict[str, Row], told: dict[str, str], known: dict[str, str], now: datetime
+) -> Iterator[tuple[str, str]]:
+    """What is to be told, and what each message says: its first line is its subject."""
+    for key in causes.keys() - told.keys():
+        yield key, _text(causes[key])
+    for key in known.keys() - causes.keys():
+        yield key, f"resolved: {known[key]}\n\nAs of {now:%Y-%m-%d %H:%MZ}."
+
+
+def _key(row: Row) -> str:
+    return json.dumps([row["kind"], row["source"], row["subject"]])
+
+
+def _text(row: Row) -> str:
+    """A cause for the person on call: what, where, since when, until when, and what to do."""
+    about = " ".join(filter(None, [row["kind"], row["source"]]))
+    lines = [f"{about}: {row['what'].splitlines()[0]}", "", row["what_to_do"]]
+    if row["since_at"]:
+        lines.append(f"Since {row['since_at']:%Y-%m-%d %H:%MZ}.")
+    if row["too_late_at"]:
+        lines.append(f"It cannot be mended after {row['too_late_at']:%Y-%m-%d %H:%MZ}.")
+    return "\n".join(lines)
+
+
+def _write(file: Path, told: dict[str, dict[str, str]]) -> None:
+    """All of it or nothing, also where this process is killed."""
+    new = Path(f"{file}.new")
+    new.write_text(json.dumps(told, indent=1))
+    new.replace(file)
