@@ -18,16 +18,35 @@ def platform_usage() -> None:
 @click.argument("path", type=click.Path(path_type=Path), default="platform-usage-template.csv")
 def template(path: Path) -> None:
     """Write an empty file to fill in: a CSV, or a workbook where PATH ends in .xlsx."""
-    from pipelines.atlassian_usage.files import template as files
-
     try:
-        files.template(path)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        _write_template(path)
     except OSError as error:
         reason = f"{path} cannot be written ({error.strerror}): name another file"
         raise click.ClickException(reason) from None
     click.echo(f"wrote {path}")
+
+
+def _write_template(path: Path) -> None:
+    """Comment lines, the file's own first and then one for each column, and the header."""
+    from xlsxwriter import Workbook
+
+    from pipelines.atlassian_usage.files.contract import COLUMNS
+
+    skipped = "# save this under a name that does not end in template: such files are skipped"
+    about = [f"# {c.name}: {'' if c.required else '(may be blank) '}{c.help}" for c in COLUMNS]
+    rows = [[skipped], *([line] for line in about), [column.name for column in COLUMNS]]
+    if path.suffix.casefold() == ".csv":
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.writelines(",".join(row) + "\n" for row in rows)
+    elif path.suffix.casefold() == ".xlsx":
+        with path.open("xb") as archive, Workbook(archive) as book:
+            # as text: an id that looks like a number, and a date, stay what is typed
+            sheet, as_text = book.add_worksheet("usage"), book.add_format({"num_format": "@"})
+            sheet.set_column(0, 200, 20, as_text)
+            for number, texts in enumerate(rows):
+                sheet.write_row(number, 0, texts, as_text)
+    else:
+        raise click.UsageError(f"{path}: a template ends in .csv or .xlsx")
 
 
 @platform_usage.command()

@@ -21,7 +21,6 @@ from pipelines.atlassian_usage.files.content import content_of
 from pipelines.atlassian_usage.files.contract import COLUMNS, UNITS
 from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
 from pipelines.atlassian_usage.files.reading import SCHEMA
-from pipelines.atlassian_usage.files.template import template
 from pipelines.http import VendorError
 
 NOW = datetime(2026, 12, 31, tzinfo=UTC)
@@ -166,7 +165,7 @@ def test_every_known_usage_type_has_its_unit(tmp_path: Path, usage_type: str, un
 def test_an_empty_template_has_help_for_every_column(tmp_path: Path) -> None:
     """It is read as a file without lines; filled in under another name, it loads."""
     path = tmp_path / "template.csv"
-    template(path)
+    call("template", path)
     text = path.read_text(encoding="utf-8")
     assert [line.split(":")[0] for line in text.splitlines()[1:-1]] == [
         f"# {column.name}" for column in COLUMNS
@@ -182,7 +181,7 @@ def test_an_empty_template_has_help_for_every_column(tmp_path: Path) -> None:
 def test_a_workbook_template_is_the_same_in_cells(tmp_path: Path) -> None:
     """Help above the header; what is filled in below it is read."""
     for name in ("template.csv", "november.xlsx"):
-        template(tmp_path / name)
+        call("template", tmp_path / name)
     path = tmp_path / "november.xlsx"
     assert "has no usage lines" in problems_of(path)[0].reason
     book = openpyxl.load_workbook(path)
@@ -197,7 +196,7 @@ def test_a_workbook_template_is_the_same_in_cells(tmp_path: Path) -> None:
 def test_an_id_typed_into_the_workbook_template_stays_text(tmp_path: Path) -> None:
     """Its columns are formatted so, and a spreadsheet makes no number of it."""
     path = tmp_path / "november.xlsx"
-    template(path)
+    call("template", path)
     columns = openpyxl.load_workbook(path)["usage"].column_dimensions
     assert columns["A"].number_format == "@"
 
@@ -205,8 +204,7 @@ def test_an_id_typed_into_the_workbook_template_stays_text(tmp_path: Path) -> No
 def test_a_template_does_not_overwrite(tmp_path: Path) -> None:
     """What is there may have been filled in."""
     path = usage_file(tmp_path / "usage.csv")
-    with pytest.raises(FileExistsError):
-        template(path)
+    assert "cannot be written (File exists)" in call("template", path).output
     assert len(platform_usage.read(path, NOW)) == 1
 
 
