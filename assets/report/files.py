@@ -11,20 +11,13 @@ from typing import Any
 
 import duckdb
 
-from assets.report.page import Span, answers, render
+from assets.report.page import HERE, Span, answers, render
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.warehouse import WarehouseError
 
 # in a page that is served: it asks whether there was a build, and then loads itself again
-RENEWS = """<script>
-let built;
-setInterval(async () => {
-  const etag = (await fetch("/", { method: "HEAD" })).headers.get("etag");
-  if (built && etag !== built) location.reload();
-  built = etag;
-}, 5000);
-</script>"""
+RENEWS = (HERE / "renews.html").read_text(encoding="utf-8")
 
 
 def write_page(settings: Settings, month: date | None, to: Path) -> Path:
