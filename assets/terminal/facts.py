@@ -22,15 +22,15 @@ Whose = tuple[Any, ...]
 
 
 class Facts:
-    """What was used over the last 30 days, what this month costs, and what allowances run short."""
+    """What was used over the last 30 days, what a month costs, and what allowances run short."""
 
     def __init__(self, connection: Connection) -> None:
         self.used = rows_of(connection, "select * from reports.last_30_days")
         self.costs = rows_of(
             connection,
-            "select source, sum(cost) as cost from marts.usage_monthly"
-            " where period_month = date_trunc('month', current_date) and cost is not null"
-            " group by source order by cost desc",
+            "select period_month, source, sum(cost) as cost from marts.usage_monthly"
+            " where period_month = (select max(period_month) from marts.usage_monthly)"
+            " group by period_month, source having sum(cost) is not null order by cost desc",
         )
         self.running_short = rows_of(
             connection,
@@ -41,7 +41,7 @@ class Facts:
 
 
 def show_facts(report: Report, settings: Settings, facts: Facts | None = None) -> None:
-    """What was used over the last 30 days, source by source, what this month costs so far, and what
+    """What was used over the last 30 days, source by source, what the month costs so far, and what
     allowances run short."""
     if facts is None:
         with warehouse.reader(settings.warehouse) as connection:
@@ -55,8 +55,9 @@ def show_facts(report: Report, settings: Settings, facts: Facts | None = None) -
         else:
             _by_meter(report, title, rows)
     if facts.costs:
+        month = f"{facts.costs[0]['period_month']:%Y-%m}"
         said = ", ".join(f"{row['source']} ${row['cost']:,.2f}" for row in facts.costs)
-        report.say(f"\nCost of this month so far, an estimate: {said}")
+        report.say(f"\nCost of {month} so far, an estimate: {said}")
     if facts.running_short:
         _allowances(report, facts.running_short)
 

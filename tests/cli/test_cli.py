@@ -80,7 +80,12 @@ def test_run_status_and_run_again(
     assert here.sandbox.requests
     assert here.sandbox.forge.requests
     assert here.sandbox.bitbucket.requests
-    for text in ("neon_project_usage", "retired by Neon on 2026-06-01", "Neon, last 30 days"):
+    for text in (
+        "neon_project_usage",
+        "retired by Neon on 2026-06-01",
+        "Neon, last 30 days",
+        "so far, an estimate: ",
+    ):
         assert text in said
     (above,) = here.read("select count(*) from reports.allowance where overage_quantity > 0")
     assert above[0] > 0
