@@ -55,6 +55,14 @@ def lines() -> dict[str, tuple[Line, ...]]:
             rovo(day(16), "50", "2026-11-17", resets="2026-12-15"),
         ),
         "cycle by month": (rovo("2026-10-15/2026-11-15", "620", "2026-11-15"),),
+        # the cycle and all of its days, none of which shows when it renews
+        "cycle by day": (
+            rovo("2026-10-15/2026-11-15", "930", "2026-11-16"),
+            *(
+                rovo(f"{date(2026, 10, 15) + timedelta(days=n)}", "30", "2026-11-16", included=None)
+                for n in range(31)
+            ),
+        ),
         "users too": (
             *(rovo(day(n), "30", at) for n in range(1, 11)),
             Line("rovo_credits", "user:ann", "2026-11", "100", at),
@@ -225,6 +233,14 @@ def test_a_month_that_was_exported_is_its_own_period(exports: Exports) -> None:
     period = "cast(period_start as date), cast(resets_at as date), straight_line_quantity"
     assert allowances(exports, "cycle by month", period) == [
         (date(2026, 10, 15), date(2026, 11, 15), 620)
+    ]
+
+
+def test_days_of_an_exported_cycle_count_against_its_allowance(exports: Exports) -> None:
+    """31 days of 30 are more than the 900 that the line of the cycle shows, on the last of them."""
+    columns = "period_start::date, resets_at::date, used_quantity, overage_quantity, first_day_over"
+    assert allowances(exports, "cycle by day", columns) == [
+        (date(2026, 10, 15), date(2026, 11, 15), 930, 30, date(2026, 11, 14))
     ]
 
 

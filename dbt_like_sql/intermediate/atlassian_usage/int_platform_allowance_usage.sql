@@ -5,11 +5,20 @@
 with totals as (
     select
         part.org_id, part.meter, part.unit, part.split_start, max(part.period_end) as split_end,
-        date_trunc('month', part.split_start) as month_start,
-        max(part.period_end) > part.split_start + interval '1' day as is_month,
+        any_value(renewal.allowed_from) as allowed_from,
+        any_value(renewal.resets_at) as resets_at,
         sum(part.quantity) as quantity, min(part.observed_at) as first_observed_at,
         max(part.observed_at) as observed_at
     from intermediate.int_platform_usage as part
+    inner join (
+        select
+            scope.org_id, scope.meter, scope.unit, scope.split_start,
+            max(scope.allowed_from) as allowed_from, max(scope.resets_at) as resets_at
+        from intermediate.int_platform_scopes as scope
+        group by scope.org_id, scope.meter, scope.unit, scope.split_start
+    ) as renewal
+        on part.org_id = renewal.org_id and part.meter = renewal.meter
+        and part.unit = renewal.unit and part.split_start = renewal.split_start
     group by part.org_id, part.meter, part.unit, part.split_start
 ),
 
@@ -35,10 +44,7 @@ used as (
     select
         totals.org_id, totals.meter, totals.unit, 'org', totals.org_id, totals.split_start,
         totals.split_end, totals.quantity, totals.first_observed_at >= totals.split_end,
-        case when totals.is_month then totals.split_start else totals.month_start end,
-        case when totals.is_month then totals.split_end
-            else totals.month_start + interval '1' month end,
-        totals.observed_at
+        totals.allowed_from, totals.resets_at, totals.observed_at
     from totals
     anti join own
         on own.scope_type = 'org' and own.org_id = totals.org_id and own.meter = totals.meter

@@ -102,7 +102,7 @@ select
     lines.extra_usage_limit, -- the cap beyond it
     lines.pay_as_you_go, -- of what is used beyond it, as the meters API says it; null: not told
     lines.forecast_quantity, -- the page's own
-    cast(lines.renewed_at as timestamptz) as renewed_at, -- when its allowance renewed
+    cast(lines.renewed_at as timestamptz) as renewed_at, -- when its allowance renewed; null: not shown
     cast(lines.renews_at as timestamptz) as renews_at, -- when it does next
     cast(coalesce(lines.is_final, false) as boolean) as is_final, -- it cannot change any more
     lines.read_at, -- up to when it tells

@@ -42,10 +42,14 @@ chosen as (
 select
     chosen.org_id, chosen.meter, chosen.unit,
     cast(chosen.period_start as timestamptz) as period_start, -- first instant, UTC
-    cast(chosen.period_end as timestamptz) as period_end -- first instant after the period, UTC
+    cast(chosen.period_end as timestamptz) as period_end, -- first instant after the period, UTC
+    cast(chosen.period_start as timestamptz) as renewed_at, -- when allowances renewed, UTC
+    cast(chosen.period_end as timestamptz) as renews_at -- when they do next, UTC
 from chosen
 union all
-select line.org_id, line.meter, line.unit, line.period_start, line.period_end
+select
+    line.org_id, line.meter, line.unit, line.period_start, line.period_end, line.renewed_at,
+    line.renews_at
 from intermediate.int_platform_lines as line
 anti join chosen
     on line.org_id = chosen.org_id and line.meter = chosen.meter and line.unit = chosen.unit

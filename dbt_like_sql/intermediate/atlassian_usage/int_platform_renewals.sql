@@ -1,8 +1,7 @@
--- One row per exported line of a day or of a reading: the renewal cycle that it is in. A line may
--- show when its allowance renews; one that does not is in the cycle that begins with the last
--- renewal shown before it (a reading), or in its UTC month (a day). A reading's cycle begins where
--- another one ended, if that is a month (27 to 32 days) before its own end: renewals move by a day
--- now and then.
+-- One row per exported reading, and per day that shows when its allowance renews: the renewal cycle that
+-- it is in. A reading that shows no renewal is in the cycle that begins with the last one shown before
+-- it, else in its UTC month. A reading's cycle begins where another one ended, if that is a month (27 to
+-- 32 days) before its own end: renewals move by a day now and then.
 -- grain: file_sha256, line
 with shown as (
     select line.org_id, line.usage_type,
@@ -26,15 +25,16 @@ dated as (
         coalesce(
             case when line.granularity = 'snapshot' then line.allowance_reset_at
                 else date_trunc('day', line.allowance_reset_at) end,
-            case when line.granularity = 'snapshot' then (
+            (
                 select max(shown.renewed_at) from shown
                 where shown.org_id = line.org_id and shown.usage_type = line.usage_type
                     and shown.renewed_at <= line.period_start
-            ) end,
+            ),
             date_trunc('month', line.period_start)
         ) as renewal -- any of them
     from staging.stg_atlassian__platform_usage as line
-    where line.granularity <> 'month'
+    where line.granularity = 'snapshot'
+        or (line.granularity = 'day' and line.allowance_reset_at is not null)
 ),
 
 counted as (

@@ -9,6 +9,12 @@ with placed as (
         line.*,
         coalesce(period.period_start, line.period_start) as whole_start,
         coalesce(period.period_end, line.period_end) as whole_end,
+        coalesce(line.renewed_at, period.renewed_at, date_trunc('month', line.period_start))
+            as allowed_from,
+        coalesce(
+            line.renews_at, period.renews_at,
+            date_trunc('month', line.period_start) + interval '1' month
+        ) as resets_at,
         case when line.granularity = 'month'
             then least(line.period_end, date_trunc('day', line.exported_at)) end as told_until
     from intermediate.int_platform_lines as line
@@ -130,9 +136,9 @@ select
     cast(sum(date_diff('day', kept.period_start, kept.period_end)) as bigint)
         as days_told, -- how many days it tells of
     cast(sum(kept.quantity) as decimal(38, 9)) as quantity, -- as exported
-    cast(max(case when kept.is_told_by_days then kept.renewed_at else kept.whole_start end)
+    cast(max(case when kept.is_told_by_days then kept.allowed_from else kept.whole_start end)
         as timestamptz) as allowed_from, -- when its allowance renewed
-    cast(max(case when kept.is_told_by_days then kept.renews_at else kept.whole_end end)
+    cast(max(case when kept.is_told_by_days then kept.resets_at else kept.whole_end end)
         as timestamptz) as resets_at, -- when it does again
     cast(bool_and(kept.is_final) as boolean) as is_final, -- cannot change
     max(kept.exported_at) as exported_at -- when it was read off the page
