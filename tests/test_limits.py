@@ -93,7 +93,7 @@ def client_of(served: Served, folder: Path, clock: datetime = NOW, **limits: int
 def refused(client: Neon, path: str = "a") -> str:
     """What an error says."""
     with pytest.raises(VendorError) as caught:
-        client.get(path, "things")
+        client.ask("GET", path, "things")
     assert KEY not in str(caught.value)
     assert "everything landed before is untouched" in str(caught.value)
     return str(caught.value)
@@ -228,7 +228,7 @@ def test_a_clock_that_is_wrong_is_said(tmp_path: Path, off: timedelta) -> None:
 def test_a_clock_that_may_be_right_is_not(tmp_path: Path, headers: dict[str, str]) -> None:
     """A few minutes, an answer that a cache kept, or a vendor that does not say."""
     with serving(saying(FINE, 200, **headers)) as served:
-        assert client_of(served, tmp_path).get("a", "things") == FINE
+        assert client_of(served, tmp_path).ask("GET", "a", "things") == FINE
 
 
 def test_what_was_spent_in_the_future_is_not_waited_for(

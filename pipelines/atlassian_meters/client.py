@@ -149,7 +149,7 @@ class Meters(VendorClient):
         while True:
             filled = {"cursor": cursor, "meter_id": None, "account_ids": [], **values}
             path, request = operation.path_for(filled), operation.request(filled)
-            body = self._send(operation.method, path, about, **request)
+            body = self.ask(operation.method, path, about, **request)
             answer = self.decoded(body, object, about)
             items = pointed(answer, operation.items) if operation.items else [answer]
             if not isinstance(items, list):

@@ -184,7 +184,8 @@ class Forge(VendorClient):
             "variables": variables,
         }
         try:
-            return self._checked(self.post(self._gateway_url, body, about), variables, about)
+            found = self.ask("POST", self._gateway_url, about, json=body)
+            return self._checked(found, variables, about)
         except VendorError as error:
             if error.status == 401:
                 self._refused[""] = error

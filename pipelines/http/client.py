@@ -116,23 +116,17 @@ class VendorClient(Client):
             )
         return f"{self.title} has trouble: see {self.status_page} and run the same again later."
 
-    def get(self, path: str, about: str, params: dict[str, Any] | None = None) -> bytes:
-        """The body of a 200 answer to GET `path`; anything else is a VendorError about `about`."""
-        return self._send("GET", path, about, params=params)
+    # -- asking -------------------------------------------------------------------------------
 
     def get_as(
         self, kind: type[T], path: str, about: str, params: dict[str, Any] | None = None
     ) -> T:
-        """The same, decoded."""
-        return self.decoded(self.get(path, about, params), kind, about)
+        """What GET `path` answers, as records of a kind."""
+        return self.decoded(self.ask("GET", path, about, params=params), kind, about)
 
-    def post(self, url: str, body: dict[str, Any], about: str) -> bytes:
-        """The same for a POST of JSON, which here is a question all the same (GraphQL)."""
-        return self._send("POST", url, about, json=body)
-
-    # -- asking -------------------------------------------------------------------------------
-
-    def _send(self, method: str, path: str, about: str, **content: Any) -> bytes:
+    def ask(self, method: str, path: str, about: str, **content: Any) -> bytes:
+        """The body of a 200 answer; anything else is a VendorError about `about`. `content` is what
+        httpx sends along: a POST is a question all the same."""
         if self._ended:
             raise VendorError(str(self._ended), self._ended.status)
         self._count_page(about)

@@ -278,7 +278,7 @@ class Neon(VendorClient):
 
     def _get(self, path: str, about: str, params: dict[str, Any]) -> bytes:
         try:
-            return self.get(path, about, params)
+            return self.ask("GET", path, about, params=params)
         except VendorError as error:
             if error.status == 406:
                 raise OutOfReachError(str(error), 406) from None
