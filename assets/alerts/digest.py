@@ -19,10 +19,11 @@ def digest(span: Span, things: Iterable[Row], needs: Iterable[Row]) -> str:
     costs = [sum(pair) for pair in zip(*sources.values(), strict=True)] or [0.0, 0.0]
     since, until = span.today - timedelta(days=7), span.today - timedelta(days=1)
     lines = [f"{since} to {until}: ${costs[0]:,.2f} ({_change(*costs)})", ""]
-    lines += ["Cost, an estimate, against the 7 days before:", *_money(sources), ""]
+    lines += ["Cost, an estimate, against the 7 days before:", *_lines(sources, "$"), ""]
     changes = sorted(projects.items(), key=lambda item: abs(item[1][0] - item[1][1]), reverse=True)
-    lines += ["What changed most:", *_money(dict(changes[:MOST_CHANGES])), ""]
-    lines += ["Used:", *_amounts(dict(sorted(meters.items())[:MOST_METERS])), ""]
+    lines += ["What changed most:", *_lines(dict(changes[:MOST_CHANGES]), "$"), ""]
+    used = [item for item in sorted(meters.items())[:MOST_METERS] if any(item[1])]
+    lines += ["Used:", *_lines(dict(used)), ""]
     needed = [f"- {row['kind']} {row['source'] or ''}: {row['what']}" for row in needs]
     lines += ["What needs somebody:", *(needed or ["- nothing"])]
     return "\n".join(lines)
@@ -43,15 +44,9 @@ def _sums(things: Iterable[Row]) -> tuple[Sums, Sums, Sums]:
     return sources, projects, meters
 
 
-def _money(sums: Sums) -> Iterator[str]:
+def _lines(sums: Sums, sign: str = "") -> Iterator[str]:
     for name, (now, before) in sums.items():
-        yield f"- {name}: ${now:,.2f} ({_change(now, before)})"
-
-
-def _amounts(sums: Sums) -> Iterator[str]:
-    for name, (now, before) in sums.items():
-        if now or before:
-            yield f"- {name}: {now:,.2f} ({_change(now, before)})"
+        yield f"- {name}: {sign}{now:,.2f} ({_change(now, before)})"
 
 
 def _change(now: float, before: float) -> str:
