@@ -72,7 +72,8 @@ def _plan(kind: Any) -> Any:
     if get_origin(kind) is list:
         inner = _plan(get_args(kind)[0])
         return None if inner is None else [inner]
-    if isinstance(kind, type) and issubclass(kind, Record):
+    record = get_origin(kind) or kind
+    if isinstance(record, type) and issubclass(record, Record):
         fields = {field.encode_name: _plan(field.type) for field in msgspec.structs.fields(kind)}
         del fields["unknown_fields"]
         return fields

@@ -32,7 +32,6 @@ NEWEST_FIRST, OLDEST_FIRST = "-created_on", "created_on"
 # what is written more finely than it is sorted is in order all the same
 SAME_INSTANT = timedelta(seconds=1)
 
-P = TypeVar("P", bound=records.Page)
 T = TypeVar("T")
 
 
@@ -102,7 +101,7 @@ class Bitbucket(VendorClient):
             return [*dict.fromkeys([*found, *refused])]
         params = {"sort": "slug", "pagelen": PER_PAGE}
         about = "workspaces of this token"
-        pages = self._walk("user/workspaces", params, about, records.WorkspacesPage)
+        pages = self._walk("user/workspaces", params, about, records.Page[records.WorkspaceAccess])
         return [access.workspace.workspace_uuid for page in pages for access in page.values]
 
     def workspaces(self) -> Iterator[pa.Table]:
@@ -146,7 +145,7 @@ class Bitbucket(VendorClient):
             # unsorted pages come in no stable order: some repositories twice, others never
             params = {"sort": "created_on", "pagelen": PER_PAGE}
             path = f"repositories/{quote(uuid, '')}"
-            pages = self._walk(path, params, about, records.RepositoriesPage)
+            pages = self._walk(path, params, about, records.Page[records.Repository])
             found = [repository for page in pages for repository in page.values]
             self._owners |= {each.repository_uuid: (uuid, each) for each in found}
             return found
@@ -233,19 +232,19 @@ class Bitbucket(VendorClient):
             yield from self._back_to(since, now, self._pages_of_runs(path, about))
             self._by_slug = True
 
-    def _pages_of_runs(self, path: str, about: str) -> Iterator[records.RunsPage]:
+    def _pages_of_runs(self, path: str, about: str) -> Iterator[records.Page[records.Run]]:
         # the `created_on` filter is documented without a meaning: an instant, or a day, or "since"?
         params = {"sort": self._sort, "pagelen": PER_PAGE}
         try:
-            yield from self._walk(path, params, about, records.RunsPage)
+            yield from self._walk(path, params, about, records.Page[records.Run])
         except VendorError as error:
             if error.status != 400 or params["sort"] == OLDEST_FIRST:
                 raise
             self._sort = params["sort"] = OLDEST_FIRST
-            yield from self._walk(path, params, about, records.RunsPage)
+            yield from self._walk(path, params, about, records.Page[records.Run])
 
     def _back_to(
-        self, since: datetime, now: datetime, pages: Iterable[records.RunsPage]
+        self, since: datetime, now: datetime, pages: Iterable[records.Page[records.Run]]
     ) -> Iterator[list[records.Run]]:
         """The runs page by page, up to the page on which they are older than `since`.
 
@@ -279,7 +278,9 @@ class Bitbucket(VendorClient):
 
     # -- paging -------------------------------------------------------------------------------
 
-    def _walk(self, path: str, params: dict[str, Any], about: str, kind: type[P]) -> Iterator[P]:
+    def _walk(
+        self, path: str, params: dict[str, Any], about: str, kind: type[records.Page[T]]
+    ) -> Iterator[records.Page[T]]:
         """Every page; the next one is asked for when the caller wants it, and not before."""
         asked: list[str] = []
         following, seen = f"{path}?{urlencode(params)}", 0
@@ -299,7 +300,7 @@ class Bitbucket(VendorClient):
                 number = {"page": len(asked) + 1}
                 following = "" if is_last else f"{path}?{urlencode(params | number)}"
 
-    def _following(self, page: records.Page, params: dict[str, Any], about: str) -> str:
+    def _following(self, page: records.Page[Any], params: dict[str, Any], about: str) -> str:
         """The address of the next page, followed as it is, but for lists of pipelines.
 
         In September 2026 theirs named no `sort`, which turns the order round in the middle of a

@@ -6,13 +6,14 @@ Shapes from Bitbucket's Swagger 2.0 and recorded answers; a field that is not do
 
 from collections.abc import Iterable
 from datetime import UTC
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 import pyarrow as pa
 
 from pipelines.decode import INSTANT, TEXT, Instant, Record, schema_of, unknown_as_json
 
+T = TypeVar("T")
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
@@ -95,33 +96,15 @@ class Run(Record):
     type: str | None = None
 
 
-class Page(Record, kw_only=True):
+class Page(Record, Generic[T], kw_only=True):
     """A page of some list."""
 
-    values: list[Any]
+    values: list[T]
     next: str | None = None
     previous: str | None = None
     page: int | None = None
     pagelen: int | None = None
     size: int | None = None
-
-
-class WorkspacesPage(Page):
-    """GET /user/workspaces."""
-
-    values: list[WorkspaceAccess]
-
-
-class RepositoriesPage(Page):
-    """GET /repositories/{workspace}."""
-
-    values: list[Repository]
-
-
-class RunsPage(Page):
-    """GET /repositories/{workspace}/{repo_slug}/pipelines."""
-
-    values: list[Run]
 
 
 TABLES: dict[str, pa.Schema] = {

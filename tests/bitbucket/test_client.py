@@ -14,7 +14,7 @@ import pytest
 
 from pipelines.bitbucket import Settings
 from pipelines.bitbucket.client import AT_ONCE, Bitbucket
-from pipelines.bitbucket.records import TABLES, RunsPage, runs_table
+from pipelines.bitbucket.records import TABLES, Page, Run, runs_table
 from pipelines.decode import decode
 from pipelines.http import TRIES, VendorError
 from pipelines.source import Note, PartialAnswerError, RefusedError
@@ -514,7 +514,7 @@ def page_of(used: str = "120", more: str = "", created_on: str = "2026-11-20T23:
 
 def row_of(body: bytes) -> dict[str, Any]:
     """What its run becomes."""
-    (row,) = runs_table("{w}", "{r}", decode(body, RunsPage).values).to_pylist()
+    (row,) = runs_table("{w}", "{r}", decode(body, Page[Run]).values).to_pylist()
     found: dict[str, Any] = row
     return found
 
