@@ -1,9 +1,10 @@
 """What a platform usage file has to say: the columns of contract 1, and what people may call them.
 
-The rows are in columns.csv, usage_types.csv and units.csv, and what is said of a value that means
-nothing in refusals.csv. Aliases are what an admin may call things; none is Atlassian's own format,
-and there is no "end date": what people write there is mostly the last day, not the one after it.
-The help has no comma, semicolon or quote: it stands in the comments of the CSV template.
+The rows are in columns.csv, usage_types.csv and units.csv, what is said of a value that means
+nothing in refusals.csv, and what a line has to keep to in rules.csv. Aliases are what an admin may
+call things; none is Atlassian's own format, and there is no "end date": what people write there is
+mostly the last day, not the one after it. The help has no comma, semicolon or quote: it stands in
+the comments of the CSV template.
 """
 
 import csv
