@@ -178,7 +178,8 @@ def test_the_week_is_a_message() -> None:
         return {"source": "neon", "org": "o", "project": project, "meters": [meter]}
 
     things = [thing("p", 12.5, 10), thing("q", 0, 2.5)]
-    text = digest(Span.of(date(2026, 11, 1), NOW), things, [cause()])
+    span = Span.of(date(2026, 11, 1), NOW)
+    text = digest(span, things, set(), [cause()])
     assert text.splitlines() == [
         "2026-11-20 to 2026-11-26: $12.50 (+0%)",
         "",
@@ -195,6 +196,10 @@ def test_the_week_is_a_message() -> None:
         "What needs somebody:",
         "- at risk neon: hours are not held",
     ]
+    # of fewer days it is no change
+    lines = digest(span, things, {"neon"}, []).splitlines()
+    assert lines[0] == "2026-11-20 to 2026-11-26: $12.50 (not comparable)"
+    assert lines[3:7] == ["- neon: $12.50 (not comparable)", "", "What changed most:", ""]
 
 
 def test_a_run_tells_what_became_of_it(

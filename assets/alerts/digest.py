@@ -1,7 +1,7 @@
 """The week in a message: what was used, what it cost, what changed, and what needs somebody."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from datetime import timedelta
 
 from assets.report.page import Span
@@ -13,13 +13,16 @@ WEEK, WEEK_BEFORE = 3, 4
 MOST_CHANGES, MOST_METERS = 5, 12
 
 
-def digest(span: Span, things: Iterable[Row], needs: Iterable[Row]) -> str:
-    """The message; its first line is its subject."""
-    sources, projects, meters = _sums(things)
+def digest(span: Span, things: list[Row], partial: Set[str], needs: Iterable[Row]) -> str:
+    """The message; its first line is its subject. Of `partial` sources more days are known of one
+    week than of the other: what they differ by says nothing."""
+    sources, _, meters = _sums(things)
+    _, projects, _ = _sums(thing for thing in things if thing["source"] not in partial)
     costs = [sum(pair) for pair in zip(*sources.values(), strict=True)] or [0.0, 0.0]
     since, until = span.today - timedelta(days=7), span.today - timedelta(days=1)
-    lines = [f"{since} to {until}: ${costs[0]:,.2f} ({_change(*costs)})", ""]
-    lines += ["Cost, an estimate, against the 7 days before:", *_lines(sources, "$"), ""]
+    change = "not comparable" if partial & sources.keys() else _change(*costs)
+    lines = [f"{since} to {until}: ${costs[0]:,.2f} ({change})", ""]
+    lines += ["Cost, an estimate, against the 7 days before:", *_lines(sources, "$", partial), ""]
     changes = sorted(projects.items(), key=lambda item: abs(item[1][0] - item[1][1]), reverse=True)
     lines += ["What changed most:", *_lines(dict(changes[:MOST_CHANGES]), "$"), ""]
     used = [item for item in sorted(meters.items())[:MOST_METERS] if any(item[1])]
@@ -44,9 +47,10 @@ def _sums(things: Iterable[Row]) -> tuple[Sums, Sums, Sums]:
     return sources, projects, meters
 
 
-def _lines(sums: Sums, sign: str = "") -> Iterator[str]:
+def _lines(sums: Sums, sign: str = "", partial: Set[str] = frozenset()) -> Iterator[str]:
     for name, (now, before) in sums.items():
-        yield f"- {name}: {sign}{now:,.2f} ({_change(now, before)})"
+        change = "not comparable" if name in partial else _change(now, before)
+        yield f"- {name}: {sign}{now:,.2f} ({change})"
 
 
 def _change(now: float, before: float) -> str:

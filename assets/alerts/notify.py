@@ -54,8 +54,14 @@ def send_digest(settings: Settings) -> list[str]:
     needs = Needs(settings)
     span = Span.of(None, needs.now)
     with warehouse.reader(settings.warehouse) as connection:
-        things = answers(connection, span)["things"]
-    text = digest(span, things, [row for row in needs.found if row["is_failure"]])
+        told = answers(connection, span)
+    partial = {
+        row["source"]
+        for row in told["compared"]
+        if row["period"] == "week" and not row["is_comparable"]
+    }
+    failed = [row for row in needs.found if row["is_failure"]]
+    text = digest(span, told["things"], partial, failed)
     failures = []
     for send in settings.channels.values():
         try:
