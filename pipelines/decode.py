@@ -20,9 +20,9 @@ _LOCK = threading.Lock()
 _JSON = msgspec.json.Encoder(decimal_format="number")
 # people, links, and what may hold anything: they land nowhere, in whatever depth they are told
 LEFT_OUT = frozenset(
-    {"account", "account_id", "actor", "author", "created_by", "creator", "display_name", "email"}
-    | {"links", "nickname", "owner", "owner_id", "parent", "raw", "repository", "user", "username"}
-    | {"variables"}
+    {"account", "account_id", "actor", "author", "created_by", "creator", "displayName"}
+    | {"display_name", "email", "links", "nickname", "owner", "owner_id", "parent", "picture"}
+    | {"publicName", "raw", "repository", "user", "username", "variables"}
 )
 ACCOUNT_TYPES = frozenset({"account", "app_user", "team", "user"})
 
@@ -103,18 +103,19 @@ def unknown_as_json(**levels: Record) -> str | None:
     found = {
         f"{level}.{field}": value
         for level, record in levels.items()
-        for field, value in _impersonal(record.unknown_fields).items()
+        for field, value in impersonal(record.unknown_fields).items()
     }
     return as_json(found) if found else None
 
 
-def _impersonal(value: Any) -> Any:
+def impersonal(value: Any) -> Any:
+    """A value without LEFT_OUT and accounts, at any depth."""
     if isinstance(value, list):
-        return [_impersonal(item) for item in value if not _is_account(item)]
+        return [impersonal(item) for item in value if not _is_account(item)]
     if not isinstance(value, dict):
         return value
     return {
-        name: _impersonal(item)
+        name: impersonal(item)
         for name, item in value.items()
         if name not in LEFT_OUT and not _is_account(item)
     }

@@ -22,7 +22,7 @@ from pipelines.atlassian_meters.declared import (
     quantity,
     without,
 )
-from pipelines.decode import INSTANT, NUMBER, TEXT, as_json
+from pipelines.decode import INSTANT, NUMBER, TEXT, as_json, impersonal
 from pipelines.endpoint import Endpoint
 from pipelines.http import Budget, VendorClient, VendorError
 from pipelines.source import Account, Note
@@ -51,8 +51,6 @@ TABLES = {
 }
 
 IDS = frozenset({"account_id", "meter_id", "meter_key"})
-# people, who land nowhere
-_PEOPLE = frozenset({"/email", "/name", "/displayName", "/nickname", "/publicName", "/picture"})
 
 
 class Meters(VendorClient):
@@ -172,7 +170,8 @@ class Meters(VendorClient):
             if not isinstance(found[field], str | int):
                 raise self.undocumented(about, f"{name}.fields.{field} is no text ({found[field]})")
             found[field] = str(found[field])
-        rest = without(item, {*operation.fields.values(), *_PEOPLE})
+        # the name of an account is a person's
+        rest = impersonal(without(item, {*operation.fields.values(), "/name"}))
         return found | {"extra": self.strike(as_json(rest)) if rest else None}
 
     def _lacks(self, about: str, where: str, pointer: str, body: bytes = b"") -> VendorError:
