@@ -1,11 +1,13 @@
-"""Clients that back off for milliseconds."""
+"""Clients that back off for milliseconds, and runs in one opening of the warehouse."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from assets.runs.loading import Loader
 from assets.settings import Settings, utc_now
+from assets.terminal import runs
+from assets.terminal.console import Report
 from pipelines.http import VendorClient
 from pipelines.limits import Limits
 from pipelines.source import Account, Clock
@@ -29,6 +31,16 @@ def client_of(
     client = kind(Account("", settings(**values), budgets, clock, limits=limits))
     client.backoff_seconds = 0.001
     return client
+
+
+def load_due(
+    settings: Settings, families: Iterable[str], grains: Iterable[str], only_gaps: bool = False
+) -> dict[str, Any]:
+    """What is due, as the command loads it; in one opening of the warehouse, of which it takes
+    several for each endpoint."""
+    with Loader(settings) as loader, loader.at_once():
+        shown = Report(as_json=True)
+        return runs.load_due(settings, shown, families, grains, only_gaps, loader).as_json()
 
 
 def impatient(settings: Settings) -> Loader:

@@ -23,8 +23,6 @@ from assets.runs import planning
 from assets.runs.loading import Loader
 from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of, source_of
-from assets.terminal import runs
-from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from dbt_like_sql.engine.runner import BuildReport
@@ -32,7 +30,7 @@ from pipelines.load import load
 from pipelines.source import LoadResult, snapshot
 from pipelines.windows import Window
 from tests import builds, reading
-from tests.clients import impatient
+from tests.clients import impatient, load_due
 from tests.clock import MINUTE, NOW, Clock
 from tests.sandbox.company import Company
 from tests.sandbox.desk import Request
@@ -345,7 +343,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
 
 
 def _load_neon(here: World) -> None:
-    assert runs.load_due(here.settings, Report(True), ("neon",), GRAINS).failures == []
+    assert load_due(here.settings, ("neon",), GRAINS)["failures"] == []
     here.build()
 
 

@@ -15,8 +15,6 @@ import pyarrow as pa
 import pytest
 
 from assets.sources import endpoint_of
-from assets.terminal import runs as runs_of
-from assets.terminal.console import Report
 from pipelines.bitbucket import records
 from pipelines.bitbucket.records import runs_table
 from pipelines.bitbucket.slices import Run as SeenRun
@@ -26,6 +24,7 @@ from pipelines.source import LoadResult
 from pipelines.windows import Window, floor
 from tests.atlassian_usage.folder import Exports, Line, facts_of
 from tests.builds import write_seed
+from tests.clients import load_due
 from tests.clock import TODAY
 from tests.conftest import Open, World, Worlds, land_tables
 from tests.sandbox.atlassian_runs import Run
@@ -118,9 +117,9 @@ def test_seconds_are_the_companys_and_asked_for_once(world: Open) -> None:
     ]
     asked = Counter(path.rpartition("/")[2] for path in paths(here))
     assert asked["pipelines"] == len(live) == 4
-    runs_of.load_due(here.settings, Report(True), ("bitbucket",), ("daily",))
+    load_due(here.settings, ("bitbucket",), ("daily",))
     paths(here)
-    again = runs_of.load_due(here.settings, Report(True), ("bitbucket",), ("daily",)).as_json()
+    again = load_due(here.settings, ("bitbucket",), ("daily",))
     assert (again["asked"], again["failures"], paths(here)) == ([], [], [])
 
 
@@ -237,20 +236,20 @@ def test_a_repository_that_does_not_answer_once_is_asked_again(world: Open, stat
     for key in (one.uuid, one.slug):
         path = f"/repositories/{one.workspace_uuid}/{key}"
         here.sandbox.bitbucket.faults.append(Fault(path, status))
-    asked = (here.settings, Report(True), ("bitbucket",), ("daily",))
-    first = runs_of.load_due(*asked).as_json()
+    asked = (here.settings, ("bitbucket",), ("daily",))
+    first = load_due(*asked)
     (note,) = [note for line in first["asked"] for note in line["notes"]]
     assert f"{one.full_name}, daily" in note
     assert first["failures"] == []
     held = "select count(distinct scope) from raw.loads where complete and granularity = 'daily'"
     assert here.raw(held) == [(1,)]
     paths(here)
-    again = runs_of.load_due(*asked).as_json()
+    again = load_due(*asked)
     assert len({path for path in paths(here) if path.endswith("/pipelines")}) == 1
     assert (again["failures"], here.raw(held)) == ([], [(2,)])
     here.build()
     assert {key[1] for key in seconds(here)} >= {one.uuid}
-    assert runs_of.load_due(*asked).as_json()["asked"] == []
+    assert load_due(*asked)["asked"] == []
 
 
 def test_a_repository_that_answered_fails_the_run_until_it_has_lasted(

@@ -21,6 +21,7 @@ from assets.terminal.console import Report
 from pipelines.forge.client import USER_AGENT
 from pipelines.http import TRIES, VendorError
 from pipelines.source import reasons
+from tests.clients import load_due
 from tests.conftest import GRAINS, Open, World
 from tests.forge.gateway import (
     APP,
@@ -168,7 +169,7 @@ LIST_RESOURCES = "from assets.retention import meters_of; print(*meters_of('forg
 
 def due(here: World) -> dict[str, Any]:
     """What a run makes of all that is due at Forge."""
-    return runs.load_due(here.settings, Report(True), ("forge",), GRAINS).as_json()
+    return load_due(here.settings, ("forge",), GRAINS)
 
 
 def test_a_wrong_token_is_one_request(world: Open) -> None:

@@ -7,10 +7,9 @@ from typing import Any
 
 from assets.runs.loading import Loader
 from assets.sources import endpoint_of
-from assets.terminal import runs
-from assets.terminal.console import Report
 from pipelines.source import LoadResult
 from pipelines.windows import Window
+from tests.clients import load_due
 from tests.clock import TODAY
 from tests.conftest import GRAINS, World
 from tests.sandbox.forge_apps import FactKey
@@ -46,7 +45,7 @@ def last_days(count: int) -> Window:
 
 def due(here: World) -> dict[str, Any]:
     """A run of all that is due at Forge."""
-    return runs.load_due(here.settings, Report(True), ("forge",), GRAINS).as_json()
+    return load_due(here.settings, ("forge",), GRAINS)
 
 
 def land(here: World, window: Window, tables: Iterable[str] = (APP, SITE)) -> list[LoadResult]:

@@ -13,8 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from assets.settings import Settings, read_settings
-from assets.terminal import runs
-from assets.terminal.console import Report
+from tests.clients import load_due
 from tests.clock import NOW
 
 Json = dict[str, Any]
@@ -55,8 +54,7 @@ class Teller:
         """What is due, as the command loads it."""
         self.asked.clear()
         of = grains or ("hourly", "daily")
-        report = Report(True)
-        return runs.load_due(self.settings, report, (source,), of, only_gaps).as_json()
+        return load_due(self.settings, (source,), of, only_gaps)
 
     def answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, str]:
         """Status and body."""

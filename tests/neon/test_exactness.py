@@ -13,9 +13,8 @@ import pytest
 from assets.runs import planning
 from assets.runs.loading import Loader
 from assets.sources import endpoint_of
-from assets.terminal import runs
-from assets.terminal.console import Report
 from pipelines.windows import Window, floor
+from tests.clients import load_due
 from tests.conftest import GRAINS, USAGE_TABLES, Open, World, Worlds
 from tests.neon.until_killed import OF_A_BUILD, OF_A_LOAD, POINTS, build, load_hours, run
 from tests.processes import ended, start
@@ -125,7 +124,7 @@ def test_run_twice_changes_nothing(landed_world: World) -> None:
     """The second of two runs in one tick asks the vendor nothing and leaves every fact as it is."""
     here = landed_world
     facts = here.facts()
-    second = runs.load_due(here.settings, Report(True), ("neon",), GRAINS).as_json()
+    second = load_due(here.settings, ("neon",), GRAINS)
     here.build()
     assert (second["asked"], second["failures"], second["requests"]) == ([], [], 0)
     assert here.new_requests() == []

@@ -10,6 +10,7 @@ from assets.runs.loading import Loader
 from assets.sources import endpoint_of
 from assets.terminal import runs
 from assets.terminal.console import Report
+from tests.clients import load_due
 from tests.conftest import GRAINS, USAGE_TABLES, Open, World
 from tests.sandbox.desk import Request
 
@@ -109,7 +110,7 @@ def test_a_first_run_asks_what_it_needs_and_a_second_nothing(world: Open) -> Non
     here = world(orgs=1, projects=4)
     sources, grains = ("neon", "neon_legacy"), ("daily", "monthly")
     orgs = len(here.company.orgs)
-    first = runs.load_due(here.settings, Report(True), sources, grains).as_json()
+    first = load_due(here.settings, sources, grains)
     assert first["failures"] == []
     live = [p for p in here.company.projects.values() if p.deleted_at is None]
     asked = paths(here.new_requests())
@@ -121,7 +122,7 @@ def test_a_first_run_asks_what_it_needs_and_a_second_nothing(world: Open) -> Non
     assert of_projects == {f"/projects/{project.id}/branches": 1 for project in live}
     assert first["requests"] == asked.total()
     assert first["rate_limited"] == 0
-    second = runs.load_due(here.settings, Report(True), sources, grains).as_json()
+    second = load_due(here.settings, sources, grains)
     assert (second["asked"], second["requests"]) == ([], 0)
     assert here.new_requests() == []
 
@@ -130,7 +131,7 @@ def test_nothing_is_asked_without_a_key(world: Open) -> None:
     """The source is skipped, says why, and is no failure."""
     here = world(projects=3)
     settings = here.settings_with(NEON_API_KEY="")
-    result = runs.load_due(settings, Report(True), ("neon", "neon_legacy"), GRAINS).as_json()
+    result = load_due(settings, ("neon", "neon_legacy"), GRAINS)
     assert {skipped["why"] for skipped in result["skipped"]} == {"NEON_API_KEY is not set"}
     assert {skipped["source"] for skipped in result["skipped"]} == {"neon"}
     assert (result["asked"], result["failures"], result["requests"]) == ([], [], 0)
