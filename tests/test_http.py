@@ -16,9 +16,8 @@ import pytest
 from pyrate_limiter import Rate
 
 from pipelines.http import TRIES, Budget, VendorError
-from pipelines.http.pool import pool
 from pipelines.neon import Settings
-from pipelines.neon.client import Neon
+from pipelines.neon.client import Neon, pool
 from pipelines.windows import Window
 from tests.clients import client_of
 from tests.conftest import Open, World

@@ -6,7 +6,8 @@ Not here: which windows to ask for (assets/runs/planning.py) and what a metric m
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property, partial
 from typing import Any, ClassVar, TypeVar
@@ -19,7 +20,6 @@ import pipelines.neon.records as records
 from pipelines.decode import table_of
 from pipelines.endpoint import Endpoint
 from pipelines.http import Budget, VendorClient, VendorError
-from pipelines.http.pool import pool
 from pipelines.neon import ACCOUNT_USAGE, BRANCHES, ORGANIZATIONS, PROJECTS, Settings
 from pipelines.source import (
     Account,
@@ -287,3 +287,17 @@ class Neon(VendorClient):
     def _cursor(self, body: bytes, about: str) -> str | None:
         pagination = self.decoded(body, records.Envelope, about).pagination
         return (pagination.cursor or pagination.next) if pagination else None
+
+
+@contextmanager
+def pool(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """So many threads, and nobody waits for one at the end.
+
+    A walk that failed is closed by the garbage collector, in whatever thread that runs: to join
+    another there may wait for a lock that the very same thread holds (CPython, threading._stop).
+    """
+    executor = ThreadPoolExecutor(max_workers=workers)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
