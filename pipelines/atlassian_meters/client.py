@@ -91,7 +91,8 @@ class Meters(VendorClient):
 
     def probe(self) -> Iterable[object]:
         """The meters that the first organization has."""
-        return self.listed(org_ids(self.account)[0])
+        of_first = {"org_id": org_ids(self.account)[0], "meter_key": self._api.meters[0].key}
+        return self._told("find_meter", of_first)
 
     def readings(
         self, org_id: str, account_ids: Iterable[str], window: Window
@@ -120,10 +121,6 @@ class Meters(VendorClient):
                         f"{meter.key} in error, or not answered ({', '.join(unread[:5])}): the "
                         "next reading has what they used"
                     )
-
-    def listed(self, org_id: str) -> Iterator[dict[str, Any]]:
-        """The meters that an organization has."""
-        return self._told("find_meter", {"org_id": org_id, "meter_key": self._api.meters[0].key})
 
     def _meter(self, values: Mapping[str, Any]) -> dict[str, Any]:
         found = {each["meter_key"]: each for each in self._told("find_meter", values)}

@@ -126,7 +126,9 @@ class Folder(Client):
                 sha256 = identity(content, path.suffix.casefold(), layouts, known)
                 # a file that is put back as it was replaces what it said in the meantime
                 if sha256 not in self._loaded or self._said.get(name, sha256) != sha256:
-                    yield FILES, sha256, _read(path, now, name, layouts)
+                    from pipelines.atlassian_usage.files.reading import read  # mostly none is new
+
+                    yield FILES, sha256, read(path, now, name, layouts)
                     self._loaded.add(sha256)
             except Problem as found:
                 error = RejectedFileError(Path(name), [found])
@@ -146,12 +148,6 @@ class Folder(Client):
             return Layouts.in_folder(self._folder), None
         except Problem as found:
             return Layouts(), RejectedFileError(Path(FILE_NAME), [found])
-
-
-def _read(path: Path, now: datetime, name: str, layouts: Layouts) -> "pa.Table":
-    from pipelines.atlassian_usage.files.reading import read  # here: mostly, no file is new
-
-    return read(path, now, name, layouts)
 
 
 def _table(listing: Listing) -> "pa.Table":
