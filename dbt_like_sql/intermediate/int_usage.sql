@@ -26,7 +26,7 @@ with usage as (
         'atlassian_platform', 'platform_usage', platform.org_id, platform.org_id,
         platform.project_id, null, platform.site_id, null, platform.user_id, platform.meter,
         platform.unit, platform.granularity, platform.period_start, platform.period_end,
-        platform.quantity, true, platform.observed_at, null
+        platform.quantity, not platform.is_read, platform.observed_at, null
     from intermediate.int_platform_usage as platform
     union all
     select

@@ -44,6 +44,12 @@ TOLD: list[Reading] = [
     ("months", CREDITS, "2026-11-05T16:00", 220, OCTOBER, None),
     ("turn", CREDITS, "2026-10-16T16:00", 20, OCTOBER, None),
     ("turn", CREDITS, "2026-11-03T16:00", 60, OCTOBER, None),
+    # ann was in error on the second day
+    *(("late", CREDITS, f"2026-10-{15 + n}T16:00", 10 * n + 10, OCTOBER, None) for n in range(4)),
+    *(
+        ("late", CREDITS, f"2026-10-{day}T16:00", used, OCTOBER, "ann")
+        for day, used in ((15, 8), (17, 24), (18, 30))
+    ),
     ("again", CREDITS, "2026-10-15T16:00", 10, OCTOBER, None),
     ("again", CREDITS, "2026-10-16T11:00", 18, OCTOBER, None),
     ("again", CREDITS, "2026-10-16T11:00", 5, OCTOBER, "ann"),
@@ -134,6 +140,8 @@ def test_the_last_reading_of_a_cycle_is_the_sum_of_its_facts(settings: Settings)
         ("early", None, "10-28", 7, 7, True),
         ("gauge", None, "10-01", 120, 120, True),
         ("gauge", None, "11-01", 90, 90, True),
+        ("late", "user:ann", "10-15", 30, 30, True),
+        ("late", None, "10-15", 40, 40, True),
         ("moved", None, "10-10", 130, 130, True),
         ("org", "user:ann", "10-15", 60, 60, True),
         ("org", None, "10-15", 130, 130, True),
@@ -178,3 +186,12 @@ def test_an_account_in_error_when_all_is_read_again_is_of_the_same_day(settings:
     assert facts_of(settings, "again") == [
         ("", "2026-10-15", "10"), ("", "2026-10-16", "5"), ("ann", "2026-10-16", "5"),
     ]  # fmt: skip
+
+
+def test_a_day_below_its_accounts_is_no_failure(settings: Settings) -> None:
+    """What ann used on the day on which she was in error is of the next: the organization has 6 too
+    little there, and had them the day before."""
+    rest = [quantity for who, _, quantity in facts_of(settings, "late") if not who]
+    assert rest == ["2", "10", "-6", "4"]
+    failed = "from reports.reconciliation where org_id = 'late' and not is_within_tolerance"
+    assert read(settings, failed) == []

@@ -141,6 +141,7 @@ select
     cast(max(case when kept.is_told_by_days then kept.resets_at else kept.whole_end end)
         as timestamptz) as resets_at, -- when it does again
     cast(bool_and(kept.is_final) as boolean) as is_final, -- cannot change
+    cast(bool_or(kept.is_asked) as boolean) as is_asked, -- true: the meters API said so
     max(kept.exported_at) as exported_at -- when it was read off the page
 from kept
 group by

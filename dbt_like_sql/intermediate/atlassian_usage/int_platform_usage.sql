@@ -12,7 +12,7 @@ with told as (
         case scope.scope_type when 'org' then null when 'user' then 2 when 'site' then 3
             else 1 end as way,
         sum(scope.quantity) as quantity,
-        max(scope.exported_at) as exported_at,
+        max(scope.exported_at) as exported_at, bool_or(scope.is_asked) as is_asked,
         bool_and(scope.is_told_by_days)
         and sum(scope.days_told) < date_diff('day', scope.split_start, scope.split_end)
             as is_lower_bound
@@ -23,7 +23,8 @@ with told as (
     union all
     select
         run.org_id, run.meter, run.unit, 'repository', run.site_id, run.project_id, null,
-        run.split_start, run.period_start, run.period_end, 1, run.quantity, run.exported_at, false
+        run.split_start, run.period_start, run.period_end, 1, run.quantity, run.exported_at,
+        false, false
     from intermediate.int_platform_runs as run
 ),
 
@@ -32,6 +33,7 @@ seen as (
     select
         told.*,
         min(told.way) over same_period as first_way,
+        bool_or(told.is_asked) over same_period as is_read,
         -- a uuid, where one is: braces come after letters
         max(case when told.scope_type = 'workspace' then told.site_id end) over same_period
             as last_workspace,
@@ -89,6 +91,8 @@ select
     remaining.period_end, -- first instant after the period, UTC
     remaining.split_start, -- of the period in which the organization's usage is split
     cast(remaining.left_quantity as decimal(38, 9)) as quantity, -- as exported
+    -- a whole and its parts are not read at one instant: what one day lacks another has too much
+    cast(remaining.is_read as boolean) as is_read, -- true: the meters API tells some of it
     -- the last reading of a month is that once there is one of a later month
     greatest(remaining.exported_at, case when gauge.meter is not null then
         lead(remaining.exported_at) over (
