@@ -59,10 +59,3 @@ def write_models_alone(folder: Path, *todo: str) -> Path:
         link.symlink_to(models[name].path)
     shutil.copytree(PACKAGE_FOLDER / "seeds", folder / "seeds")
     return folder
-
-
-def write_seed(models: Path, folder: Path, seed: str, rows: str) -> Path:
-    """Make `folder` one of the same models with this seed in place of theirs."""
-    shutil.copytree(models, folder, symlinks=True)
-    (folder / "seeds" / f"{seed}.csv").write_text(rows)
-    return folder

@@ -36,6 +36,10 @@ with writer(Path(sys.argv[1]), 5):
 """
 
 
+# what asks somebody elsewhere, through the proxy that its environment names
+ASK = "import httpx; httpx.get('https://telemetry.scalevector.ai')"
+
+
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
     """The proxy of every process of the test."""
@@ -75,10 +79,15 @@ def test_what_is_no_warehouse_is_not_looked_up_elsewhere(proxy: Proxy, tmp_path:
     assert proxy.requests == []
 
 
-def test_the_proxy_hears_what_is_told(proxy: Proxy, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("program", "code"), [(ASK, 1), pytest.param(DLT_ALONE, 0, marks=pytest.mark.slow)]
+)
+def test_the_proxy_hears_what_is_told(
+    proxy: Proxy, tmp_path: Path, program: str, code: int
+) -> None:
     """dlt by itself reports to its makers: the tests above would hear it."""
-    done = proxy.run(tmp_path, sys.executable, "-c", DLT_ALONE)
-    assert done.returncode == 0, done.stderr
+    done = proxy.run(tmp_path, sys.executable, "-c", program)
+    assert done.returncode == code, done.stderr
     assert {request.split(":")[0] for request in proxy.requests} == {
         "CONNECT telemetry.scalevector.ai"
     }

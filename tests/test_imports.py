@@ -3,10 +3,11 @@
 import ast
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
-
-import pytest
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PRODUCT = ("pipelines", "assets", "dbt_like_sql")
@@ -29,10 +30,16 @@ def is_shared(path: Path) -> bool:
     return name_of(path) != "assets/sources.py" and not VENDORS & set(path.relative_to(ROOT).parts)
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imported(path: Path) -> set[str]:
     """Every module that a file imports, anywhere in it; `from a import b` gives a and a.b."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -61,7 +68,7 @@ def environment_writers(path: Path) -> dict[int, str]:
     """The lines of `os.environ[name] = value`, and what they write."""
     return {
         node.lineno: ast.unparse(node)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Assign)
         and isinstance(node.targets[0], ast.Subscript)
         and is_environment(node.targets[0].value)
@@ -72,7 +79,7 @@ def environment_readers(path: Path) -> list[int]:
     """The lines with os.environ or os.getenv that do not just write."""
     return [
         node.lineno
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.expr)
         and is_environment(node)
         and node.lineno not in environment_writers(path)
@@ -84,31 +91,44 @@ def test_there_is_something_to_look_at() -> None:
     assert {name_of(path).partition("/")[0] for path in FILES} == set(PRODUCT)
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_imports_run_one_way(path: Path) -> None:
+def found(paths: Iterable[Path], look: Callable[[Path], Any]) -> dict[str, Any]:
+    """What there is in files that is not to be there, by their names."""
+    return {name_of(path): there for path in paths if (there := look(path))}
+
+
+def test_imports_run_one_way() -> None:
     """pipelines and dbt_like_sql know of nobody, assets of both, and nothing of tests."""
-    folder = name_of(path).partition("/")[0]
-    allowed = set(PRODUCT) if folder == "assets" else {folder}
-    assert packages(path) & {*PRODUCT, "tests"} <= allowed
+
+    def others(path: Path) -> set[str]:
+        folder = name_of(path).partition("/")[0]
+        allowed = set(PRODUCT) if folder == "assets" else {folder}
+        return packages(path) & {*PRODUCT, "tests"} - allowed
+
+    assert found(FILES, others) == {}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_few_files_know_of_dagster(path: Path) -> None:
+def test_few_files_know_of_dagster() -> None:
     """Everything else works without it."""
-    if name_of(path) not in DAGSTER_FILES:
-        assert not {name for name in packages(path) if name.startswith("dagster")}
+
+    def of_dagster(path: Path) -> set[str]:
+        return {name for name in packages(path) if name.startswith("dagster")}
+
+    assert found(FILES, of_dagster).keys() <= DAGSTER_FILES
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "pipelines").rglob("*.py")), ids=name_of)
-def test_vendors_do_not_know_of_each_other(path: Path) -> None:
+def test_vendors_do_not_know_of_each_other() -> None:
     """A module of a vendor imports shared modules and its own; a shared one imports no vendor."""
-    known = {m.split(".")[1] for m in imported(path) if m.startswith("pipelines.")}
-    assert known & VENDORS <= {path.relative_to(ROOT / "pipelines").parts[0]}
+
+    def others(path: Path) -> set[str]:
+        known = {m.split(".")[1] for m in imported(path) if m.startswith("pipelines.")}
+        return known & VENDORS - {path.relative_to(ROOT / "pipelines").parts[0]}
+
+    assert found((ROOT / "pipelines").rglob("*.py"), others) == {}
 
 
 def code_words(path: Path) -> set[str]:
     """The words of a module's names and strings, docstrings left out: what it does, in words."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     said = [
         node.body[0].value
         for node in ast.walk(tree)
@@ -130,10 +150,9 @@ def code_words(path: Path) -> set[str]:
     return set(re.findall(r"[a-z]+", " ".join(texts).lower()))
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if is_shared(path)], ids=name_of)
-def test_shared_code_names_no_vendor(path: Path) -> None:
+def test_shared_code_names_no_vendor() -> None:
     """Whoever adds a vendor changes a folder and a line of assets/sources.py."""
-    assert not code_words(path) & NAMES
+    assert found(filter(is_shared, FILES), lambda path: code_words(path) & NAMES) == {}
 
 
 def test_nothing_is_imported_in_a_circle() -> None:
@@ -150,31 +169,22 @@ def test_a_package_is_found_one_s_way_in() -> None:
     assert {name_of(folder): n for folder, n in counts.items() if n > 10} == {}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_only_settings_reads_the_environment(path: Path) -> None:
+def test_only_settings_reads_the_environment() -> None:
     """assets/settings.py reads it; assets/cli.py hands it on to a command in the sandbox."""
-    name = name_of(path)
-    if name == "assets/cli.py":
-        source = ast.parse(path.read_text(encoding="utf-8"))
-        (sandbox,) = (
-            node
-            for node in ast.walk(source)
-            if isinstance(node, ast.FunctionDef) and node.name == "sandbox"
-        )
-        inside = range(sandbox.lineno, (sandbox.end_lineno or sandbox.lineno) + 1)
-        assert set(environment_readers(path)) <= set(inside)
-    elif name != "assets/settings.py":
-        assert environment_readers(path) == []
+    lines = found(FILES, environment_readers)
+    assert lines.keys() == {"assets/cli.py", "assets/settings.py"}
+    source = tree_of(ROOT / "assets" / "cli.py")
+    (sandbox,) = (
+        node
+        for node in ast.walk(source)
+        if isinstance(node, ast.FunctionDef) and node.name == "sandbox"
+    )
+    inside = range(sandbox.lineno, (sandbox.end_lineno or sandbox.lineno) + 1)
+    assert {*lines["assets/cli.py"]} <= {*inside}
 
 
-def test_settings_reads_the_environment() -> None:
-    """The search above finds what it looks for."""
-    assert environment_readers(ROOT / "assets" / "settings.py")
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_nothing_but_dlts_telemetry_is_written_into_the_environment(path: Path) -> None:
+def test_nothing_but_dlts_telemetry_is_written_into_the_environment() -> None:
     """Before any module that may import dlt: what imports one of pipelines/ runs its __init__."""
-    is_init = name_of(path) == "pipelines/__init__.py"
-    expected = ["os.environ['RUNTIME__DLTHUB_TELEMETRY'] = 'false'"] if is_init else []
-    assert list(environment_writers(path).values()) == expected
+    written = found(FILES, lambda path: [*environment_writers(path).values()])
+    telemetry = "os.environ['RUNTIME__DLTHUB_TELEMETRY'] = 'false'"
+    assert written == {"pipelines/__init__.py": [telemetry]}

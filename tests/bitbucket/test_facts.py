@@ -23,7 +23,6 @@ from pipelines.decode import table_of
 from pipelines.source import LoadResult
 from pipelines.windows import Window, floor
 from tests.atlassian_usage.folder import Exports, Line, facts_of
-from tests.builds import write_seed
 from tests.clients import load_due
 from tests.clock import TODAY
 from tests.conftest import Open, World, Worlds, land_tables
@@ -534,8 +533,9 @@ def test_runs_split_the_total_of_the_organization_that_is_stated(
     of_runs = "select org_id, quantity from marts.fct_compute where source = 'bitbucket' order by 1"
     assert here.facts("org") == [("", "2026-10", "25")]
     assert here.read(of_runs) == [("{v}", 600), ("{w}", 600)]
-    rows = "workspace_uuid,org_id\n{V},org\n"
-    here.models = write_seed(here.models, tmp_path / "models", "workspace_orgs", rows)
+    seed = tmp_path / "workspace_orgs.csv"
+    seed.write_text("workspace_uuid,org_id\n{V},org\n")
+    here.settings = replace(here.settings, own_seeds={"seeds.workspace_orgs": seed})
     here.build()
     assert here.facts("org") == [("", "2026-10", "15"), ("{v} {r}{v}", "2026-10-01", "10")]
     assert here.read(of_runs) == [("{w}", 600)]

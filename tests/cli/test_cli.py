@@ -62,7 +62,7 @@ def test_run_status_and_run_again(
 ) -> None:
     """Every vendor is asked, all is shown, nobody else is told; then nothing is at risk, and
     nothing is asked again. In this process, and as it is installed."""
-    small: dict[str, Any] = {"branches": 1, "apps": 1, "sites": 1, "workspaces": 1}
+    small: dict[str, Any] = {"orgs": 1, "branches": 1, "apps": 1, "sites": 1, "workspaces": 1}
     small |= {"repositories": 1, "built": True}
     here, started = (
         world(now=None, projects=2, oddities=False, **small),

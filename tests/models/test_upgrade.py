@@ -70,6 +70,7 @@ def expected(*files: str) -> Facts:
     return facts
 
 
+@pytest.mark.slow  # by default the next one: of the same warehouse, and more
 def test_facts_of_a_warehouse_of_0_1_are_equal(tmp_path: Path, worlds: Worlds) -> None:
     """Every fact of all four vendors and three grains is as 0.1 had it, and none besides."""
     write_warehouse(tmp_path / "meterhouse.duckdb", "whole")
