@@ -21,6 +21,7 @@ from tests.neon.teller import at
 READINGS = endpoint_of("platform_readings")
 CREDITS, OBJECTS = ("rovo_credits", "credits"), ("indexed_objects", "objects")
 OCTOBER = ("2026-10-15", "2026-11-15")
+AT_EIGHT = ("2026-10-15T08:00", "2026-11-15T08:00")
 # organization, meter and unit, when it was read, the total, the cycle, and of which account
 Reading = tuple[str, tuple[str, str], str, int, tuple[str, str], str | None]
 TOLD: list[Reading] = [
@@ -42,6 +43,8 @@ TOLD: list[Reading] = [
     ("users", CREDITS, "2026-10-16T16:00", 20, OCTOBER, None),
     ("users", CREDITS, "2026-10-17T16:00", 30, OCTOBER, None),
     ("months", CREDITS, "2026-11-05T16:00", 220, OCTOBER, None),
+    ("renewed", CREDITS, "2026-11-14T16:00", 300, AT_EIGHT, None),
+    ("renewed", CREDITS, "2026-11-15T07:00", 310, AT_EIGHT, None),
     ("turn", CREDITS, "2026-10-16T16:00", 20, OCTOBER, None),
     ("turn", CREDITS, "2026-11-03T16:00", 60, OCTOBER, None),
     # ann was in error on the second day
@@ -54,8 +57,11 @@ TOLD: list[Reading] = [
     ("again", CREDITS, "2026-10-16T11:00", 18, OCTOBER, None),
     ("again", CREDITS, "2026-10-16T11:00", 5, OCTOBER, "ann"),
 ]
-# all is read again in the afternoon, when an account is in error
-AGAIN: Reading = ("again", CREDITS, "2026-10-16T13:00", 20, OCTOBER, None)
+# all is read again in the afternoon, when an account is in error, or a cycle has ended
+AGAIN: list[Reading] = [
+    ("again", CREDITS, "2026-10-16T13:00", 20, OCTOBER, None),
+    ("renewed", CREDITS, "2026-11-15T16:00", 4, (AT_EIGHT[1], "2026-12-15T08:00"), None),
+]
 CREDITS_LINE = partial(Line, CREDITS[0])
 EXPORTED = {
     # before the last reading, of days that were read
@@ -94,15 +100,15 @@ def settings(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Settin
     models = worlds.begin(folder, True, *USAGE)
     here = Exports.in_folder(folder, models)
     found = here.settings = replace(here.settings, clock=lambda: NOW)
-    of_days: dict[tuple[datetime, str], list[pa.Table]] = {}
-    for told in TOLD:
-        of_days.setdefault((floor(at(told[2]), "daily"), told[0]), []).append(page(told))
-    answers = [
-        (org_id, Window("daily", day, day + timedelta(days=1)), pa.concat_tables(pages))
-        for (day, org_id), pages in of_days.items()
-    ]
-    land_tables(found, READINGS.table, *answers)
-    land_tables(found, READINGS.table, (AGAIN[0], answers[-1][1], page(AGAIN)))
+    for tellings in (TOLD, AGAIN):
+        of_days: dict[tuple[datetime, str], list[pa.Table]] = {}
+        for told in tellings:
+            of_days.setdefault((floor(at(told[2]), "daily"), told[0]), []).append(page(told))
+        answers = [
+            (org_id, Window("daily", day, day + timedelta(days=1)), pa.concat_tables(pages))
+            for (day, org_id), pages in of_days.items()
+        ]
+        land_tables(found, READINGS.table, *answers)
     for org_id, lines in EXPORTED.items():
         here.write(f"{org_id}.csv", org_id, *lines)
     assert not here.land().failures
@@ -145,6 +151,8 @@ def test_the_last_reading_of_a_cycle_is_the_sum_of_its_facts(settings: Settings)
         ("moved", None, "10-10", 130, 130, True),
         ("org", "user:ann", "10-15", 60, 60, True),
         ("org", None, "10-15", 130, 130, True),
+        ("renewed", None, "10-15", 310, 310, True),
+        ("renewed", None, "11-15", 4, 4, True),
     ]
 
 
@@ -186,6 +194,14 @@ def test_an_account_in_error_when_all_is_read_again_is_of_the_same_day(settings:
     assert facts_of(settings, "again") == [
         ("", "2026-10-15", "10"), ("", "2026-10-16", "5"), ("ann", "2026-10-16", "5"),
     ]  # fmt: skip
+
+
+def test_two_cycles_that_meet_on_a_day_are_both_read_on_it(settings: Settings) -> None:
+    """An hour before the renewal and eight hours after it: what the first of them told stays."""
+    assert facts_of(settings, "renewed") == [
+        ("", "2026-10-15/2026-11-15", "310"),
+        ("", "2026-11-15", "4"),
+    ]
 
 
 def test_a_day_below_its_accounts_is_no_failure(settings: Settings) -> None:

@@ -1,6 +1,7 @@
--- One row per organization or account of it, meter and UTC day on which the meters API was read: a
--- running total since the billing cycle began, the last one that was read on that day.
--- grain: org_id, meter, user_id, day_start
+-- One row per organization or account of it, meter, UTC day on which the meters API was read, and
+-- billing cycle, of which two meet on the day of a renewal: a running total since the cycle began, the
+-- last one that was read on that day.
+-- grain: org_id, meter, user_id, day_start, cycle_start
 select
     lower(reading.org_id) as org_id, -- Atlassian organization, in small letters
     reading.usage_type as meter, -- what was used, in our contract's words: rovo_credits, ...
@@ -21,6 +22,8 @@ inner join staging.stg_loads__buckets as bucket
     on reading.scope = bucket.scope and reading.bucket_start = bucket.bucket_start
 where bucket.resource = 'platform_readings'
 qualify not reading.is_withdrawn and row_number() over (
-    partition by reading.scope, reading.usage_type, reading.account_id, reading.bucket_start
+    partition by
+        reading.scope, reading.usage_type, reading.account_id, reading.bucket_start,
+        reading.cycle_start
     order by reading.landed_at desc
 ) = 1
