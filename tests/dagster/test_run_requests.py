@@ -66,7 +66,7 @@ def land_some_hours(opened: World) -> None:
     """The latest hours, as the command line would land them."""
     end = next_bucket(opened.company.now, "hourly")
     window = Window("hourly", end - timedelta(hours=5), end)
-    with Loader(opened.settings) as loader:
+    with Loader(opened.settings) as loader, loader.at_once():
         assert not loader.load_window(endpoint_of("neon_project_usage"), window).failures
 
 

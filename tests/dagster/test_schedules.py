@@ -66,7 +66,7 @@ def land_today(configured: World) -> None:
     """The hours of today, as the command line would land them."""
     now = NOW
     window = Window("hourly", floor(now, "daily"), next_bucket(now, "hourly"))
-    with Loader(configured.settings) as loader:
+    with Loader(configured.settings) as loader, loader.at_once():
         assert not loader.load_window(endpoint_of("neon_project_usage"), window).failures
 
 
