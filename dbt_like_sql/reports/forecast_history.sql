@@ -2,7 +2,7 @@
 -- (what a vendor is asked about) and settled day, from what is known now of the days up to then. A
 -- straight line goes on as on all of them, last_7_days as on the last 7. Cost goes on like usage: an
 -- allowance that is used up later costs more. In a month of which every day is settled the errors say
--- how far off it was. What is known only by the month, as gauges are, has no forecast.
+-- how far off it was. What is known only by the month, as gauges are, has no row here.
 -- grain: source, scope, org_id, meter, unit, period_date
 -- window: period_date, by month
 with daily as (

@@ -63,7 +63,8 @@ with found as (
     select
         'budget', 'all', concat_ws(' ', spent.budget, spent.scope), spent.spent_share > 1,
         concat(cast(round(100 * spent.spent_share) as bigint), ' % of it is spent'),
-        cast(spent.period_month as timestamptz), null, 'See reports.budgets, and reports.cost_drivers for what changed.'
+        cast(spent.period_month as timestamptz), null,
+        'See reports.budgets, and reports.cost_drivers for what changed.'
     from reports.budgets as spent
     where spent.passed_threshold is not null
 )
