@@ -15,7 +15,7 @@ import dagster as dg
 
 from assets.catalog.partitions import DAYS, partition_key
 from assets.catalog.seen import unseen
-from assets.catalog.tables import MODELS, model_key, raw_key
+from assets.catalog.tables import raw_key
 from assets.model_assets import SHOWN
 from assets.raw_assets import STEPS
 from assets.retention import retention
@@ -35,7 +35,7 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 
 # Dagster ends a tick after 60 seconds, as an error; a build may hold the warehouse for longer
 TICK_WAITS_SECONDS = 10
-WHAT = "meterhouse/what"
+WHAT, NO_FILE = "meterhouse/what", "no file"
 NOT_DONE = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 # Dagster plans each day of each mart, one by one, before a run starts; more is built all the same
 MOST_PLANNED = timedelta(days=31)
@@ -121,14 +121,10 @@ def _files_sensor(source: Source[Any], endpoint: Endpoint) -> dg.SensorDefinitio
     The daily one looks again at what was rejected for a date that was yet to come. A run that
     failed for a rejected file is followed by one that has nothing to load, and succeeds.
     """
-    # Dagster builds after it has loaded only where something that is selected reads what is loaded
-    readers = [model_key(m.name) for m in MODELS.values() if f"raw.{endpoint.table}" in m.inputs]
-    loaded = raw_key(endpoint.table, SNAPSHOT)
     job = dg.define_asset_job(
         f"load_{endpoint.table}_files",
-        selection=dg.AssetSelection.assets(loaded, *readers, *SHOWN).without_checks(),
-        description=f"Load what is new of {endpoint.request}, say what is wrong with the rest, and "
-        "build. Where something is rejected, build_what_landed builds what the rest said.",
+        selection=dg.AssetSelection.assets(raw_key(endpoint.table, SNAPSHOT)).without_checks(),
+        description=f"Load what is new of {endpoint.request}, and say what is wrong with the rest.",
     )
 
     @dg.sensor(
@@ -145,10 +141,13 @@ def _files_sensor(source: Source[Any], endpoint: Endpoint) -> dg.SensorDefinitio
         now = settings.clock()
         tags = _partitions("daily", now, now)
         prints = [source.client(it).fingerprint() for it in settings.accounts[source.name]]
-        found = " ".join([*prints, tags[RANGE_END]])
+        # where there is no file there is none to look at again, only one that was there before
+        found = " ".join([*prints, tags[RANGE_END]]) if any(prints) else NO_FILE
         # a folder may come to be as it was before, and that is news again
-        asked = context.cursor or ""
+        asked = context.cursor or NO_FILE
         what = asked if asked.startswith(found) else f"{found} {now.isoformat()}"
+        if what == NO_FILE:
+            return dg.SkipReason(f"{NO_FILE} yet")
         request = run_request(context.instance, what, tags, now)
         if isinstance(request, dg.RunRequest):
             return dg.SensorResult(run_requests=[request], cursor=what)

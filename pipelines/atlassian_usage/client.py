@@ -75,16 +75,17 @@ class Folder(Client):
         self._news: list[News] | None = None
 
     def fingerprint(self) -> str:
-        """Changes when a file comes, goes or changes: cheap enough for every tick of a sensor."""
-        digest = hashlib.sha256()
-        for path in (*find(self._folder), self._folder / FILE_NAME):
+        """Changes when a file comes, goes or changes; empty where there is none. Cheap enough for
+        every tick of a sensor."""
+        digest, exports = hashlib.sha256(), find(self._folder)
+        for path in (*exports, self._folder / FILE_NAME):
             try:
                 status = path.stat() if path.exists() else path.lstat()
             except OSError:  # not there, or gone in this very moment: the next tick sees it gone
                 continue
             digest.update(os.fsencode(path))
             digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-        return digest.hexdigest()[:16]
+        return digest.hexdigest()[:16] if exports else ""
 
     def probe(self) -> Iterable[object]:
         """What there is."""
