@@ -8,6 +8,7 @@ not as we left it, or would keep too much room free.
 import json
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -129,7 +130,7 @@ def _write(
     draft.unlink(missing_ok=True)
     _remove_side_files(draft)
     if base:
-        shutil.copyfile(base, draft)
+        _copy(base, draft)
     connection.execute(f"attach {literal(str(draft))} as published")
     try:
         with transaction(connection):
@@ -206,6 +207,16 @@ def _tables_in(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:
     ((parsed,),) = connection.execute(f"select json_serialize_sql({literal(query)})").fetchall()
     json.loads(parsed, object_hook=note)
     return found
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Where the file system shares blocks (XFS, btrfs), a copy of any size takes no time."""
+    try:
+        with source.open("rb") as given, target.open("wb") as made:
+            while os.copy_file_range(given.fileno(), made.fileno(), sys.maxsize):
+                pass
+    except OSError:  # some systems do not know that call; what else is wrong is so for this one
+        shutil.copyfile(source, target)
 
 
 def _remove_side_files(path: Path) -> None:

@@ -1,5 +1,6 @@
 """The read copy follows the builds by what changed alone, whatever became of the last publish."""
 
+import errno
 import os
 import random
 import shutil
@@ -146,6 +147,22 @@ def test_only_the_windows_that_changed_are_written(
     with duckdb.connect(copy, read_only=True) as client:
         quantities = "select quantity::int from marts.fct_usage order by period_start"
         assert client.execute(quantities).fetchall() == [(101,), (20,), (103,), (104,)]
+
+
+def test_a_system_that_cannot_share_blocks_copies_them(
+    warehouse: duckdb.DuckDBPyConnection, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As sandboxed kernels answer: the next copy is made all the same."""
+    build(warehouse, folder=folder)
+    published(warehouse, folder)
+
+    def unknown(*_: int) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("os.copy_file_range", unknown)
+    land(warehouse, "daily", (day(2), day(3)), {day(2): 20})
+    build(warehouse, folder=folder)
+    published(warehouse, folder)
 
 
 @pytest.mark.parametrize("call", ["_write", "_sync", "_note", "_remove_side_files"])
