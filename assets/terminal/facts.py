@@ -103,13 +103,20 @@ def _by_unit(report: Report, title: str, rows: list[Row], units: list[Unit]) -> 
 
 
 def _by_meter(report: Report, title: str, rows: list[Row]) -> None:
-    """A line per meter and project, in the vendor's unit: few requests are 0.00 millions."""
+    """A line per meter and project, what costs most first, in the vendor's unit: few requests are
+    0.00 millions."""
     lines = [
-        [row["meter"], _project(row) or _org(row), _number(row["quantity"]), row["unit"]]
-        for row in sorted(rows, key=lambda row: (row["meter"], -row["quantity"]))
+        [
+            row["meter"],
+            _project(row) or _org(row),
+            _number(row["quantity"]),
+            row["unit"],
+            _number(row["cost"]),
+        ]
+        for row in sorted(rows, key=lambda it: (-(it["cost"] or 0), it["meter"], -it["quantity"]))
     ]
-    columns = [report.words("meter"), report.words("project or org", 28)]
-    report.table(title, [*columns, numbers("used"), report.words("unit")], lines)
+    columns = [report.words("meter"), report.words("project or org", 22), numbers("used")]
+    report.table(title, [*columns, report.words("unit"), numbers("US dollars")], lines)
 
 
 def _allowances(report: Report, rows: list[Row]) -> None:

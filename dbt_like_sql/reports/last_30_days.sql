@@ -1,29 +1,26 @@
--- What was used over the last 30 days, today included: one row per project (where a vendor names none,
--- per organization) and meter, also in the unit that it is billed in. A month counts, and whole, where
--- most of it is in these days; of readings the last one of each scope counts.
+-- What was used over the last 30 days, today included, and what it costs: one row per project (where a
+-- vendor names none, per organization) and meter, also in the unit that it is billed in. A month counts,
+-- and whole, where most of it is in these days; of readings the last one of each scope counts.
 -- grain: source, org_id, project_id, meter, unit
 with used as (
     select
-        usage.source, usage.org_id, usage.project_id, usage.family, usage.meter, usage.unit,
-        usage.quantity, meter.billed_unit, meter.quantity_per_billed_unit
-    from intermediate.int_usage_by_day as usage
+        cost.source, cost.org_id, cost.project_id, cost.family, cost.meter, cost.unit,
+        cost.quantity, cost.cost, meter.billed_unit, meter.quantity_per_billed_unit
+    from marts.fct_cost_by_day as cost
     left join seeds.meters as meter
-        on usage.source = meter.source and usage.meter = meter.meter and usage.unit = meter.unit
-    where extract(epoch from usage.period_start) + extract(epoch from usage.period_end)
+        on cost.source = meter.source and cost.meter = meter.meter and cost.unit = meter.unit
+    where extract(epoch from cost.day_start) + extract(epoch from cost.period_end)
         >= 2 * extract(epoch from date_trunc('day', current_timestamp) - interval '29' day)
-        and usage.family is not null
-    qualify meter.aggregation is distinct from 'last' or row_number() over (
-        partition by
-            usage.source, usage.org_id, usage.project_id, usage.branch_id, usage.site_id,
-            usage.environment_id, usage.user_id, usage.meter, usage.unit
-        order by usage.period_start desc
+    qualify meter.aggregation is distinct from 'last' or rank() over (
+        partition by cost.series_key order by cost.day_start desc
     ) = 1
 ),
 
 summed as (
     select
         used.source, used.org_id, used.project_id, used.family, used.meter, used.unit,
-        used.billed_unit, used.quantity_per_billed_unit, sum(used.quantity) as quantity
+        used.billed_unit, used.quantity_per_billed_unit, sum(used.quantity) as quantity,
+        sum(used.cost) as cost
     from used
     group by
         used.source, used.org_id, used.project_id, used.family, used.meter, used.unit,
@@ -43,7 +40,8 @@ select
     used.unit,
     cast(cast(used.quantity as double) / cast(used.quantity_per_billed_unit as double) as double)
         as billed_quantity, -- in `billed_unit`; null where seeds/meters.csv has no conversion
-    used.billed_unit -- what the vendor bills by
+    used.billed_unit, -- what the vendor bills by
+    cast(used.cost as decimal(38, 18)) as cost -- US dollars, an estimate; null: nothing has a price
 from summed as used
 left join marts.dim_org as org on used.source = org.source and used.org_id = org.org_id
 left join marts.dim_project as project

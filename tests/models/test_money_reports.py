@@ -74,6 +74,8 @@ def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
     ]
     known = "select distinct day_count, day_count_before from reports.cost_drivers"
     assert here.read(f"{known} where comparison = 'last month'") == [(3, 30)]
+    of_30_days = "select project_id, billed_quantity, cost from reports.last_30_days where cost > 0"
+    assert here.read(f"{of_30_days} order by 1") == [("p", 30, Decimal("3.18")), ("q", 1000, 106)]
 
 
 TUESDAYS = ("06-30", "07-07", "07-14", "07-21", "07-28", "08-04")
