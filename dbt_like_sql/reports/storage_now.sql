@@ -1,20 +1,31 @@
 -- What each project (of what names none: organization) stores now, by meter: the average of the last UTC
 -- day of its scope that is known and settled, or the last reading. What was stored no more by then is not
--- here.
+-- here, nor what was last told 62 days ago.
 -- grain: source, org_id, project_id, meter, unit
 with told as (
     select
-        day.source, day.scope, day.org_id, day.project_id, day.meter, day.unit, day.day_start,
-        day.quantity, false as is_month
+        day.source, day.resource, day.scope, day.org_id, day.project_id, day.meter, day.unit,
+        day.day_start, day.quantity, false as is_month
     from intermediate.int_daily_usage as day
     where day.day_start >= current_date - interval '62' day
     union all
     -- a gauge is known by the month
     select
-        usage.source, usage.scope, usage.org_id, usage.project_id, usage.meter, usage.unit,
-        usage.day_start, usage.quantity, true
+        usage.source, usage.resource, usage.scope, usage.org_id, usage.project_id, usage.meter,
+        usage.unit, usage.day_start, usage.quantity, true
     from intermediate.int_usage_by_day as usage
     where usage.granularity = 'monthly' and usage.day_start >= current_date - interval '62' day
+),
+
+-- of a meter that nobody uses any more, the last day with usage may be the last of its month
+settled as (
+    select day.scope, day.resource, max(day.day_start) as day_start
+    from intermediate.int_days_known as day
+    anti join intermediate.int_usage_by_day as open_usage
+        on day.resource = open_usage.resource and day.scope = open_usage.scope
+        and day.day_start = open_usage.day_start and open_usage.is_open
+    where day.is_settled and day.day_start >= current_date - interval '62' day
+    group by day.scope, day.resource
 ),
 
 stored as (
@@ -30,9 +41,13 @@ stored as (
     from told
     inner join seeds.meters as meter
         on told.source = meter.source and told.meter = meter.meter and told.unit = meter.unit
+    left join settled
+        on told.resource = settled.resource and told.scope = settled.scope and not told.is_month
     where meter.family = 'storage' and told.is_month = (meter.aggregation = 'last')
-    qualify told.day_start
-        = max(told.day_start) over (partition by told.source, told.scope, told.meter)
+    qualify told.day_start = coalesce(
+        settled.day_start,
+        max(told.day_start) over (partition by told.source, told.scope, told.meter)
+    )
 )
 
 select

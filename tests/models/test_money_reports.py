@@ -145,6 +145,16 @@ def open_day() -> Iterator[Neon]:
     yield Neon("p", ROOT, "2026-08-10 05", 9 * gb_hours, org="open")
 
 
+def ended() -> Iterator[Neon]:
+    """A GB of a project up to the end of July: one org goes on with another, one computes."""
+    for day in ("2026-07-31", "2026-08-01"):
+        for org in ("goes on", "gone"):
+            yield compute("p", day, 1, org=org)
+        yield Neon("p", ROOT, day, 24 * (GB // 744 + 1), org="goes on")
+    for org in ("goes on", "gone"):
+        yield Neon("q", "child_branch_bytes_month", "2026-07-31", 24 * (GB // 744 + 1), org=org)
+
+
 def invoiced() -> Iterator[Neon]:
     """A month of which there is an invoice, and a day of one of which there is none."""
     for n in range(100):
@@ -161,7 +171,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     (folder / "invoices.csv").write_text(INVOICES)
     own = {"seeds.invoices": folder / "invoices.csv"}
     here.settings = replace(here.settings, own_seeds=own)
-    settled = (*over(), *judged(), *stored(), *open_day(), *invoiced())
+    settled = (*over(), *judged(), *stored(), *open_day(), *ended(), *invoiced())
     land(here.settings, *coming(), *growing(), *settled)
     land(here.settings, compute("p", "2026-08", 10, org="by month"), asked_at="2026-08-11")
     usage = "neon_project_usage"
@@ -263,6 +273,14 @@ def test_what_is_stored_is_that_of_the_last_whole_day(told: Exports) -> None:
         "select project_id, round(quantity, 5), as_of_date from reports.storage_now"
         " where org_id = 'open' order by 1"
     ) == [("p", 1, date(2026, 8, 9)), ("q", 1, date(2026, 8, 9))]
+
+
+def test_what_was_stored_up_to_the_end_of_a_month_is_stored_no_more(told: Exports) -> None:
+    """The next month has no row of its meter, not even a zero, and its days are known."""
+    assert told.read(
+        "select project_id, meter, round(quantity, 5), as_of_date from reports.storage_now"
+        " where org_id in ('goes on', 'gone')"
+    ) == [("p", ROOT, 1, date(2026, 8, 1))]
 
 
 def test_an_invoice_is_compared_line_by_line(told: Exports) -> None:
