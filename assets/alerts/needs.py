@@ -5,7 +5,7 @@ since the last build; settings that cannot be used. Not here: who is told, and h
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from assets.runs.building import last_build
 from assets.runs.opening import Row, rows_of
@@ -16,6 +16,7 @@ from dbt_like_sql.engine.checks import evaluate
 from dbt_like_sql.engine.lakes.address import Warehouse
 from dbt_like_sql.engine.models import load_models
 from pipelines.receipts import Connection
+from pipelines.windows import GRAINS
 
 NEEDS_YOU = "reports.needs_you"
 # of these families nothing may come any more
@@ -26,8 +27,8 @@ READERS = "Readers see the build before it"
 class Needs:
     """What is known of a warehouse now, whoever writes it meanwhile.
 
-    `sources` are rows of reports.freshness, their verdict that of the clock of now, or "not set
-    up"; `found` are rows as in reports.needs_you.
+    `sources` are rows of reports.freshness, their age and verdict those of the clock of now, or
+    "not set up"; `found` are rows as in reports.needs_you.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -37,7 +38,10 @@ class Needs:
             fresh = rows_of(connection, "select * from reports.freshness order by source, verdict")
             found = rows_of(connection, f"from {NEEDS_YOU} order by too_late_at, since_at, subject")
             found += _failed_checks(connection, path)
-        self.sources = [row | {"verdict": self._verdict(row)} for row in fresh]
+        self.sources = [
+            row | {"verdict": self._verdict(row), "age_hours": self._age_hours(row)}
+            for row in fresh
+        ]
         told = {row["source"] for row in found if row["kind"] == "late"}
         self.found = [*self._builds(), *self._settings(), *self._late(told), *found]
 
@@ -52,6 +56,10 @@ class Needs:
             return "not set up"
         is_late = row["verdict"] == "ok" and row["late_at"] and row["late_at"] <= self.now
         return "late" if is_late else str(row["verdict"])
+
+    def _age_hours(self, row: Row) -> float | None:
+        _, until = told_until(row)
+        return (self.now - until) / timedelta(hours=1) if until else None
 
     def _builds(self) -> Iterator[Row]:
         last = self.last_build
@@ -78,6 +86,13 @@ class Needs:
                 yield need("late", source, source, what, todo, row["late_at"])
             if row["verdict"] == "never loaded" and source in asked - RETIRED:
                 yield need("never loaded", source, source, "it is set up", todo)
+
+
+def told_until(row: Row) -> tuple[str, datetime | None]:
+    """Of a row of reports.freshness, its finest grain and up to when that is held; of files, which
+    have no grain, when they last brought something."""
+    grain = next((grain for grain in GRAINS if row[f"{grain}_until"]), "")
+    return grain, row[f"{grain}_until"] if grain else row["listed_at"]
 
 
 def need(

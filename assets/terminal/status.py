@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from assets.alerts.needs import NEEDS_YOU, RETIRED, Needs
+from assets.alerts.needs import NEEDS_YOU, RETIRED, Needs, told_until
 from assets.runs.opening import Row
 from assets.settings import Settings
 from assets.sources import SOURCES
 from assets.terminal.console import Report
 from pipelines.source import VendorError
-from pipelines.windows import GRAINS
 
 
 def show_status(report: Report, settings: Settings) -> Row:
@@ -46,8 +45,7 @@ def show_status(report: Report, settings: Settings) -> Row:
 
 def _source(needs: Needs, row: Row) -> str:
     """A source in a line: its verdict, and up to when its usage is held."""
-    grain = next((grain for grain in GRAINS if row[f"{grain}_until"]), "")
-    until = row[f"{grain}_until"] if grain else row["listed_at"]
+    grain, until = told_until(row)
     line = f"{row['source']:<20}{row['verdict'].upper():<8}"
     if until:
         age = f"{_ago(needs.now - until)} ({grain or 'files'})"

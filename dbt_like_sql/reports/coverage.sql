@@ -74,6 +74,9 @@ select
     max(numbered.bucket_end) as span_end, -- first instant after the span, UTC
     cast(count(*) as bigint) as bucket_count, -- buckets in the span
     max(numbered.asked_at) as last_asked_at, -- latest time any of it was asked, UTC
+    max(case when numbered.asked_at is not null
+        then least(numbered.bucket_end, numbered.asked_at) end)
+        as told_until, -- up to when any answer tells of it, UTC; null: it was not asked
     min(numbered.lost_at) as lost_at, -- when its first bucket leaves the vendor's reach, UTC
     cast(
         numbered.state in ('missing', 'provisional')

@@ -11,9 +11,7 @@ with asked as (
         coalesce(
             max(case when span.state = 'held' then span.span_end end), min(span.span_start)
         ) as held_until,
-        max(case when span.last_asked_at is not null
-            then least(span.span_end, span.last_asked_at) end)
-        + max(retention.stale_hours) * interval '1' hour as late_at
+        max(span.told_until) + max(retention.stale_hours) * interval '1' hour as late_at
     from reports.coverage as span
     inner join seeds.retention as retention
         on span.resource = retention.resource and span.granularity = retention.granularity

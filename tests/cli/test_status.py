@@ -92,6 +92,8 @@ def test_it_goes_by_the_clock_and_not_by_the_last_build(here: Here) -> None:
             "1 thing needs you.",
         ],
     )
+    told = json.loads(here.call("status", "--json", now=NOW + 5 * HOUR).stdout)
+    assert [(row["verdict"], row["age_hours"]) for row in told["sources"][3:4]] == [("late", 5.5)]
     del here.settings["NEON_API_KEY"]
     here.settings["NEON_API_KEY"] = None
     _, lines = here.status(NOW + 30 * HOUR)

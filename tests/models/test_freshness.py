@@ -84,6 +84,16 @@ def test_a_source_of_which_a_part_is_late_has_a_row_of_each(fresh: Callable[...,
     ]
 
 
+def test_what_was_asked_of_another_day_tells_nothing_of_today(fresh: Callable[..., Rows]) -> None:
+    """Yesterday and today are both open, and one of them was asked for: it is told up to its end,
+    and late 36 hours after that, though it was asked later."""
+    day = Receipt(
+        "forge_app_usage", "daily", "2026-11-21 06:00", "2026-11-20", "2026-11-21", source="forge"
+    )
+    found = fresh(day, now=at("21 09:00"), columns="daily_until, late_at")
+    assert found == [("forge", "ok", at("20 00:00"), at("22 12:00"))]
+
+
 def test_what_has_ended_or_was_late_for_a_month_stopped(fresh: Callable[..., Rows]) -> None:
     """It is nobody's trouble any more, and keeps no other table of its scope from being judged."""
     gone = Receipt(PROJECTS, "ended", "2026-11-21 15:00", scope="gone")
