@@ -16,7 +16,8 @@ with invoiced as (
 -- not of the bill, which rounds each project's line: an invoice rounds the sum of them
 estimated as (
     select
-        date_trunc('month', cost.period_date) as period_month, cost.source, cost.org_id,
+        cast(date_trunc('month', cost.period_date) as date) as period_month,
+        cost.source, cost.org_id,
         coalesce(cost.invoice_line, cost.meter) as invoice_line,
         coalesce(sum(cost.billed_quantity)
             filter (where not cost.is_included and cost.unpriced_reason is null), 0) as quantity,

@@ -102,6 +102,18 @@ def test_rows_are_the_same_in_any_time_zone(named: Exports) -> None:
                 assert connection.execute(query).fetchall() == told, (view, zone)
 
 
+def test_a_month_is_a_date_in_every_table(named: Exports) -> None:
+    """One that is an instant joins no other, and reads as midnight."""
+    assert (
+        named.read(
+            "select table_name, column_name, data_type from information_schema.columns"
+            " where table_schema in ('marts', 'reports') and data_type <> 'DATE'"
+            " and (column_name = 'period_month' or suffix(column_name, '_date'))"
+        )
+        == []
+    )
+
+
 def test_what_no_vendor_names_is_named_by_the_seed(named: Exports) -> None:
     """Of two names of one id, in capitals or not, one is taken, and no row counts twice."""
     found = named.read(
