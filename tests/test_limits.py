@@ -1,6 +1,7 @@
 """What hangs, floods, never ends or is gone stops at a limit, says so, and is asked no further."""
 
 import gzip
+import re
 import socket
 import threading
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from random import Random
 
 import httpx
 import pytest
@@ -25,6 +27,8 @@ from tests.proxy import listening
 from tests.test_http import KEY, neon_at
 
 FINE = b'{"organizations": []}'
+# of 2,000 digits that do not compress
+LONG = b'{"a": "' + Random(1).randbytes(1000).hex().encode() + b'"}'
 Answer = Callable[[socket.socket], None]
 
 
@@ -153,6 +157,24 @@ def test_an_address_that_was_silent_is_tried_once(tmp_path: Path) -> None:
             assert len(served.times) == tries
         refused(client, "another")
     assert len(served.times) == 2 * TRIES + 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        saying(b""),
+        saying(FINE[:-1]),
+        saying(gzip.compress(LONG)[:500], Content_Encoding="gzip"),
+    ],
+    ids=["nothing", "no end", "half of what was compressed"],
+)
+def test_what_breaks_off_is_no_answer(tmp_path: Path, answer: Answer) -> None:
+    """A proxy that gave up may still send a length that is right: that passes, and is tried again;
+    it is no new shape of the vendor's."""
+    with serving(answer) as served:
+        text = refused(client_of(served, tmp_path))
+    assert re.search(r"no answer \(the answer breaks off after \d+ bytes\)\. Check the net", text)
+    assert len(served.times) == TRIES
 
 
 def test_so_much_time_is_lost_with_a_vendor_and_no_more(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ class VendorClient(Client):
                 raise self._unreachable(answer, number, about)
             is_over = not wait and spent + backoff > allowed
             if number >= tries or is_over:
-                self._give_up(place, answer, number, allowed if is_over else spent, about)
+                self._give_up(place, answer, allowed if is_over else spent, about)
                 return answer
             spent += 0 if wait else backoff
             self._say_wait(answer, number, tries, wait or backoff)
@@ -205,19 +205,20 @@ class VendorClient(Client):
 
     # -- giving up ----------------------------------------------------------------------------
 
-    def _give_up(self, place: str, answer: Answer, tries: int, seconds: float, about: str) -> None:
+    def _give_up(self, place: str, answer: Answer, seconds: float, about: str) -> None:
         """No answer worth the name; the time is lost, and only so much of it may be."""
         with self._counter:
             self._silent.add(place)
             self._lost_seconds += seconds
         lost = self._lost_seconds >= self._limits.lost_seconds
+        # without a number of tries, which is another the next time: a reason is said once
         what = answer.trouble or f"HTTP {answer.status}"
         advice = f"Check the network and {self.status_page}, then run the same again."
         if lost:
             what += f", and {self._lost_seconds:.0f} s lost in this run (LIMIT_LOST_SECONDS)"
-            raise self._end(about, f"no answer after {tries} tries ({what})", advice)
+            raise self._end(about, f"no answer ({what})", advice)
         if answer.status == NO_ANSWER:
-            raise self.error(about, f"no answer after {tries} tries ({what})", advice)
+            raise self.error(about, f"no answer ({what})", advice)
 
     def _unreachable(self, answer: Answer, tries: int, about: str) -> VendorError:
         what = f"nobody answers at {self.address_setting} after {tries} tries ({answer.trouble})"

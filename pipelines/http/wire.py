@@ -12,6 +12,7 @@ from typing import Any
 
 import httpcore
 import httpx
+import msgspec
 
 from pipelines.limits import Limits
 from pipelines.settings import is_loopback
@@ -19,6 +20,8 @@ from pipelines.settings import is_loopback
 # how long nothing at all may come
 TIMEOUT = httpx.Timeout(60, connect=10)
 _UNREACHABLE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
+# looks at an answer without making anything of it: a twentieth of what it takes to decode it
+_JSON = msgspec.json.Decoder(msgspec.Raw)
 # when the try that this thread is at has to be over
 _deadline: ContextVar[float] = ContextVar("deadline")
 
@@ -59,7 +62,7 @@ class Wire:
         try:
             response = self._http.send(request, stream=True)
             try:
-                return Answer(response.status_code, response.headers, _body(response, limits))
+                answer = Answer(response.status_code, response.headers, _body(response, limits))
             finally:
                 response.close()
         except httpx.HTTPError as error:
@@ -67,6 +70,10 @@ class Wire:
             if time.monotonic() >= _deadline.get():
                 trouble = f"not all of it came within {seconds:.0f} s"
             return Answer(0, httpx.Headers(), b"", trouble, isinstance(error, _UNREACHABLE))
+        if answer.status == 200 and _is_cut_off(answer.body):
+            trouble = f"the answer breaks off after {len(answer.body):,} bytes"
+            return Answer(0, httpx.Headers(), b"", trouble)
+        return answer
 
     def close(self) -> None:
         """Close the connections."""
@@ -85,6 +92,16 @@ def _body(response: httpx.Response, limits: Limits) -> bytes:
                 f"unpacks to over {limits.unpacked_bytes:,} bytes (LIMIT_UNPACKED_SIZE)"
             )
     return b"".join(parts)
+
+
+def _is_cut_off(body: bytes) -> bool:
+    """Whether it is the beginning of JSON, or nothing: no length was sent by which HTTP would have
+    noticed, or that of what was compressed and cut off before."""
+    try:
+        _JSON.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return "truncated" in str(error)
+    return False
 
 
 def proxy_of(url: httpx.URL) -> str | None:

@@ -490,12 +490,14 @@ def test_an_api_token_goes_with_its_email(bitbucket: Open) -> None:
     assert len(here.client.workspace_uuids()) == 2
 
 
-@pytest.mark.parametrize("kind", ["html", "truncate"])
-def test_what_is_no_answer_is_refused_by_name(bitbucket: Open, kind: FaultKind) -> None:
-    """A web page, and half of an answer."""
+@pytest.mark.parametrize(
+    ("kind", "named"), [("html", "not the documented shape"), ("truncate", "breaks off after")]
+)
+def test_what_is_no_answer_is_refused_by_name(bitbucket: Open, kind: FaultKind, named: str) -> None:
+    """A web page, and half of an answer whenever it is asked for."""
     here = bitbucket()
-    here.goes_wrong(Fault(PIPELINES, kind))
-    with pytest.raises(VendorError, match="not the documented shape") as refused:
+    here.goes_wrong(Fault(PIPELINES, kind, count=TRIES))
+    with pytest.raises(VendorError, match=named) as refused:
         here.busy_runs(TODAY)
     (name,) = [r.full_name for r in here.org.live_repositories(here.org.workspaces[0].uuid)][:1]
     assert f"pipelines of repository {name}" in str(refused.value)

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from assets.cli import main
 from tests.conftest import Open, World
+from tests.sandbox.desk import Fault
 
 SMALL: dict[str, Any] = {"orgs": 1, "projects": 1, "apps": 0, "workspaces": 1, "repositories": 1}
 
@@ -62,3 +63,13 @@ def test_a_setting_that_cannot_be_used_costs_its_vendor_alone(here: World) -> No
     assert here.new_requests() == []
     landed = here.raw("select distinct resource from raw.loads where complete")
     assert ("bitbucket_pipeline_runs",) in landed
+
+
+def test_a_second_endpoint_that_needs_the_same_does_not_say_it_again(here: World) -> None:
+    """Branches are asked of the projects that had usage: where nobody can tell which, both tables
+    lack it for one reason, however often it was tried."""
+    here.sandbox.faults[:] = [Fault("/consumption_history/v2/projects", "drop", count=100)]
+    done = load(here)
+    assert done.exit_code == 1, done.output
+    assert done.stdout.count("FAILED neon v2/projects of org-") == 1
+    assert done.stdout.count("Check the network and https://neonstatus.com") == 1

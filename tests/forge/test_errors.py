@@ -137,7 +137,8 @@ def test_errors_beside_partial_data_are_an_error(
 def test_no_secret_is_in_an_error(gateway: Gateway, kind: FaultKind) -> None:
     """Neither token nor credential, echoed or not, in any form."""
     message = f"sent: {EMAIL}:{API_TOKEN} Basic {BASIC}"
-    gateway.sandbox.forge.faults.append(Fault("/graphql", kind, message=message))
+    fault = Fault("/graphql", kind, message=message, count=TRIES)
+    gateway.sandbox.forge.faults.append(fault)
     with pytest.raises(VendorError) as caught:
         gateway.rows()
     for secret in (API_TOKEN, BASIC):
