@@ -9,6 +9,7 @@ import duckdb
 from assets.settings import Settings
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.words import NOTHING_BUILT
 from pipelines import upgrade
 from pipelines.receipts import Connection
 
@@ -29,8 +30,12 @@ def rows_of(connection: Connection, sql: str) -> list[Row]:
     """What a report of the read copy holds, by the names of its columns."""
     try:
         result = connection.execute(sql)
-    except duckdb.CatalogException as error:  # a copy of before this report was thought of
-        message = "what was built is of another version: run `meterhouse build`"
+    except duckdb.CatalogException as error:
+        schemas = "from information_schema.schemata where schema_name = 'reports'"
+        # before this report was thought of, or what was loaded first and not built yet
+        is_built = connection.execute(schemas).fetchall()
+        other = "what was built is of another version: run `meterhouse build`"
+        message = other if is_built else NOTHING_BUILT
         raise warehouse.WarehouseError(message) from error
     names = [column for column, *_ in result.description or []]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -101,6 +101,24 @@ def test_it_goes_by_the_clock_and_not_by_the_last_build(here: Here) -> None:
     assert lines[-2].endswith("since 11-21 18:20Z. NEON_API_KEY is not set: set it again.")
 
 
+@pytest.mark.parametrize("command", ["status", "report"])
+def test_what_was_loaded_and_never_built_is_not_called_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """As after a first `meterhouse load`, or a disk that was full before the first build."""
+    here = Here(tmp_path, monkeypatch)
+    environment = {"WAREHOUSE": str(here.warehouse), "XDG_STATE_HOME": str(tmp_path)}
+    land(
+        read_settings(environment, lambda: NOW),
+        Neon("p", "compute_unit_seconds", "2026-11-21 14", 3600),
+    )
+    shown = here.call(command)
+    assert (shown.exit_code, shown.stderr) == (
+        1,
+        "FAILED nothing has been built yet: run `meterhouse run`\n",
+    )
+
+
 def test_a_build_that_failed_is_told_until_one_does_not(here: Here, tmp_path: Path) -> None:
     """With its reason, also in the last line on stderr; readers have what was built before."""
     own = tmp_path / "own.csv"
