@@ -69,7 +69,8 @@ def in_words(
     try:
         yield
     except _OF_STORAGE as error:
-        what = re.sub(r"^(\[Errno \d+\]|\w+ Error:) |[!.]?(\n.*)?$", "", str(error), flags=re.S)
+        cause = str(error).rpartition("Original error: ")[2]  # why a checkpoint failed
+        what = re.sub(r"^(\[Errno \d+\]|\w+ Error:) |[!.]?(\n.*)?$", "", cause, flags=re.S)
         found = (said for pattern, said in _ADVICE.items() if re.search(pattern, what))
         raise WarehouseError(f"{path} cannot be used: {what}. {advice or next(found)}") from None
     except (duckdb.DataError, duckdb.ProgrammingError) as error:

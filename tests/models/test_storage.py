@@ -158,6 +158,16 @@ def test_a_full_disk_is_said_and_stays_as_it_was(path: Path) -> None:
         assert connection.execute("from marts.t order by x").fetchall() == [(1,), (2,)]
 
 
+def test_a_disk_that_is_full_when_all_is_written_down_is_said_to_be(path: Path) -> None:
+    """DuckDB tells first that it closed the file, and only then why that did not work."""
+    full = pytest.raises(WarehouseError, match=r"File too large\. Free some space\.")
+    with full as caught, files_up_to(path.stat().st_size + 4096), writer(path) as connection:
+        connection.execute("insert into marts.t values (2)")
+    assert "DETACH" not in str(caught.value)
+    with writer(path) as connection:
+        assert connection.execute("select count(*) from raw.u").fetchone() == (1000000,)
+
+
 @contextmanager
 def files_up_to(size: int) -> Iterator[None]:
     """No file can be written beyond this many bytes."""
