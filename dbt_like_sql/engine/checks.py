@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from dbt_like_sql.engine.models import Model
-from dbt_like_sql.engine.windows import EVERYTHING, Window, Windows, condition
+from dbt_like_sql.engine.windows import EVERYTHING, Windows, condition, together
 
 _SAMPLES = 3
 _STANDS = "Nothing was changed: the tables of the last build stand."
@@ -72,7 +72,7 @@ def evaluate(
 ) -> list[CheckResult]:
     """A model's promises on its rows in these windows (without a `window:`, on all).
 
-    A grain is tried window after window, for the memory that it takes. A report shows all of its
+    A grain is tried part after part, for the memory that it takes. A report shows all of its
     trouble, so what it checks is checked on every row.
     """
     rows = [model.name]
@@ -80,7 +80,7 @@ def evaluate(
         rows = [f"(select * from {model.name} where {condition(model.window, windows)})"]
     # without the window in the grain, its rows may repeat in another window
     by_window = (
-        [_rows_in(model, window) for window in windows] if model.window in model.grain else []
+        [_rows_in(model, near) for near in together(windows)] if model.window in model.grain else []
     )
     each = by_window or [model.name]
     results = [
@@ -93,11 +93,11 @@ def evaluate(
     return results
 
 
-def _rows_in(model: Model, window: Window) -> str:
+def _rows_in(model: Model, windows: Windows) -> str:
     # DuckDB does not push the filter on a month through a view that makes months of days
     if model.is_view and model.by_month:
-        return f"({model.select(window)})"
-    return f"(select * from {model.name} where {condition(model.window or '', (window,))})"
+        return f"({model.select(windows)})"
+    return f"(select * from {model.name} where {condition(model.window or '', windows)})"
 
 
 def _try(

@@ -29,6 +29,7 @@ from dbt_like_sql.engine.windows import (
     days_of,
     due_windows,
     parts,
+    together,
     whole_months,
 )
 
@@ -155,7 +156,7 @@ class Build:
         if stale:
             rows = self._create_in_parts(model)
         else:
-            rows = sum(self._replace(model, window) for window in windows)
+            rows = sum(self._replace(model, near) for near in together(windows))
         self._changed(model, windows)
         return ("all" if ALL_TIME in windows else "windows"), rows, windows
 
@@ -163,12 +164,12 @@ class Build:
         """For the memory that it takes; and so a day that is replaced later is in one part of the
         file, and not in all of them."""
         first, *others = self._parts()
-        rows = self._create(model, _rows(model, first))
-        return rows + sum(self._written(_insert(model, part)) for part in others)
+        rows = self._create(model, _rows(model, (first,)))
+        return rows + sum(self._written(_insert(model, (part,))) for part in others)
 
-    def _replace(self, model: Model, window: Window) -> int:
-        self.connection.execute(_delete(model, window))
-        return self._written(_insert(model, window))
+    def _replace(self, model: Model, windows: Windows) -> int:
+        self.connection.execute(_delete(model, windows))
+        return self._written(_insert(model, windows))
 
     def _make_whole(self, model: Model, stale: bool) -> tuple[str, int, Windows]:
         is_later = self.ledger.is_later(model, self.now)
@@ -184,7 +185,8 @@ class Build:
     def _make_anew(self, model: Model, windows: Windows) -> tuple[str, int, Windows]:
         """Work out all of these windows, and write them where they differ."""
         where = condition(model.window or "", windows)
-        query = " union all ".join(f"({model.select(window, self.now)})" for window in windows)
+        selects = (model.select(near, self.now) for near in together(windows))
+        query = " union all ".join(f"({select})" for select in selects)
         rows = self._keep("computed", query)
         if not self._differs(model, where):
             return "unchanged", 0, ()
@@ -288,18 +290,18 @@ class Build:
         return int(row[0]) if row else 0
 
 
-def _delete(model: Model, window: Window) -> str:
+def _delete(model: Model, windows: Windows) -> str:
     """By the window, never by new rows' keys: what is gone has none."""
-    return f"delete from {model.name} where {condition(model.window or '', (window,))}"
+    return f"delete from {model.name} where {condition(model.window or '', windows)}"
 
 
-def _insert(model: Model, window: Window) -> str:
-    return f"insert into {model.name} {_rows(model, window)}"
+def _insert(model: Model, windows: Windows) -> str:
+    return f"insert into {model.name} {_rows(model, windows)}"
 
 
-def _rows(model: Model, window: Window) -> str:
+def _rows(model: Model, windows: Windows) -> str:
     """In the order of time: rows of one time stand together then, in less than half the room."""
-    return f'from ({model.select(window)}) order by "{model.window}"'
+    return f'from ({model.select(windows)}) order by "{model.window}"'
 
 
 def idle(
@@ -334,11 +336,11 @@ def show_sql(
     from sqlglot import parse_one
 
     model = models[name]
-    (window,) = asked_window(since, until) or EVERYTHING
+    windows = asked_window(since, until) or EVERYTHING
     if model.is_view:
         statements = [f"create or replace view {name} as {model.select()}"]
     elif model.is_windowed_table:
-        statements = [_delete(model, window), _insert(model, window)]
+        statements = [_delete(model, windows), _insert(model, windows)]
     else:
         statements = [f"delete from {name}", f"insert into {name} {model.select()}"]
     pretty = [parse_one(sql, read="duckdb").sql("duckdb", pretty=True) for sql in statements]

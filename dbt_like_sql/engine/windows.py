@@ -16,6 +16,8 @@ from dbt_like_sql.engine.warehouse import literal
 DAY = timedelta(days=1)
 # A window costs every model a delete and an insert: beyond this many, scattered days are bridged.
 MOST_WINDOWS = 32
+# A statement costs as much as the rows of many days: it covers windows that are no further apart.
+NEAR = timedelta(days=31)
 
 
 class Window(NamedTuple):
@@ -66,6 +68,20 @@ def coalesce(windows: Iterable[Window], at_most: int = MOST_WINDOWS) -> Windows:
     return tuple(merged)
 
 
+def together(windows: Windows) -> list[Windows]:
+    """Windows in order, those near each other in one: the days between are looked at and left out.
+
+    What touches was cut, by `parts`, for the memory that it takes, and stays so.
+    """
+    groups: list[Windows] = []
+    for window in windows:
+        if groups and DAY <= window.since - groups[-1][-1].until <= NEAR:
+            groups[-1] += (window,)
+        else:
+            groups.append((window,))
+    return groups
+
+
 def whole_months(windows: Iterable[Window]) -> Windows:
     """The UTC months that these windows touch."""
     return coalesce(
@@ -113,17 +129,25 @@ def days_of(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> W
 
 
 def condition(column: str, windows: Windows) -> str:
-    """SQL that is true for rows of these windows; `true` for all of time.
+    """SQL that is true for rows of these windows, in order; `true` for all of time.
 
     A row of no day, which no model may have, is of the beginning: there it is seen, and refused.
     """
     if ALL_TIME in windows:
         return "true"
-    return " or ".join(
-        f"\"{column}\" >= timestamptz '{since.date()} 00:00:00+00'"
-        f" and \"{column}\" < timestamptz '{until.date()} 00:00:00+00'"
-        + (f' or "{column}" is null' if since == BEGINNING else "")
-        for since, until in windows
+    each = [_condition(column, window) for window in windows]
+    if len(each) < 2:
+        return "".join(each)
+    # by an `or` alone, DuckDB skips no rows of other times
+    around = _condition(column, Window(windows[0].since, windows[-1].until))
+    return f"({around}) and ({' or '.join(each)})"
+
+
+def _condition(column: str, window: Window) -> str:
+    return (
+        f"\"{column}\" >= timestamptz '{window.since.date()} 00:00:00+00'"
+        f" and \"{column}\" < timestamptz '{window.until.date()} 00:00:00+00'"
+        + (f' or "{column}" is null' if window.since == BEGINNING else "")
     )
 
 

@@ -25,6 +25,7 @@ from dbt_like_sql.engine.windows import (
     coalesce,
     due_windows,
     parts,
+    together,
 )
 
 MODELS = {
@@ -622,6 +623,25 @@ def test_a_table_is_first_built_in_parts_of_a_month() -> None:
     )
 
 
+def test_days_near_each_other_are_built_at_once_and_those_between_are_left(
+    warehouse: duckdb.DuckDBPyConnection, folder: Path
+) -> None:
+    """One statement for all of them; what is cut at the turn of a month is cut for its memory."""
+    near, far = Window(day(5), day(6)), Window(day(40), day(41))
+    assert together((Window(day(2), day(3)), near, far)) == [(Window(day(2), day(3)), near), (far,)]
+    assert together(parts(day(30), day(75))) == [(part,) for part in parts(day(30), day(75))]
+    land(warehouse, "daily", (day(1), day(6)), {day(n): n for n in range(1, 6)})
+    build(warehouse, folder=folder)
+    warehouse.execute(
+        "update intermediate.int_usage set quantity = -1 where period_start = $1", [day(3)]
+    )
+    for number in (2, 5):
+        land(warehouse, "daily", (day(number), day(number + 1)), {day(number): 10 * number})
+    build(warehouse, folder=folder)
+    found = rows(warehouse, "select cast(quantity as int) from intermediate.int_usage order by all")
+    assert found == [(-1,), (1,), (4,), (20,), (50,)]
+
+
 @pytest.mark.parametrize("last", [3, 70])
 def test_a_row_of_no_day_is_refused(
     warehouse: duckdb.DuckDBPyConnection, folder: Path, last: int
@@ -685,7 +705,7 @@ def test_the_window_reaches_the_scan(warehouse: duckdb.DuckDBPyConnection, folde
     """The rows of other days are not read: the filter stands in the scan of the raw table."""
     land(warehouse, "daily", (day(1), day(5)), {day(n): n for n in range(1, 5)})
     build(warehouse, folder=folder)
-    sql = load_models(folder)["intermediate.int_usage"].select(Window(day(2), day(3)))
+    sql = load_models(folder)["intermediate.int_usage"].select((Window(day(2), day(3)),))
     (_, plan) = rows(warehouse, f"explain (format json) {sql}")[0]
     scans = [
         node["extra_info"]
@@ -716,7 +736,7 @@ inner join intermediate.int_resolution on true
 where exists (select 1 as x from early where early.scope in (select scope from staging.stg_usage))
 """,
     )
-    sql = load_models(folder)["marts.fct_usage"].select(Window(day(2), day(3)))
+    sql = load_models(folder)["marts.fct_usage"].select((Window(day(2), day(3)),))
     since = "timestamptz '2026-01-02"
     assert sql.count(f'FROM staging.stg_usage WHERE "bucket_start" >= {since}') == 3
     assert sql.count(f'FROM intermediate.int_usage WHERE "period_start" >= {since}') == 1

@@ -27,7 +27,7 @@ from dbt_like_sql.engine.spark.exporting import export, write
 from dbt_like_sql.engine.spark.ledger import Differing, SparkLedger
 from dbt_like_sql.engine.spark.session import STAYS, Spark, claim, in_words, session
 from dbt_like_sql.engine.warehouse import turn
-from dbt_like_sql.engine.windows import EVERYTHING, Window, Windows, asked_window, coalesce
+from dbt_like_sql.engine.windows import EVERYTHING, Windows, asked_window, coalesce
 
 _DAY = "utc_day"
 
@@ -85,9 +85,9 @@ class _Build(Build):
     def _create_in_parts(self, model: Model) -> int:
         return self._create(model, model.select())
 
-    def _replace(self, model: Model, window: Window) -> int:
-        rows = self._keep("computed", model.select(window))
-        self._overwrite(model, (window,))
+    def _replace(self, model: Model, windows: Windows) -> int:
+        rows = self._keep("computed", model.select(windows))
+        self._overwrite(model, windows)
         return rows
 
     def _overwrite(self, model: Model, windows: Windows) -> None:
