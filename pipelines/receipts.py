@@ -26,6 +26,8 @@ Held = dict[str, dict[datetime, datetime]]
 MICROSECOND = timedelta(microseconds=1)
 # stands for the grain of a receipt that says that a scope is no longer asked about
 ENDED = "ended"
+# and of one that says just that there is a scope, of which nothing was answered yet
+SEEN = "seen"
 
 COLUMNS = {
     "load_id": "VARCHAR",
@@ -182,6 +184,7 @@ class Answers:
         create_raw_tables(connection)
         last = connection.execute(
             "select distinct on (resource) resource, complete, asked_at from raw.loads"
+            f" where granularity <> '{SEEN}'"
             " order by resource, ask_number desc nulls last, asked_at desc"
         )
         # whether the last receipt of a table is complete, and when it was asked
@@ -295,15 +298,33 @@ def end(connection: Connection, endpoint: Endpoint, scopes: Iterable[str], now: 
 
     One that answers later is there again.
     """
+    _mark(connection, endpoint, scopes, now, ENDED, complete=True)
+
+
+def see(connection: Connection, endpoint: Endpoint, scopes: Iterable[str], now: datetime) -> None:
+    """Write down that there are scopes, though nothing could be learnt of them yet: or nobody would
+    know, before it is looked again which there are, that something is due."""
+    _mark(connection, endpoint, scopes, now, SEEN, complete=False)
+
+
+def _mark(
+    connection: Connection,
+    endpoint: Endpoint,
+    scopes: Iterable[str],
+    now: datetime,
+    mark: str,
+    *,
+    complete: bool,
+) -> None:
     for scope in scopes:
         connection.execute(
             f"""
             insert into raw.loads by name
             select
-                'ended' as load_id, {literal(endpoint.source)} as source,
-                {literal(endpoint.table)} as resource, '{ENDED}' as granularity,
+                '{mark}' as load_id, {literal(endpoint.source)} as source,
+                {literal(endpoint.table)} as resource, '{mark}' as granularity,
                 {literal(scope)} as scope, {literal(now)} as asked_at, 0 as rows, 0 as pages,
-                true as complete,
+                {complete} as complete,
                 greatest({literal(now)}, max(landed_at) + interval 1 microsecond) as landed_at
             from raw.loads
             """
@@ -337,8 +358,9 @@ class Landed:
         return {scope: buckets for scope, buckets in lacking.items() if buckets}
 
     def scopes(self, endpoint: Endpoint) -> set[str]:
-        """Every scope of an endpoint that has a receipt."""
-        sql = f"select distinct scope from raw.loads where resource = {literal(endpoint.table)}"
+        """Every scope of an endpoint that has a receipt of an answer."""
+        of = f"resource = {literal(endpoint.table)} and granularity <> '{SEEN}'"
+        sql = f"select distinct scope from raw.loads where {of}"
         return {scope for (scope,) in self._rows(endpoint, (), sql)}
 
     def last_rows(

@@ -18,6 +18,7 @@ from assets.settings import Settings
 from assets.sources import ENDPOINTS, endpoint_of, source_of
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.warehouse import WarehouseError
+from pipelines import receipts
 from pipelines.endpoint import SNAPSHOT, Endpoint
 from pipelines.log import OF_THE_MACHINE
 from pipelines.receipts import Answers, Connection, Landed
@@ -131,6 +132,7 @@ class Loader(AbstractContextManager["Loader"]):
             there, now = self.accounts.claimed(endpoint.table), self.settings.clock()
             if endings.end_unlisted(self.open_warehouse, wanted, there, now):
                 self._changed.add(endpoint.table)
+        self._see_new(wanted, result)
         for part in source.endpoints:
             if part.part_of == endpoint.table:
                 found = self.load_names(part)
@@ -138,6 +140,19 @@ class Loader(AbstractContextManager["Loader"]):
                 result.notes += found.notes
         result.requests = self.accounts.requests_sent - before
         return result
+
+    def _see_new(self, wanted: Wanted, result: LoadResult) -> None:
+        """Scopes that failed before anything of them landed are due at the next run, not only when
+        something else is."""
+        endpoint, answered = wanted.endpoint, {receipt.scope for receipt in result.receipts}
+        failed = {*result.scopes} - answered
+        if endpoint.any_time or not (result.failures and failed):
+            return
+        with self.open_warehouse() as connection:
+            standings = receipts.standings(connection, endpoint.table, endpoint.grains[0])
+            if new := sorted(failed - {*self._known_scopes(endpoint, standings)} - {*standings}):
+                receipts.see(connection, endpoint, new, self.settings.clock())
+                self._changed.add(endpoint.table)
 
     def load_window(
         self, endpoint: Endpoint, window: Window, progress: Progress = silent

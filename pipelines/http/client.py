@@ -163,10 +163,10 @@ class VendorClient(Client):
             if asked_to_wait > self._limits.retry_after_seconds:
                 raise self._come_back_later(answer, wait, about)
             tries = min(tries, TRIES_UNREACHABLE) if answer.is_unreachable else tries
-            if answer.is_unreachable and number >= tries:
-                raise self._unreachable(answer, number, about)
             is_over = not wait and spent + backoff > allowed
             if number >= tries or is_over:
+                if answer.is_unreachable:
+                    raise self._unreachable(answer, about)
                 self._give_up(place, answer, allowed if is_over else spent, about)
                 return answer
             spent += 0 if wait else backoff
@@ -220,8 +220,8 @@ class VendorClient(Client):
         if answer.status == NO_ANSWER:
             raise self.error(about, f"no answer ({what})", advice)
 
-    def _unreachable(self, answer: Answer, tries: int, about: str) -> VendorError:
-        what = f"nobody answers at {self.address_setting} after {tries} tries ({answer.trouble})"
+    def _unreachable(self, answer: Answer, about: str) -> VendorError:
+        what = f"nobody answers at {self.address_setting} ({answer.trouble})"
         advice = (
             f"Check the network, its proxy and {self.address_setting}, then run the same again."
         )

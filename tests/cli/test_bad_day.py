@@ -11,6 +11,7 @@ from assets.cli import main
 from tests.conftest import Open, World
 from tests.sandbox.desk import Fault
 
+PROJECT_USAGE = "/consumption_history/v2/projects"
 SMALL: dict[str, Any] = {"orgs": 1, "projects": 1, "apps": 0, "workspaces": 1, "repositories": 1}
 
 
@@ -68,8 +69,39 @@ def test_a_setting_that_cannot_be_used_costs_its_vendor_alone(here: World) -> No
 def test_a_second_endpoint_that_needs_the_same_does_not_say_it_again(here: World) -> None:
     """Branches are asked of the projects that had usage: where nobody can tell which, both tables
     lack it for one reason, however often it was tried."""
-    here.sandbox.faults[:] = [Fault("/consumption_history/v2/projects", "drop", count=100)]
+    here.sandbox.faults[:] = [Fault(PROJECT_USAGE, "drop", count=100)]
     done = load(here)
     assert done.exit_code == 1, done.output
     assert done.stdout.count("FAILED neon v2/projects of org-") == 1
     assert done.stdout.count("Check the network and https://neonstatus.com") == 1
+
+
+@pytest.mark.parametrize("vendor", ["neon", "bitbucket"])
+def test_what_failed_before_anything_of_it_landed_is_asked_for_by_the_next_run(
+    world: Open, monkeypatch: pytest.MonkeyPatch, vendor: str
+) -> None:
+    """The settings name no organization and no workspace, and of one of two nothing is known: it is
+    due all the same, and does not wait for the tick at which it is looked again which there are."""
+    here = world(**SMALL | {"orgs": 2, "workspaces": 2})
+    here.configure(monkeypatch)
+    monkeypatch.setattr("pipelines.http.client.time.sleep", lambda seconds: None)
+    desk, failing = here.sandbox.neon, Fault(PROJECT_USAGE, 400, skip=1, count=99)
+    if vendor == "bitbucket":
+        desk = here.sandbox.bitbucket
+        failing = Fault(f"/repositories/{here.company.atlassian.workspaces[0].uuid}", 400, count=99)
+    again = ["load", "--source", vendor, "--grain", "daily"]
+    runner = CliRunner(env=here.environment)
+    desk.faults[:] = [failing]
+    for _ in range(2):  # for as long as it lasts
+        assert runner.invoke(main, again).exit_code == 1
+        failing.skip, failing.count = 0, 99
+    desk.faults.clear()
+    assert runner.invoke(main, again).exit_code == 0
+    table = {"neon": "neon_branch_usage", "bitbucket": "bitbucket_pipeline_runs"}[vendor]
+    answered = (
+        "select distinct scope from raw.loads where resource = ? and window_start is not null"
+    )
+    assert len(here.raw(answered, table)) == 2
+    desk.requests.clear()
+    assert runner.invoke(main, again).exit_code == 0
+    assert desk.requests == []
