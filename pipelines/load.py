@@ -91,6 +91,9 @@ def load(
                 if landed := result.receipts[landed_count:]:
                     with open_warehouse() as connection:
                         receipts.create_raw_tables(connection, [endpoint])
+                        if not landed_count:  # should the others not be reached, they are known
+                            others = {asked.scope for asked in walk.waiting}
+                            receipts.see(connection, endpoint, sorted(others), clock())
                         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'; set threads = 1")
                         receipts.write(
                             connection, endpoint, load_id, ask_number, landed, answers, clock()
@@ -197,6 +200,7 @@ class Walk:
                 yield from self._pages_of(asked)
             except KeyboardInterrupt:
                 self.is_interrupted = True  # what was asked before lands
+                self.waiting.appendleft(asked)
                 return
             self.done(asked)
             if time.monotonic() - started >= LAND_EVERY_SECONDS:

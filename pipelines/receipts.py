@@ -298,13 +298,16 @@ def end(connection: Connection, endpoint: Endpoint, scopes: Iterable[str], now: 
 
     One that answers later is there again.
     """
-    _mark(connection, endpoint, scopes, now, ENDED, complete=True)
+    _mark(connection, endpoint, scopes, now, ENDED, "true")
 
 
 def see(connection: Connection, endpoint: Endpoint, scopes: Iterable[str], now: datetime) -> None:
-    """Write down that there are scopes, though nothing could be learnt of them yet: or nobody would
-    know, before it is looked again which there are, that something is due."""
-    _mark(connection, endpoint, scopes, now, SEEN, complete=False)
+    """Write down, of scopes that have no receipt, that there are such: or nobody would know, before
+    it is looked again which there are, that something of them is due."""
+    told = (
+        f"select told.scope from raw.loads as told where told.resource = {literal(endpoint.table)}"
+    )
+    _mark(connection, endpoint, scopes, now, SEEN, f"scopes.scope not in ({told})")
 
 
 def _mark(
@@ -313,22 +316,24 @@ def _mark(
     scopes: Iterable[str],
     now: datetime,
     mark: str,
-    *,
-    complete: bool,
+    where: str,
 ) -> None:
-    for scope in scopes:
-        connection.execute(
-            f"""
-            insert into raw.loads by name
-            select
-                '{mark}' as load_id, {literal(endpoint.source)} as source,
-                {literal(endpoint.table)} as resource, '{mark}' as granularity,
-                {literal(scope)} as scope, {literal(now)} as asked_at, 0 as rows, 0 as pages,
-                {complete} as complete,
-                greatest({literal(now)}, max(landed_at) + interval 1 microsecond) as landed_at
-            from raw.loads
-            """
-        )
+    if not (written := ", ".join(f"({literal(scope)})" for scope in scopes)):
+        return
+    connection.execute(
+        f"""
+        insert into raw.loads by name
+        select
+            '{mark}' as load_id, {literal(endpoint.source)} as source,
+            {literal(endpoint.table)} as resource, '{mark}' as granularity,
+            scopes.scope, {literal(now)} as asked_at, 0 as rows, 0 as pages,
+            {mark == ENDED} as complete,
+            greatest({literal(now)}, (select max(landed_at) from raw.loads))
+                + row_number() over () * interval '1' microsecond as landed_at
+        from (values {written}) as scopes (scope)
+        where {where}
+        """
+    )
 
 
 def row_counts(connection: Connection, endpoint: Endpoint, window: Window) -> dict[datetime, int]:

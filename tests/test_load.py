@@ -426,12 +426,35 @@ def test_two_loads_at_once_ask_for_each_window_once(world: Open) -> None:
 
 
 def test_what_was_answered_before_a_ctrl_c_lands(tmp_path: Path) -> None:
-    """It says how far it got, and the same again goes on from there."""
+    """It says how far it got, and the same again goes on from there: also with scopes that no
+    setting names, of which nothing else would tell that they are due."""
     one, two = saying(page(A)), saying(page(B), then=KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt, match=r"^1 of 3 loaded$"):
         land(tmp_path, one=one, two=two, three=saying(page(A)))
-    assert rows(tmp_path, RECEIPTS) == [("one", SINCE, UNTIL, 1, 1, True)]
+    seen = [(scope, None, None, 0, 0, False) for scope in ("three", "two")]
+    assert rows(tmp_path, RECEIPTS) == [("one", SINCE, UNTIL, 1, 1, True), *seen]
     assert rows(tmp_path, LOG) == [("one", *A)]
+
+
+def test_what_a_killed_load_did_not_reach_is_known_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the first landing on, once; what answers later is not told of again."""
+    monkeypatch.setattr("pipelines.load.LAND_EVERY_SECONDS", 0)
+    standings: list[dict[str, bool]] = []
+
+    def looks(_: Window | None) -> Iterator[pa.Table]:
+        with warehouse.writer(tmp_path / "here.duckdb") as connection:
+            found = receipts.standings(connection, "things", "daily")
+        standings.append({scope: bool(about.answered_at) for scope, about in found.items()})
+        yield page(A)
+
+    land(tmp_path, one=saying(page(A)), two=looks, three=looks)
+    assert standings == [
+        {"one": True, "two": False, "three": False},
+        {"one": True, "two": True, "three": False},
+    ]
+    assert rows(tmp_path, "select count(*) from raw.loads where granularity = 'seen'") == [(2,)]
 
 
 def test_folders_of_killed_loads_are_removed(

@@ -142,17 +142,14 @@ class Loader(AbstractContextManager["Loader"]):
         return result
 
     def _see_new(self, wanted: Wanted, result: LoadResult) -> None:
-        """Scopes that failed before anything of them landed are due at the next run, not only when
-        something else is."""
+        """What failed before anything of it landed is due at the next run, and not only when it is
+        looked again which scopes there are."""
         endpoint, answered = wanted.endpoint, {receipt.scope for receipt in result.receipts}
-        failed = {*result.scopes} - answered
-        if endpoint.any_time or not (result.failures and failed):
-            return
-        with self.open_warehouse() as connection:
-            standings = receipts.standings(connection, endpoint.table, endpoint.grains[0])
-            if new := sorted(failed - {*self._known_scopes(endpoint, standings)} - {*standings}):
-                receipts.see(connection, endpoint, new, self.settings.clock())
-                self._changed.add(endpoint.table)
+        failed = {*result.scopes} - answered - {*self._known_scopes(endpoint, {})}
+        if failed and result.failures and not endpoint.any_time:
+            self._changed.add(endpoint.table)
+            with self.open_warehouse() as connection:
+                receipts.see(connection, endpoint, sorted(failed), self.settings.clock())
 
     def load_window(
         self, endpoint: Endpoint, window: Window, progress: Progress = silent
