@@ -47,6 +47,11 @@ TOLD: list[Reading] = [
     ("renewed", CREDITS, "2026-11-15T07:00", 310, AT_EIGHT, None),
     ("turn", CREDITS, "2026-10-16T16:00", 20, OCTOBER, None),
     ("turn", CREDITS, "2026-11-03T16:00", 60, OCTOBER, None),
+    # read on after the month was exported, which was over then
+    *(
+        ("over", CREDITS, f"2026-{day}T16:00", used, OCTOBER, None)
+        for day, used in (("10-16", 20), ("10-31", 100), ("11-03", 130), ("11-05", 150))
+    ),
     # ann was in error on the second day
     *(("late", CREDITS, f"2026-10-{15 + n}T16:00", 10 * n + 10, OCTOBER, None) for n in range(4)),
     *(
@@ -74,6 +79,8 @@ EXPORTED = {
     ],
     # by calendar months, after the last reading: its first is of both
     "months": [CREDITS_LINE("org", f"2026-{month}", "300", "2026-11-20") for month in (10, 11)],
+    # by a calendar month that was over
+    "over": [CREDITS_LINE("org", "2026-10", "300", "2026-11-02")],
     # by a calendar month into which the cycle goes on, and by user and day before it
     "turn": [
         CREDITS_LINE("org", "2026-11", "70", "2026-11-20"),
@@ -186,6 +193,16 @@ def test_a_first_reading_of_days_before_the_exported_month_stands(settings: Sett
         ("", "2026-10-15/2026-10-17", "12"),
         ("", "2026-11", "70"),
         ("ann", "2026-10-15/2026-10-17", "8"),
+    ]
+
+
+def test_a_cycle_that_is_still_read_takes_no_month_away(settings: Settings) -> None:
+    """October was exported when it was over, and no later reading tells of its first half; what the
+    cycle grew by in November is counted beside it."""
+    assert facts_of(settings, "over") == [
+        ("", "2026-10", "300"),
+        ("", "2026-11-03", "30"),
+        ("", "2026-11-05", "20"),
     ]
 
 

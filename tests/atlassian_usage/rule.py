@@ -139,7 +139,8 @@ def cycle_of(read: datetime, resets: str | None, renewals: set[date]) -> Span:
 
 
 def chosen_periods(months: list[Told]) -> set[Span]:
-    """Never two that overlap: those of the total, then those of the calendar exported last."""
+    """Never two that overlap: those of the total, then those that were over when they were
+    exported, then those of the calendar exported last."""
     latest: dict[Any, datetime] = {}
     for line in months:
         for key in (line.span, line.span[0].day):
@@ -147,7 +148,8 @@ def chosen_periods(months: list[Told]) -> set[Span]:
     totals = {line.span for line in months if line.scope[0] == "org"}
 
     def place(span: Span) -> tuple[Any, ...]:
-        return (span in totals, latest[span[0].day], -span[0].day, latest[span], *span)
+        is_over = latest[span].date() >= span[1]
+        return (span in totals, is_over, latest[span[0].day], -span[0].day, latest[span], *span)
 
     spans = {line.span for line in months}
     return {

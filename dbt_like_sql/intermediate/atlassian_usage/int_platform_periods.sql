@@ -1,12 +1,15 @@
 -- One row per organization, meter and period by which its usage is told: the months and cycles that
 -- were exported, which never overlap. Those of the organization's own total come first, then those
--- of the calendar (the day of the month on which they begin) that was exported last. A day that is
--- in none of them is a period of its own, and so are the days of the first reading of a cycle.
+-- that were told when they were over, then those of the calendar (the day of the month on which they
+-- begin) that was exported last. A day that is in none of them is a period of its own, and so are the
+-- days of the first reading of a cycle.
 -- grain: org_id, meter, unit, period_start
 with calendars as (
     select
         line.org_id, line.meter, line.unit, line.period_start, line.period_end,
         max(case when line.scope_type = 'org' then 1 else 0 end) as is_whole,
+        -- a cycle that is still read takes no month away that was told whole
+        max(case when line.exported_at >= line.period_end then 1 else 0 end) as is_over,
         max(line.exported_at) as exported_at,
         max(max(line.exported_at)) over (
             partition by line.org_id, line.meter, line.unit, extract(day from line.period_start)
@@ -22,7 +25,8 @@ ranked as (
         row_number() over (
             partition by calendars.org_id, calendars.meter, calendars.unit
             order by
-                calendars.is_whole desc, calendars.calendar_exported_at desc,
+                calendars.is_whole desc, calendars.is_over desc,
+                calendars.calendar_exported_at desc,
                 extract(day from calendars.period_start), calendars.exported_at desc,
                 calendars.period_start desc, calendars.period_end desc
         ) as place

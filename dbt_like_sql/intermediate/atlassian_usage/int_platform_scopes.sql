@@ -1,7 +1,8 @@
 -- One row per scope and period of its own usage, told by the day or by the month and never by both.
 -- Days tell a month of which all days are there that had passed when it was exported, each exported
 -- after its own end. A row without an app is the total of its apps; where there is none, the apps
--- add up. Of a period that was exported and asked for, what was read later counts.
+-- add up. Of a period that was exported and asked for, what was read later counts; of a month that was
+-- exported when it was over, no days of another calendar do.
 -- grain: scope_key, period_start
 with placed as (
     -- the last word on each scope, app and time, in the period of its organization
@@ -47,7 +48,13 @@ sides as (
             max(case when not placed.is_asked and placed.granularity = 'month'
                 then placed.exported_at end) over same_kind,
             timestamptz '1970-01-01 00:00:00+00'
-        ) as month_exported_at
+        ) as month_exported_at,
+        coalesce(bool_or(
+            not placed.is_asked and placed.granularity = 'month'
+            and placed.exported_at >= placed.whole_end
+        ) over same_kind, false)
+        and not bool_or(placed.is_asked and placed.granularity = 'month') over same_kind
+            as is_exported_alone
     from placed
     window same_kind as (
         partition by
@@ -60,8 +67,11 @@ heard as (
     select sides.*
     from sides
     where sides.asked_at is null
-        or (sides.asked_at >= case sides.granularity when 'day' then sides.last_exported_at
-            else sides.month_exported_at end) = sides.is_asked
+        or (
+            not sides.is_exported_alone
+            and sides.asked_at >= case sides.granularity when 'day' then sides.last_exported_at
+                else sides.month_exported_at end
+        ) = sides.is_asked
 ),
 
 -- up to when a month tells, which days have to tell to stand for it
