@@ -1,6 +1,7 @@
 -- One row per allowance and period from one renewal to the next: what its owner used of it so far, and
 -- where the period will end if usage goes on like this. Where missing_day_count is not 0, some days are
--- unknown, and used_quantity is a lower bound.
+-- unknown, and used_quantity is a lower bound. No period ends below what is used by now, on days that can
+-- still change too.
 -- grain: source, meter, unit, org_id, owner_type, owner_id, period_start
 with measured as (
     select
@@ -26,7 +27,10 @@ projected as (
         case
             when measured.is_gauge then cast(measured.quantity as double)
             when measured.settled_day_count > 0
-                then measured.settled_quantity * measured.day_count / measured.settled_day_count
+                then greatest(
+                    measured.settled_quantity * measured.day_count / measured.settled_day_count,
+                    cast(measured.quantity as double)
+                )
             when measured.has_months
                 then cast(measured.quantity as double) * measured.day_count / nullif(least(
                     measured.day_count,
@@ -34,8 +38,13 @@ projected as (
                     + extract(hour from measured.observed_at) / 24.0
                 ), 0)
         end as straight_line,
-        measured.settled_quantity + measured.recent_daily_quantity
-        * (measured.day_count - measured.settled_day_count) as as_in_last_7_days
+        case when measured.recent_daily_quantity is not null
+            then greatest(
+                measured.settled_quantity + measured.recent_daily_quantity
+                * (measured.day_count - measured.settled_day_count),
+                cast(measured.quantity as double)
+            )
+        end as as_in_last_7_days
     from measured
 )
 

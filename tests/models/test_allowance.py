@@ -45,6 +45,11 @@ def lines() -> dict[str, tuple[Line, ...]]:
         ),
         "over": tuple(rovo(day(n), "100", at) for n in range(1, 11)),
         "gap": tuple(rovo(day(n), "20", at) for n in (1, 2, 3, 5, 6, 10)),
+        # a week of 20, and more than all of the month on the morning after it
+        "burst": (
+            *(rovo(day(n), "20", "2026-11-08T09:00") for n in range(1, 8)),
+            rovo(day(8), "1000", "2026-11-08T09:00"),
+        ),
         "first morning": (rovo(day(1), "20", "2026-11-01T09:00"),),
         # six days and six hours of thirty
         "by month": (rovo("2026-11", "250", "2026-11-07T06:00", limit="300", forecast="1234.5"),),
@@ -190,6 +195,14 @@ def test_days_that_nobody_exported_are_counted(exports: Exports) -> None:
     assert allowances(exports, "gap") == [
         (120, 900, pytest.approx(120 / 900), 0, None, 6, 4, 600, None, 0, None)
     ]
+
+
+def test_no_period_ends_below_what_is_used_by_now(exports: Exports) -> None:
+    """140 on seven days are 600 on thirty, and 1,140 are used."""
+    assert allowances(exports, "burst") == [
+        (1140, 900, pytest.approx(1140 / 900), 240, date(2026, 11, 8), 7, 0, 1140, 1140, 240,
+         date(2026, 11, 8)),
+    ]  # fmt: skip
 
 
 def test_before_a_day_is_over_nothing_is_projected(exports: Exports) -> None:
