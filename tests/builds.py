@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -10,9 +11,13 @@ from assets.runs import building
 from assets.runs.opening import open_warehouse
 from assets.settings import Settings
 from assets.sources import ENDPOINTS
+from dbt_like_sql.engine import models as reading
 from dbt_like_sql.engine import publishing, runner
+from dbt_like_sql.engine.lakes.address import Warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, ModelError, load_models
 from dbt_like_sql.engine.runner import BuildReport
+from dbt_like_sql.engine.seeds import seed_files
+from dbt_like_sql.engine.warehouse import models_beside
 from pipelines import receipts
 
 # beside what pytest keeps between runs
@@ -38,6 +43,19 @@ def build(settings: Settings, models: Path = PACKAGE_FOLDER) -> BuildReport:
         )
         publishing.publish(connection, settings.warehouse)
     return report
+
+
+def keep_models(folder: Path, at: Warehouse) -> None:
+    """Beside the warehouse `at`, what was read of all models as what is read of those in a folder:
+    to read them takes a second for each such folder, and each process that is started."""
+    of_all = reading._known.get(
+        reading._key(reading._texts(PACKAGE_FOLDER), seed_files(PACKAGE_FOLDER))
+    )
+    if of_all:  # they can be read
+        texts = reading._texts(folder)
+        paths = {f"{schema}.{path.stem}": path for schema, path, _ in texts}
+        kept = tuple(replace(m, path=paths[m.name]) for m in of_all if m.name in paths)
+        reading._keep(reading._key(texts, seed_files(folder)), kept, models_beside(at))
 
 
 def write_facts_alone(folder: Path, *reports: str) -> None:

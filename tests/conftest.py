@@ -284,7 +284,9 @@ class Worlds:
 
     def _begun(self, folder: Path, models: Path) -> Path:
         def make(made: Path) -> None:
+            made.mkdir()
             with open_world(made, orgs=1, projects=1, models=models) as here:
+                builds.keep_models(models, here.settings.warehouse)
                 here.build()
 
         copy_warehouse(self._made(f"empty {models.name}", make), folder)

@@ -19,6 +19,7 @@ __all__ = ["PACKAGE_FOLDER", "SCHEMAS", "Model", "ModelError", "load_models"]
 
 PACKAGE_FOLDER = Path(__file__).parents[2]
 _Read = tuple[Model, ...]
+_Texts = list[tuple[str, Path, str]]
 _known: dict[str, _Read] = {}
 
 
@@ -29,15 +30,9 @@ def load_models(
 
     `keep_in` is a file that spares the next process the reading; it may be deleted at any time.
     """
-    texts = [
-        (schema, path, path.read_text(encoding="utf-8"))
-        for schema in SCHEMAS
-        for path in sorted((folder / schema).rglob("*.sql"))
-    ]
     files = seed_files(folder, own_seeds)
-    # the rows of a seed are in fingerprints alone: another price is no reason to read all again
-    columns = {name: [*seed_columns(path)] for name, path in files.items()}
-    key = hashlib.sha256(f"{texts} {columns} {_code()}".encode()).hexdigest()
+    texts = _texts(folder)
+    key = _key(texts, files)
     models = _known.get(key) or (_kept(key, keep_in) if keep_in else None)
     if models is None:
         models = _read(texts, files)
@@ -48,7 +43,21 @@ def load_models(
     return {model.name: model for model in fingerprinted(models, seeds)}
 
 
-def _read(texts: list[tuple[str, Path, str]], seeds: dict[str, Path]) -> _Read:
+def _texts(folder: Path) -> _Texts:
+    return [
+        (schema, path, path.read_text(encoding="utf-8"))
+        for schema in SCHEMAS
+        for path in sorted((folder / schema).rglob("*.sql"))
+    ]
+
+
+def _key(texts: _Texts, files: Own) -> str:
+    # the rows of a seed are in fingerprints alone: another price is no reason to read all again
+    columns = {name: [*seed_columns(path)] for name, path in files.items()}
+    return hashlib.sha256(f"{texts} {columns} {_code()}".encode()).hexdigest()
+
+
+def _read(texts: _Texts, seeds: dict[str, Path]) -> _Read:
     # not above: to import the parser takes as long as a build of nothing
     from dbt_like_sql.engine.models.lineage import traced
     from dbt_like_sql.engine.models.project import read_models
