@@ -9,7 +9,6 @@ import duckdb
 from assets.settings import Settings
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.words import NOTHING_BUILT
 from pipelines import upgrade
 from pipelines.receipts import Connection
 
@@ -34,8 +33,8 @@ def rows_of(connection: Connection, sql: str) -> list[Row]:
         schemas = "from information_schema.schemata where schema_name = 'reports'"
         # before this report was thought of, or what was loaded first and not built yet
         is_built = connection.execute(schemas).fetchall()
-        other = "what was built is of another version: run `meterhouse build`"
-        message = other if is_built else NOTHING_BUILT
+        why = "what was built is of another version" if is_built else "nothing has been built yet"
+        message = f"{why}: run `meterhouse build`"
         raise warehouse.WarehouseError(message) from error
     names = [column for column, *_ in result.description or []]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -115,7 +115,7 @@ def test_what_was_loaded_and_never_built_is_not_called_another_version(
     shown = here.call(command)
     assert (shown.exit_code, shown.stderr) == (
         1,
-        "FAILED nothing has been built yet: run `meterhouse run`\n",
+        "FAILED nothing has been built yet: run `meterhouse build`\n",
     )
 
 
