@@ -121,9 +121,9 @@ def append_changes(connection: Connection, endpoint: Endpoint, answers: Sequence
     out withdraws nothing, and one that was overtaken by a later one says nothing.
     """
     table = endpoint.table
-    nothing = f"(select *, 0 as slice, 0 as page from raw.{table} limit 0)"
+    nothing = f"(select *, 0 as slice, 0 as page, 0 as file_row_number from raw.{table} limit 0)"
     files = ", ".join(map(literal, answers))
-    told = f"read_parquet([{files}])" if answers else nothing
+    told = f"read_parquet([{files}], file_row_number = true)" if answers else nothing
     connection.execute(
         f"""
         -- asked later than these answers, and landed before
@@ -165,8 +165,8 @@ def _append_part(connection: Connection, endpoint: Endpoint, told: str, part: st
         connection,
         endpoint,
         f"{told} as row inner join answered on row.slice = answered.slice",
-        # of what a page repeats the last word counts
-        "answered.landed_at desc, row.page desc",
+        # of what is told twice, by two pages or by one, the last word counts
+        "answered.landed_at desc, row.page desc, row.file_row_number desc",
         part,
     )
     stands = _last_rows(

@@ -237,11 +237,12 @@ def test_what_changed_is_appended(tmp_path: Path) -> None:
 
 
 def test_of_a_key_told_twice_the_last_word_counts(tmp_path: Path) -> None:
-    """A page may repeat what an earlier one said; a key may have nothing in a column."""
-    said = page(("a", SINCE, 9), (None, SINCE, 9)), page((None, SINCE, 1), A)
+    """A page may repeat what it said, or an earlier one; a key may have nothing in a column."""
+    changed = ("b", SINCE, 3)
+    said = page(("a", SINCE, 9), (None, SINCE, 9)), page((None, SINCE, 1), A, *[B] * 9, changed)
     for _ in range(2):
         land(tmp_path, one=saying(*said))
-    assert rows(tmp_path, LOG) == [("one", *A), ("one", None, SINCE, 1)]
+    assert rows(tmp_path, LOG) == [("one", *A), ("one", *changed), ("one", None, SINCE, 1)]
 
 
 def test_what_was_not_asked_for_is_not_touched(tmp_path: Path) -> None:
