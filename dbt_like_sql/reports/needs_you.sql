@@ -6,9 +6,16 @@ with found as (
         'late' as kind, late.source, late.source as subject, true as is_failure,
         concat('nothing newer was told, of ', late.scope, ' for one') as what,
         late.late_at as since_at, cast(null as timestamptz) as too_late_at,
-        'Run `meterhouse run`, and see why no schedule did.' as what_to_do
+        'Run `meterhouse run`, and see why it fails, or why no schedule runs it.' as what_to_do
     from reports.freshness as late
     where late.verdict = 'late'
+    union all
+    select
+        'never answered', scope.source, scope.resource, true,
+        concat(count(*), ' of it never answered, ', min(scope.scope), ' for one'),
+        min(scope.seen_at), null, 'Run `meterhouse run`, and see why they fail.'
+    from staging.stg_loads__unanswered as scope
+    group by scope.source, scope.resource
     union all
     select
         'at risk', span.source, concat(span.resource, ' ', span.granularity), true,

@@ -95,9 +95,13 @@ def test_what_failed_before_anything_of_it_landed_is_asked_for_by_the_next_run(
     for _ in range(2):  # for as long as it lasts
         assert runner.invoke(main, again).exit_code == 1
         failing.skip, failing.count = 0, 99
+    table = {"neon": "neon_branch_usage", "bitbucket": "bitbucket_pipeline_runs"}[vendor]
+    runner.invoke(main, ["build"])
+    assert f"{table}: 1 of it never answered, " in runner.invoke(main, ["status"]).output
     desk.faults.clear()
     assert runner.invoke(main, again).exit_code == 0
-    table = {"neon": "neon_branch_usage", "bitbucket": "bitbucket_pipeline_runs"}[vendor]
+    runner.invoke(main, ["build"])
+    assert "never answered" not in runner.invoke(main, ["status"]).output
     answered = (
         "select distinct scope from raw.loads where resource = ? and window_start is not null"
     )

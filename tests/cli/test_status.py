@@ -196,5 +196,5 @@ def test_a_source_of_which_a_part_is_late_has_a_line_of_each(here: Here) -> None
     assert code == 1
     assert lines[-2] == (
         "LATE neon: nothing newer was told, of org-b for one, since 13:20Z. Run `meterhouse run`, "
-        "and see why no schedule did."
+        "and see why it fails, or why no schedule runs it."
     )
