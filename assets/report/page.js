@@ -261,7 +261,8 @@ function drawCoverage() {
 
 function drawRest() {
   section("restatements", "Corrected by vendors in the last 35 days", "restatements", table("restatements", [
-    { key: "source", text: "Source" }, { key: "meter", text: "Meter" }, { key: "buckets", text: "Buckets", isNumber: true },
+    { key: "source", text: "Source" }, { key: "meter", text: "Meter" }, { key: "granularity", text: "Grain" },
+    { key: "buckets", text: "Buckets", isNumber: true },
     { key: "difference", text: "Difference", isNumber: true, cell: (row) => amount(row.difference) }, { key: "unit", text: "Unit" },
     { key: "since", text: "Since", isNumber: true },
   ], rows.restatements, 20, "Nothing."));

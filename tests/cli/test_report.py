@@ -41,6 +41,10 @@ def here(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     """
     folder = tmp_path_factory.mktemp("report")
     here = opened(folder, worlds)
+    # said once, and otherwise when it was asked for again
+    for hours in (3, 1):
+        for at in ("2026-12-06", "2026-12-06 05"):
+            land(here.settings, Neon("small", COMPUTE, at, hours * 3600, plan="business"))
     land(
         here.settings,
         Neon("big", COMPUTE, "2026-11-05", 50 * 3600),
@@ -48,7 +52,6 @@ def here(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
         Neon("big", COMPUTE, "2026-12-05", 40 * 3600, branch="main"),
         Neon("big", COMPUTE, "2026-12-29", 40 * 3600),
         Neon("small", COMPUTE, "2026-12-05", 10 * 3600),
-        Neon("small", COMPUTE, "2026-12-06", 3600, plan="business"),
         Forge("app", "FUNCTION_COMPUTE", "2026-12-05", "1000"),
     )
     (folder / "seeds").mkdir()
@@ -103,6 +106,13 @@ def test_a_page_carries_the_months_sums(page: Path) -> None:
     (of_small,) = things[POISON]["meters"]
     assert of_small["q"]["1"] == 11  # also what has no price, which is no part of
     assert of_small["c"]["1"] == pytest.approx(2.22)
+
+
+def test_a_correction_is_told_of_each_grain(page: Path) -> None:
+    """Two hours less in one hour are two less of its day, and not four."""
+    found = carried(page)["rows"]["restatements"]
+    told = [(row["granularity"], row["buckets"], row["difference"]) for row in found]
+    assert told == [("daily", 1, -7200), ("hourly", 1, -7200)]
 
 
 def test_a_page_needs_nothing_from_elsewhere(page: Path) -> None:
