@@ -52,6 +52,11 @@ TOLD: list[Reading] = [
         ("over", CREDITS, f"2026-{day}T16:00", used, OCTOBER, None)
         for day, used in (("10-16", 20), ("10-31", 100), ("11-03", 130), ("11-05", 150))
     ),
+    # the last day of the month and the next one are told at once
+    *(
+        ("seam", CREDITS, f"2026-{day}T16:00", used, OCTOBER, None)
+        for day, used in (("10-16", 20), ("10-30", 90), ("11-01", 130), ("11-02", 150))
+    ),
     # ann was in error on the second day
     *(("late", CREDITS, f"2026-10-{15 + n}T16:00", 10 * n + 10, OCTOBER, None) for n in range(4)),
     *(
@@ -81,6 +86,7 @@ EXPORTED = {
     "months": [CREDITS_LINE("org", f"2026-{month}", "300", "2026-11-20") for month in (10, 11)],
     # by a calendar month that was over
     "over": [CREDITS_LINE("org", "2026-10", "300", "2026-11-02")],
+    "seam": [CREDITS_LINE("org", "2026-10", "300", "2026-11-02")],
     # by a calendar month into which the cycle goes on, and by user and day before it
     "turn": [
         CREDITS_LINE("org", "2026-11", "70", "2026-11-20"),
@@ -204,6 +210,13 @@ def test_a_cycle_that_is_still_read_takes_no_month_away(settings: Settings) -> N
         ("", "2026-11-03", "30"),
         ("", "2026-11-05", "20"),
     ]
+
+
+def test_what_is_told_at_once_of_a_month_and_after_it_is_not_counted_twice(
+    settings: Settings,
+) -> None:
+    """The 40 of October 31 and November 1: how much of it the exported month has nobody can say."""
+    assert facts_of(settings, "seam") == [("", "2026-10", "300"), ("", "2026-11-02", "20")]
 
 
 def test_an_account_in_error_when_all_is_read_again_is_of_the_same_day(settings: Settings) -> None:

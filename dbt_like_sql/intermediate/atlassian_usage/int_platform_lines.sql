@@ -53,6 +53,7 @@ lines as (
         case when named.is_gauge then date_trunc('month', named.read_at) + interval '1' month
             when named.is_reading then date_trunc('day', named.renews_at)
             else named.last_day end as period_end,
+        cast(null as timestamptz) as told_from,
         named.quantity, named.included_quantity, named.extra_usage_limit,
         cast(null as varchar) as pay_as_you_go,
         named.forecast_quantity, named.renewed_at, named.renews_at, named.is_final,
@@ -66,7 +67,8 @@ lines as (
     select
         asked.org_id, asked.meter, asked.unit, null,
         case when asked.user_id is null then 'org' else 'user' end, null, null, asked.user_id,
-        asked.granularity, asked.period_start, asked.period_end, asked.quantity,
+        asked.granularity, asked.period_start, asked.period_end, asked.told_from,
+        asked.quantity,
         asked.allowance_quantity, asked.limit_quantity, asked.pay_as_you_go, null,
         asked.cycle_start, asked.cycle_end, false, asked.read_at, asked.exported_at, 'asked',
         concat_ws(
@@ -97,6 +99,9 @@ select
     cast(lines.granularity as varchar) as granularity, -- day or month
     cast(lines.period_start as timestamptz) as period_start, -- first instant, UTC
     cast(lines.period_end as timestamptz) as period_end, -- first instant after it, UTC
+    -- earlier than its day, where nobody asked on the days before
+    cast(coalesce(lines.told_from, lines.period_start) as timestamptz)
+        as told_from, -- since when it tells
     lines.quantity, -- as exported
     lines.included_quantity, -- the allowance, where the page showed it
     lines.extra_usage_limit, -- the cap beyond it

@@ -54,6 +54,7 @@ grown as (
     select
         told.*,
         told.total - lag(told.total, 1, 0) over of_scope as growth,
+        lag(told.until, 1, told.cycle_start) over of_scope as told_from,
         lead(told.until) over of_scope is null as is_last,
         min(told.until) over of_cycle as first_until,
         max(told.read_at) over of_cycle as last_read_at
@@ -72,6 +73,7 @@ select
     cast(case when grown.until = grown.first_until then grown.cycle_start
         else grown.until - interval '1' day end as timestamptz) as period_start, -- first instant, UTC
     cast(grown.until as timestamptz) as period_end, -- first instant after the period, UTC
+    cast(grown.told_from as timestamptz) as told_from, -- since when it grew by that
     cast(grown.growth as decimal(38, 9)) as quantity, -- used in the period
     cast(null as decimal(38, 9)) as allowance_quantity, -- what is included in the cycle
     cast(null as decimal(38, 9)) as limit_quantity, -- the cap that an admin set
@@ -84,7 +86,8 @@ where not grown.is_gauge
 union all
 select
     grown.org_id, grown.meter, grown.unit, grown.user_id, grown.cycle_start, grown.cycle_end,
-    'month', grown.cycle_start, grown.cycle_end, grown.total, grown.allowance_quantity,
+    'month', grown.cycle_start, grown.cycle_end, grown.cycle_start, grown.total,
+    grown.allowance_quantity,
     grown.limit_quantity, grown.pay_as_you_go, grown.read_at, grown.last_read_at,
     grown.is_partial
 from grown

@@ -21,11 +21,13 @@ with placed as (
     from intermediate.int_platform_lines as line
     left join intermediate.int_platform_periods as period
         on line.org_id = period.org_id and line.meter = period.meter
-        and line.unit = period.unit and line.period_start < period.period_end
+        and line.unit = period.unit
+        and least(line.told_from, line.period_start) < period.period_end
         and line.period_end > period.period_start
     -- what lies in a period and beside it is of a calendar that does not count
     where case line.granularity when 'day' then period.period_start is null
-        or (line.period_start >= period.period_start and line.period_end <= period.period_end)
+        or (line.told_from >= period.period_start and line.period_start >= period.period_start
+            and line.period_end <= period.period_end)
         else line.period_start = period.period_start and line.period_end = period.period_end end
     qualify row_number() over (
         partition by
