@@ -1,9 +1,11 @@
 -- Budgets of seeds.monthly_budgets in this UTC month: what is spent so far, where that will end, and which
 -- threshold it has passed. A budget is of all that its patterns match, by id or name, as in seeds.owners;
 -- a team or customer has its part of shared cost too. All of it is an estimate. The forecast is that of
--- reports.forecast, in the ratio of what is spent; where a meter has none, what is spent.
+-- reports.forecast, in the ratio of what is spent; where a meter has none, what is spent. A threshold
+-- that is no number fails a check, and all of the amount stands for it.
 -- grain: budget, scope, amount_usd, thresholds
 -- check: coalesce(spent_share, 0) <= 1
+-- check: array_length(list_filter(string_split(thresholds, ';'), lambda it: try_cast(it as double) is null)) = 0
 with lines as (
     select
         cost.source, cost.org_id, org.org_name, cost.project_id, project.project_name,
@@ -46,7 +48,10 @@ spent as (
     select
         budget.budget, budget.scope, budget.amount_usd, budget.thresholds,
         sum(line.cost) as cost, sum(line.forecast_cost) as forecast_cost,
-        cast(string_split(budget.thresholds, ';') as decimal(9, 4)[]) as shares,
+        list_transform(
+            string_split(budget.thresholds, ';'),
+            lambda share: coalesce(try_cast(share as decimal(9, 4)), 1)
+        ) as shares,
         cast(budget.amount_usd as decimal(18, 4)) as amount
     from budgets as budget
     left join lines as line

@@ -312,7 +312,7 @@ budget,source,org,project,team,customer,amount_usd,thresholds,valid_from_date,va
 all,,,,,,20,0.5; 0.8; 1.0,,2027-01-01
 web,,,,WEB,,15,0.8;1,2026-08-01,
 shop,neon,org,Sh*,,,100,,,
-apps,forge,,,,,10,0.8,,
+apps,forge,,,,,10,80%;,,
 later,,,,,,1,0.8,2026-09-01,
 web,,,,web,,14,0.8,,
 web,,,,web,,15.5,0.8,,
@@ -322,7 +322,7 @@ web,,,,web,,15.5,0.8,,
 def test_a_budget_tells_which_threshold_is_passed(tmp_path: Path, worlds: Worlds) -> None:
     """Ten days of 10, 5 and 4 hours are $20.14 of $20. Web has half of what is shared, and will
     have spent 31 / 10 of its $12.72; the shop is found by its name; apps have used nothing.
-    One that is spent is a failure."""
+    One that is spent is a failure, and so is a threshold that is no number."""
     here = opened_at("2026-08-11T09:00", tmp_path, worlds)
     own = {"seeds.owners": OWNERS, "seeds.monthly_budgets": BUDGETS}
     files = {seed: tmp_path / f"{seed}.csv" for seed in own}
@@ -336,8 +336,8 @@ def test_a_budget_tells_which_threshold_is_passed(tmp_path: Path, worlds: Worlds
           (("p", 10), ("q", 5), ("s", 4)) for day in range(1, 11)),
         compute("p", "2026-07-05", 1000),
     )  # fmt: skip
-    (failed,) = here.build().failed_checks
-    assert (failed.model, failed.failing_rows) == ("reports.budgets", 1)
+    failed = here.build().failed_checks
+    assert [(it.model, it.failing_rows) for it in failed] == [("reports.budgets", 1)] * 2
     assert here.read(
         "select budget, scope, cost, round(spent_share, 3), forecast_cost, passed_threshold,"
         " forecast_threshold from reports.budgets where scope is distinct from 'team=web'"
