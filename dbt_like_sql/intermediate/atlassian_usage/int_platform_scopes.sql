@@ -22,7 +22,11 @@ with placed as (
     left join intermediate.int_platform_periods as period
         on line.org_id = period.org_id and line.meter = period.meter
         and line.unit = period.unit
-        and least(line.told_from, line.period_start) < period.period_end
+        -- what was told at once of days in an exported period and after it lies beside it, too; a first
+        -- reading of a cycle is a period that takes nothing from accounts which it lacks
+        and case when period.period_end = period.renews_at
+            then least(line.told_from, line.period_start) else line.period_start end
+        < period.period_end
         and line.period_end > period.period_start
     -- what lies in a period and beside it is of a calendar that does not count
     where case line.granularity when 'day' then period.period_start is null
