@@ -25,13 +25,11 @@ with placed as (
         -- what was told at once of days in an exported period and after it lies beside it, too; a first
         -- reading of a cycle is a period that takes nothing from accounts which it lacks
         and case when period.period_end = period.renews_at
-            then least(line.told_from, line.period_start) else line.period_start end
-        < period.period_end
+            then line.told_from else line.period_start end < period.period_end
         and line.period_end > period.period_start
     -- what lies in a period and beside it is of a calendar that does not count
     where case line.granularity when 'day' then period.period_start is null
-        or (line.told_from >= period.period_start and line.period_start >= period.period_start
-            and line.period_end <= period.period_end)
+        or (line.told_from >= period.period_start and line.period_end <= period.period_end)
         else line.period_start = period.period_start and line.period_end = period.period_end end
     qualify row_number() over (
         partition by
