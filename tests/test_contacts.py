@@ -47,6 +47,7 @@ def proxy() -> Iterator[Proxy]:
         yield opened
 
 
+@pytest.mark.slow  # by default the command is listened to
 def test_a_run_of_dagster_contacts_nobody(proxy: Proxy, tmp_path: Path, worlds: Worlds) -> None:
     """With no setting at all, and no DAGSTER_HOME, it loads with dlt and builds, and keeps no
     telemetry to send later."""

@@ -397,6 +397,7 @@ def load_one(table: str, window: Window, lent: str) -> None:
         assert not loader.load_window(endpoint_of(table), window).failures
 
 
+@pytest.mark.slow  # by default two load at once, below
 def test_four_processes_at_once_load_into_one_warehouse(world: Open) -> None:
     """They wait for each other's turn; every load lands, and the facts are those of one process."""
     here = world(projects=5, facts_alone=True)

@@ -301,6 +301,8 @@ def test_the_asset_shows_how_many_rows_it_landed(
     today = partition_key("daily", floor(datetime.now(UTC), "daily"))
     load, build = (defs.resolve_job_def(it) for it in ("load_platform_usage_files", "build"))
     tags = dict.fromkeys(PARTITION_RANGE, today)
+    facts, neon = model_key("marts.fct_credits"), model_key("intermediate.int_neon_usage")
+    built = {facts, neon, model_key("intermediate.int_platform_usage")}
     with dg.DagsterInstance.ephemeral() as instance:
         done = load.execute_in_process(instance=instance, tags=sense().tags)
         (event,) = done.get_asset_materialization_events()
@@ -308,16 +310,18 @@ def test_the_asset_shows_how_many_rows_it_landed(
         assert landed.asset_key == raw_key("platform_usage", "snapshot")
         metadata = landed.metadata
         assert (metadata["rows landed"].value, metadata["dagster/row_count"].value) == (2, 2)
-        assert build.execute_in_process(instance=instance, tags=tags).success
-        built = {model_key("marts.fct_credits"), model_key("intermediate.int_platform_usage")}
+        assert build.execute_in_process(
+            instance=instance, tags=tags, asset_selection=[*built]
+        ).success
         assert all(map(instance.get_latest_materialization_event, built))
         assert exports.facts("org") != []
     days = [Line("rovo_credits", "org", f"2026-02-{n:02}", "7", "2026-03-03") for n in (1, 20)]
     exports.write("b.csv", "org", *days)
     with dg.DagsterInstance.ephemeral() as instance:
         assert load.execute_in_process(instance=instance, tags=tags).success
-        assert build.execute_in_process(instance=instance, tags=tags).success
-        facts, neon = model_key("marts.fct_credits"), model_key("intermediate.int_neon_usage")
+        assert build.execute_in_process(
+            instance=instance, tags=tags, asset_selection=[*built]
+        ).success
         assert instance.get_materialized_partitions(facts) == {"2026-02-01", "2026-02-20", today}
         assert instance.get_latest_materialization_event(neon)
         write_broken(exports.folder, "wrong_unit")

@@ -273,9 +273,8 @@ def test_an_app_that_fails_is_no_fact_beside_one_that_lands(world: Open) -> None
     assert [request.variables for request in here.sandbox.forge.requests] == [failed]
 
 
-@pytest.mark.parametrize(
-    "point", ["before receipts", pytest.param("while asking", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow  # by default tests/neon/test_exactness.py kills loads
+@pytest.mark.parametrize("point", ["before receipts", "while asking"])
 def test_what_was_killed_goes_on(world: Open, point: str) -> None:
     """SIGKILL at the fifth of twelve resources: four have receipts, and eight are asked for."""
     here, window = world(**SMALL, facts_alone=True), last_days(1)

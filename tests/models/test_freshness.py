@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from assets.settings import Settings, read_settings
+from assets.sources import endpoint_of
+from dbt_like_sql.engine import warehouse
+from pipelines import receipts
 from tests import builds, reading
 from tests.clock import NOW  # 2026-11-21 15:30
 from tests.conftest import Worlds
@@ -140,6 +143,8 @@ def test_what_needs_somebody_is_one_row_a_cause(tmp_path: Path, worlds: Worlds) 
         Neon("p", "new", "2026-11-14", 7),
     )
     receive(settings, hours("15 00:20", "15 01:00"), hours("19 15:20", "19 16:00"))
+    with warehouse.writer(settings.warehouse) as connection:
+        receipts.see(connection, endpoint_of("neon_branch_usage"), ["q"], NOW)
     builds.build(settings)
     sql = (
         "select kind, source, subject, is_failure, since_at, too_late_at, what_to_do"
@@ -149,9 +154,10 @@ def test_what_needs_somebody_is_one_row_a_cause(tmp_path: Path, worlds: Worlds) 
     assert [row[:4] for row in first] == [
         ("at risk", "neon", "neon_project_usage hourly", True),
         ("late", "neon", "neon", True),
+        ("never answered", "neon", "neon_branch_usage", True),
         ("unknown meter", "neon", "new", True),
     ]
-    (risk, late, _) = first
+    (risk, late, *_) = first
     # the hour from 00 to 01 was asked for before it had settled, and from 01 on nobody asked
     assert risk[4:] == (at("15 00:00"), at("22 00:00"), "Run `meterhouse load --gaps`.")
     # of the days, which are of the 14th, the next one was not told by the 16th at noon
