@@ -173,8 +173,9 @@ def test_the_week_is_a_message() -> None:
     """What it cost and what was used, against the week before, and what changed most."""
 
     def thing(project: str, cost: float, before: float) -> dict[str, Any]:
-        places = {3: cost, 4: before}
-        meter = {"meter": "compute", "unit": "CU-hour", "c": places, "q": {3: cost * 10}}
+        costs, used = [cost, before], [cost * 10, None]
+        places = {"c": [None, None, *costs, None, None], "q": [None, None, *used, None, None]}
+        meter = {"meter": "compute", "unit": "CU-hour", **places}
         return {"source": "neon", "org": "o", "project": project, "meters": [meter]}
 
     things = [thing("p", 12.5, 10), thing("q", 0, 2.5)]

@@ -9,7 +9,7 @@ from assets.runs.opening import Row
 
 Sums = dict[str, list[float]]
 # places of queries/things.sql: the last 7 whole days, and the 7 before
-WEEK, WEEK_BEFORE = 3, 4
+WEEK, WEEK_BEFORE = 2, 3
 MOST_CHANGES, MOST_METERS = 5, 12
 
 
@@ -40,7 +40,7 @@ def _sums(things: Iterable[Row]) -> tuple[Sums, Sums, Sums]:
         for meter in thing["meters"]:
             name = thing["project"] or thing["org"]
             for at, place in enumerate((WEEK, WEEK_BEFORE)):
-                cost, used = meter["c"].get(place) or 0.0, meter["q"].get(place) or 0.0
+                cost, used = meter["c"][place] or 0.0, meter["q"][place] or 0.0
                 sources[thing["source"]][at] += cost
                 projects[f"{name} ({thing['source']})"][at] += cost
                 meters[f"{thing['source']} {meter['meter']}, {meter['unit']}"][at] += used

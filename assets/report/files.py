@@ -58,10 +58,10 @@ def _by_meter(things: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield {name: thing[name] for name in ("source", "org", "project", "owner")} | {
                 "meter": meter["meter"],
                 "unit": meter["unit"],
-                "quantity": meter["q"].get(1),
-                "quantity_before": meter["q"].get(2),
-                "cost_usd": meter["c"].get(1),
-                "cost_usd_before": meter["c"].get(2),
+                "quantity": meter["q"][0],
+                "quantity_before": meter["q"][1],
+                "cost_usd": meter["c"][0],
+                "cost_usd_before": meter["c"][1],
             }
 
 

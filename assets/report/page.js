@@ -5,9 +5,9 @@ const DAY = 86400000;
 const COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c8c8c", "#b8a800"];
 const isWhole = span.today === span.until;
 const PERIODS = {
-  month: { now: 1, before: 2, text: isWhole ? "Month" : "Month to date", against: isWhole ? "the month before" : "the same days of the month before" },
-  week: { now: 3, before: 4, text: "Last 7 whole days", against: "the 7 days before" },
-  thirty: { now: 5, before: 6, text: "Last 30 whole days", against: "the 30 days before" },
+  month: { now: 0, before: 1, text: isWhole ? "Month" : "Month to date", against: isWhole ? "the month before" : "the same days of the month before" },
+  week: { now: 2, before: 3, text: "Last 7 whole days", against: "the 7 days before" },
+  thirty: { now: 4, before: 5, text: "Last 30 whole days", against: "the 30 days before" },
 };
 const sources = [...new Set(rows.things.map((thing) => thing.source))];
 const color = (source) => COLORS[sources.indexOf(source) % COLORS.length];

@@ -2,9 +2,9 @@
 -- that the page offers and in the one before it, and what each day cost.
 with periods (place, since, until) as (
     values
-        (1, $month, $until), (2, $month_before, $until_before),
-        (3, $today - 7, $today), (4, $today - 14, $today - 7),
-        (5, $today - 30, $today), (6, $today - 60, $today - 30)
+        (0, $month, $until), (1, $month_before, $until_before),
+        (2, $today - 7, $today), (3, $today - 14, $today - 7),
+        (4, $today - 30, $today), (5, $today - 60, $today - 30)
 ),
 
 used as (
@@ -30,7 +30,7 @@ amounts as (
     from used
     inner join periods
         on used.period_date >= periods.since and used.period_date < periods.until
-        and (periods.place <= 2 or not used.is_a_month)
+        and (periods.place <= 1 or not used.is_a_month)
     group by used.thing, used.meter, used.unit, periods.place
 ),
 
@@ -46,8 +46,12 @@ meters as (
 of_thing as (
     select
         meters.thing,
-        list({meter: meters.meter, unit: meters.unit, q: meters.quantities, c: meters.costs}
-            order by meters.meter) as meters
+        -- lists by place: half of the page would be keys
+        list({
+            meter: meters.meter, unit: meters.unit,
+            q: [meters.quantities[cast(n as integer)] for n in range(6)],
+            c: [meters.costs[cast(n as integer)] for n in range(6)]
+        } order by meters.meter) as meters
     from meters
     group by meters.thing
 ),
@@ -63,7 +67,9 @@ daily as (
 ),
 
 days as (
-    select daily.thing, map_from_entries(list((daily.day, daily.cost))) as days
+    select
+        daily.thing, map_from_entries(list((daily.day, daily.cost))) as costs,
+        [costs[n] for n in range(max(daily.day) + 1)] as days
     from daily
     group by daily.thing
 )
