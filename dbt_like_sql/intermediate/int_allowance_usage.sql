@@ -14,7 +14,7 @@ with metered as (
         end as owner_id,
         usage.day_start,
         date_trunc('month', usage.day_start) as month_start,
-        usage.granularity = 'monthly' as is_month, usage.quantity, usage.observed_at
+        usage.granularity = 'monthly' as is_month, usage.quantity, usage.observed_at, usage.plan
     from intermediate.int_usage_by_day as usage
     inner join (
         select distinct
@@ -31,7 +31,8 @@ used as (
     select
         told.source, told.resource, told.scope, told.org_id, told.meter, told.unit,
         told.owner_type, told.owner_id, told.period_start, told.period_end, told.quantity,
-        told.is_settled, told.allowed_from, told.resets_at, told.observed_at
+        told.is_settled, told.allowed_from, told.resets_at, told.observed_at,
+        cast(null as varchar) as plan
     from intermediate.int_platform_allowance_usage as told
     union all
     select
@@ -40,7 +41,7 @@ used as (
         case when metered.is_month then metered.day_start + interval '1' month
             else metered.day_start + interval '1' day end,
         sum(metered.quantity), cast(null as boolean), metered.month_start,
-        metered.month_start + interval '1' month, max(metered.observed_at)
+        metered.month_start + interval '1' month, max(metered.observed_at), max(metered.plan)
     from metered
     where metered.owner_id is not null
     group by
@@ -70,5 +71,6 @@ select
     used.is_settled, -- true: it cannot change; null: the receipts of its day tell
     cast(used.allowed_from as timestamptz) as allowed_from, -- when the allowance last renewed, UTC
     cast(used.resets_at as timestamptz) as resets_at, -- when it renews next, UTC
-    used.observed_at -- when the vendor said so
+    used.observed_at, -- when the vendor said so
+    used.plan -- as the vendor reported it; on the day of a change one of both; null: it reports none
 from used

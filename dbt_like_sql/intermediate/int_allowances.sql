@@ -1,14 +1,14 @@
 -- One row per allowance and period from one renewal to the next in which its owner used something: how
 -- much that is, and how much is included. What the vendor showed counts, else the dated rows of
--- seeds/allowances.csv for the plan of the organization, as the vendor lists it or as seeds/plans.csv
--- says.
+-- seeds/allowances.csv for the plan that was last reported of the period, or that seeds/plans.csv has.
 -- grain: allowance_key, period_start
 with periods as (
     select
         usage.allowance_key, usage.source, usage.resource, usage.scope, usage.org_id, usage.meter,
         usage.unit, usage.owner_type, usage.owner_id, usage.allowed_from as period_start,
         max(usage.resets_at) as resets_at, sum(usage.quantity) as quantity,
-        bool_or(usage.is_month) as has_months, max(usage.observed_at) as observed_at
+        bool_or(usage.is_month) as has_months, max(usage.observed_at) as observed_at,
+        max_by(usage.plan, usage.period_start) as plan
     from intermediate.int_allowance_usage as usage
     group by
         usage.allowance_key, usage.source, usage.resource, usage.scope, usage.org_id,
@@ -41,21 +41,12 @@ shown as (
     ) = 1
 ),
 
-plans as (
-    select org.source, org.org_id, cast(null as varchar) as meter, org.plan, 1 as user_count
-    from marts.dim_org as org
-    where org.plan is not null
-    union all
-    select plan.source, plan.org_id, plan.meter, plan.plan, coalesce(plan.user_count, 1)
-    from seeds.plans as plan
-),
-
 by_plan as (
     select
         period.allowance_key, period.period_start,
         -- the users of every plan of an organization fill one pool
         case when included.allowed_per = 'user, pooled'
-            then sum(included.quantity * plans.user_count)
+            then sum(included.quantity * coalesce(plans.user_count, 1))
             else max(included.quantity) end as quantity
     from periods as period
     inner join seeds.allowances as included
@@ -67,10 +58,12 @@ by_plan as (
         >= coalesce(included.valid_from_date, date '1970-01-01')
         and cast(period.period_start as date)
         < coalesce(included.valid_until_date, date '9999-12-31')
-    left join plans
-        on period.source = plans.source and lower(period.org_id) = lower(plans.org_id)
+    left join seeds.plans as plans
+        on period.plan is null and period.source = plans.source
+        and lower(period.org_id) = lower(plans.org_id)
         and coalesce(plans.meter, period.meter) = period.meter
-    where included.plan is null or lower(plans.plan) = lower(included.plan)
+    where included.plan is null
+        or lower(coalesce(period.plan, plans.plan)) = lower(included.plan)
     group by period.allowance_key, period.period_start, included.allowed_per
 )
 

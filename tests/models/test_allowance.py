@@ -9,6 +9,7 @@ import pytest
 
 from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import USAGE, World, Worlds
+from tests.landed import Neon, land
 
 COLUMNS = (
     "used_quantity, included_quantity, used_share, overage_quantity, first_day_over,"
@@ -355,13 +356,23 @@ def test_plans_give_the_allowance_that_no_export_shows(exports: Exports) -> None
 
 
 def test_neons_egress_is_held_against_the_allowance_of_each_project(landed_world: World) -> None:
-    """This month, by the plan of the org: what the company's projects sent, day by day."""
+    """This month, by the plan of the org: what the company's projects sent, day by day. Months
+    before a plan changed are under theirs, whether or not anybody lists organizations."""
     here = landed_world
-    here.land("neon_organizations", None)
+    meter, gb = "public_network_transfer_bytes", 10**9
+    sent = (("08-05", 600, "launch"), ("09-02", 1, "launch"), ("09-05", 600, "agent"))
+    land(
+        here.settings,
+        *(Neon("p", meter, f"2026-{at}", n * gb, plan, org="moved") for at, n, plan in sent),
+    )
     here.build()
+    moved = here.read(
+        "select included_quantity, overage_quantity from reports.allowance"
+        " where org_id = 'moved' order by period_start"
+    )
+    assert moved == [(500 * gb, 100 * gb), (100 * gb, 501 * gb)]
     month = here.company.now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     today = here.company.now.replace(hour=0, minute=0, second=0, microsecond=0)
-    meter = "public_network_transfer_bytes"
     facts = here.expected()
     used: dict[str, int] = {}
     for (_, project, _, metric, _, start), quantity in facts.items():
@@ -370,7 +381,8 @@ def test_neons_egress_is_held_against_the_allowance_of_each_project(landed_world
     rows = here.read(
         """
         select owner_id, used_quantity, included_quantity, settled_day_count, missing_day_count
-        from reports.allowance where meter = ? and owner_type = 'project' and period_start = ?
+        from reports.allowance
+        where meter = ? and owner_type = 'project' and period_start = ? and org_id <> 'moved'
         """,
         meter,
         month,
