@@ -1,6 +1,6 @@
 -- One row per allowance owner, meter and period, a day or longer: what it used, and the allowance that
 -- this counts against. Where a source tells what each owner used, it is that; else what the facts of a
--- calendar month add up to, for owners that seeds/allowances.csv names.
+-- calendar month add up to, for owners that seeds/allowances.csv or a contract names.
 -- grain: allowance_key, period_start, period_end
 -- window: period_start, by month
 with metered as (
@@ -21,7 +21,11 @@ with metered as (
             allowed.source, allowed.meter,
             case allowed.allowed_per when 'user, pooled' then 'org' else allowed.allowed_per end
                 as owner_type
-        from seeds.allowances as allowed
+        from (
+            select source, meter, allowed_per, period from seeds.allowances
+            union all
+            select source, meter, allowed_per, period from seeds.price_overrides
+        ) as allowed
         where allowed.period <> 'bucket'
     ) as owner on usage.source = owner.source and usage.meter = owner.meter
     where usage.source <> 'atlassian_platform'

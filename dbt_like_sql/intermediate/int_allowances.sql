@@ -1,6 +1,7 @@
 -- One row per allowance and period from one renewal to the next in which its owner used something: how
--- much that is, and how much is included. What the vendor showed counts, else the dated rows of
--- seeds/allowances.csv for the plan that was last reported of the period, or that seeds/plans.csv has.
+-- much that is, and how much is included. What a contract says (seeds/price_overrides.csv) counts, else
+-- what the vendor showed, else the dated rows of seeds/allowances.csv for the plan that was last reported
+-- of the period, or that seeds/plans.csv has.
 -- grain: allowance_key, period_start
 with periods as (
     select
@@ -41,6 +42,22 @@ shown as (
     ) = 1
 ),
 
+-- a contract says of whom the allowance is, too: what others are published to have they have not
+contracts as (
+    select
+        period.allowance_key, period.period_start,
+        max_by(case when period.owner_type
+            = case price.allowed_per when 'user, pooled' then 'org' else price.allowed_per end
+            then price.included_quantity end, price.day_start) as quantity
+    from periods as period
+    inner join intermediate.int_prices as price
+        on period.source = price.source and period.meter = price.meter
+        and period.unit = price.unit and period.plan is not distinct from price.plan
+        and price.day_start >= period.period_start and price.day_start < period.resets_at
+    where price.is_included and price.included_quantity is not null
+    group by period.allowance_key, period.period_start
+),
+
 by_plan as (
     select
         period.allowance_key, period.period_start,
@@ -75,8 +92,10 @@ select
     cast(period.quantity as decimal(38, 9)) as quantity, -- used so far
     cast(period.has_months as boolean) as has_months, -- not all of it is told by the day
     period.observed_at, -- when the vendor said so
-    cast(coalesce(shown.included_quantity, by_plan.quantity) as decimal(38, 9))
-        as included_quantity, -- the allowance
+    cast(coalesce(
+        contract.quantity, shown.included_quantity,
+        case when contract.allowance_key is null then by_plan.quantity end
+    ) as decimal(38, 9)) as included_quantity, -- the allowance
     shown.extra_usage_limit, -- the cap beyond it, where one was shown
     shown.pay_as_you_go, -- of what is used beyond it, in the vendor's words; null: not told
     cast(shown.forecast_quantity as decimal(38, 9)) as forecast_quantity -- as the vendor forecast
@@ -86,4 +105,8 @@ left join shown
 left join by_plan
     on period.allowance_key = by_plan.allowance_key
     and period.period_start = by_plan.period_start
-where coalesce(shown.included_quantity, by_plan.quantity) is not null
+left join contracts as contract
+    on period.allowance_key = contract.allowance_key
+    and period.period_start = contract.period_start
+where coalesce(contract.quantity, shown.included_quantity) is not null
+    or (contract.allowance_key is null and by_plan.quantity is not null)

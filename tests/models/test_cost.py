@@ -470,8 +470,8 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
     """1,000 credits, or minutes, of a plan that nobody told of: three days of 800 are 1,400 beyond
     them, and no day has 1,000 of its own. They are of whom the contract says, for as long as it
     says: of an organization's two users together, and of a month in which a cycle ends. Whose
-    allowance it is has to be known."""
-    here = opened(tmp_path, worlds, *MONEY)
+    allowance it is has to be known. The report has the same, and nothing that is published."""
+    here = opened(tmp_path, worlds, *MONEY, "reports.allowance")
     own = tmp_path / "own.csv"
     own.write_text(INCLUDED)
     here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": own})
@@ -500,6 +500,13 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
     assert parts(here, "pipelines_build_minutes", "quantity, cost") == [
         (800, 0), (200, 0), (600, 8), (800, 8),
     ]  # fmt: skip
+    # by the cycle, as they renew: the fifth is in the one before
+    beyond = "select owner_id, included_quantity, overage_quantity from reports.allowance"
+    assert here.read(f"{beyond} order by owner_id, period_start") == [
+        ("dev", 1000, 200),
+        *(("rovo_credits", 1000, over) for over in (0, 600)),
+        *(("w", 1000, over) for over in (0, 600)),
+    ]
 
 
 def test_the_company_works_out_the_same_bill(landed_world: World) -> None:
