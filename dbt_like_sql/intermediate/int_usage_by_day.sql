@@ -23,9 +23,12 @@ select
     usage.unit,
     usage.granularity,
     cast(date_trunc('day', usage.period_start) as timestamptz) as day_start, -- UTC day
-    min(usage.period_start) as period_start, -- first instant of its first period, UTC
-    min(usage.period_end) as first_period_end, -- first instant after that, UTC
-    max(usage.period_end) as period_end, -- first instant after its last period, UTC
+    -- an hour that is told to be 0 is no use of it
+    coalesce(min(case when usage.quantity <> 0 then usage.period_start end), min(usage.period_start))
+        as period_start, -- first instant of its first period with usage, or else of its first, UTC
+    min(usage.period_end) as first_period_end, -- first instant after its first period, UTC
+    coalesce(max(case when usage.quantity <> 0 then usage.period_end end), max(usage.period_end))
+        as period_end, -- first instant after its last one, UTC
     cast(count(*) as bigint) as period_count, -- periods added up
     cast(sum(usage.quantity) as decimal(38, 9)) as quantity, -- in `unit`, of all of them
     cast(bool_or(usage.is_open) as boolean) as is_open, -- true: one of them will still change

@@ -42,7 +42,9 @@ def here(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
         Neon("p", COMPUTE, "2026-08-02 06", 7200),
         Neon("p", COMPUTE, "2026-08-02 06", 1800, branch="b"),
         Neon("idle", COMPUTE, "2026-08-01", 0),
+        Neon("idle", ROOT, "2026-08-02 05", 0),
         Neon("idle", ROOT, "2026-08-02 06", 744 * 10**9 // 744),
+        Neon("idle", ROOT, "2026-08-02 07", 0),
         Forge(APP, "FUNCTION_COMPUTE", "2026-09-05", "250000"),
     )
     return here
