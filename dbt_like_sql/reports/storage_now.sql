@@ -9,12 +9,12 @@ with told as (
     from intermediate.int_daily_usage as day
     where day.day_start >= current_date - interval '62' day
     union all
-    -- a gauge is known by the month
+    -- a gauge is known by the month in which it was read
     select
         usage.source, usage.resource, usage.scope, usage.org_id, usage.project_id, usage.meter,
         usage.unit, usage.day_start, usage.quantity, true
     from intermediate.int_usage_by_day as usage
-    where usage.granularity = 'monthly' and usage.day_start >= current_date - interval '62' day
+    where usage.granularity = 'monthly' and usage.observed_at >= current_date - interval '62' day
 ),
 
 -- of a meter that nobody uses any more, the last day with usage may be the last of its month

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.atlassian_usage.folder import Exports
+from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import Worlds, copy_warehouse
 from tests.landed import Names, Neon, Receipt, land, receive
 from tests.models.test_cost import COMPUTE, GB, ROOT, opened
@@ -171,6 +171,9 @@ def told(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     (folder / "invoices.csv").write_text(INVOICES)
     own = {"seeds.invoices": folder / "invoices.csv"}
     here.settings = replace(here.settings, own_seeds=own)
+    for org, read in (("read", "2026-06-30T09:00"), ("forgotten", "2026-06-08T09:00")):
+        here.write(f"{org}.csv", org, Line("large_file_storage", "workspace:w", read, "7", read))
+    assert not here.land().failures
     settled = (*over(), *judged(), *stored(), *open_day(), *ended(), *invoiced())
     land(here.settings, *coming(), *growing(), *settled)
     land(here.settings, compute("p", "2026-08", 10, org="by month"), asked_at="2026-08-11")
@@ -281,6 +284,14 @@ def test_what_was_stored_up_to_the_end_of_a_month_is_stored_no_more(told: Export
         "select project_id, meter, round(quantity, 5), as_of_date from reports.storage_now"
         " where org_id in ('goes on', 'gone')"
     ) == [("p", ROOT, 1, date(2026, 8, 1))]
+
+
+def test_what_was_read_is_stored_for_62_days(told: Exports) -> None:
+    """From the day on which it was read, and not from the first of its month."""
+    assert told.read(
+        "select org_id, quantity, unit, as_of_date from reports.storage_now"
+        " where meter = 'large_file_storage'"
+    ) == [("read", 7, "GB", date(2026, 6, 1))]
 
 
 def test_an_invoice_is_compared_line_by_line(told: Exports) -> None:
