@@ -1,10 +1,11 @@
 """What needs somebody now: rows of reports.needs_you, and what only this moment tells.
 
-That is a build that failed, which leaves nothing in the warehouse; a source that has become late
-since the last build; settings that cannot be used. Not here: who is told, and how it is shown.
+That is a build that failed, which leaves nothing in the warehouse; a warehouse that cannot be
+opened, beside a copy that can; a source that has become late since the last build; settings that
+cannot be used. Not here: who is told, and how it is shown.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from assets.runs.building import last_build
@@ -42,7 +43,7 @@ class Needs:
             row | {"verdict": self._verdict(row), "age_hours": self._age_hours(row)}
             for row in fresh
         ]
-        told = {row["source"] for row in found if row["kind"] == "late"}
+        told = {row["source"]: row for row in found if row["kind"] == "late"}
         self.found = [*self._builds(), *self._settings(), *self._late(told), *found]
 
     def lacking(self, family: str) -> str:
@@ -63,6 +64,8 @@ class Needs:
 
     def _builds(self) -> Iterator[Row]:
         last = self.last_build
+        if why := warehouse.damage(self.settings.warehouse):
+            yield need("unreadable", None, "warehouse", why, f"{READERS}.")
         if failure := last.get("failure"):
             todo = f"{READERS}: mend that, and run `meterhouse build`."
             yield need("failed build", None, "", failure, todo, last["ended_at"])
@@ -75,12 +78,14 @@ class Needs:
             for text in wrong:
                 yield need("setting", name, text.partition(" ")[0], text, "Correct it.")
 
-    def _late(self, told: set[str]) -> Iterator[Row]:
+    def _late(self, told: Mapping[str, Row]) -> Iterator[Row]:
         set_up = [source for source in SOURCES if self.settings.accounts[source.name]]
         asked = {e.source for source in set_up for e in source.endpoints if e.is_windowed}
         for row in self.sources:
             source, lacking = row["source"], self.lacking(row["source"])
             todo = f"{lacking}: set it again." if lacking else "Run `meterhouse run`."
+            if lacking and source in told:
+                told[source]["what_to_do"] = todo
             if row["verdict"] == "late" and source not in told:
                 what = "nothing newer was told, nor built"
                 yield need("late", source, source, what, todo, row["late_at"])

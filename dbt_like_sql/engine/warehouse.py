@@ -150,6 +150,27 @@ def holder(at: Warehouse) -> str | None:
     return None
 
 
+def damage(at: Warehouse) -> str:
+    """Why the warehouse cannot be opened, which nobody meets who reads the copy; '' where it can,
+    or others hold it. In the turn of writers alone: what closes a file ends each lock that its
+    process has on it."""
+    if isinstance(at, Lake) or holder(at) or not os.access(f"{at}.lock", os.W_OK):
+        return ""
+    advice = "" if at.exists() else "Put a backup in its place, or run `meterhouse run`."
+    try:
+        with (
+            writer_lock(at, 0),
+            in_words(at, advice),
+            contextlib.closing(_opened(at)) as connection,
+        ):
+            _is_claimed(connection, at)
+    except WarehouseBusyError:
+        return ""
+    except WarehouseError as error:
+        return "" if "set lock" in f"{error}" else f"{error}"
+    return ""
+
+
 def read_copy(path: Path) -> Path:
     """Where the copy for readers is: meterhouse.duckdb -> meterhouse.read.duckdb."""
     return path.with_suffix(f".read{path.suffix}")

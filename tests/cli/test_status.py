@@ -1,7 +1,9 @@
 """`meterhouse status`: whether all is well, by the clock of now."""
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -158,6 +160,27 @@ def test_it_is_told_while_somebody_writes_and_after_that_was_killed(here: Here) 
     )
 
 
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda path: path.write_text("hello, I am no database"), "it is no DuckDB database. Put"),
+        (lambda path: os.truncate(path, 100_000), "Could not read enough bytes from file"),
+        (Path.unlink, "No such file or directory"),
+    ],
+)
+def test_a_damaged_warehouse_is_told_beside_a_copy_that_can_be_read(
+    here: Here, damage: Callable[[Path], object], words: str
+) -> None:
+    """Not only once nothing new came for hours; and not what somebody writes at this moment."""
+    damage(here.warehouse)
+    with warehouse.writer_lock(here.warehouse):
+        assert here.status()[0] == 0
+    code, lines = here.status()
+    assert (code, lines[-1]) == (1, "1 thing needs you.")
+    assert lines[-2].startswith(f"UNREADABLE warehouse: {here.warehouse} cannot be used: {words}")
+    assert lines[-2].endswith("Readers see the build before it.")
+
+
 def test_a_source_that_is_set_up_and_cannot_be_used_needs_somebody(here: Here) -> None:
     """Also one of which nothing ever landed; what failed is all that --quiet prints."""
     here.settings |= {"NEON_REQUESTS_PER_MINUTE": "many", "BITBUCKET_TOKEN": "key"}
@@ -198,3 +221,5 @@ def test_a_source_of_which_a_part_is_late_has_a_line_of_each(here: Here) -> None
         "LATE neon: nothing newer was told, of org-b for one, since 13:20Z. Run `meterhouse run`, "
         "and see why it fails, or why no schedule runs it."
     )
+    here.settings["NEON_API_KEY"] = None
+    assert here.status()[1][-2].endswith("since 13:20Z. NEON_API_KEY is not set: set it again.")
