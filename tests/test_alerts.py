@@ -172,35 +172,58 @@ def test_a_channel_that_cannot_be_used_is_said(environment: dict[str, str], mess
 def test_the_week_is_a_message() -> None:
     """What it cost and what was used, against the week before, and what changed most."""
 
-    def thing(project: str, cost: float, before: float) -> dict[str, Any]:
-        costs, used = [cost, before], [cost * 10, None]
-        places = {"c": [None, None, *costs, None, None], "q": [None, None, *used, None, None]}
-        meter = {"meter": "compute", "unit": "CU-hour", **places}
-        return {"source": "neon", "org": "o", "project": project, "meters": [meter]}
+    def thing(
+        source: str,
+        project: str,
+        cost: float,
+        before: float,
+        meter: str = "compute",
+        org: str = "o",
+    ) -> dict[str, Any]:
+        costs, used = [0, 0, cost, before, 0, 0], [0, 0, cost * 10, 0, 0, 0]
+        told = [{"meter": meter, "unit": "h", "c": costs, "q": used}]
+        return {"source": source, "org": org, "project": project, "meters": told}
 
-    things = [thing("p", 12.5, 10), thing("q", 0, 2.5)]
+    # of two organizations, with one name; a meter for each letter; one that is told by the month
+    things = [thing("neon", "p", 12.5, 10), thing("neon", "p", 0, 2.5, org="other")]
+    things += [thing("forge", "q", 0.5, 0.5, letter) for letter in "abcdefghijklm"]
+    month = [99.0, *[None] * 5]
+    by_month = {"meter": "credits", "unit": "credit", "c": month, "q": month}
+    things.append({"source": "rovo", "org": "o", "project": None, "meters": [by_month]})
     span = Span.of(date(2026, 11, 1), NOW)
-    text = digest(span, things, set(), [cause()])
-    assert text.splitlines() == [
-        "2026-11-20 to 2026-11-26: $12.50 (+0%)",
+    lines = digest(span, things, set(), [cause()]).splitlines()
+    of_forge = [f"- forge {letter}, h: 5.00 (new)" for letter in "abcdefghijklm"]
+    assert lines == [
+        "2026-11-20 to 2026-11-26: $19.00 (+0%)",
         "",
         "Cost, an estimate, against the 7 days before:",
         "- neon: $12.50 (+0%)",
+        "- forge: $6.50 (+0%)",
         "",
         "What changed most:",
-        "- p (neon): $12.50 (+25%)",
-        "- q (neon): $0.00 (-100%)",
+        "- o, p (neon): $12.50 (+25%)",
+        "- other, p (neon): $0.00 (-100%)",
+        "- o, q (forge): $6.50 (+0%)",
         "",
         "Used:",
-        "- neon compute, CU-hour: 125.00 (new)",
+        *of_forge,
+        "- neon compute, h: 125.00 (new)",
         "",
         "What needs somebody:",
         "- at risk neon: hours are not held",
     ]
     # of fewer days it is no change
     lines = digest(span, things, {"neon"}, []).splitlines()
-    assert lines[0] == "2026-11-20 to 2026-11-26: $12.50 (not comparable)"
-    assert lines[3:7] == ["- neon: $12.50 (not comparable)", "", "What changed most:", ""]
+    assert lines[0] == "2026-11-20 to 2026-11-26: $19.00 (not comparable)"
+    assert lines[3:9] == [
+        "- neon: $12.50 (not comparable)",
+        "- forge: $6.50 (+0%)",
+        "",
+        "What changed most:",
+        "- o, q (forge): $6.50 (+0%)",
+        "",
+    ]
+    assert lines[-4] == "- neon compute, h: 125.00 (not comparable)"
 
 
 def test_a_run_tells_what_became_of_it(
