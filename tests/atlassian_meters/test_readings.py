@@ -102,6 +102,7 @@ def page(reading: Reading) -> pa.Table:
         "org_id": org_id, "usage_type": usage_type, "unit": unit, "account_id": account,
         "bucket_start": floor(at(read_at), "daily"), "read_at": at(read_at), "used": Decimal(used),
         "cycle_start": at(start), "cycle_end": at(end), "is_partial": False, "meter_id": "m",
+        "allowance_quantity": Decimal(1000),
     }  # fmt: skip
     return pa.Table.from_pylist([row], READINGS.schema)
 
@@ -224,6 +225,20 @@ def test_an_account_in_error_when_all_is_read_again_is_of_the_same_day(settings:
     assert facts_of(settings, "again") == [
         ("", "2026-10-15", "10"), ("", "2026-10-16", "5"), ("ann", "2026-10-16", "5"),
     ]  # fmt: skip
+
+
+def test_what_a_reading_tells_of_days_before_it_is_projected_as_of_them_all(
+    settings: Settings,
+) -> None:
+    """The organization was read every day: 30 on three that are over are 310 on 31. Of ann, who was
+    not read on the second, 30 up to the hour are no more than that on four days, either."""
+    ann = 30 * 31 / (3 + 16 / 24)
+    found = read(
+        settings,
+        "select owner_id, used_quantity, straight_line_quantity, missing_day_count"
+        " from reports.allowance where org_id = 'late' order by owner_id",
+    )
+    assert found == [("ann", 30, pytest.approx(ann), None), ("late", 40, 310, 0)]
 
 
 def test_two_cycles_that_meet_on_a_day_are_both_read_on_it(settings: Settings) -> None:
