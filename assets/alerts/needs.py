@@ -1,8 +1,7 @@
 """What needs somebody now: rows of reports.needs_you, and what only this moment tells.
 
-That is a build that failed, which leaves nothing in the warehouse; a warehouse that cannot be
-opened, beside a copy that can; a source that has become late since the last build; settings that
-cannot be used. Not here: who is told, and how it is shown.
+That is a build that failed, a warehouse that does not open, a source that has become late since the
+last build, settings that cannot be used. Not here: who is told, and how it is shown.
 """
 
 from collections.abc import Iterator, Mapping

@@ -152,22 +152,15 @@ def holder(at: Warehouse) -> str | None:
 
 def damage(at: Warehouse) -> str:
     """Why the warehouse cannot be opened, which nobody meets who reads the copy; '' where it can,
-    or others hold it. In the turn of writers alone: what closes a file ends each lock that its
-    process has on it."""
-    if isinstance(at, Lake) or holder(at) or not os.access(f"{at}.lock", os.W_OK):
-        return ""
-    advice = "" if at.exists() else "Put a backup in its place, or run `meterhouse run`."
+    or others hold it. It takes a writer's turn: to close a file ends its process's locks on it."""
+    advice = "" if isinstance(at, Lake) or at.exists() else "Put a backup in its place."
     try:
-        with (
-            writer_lock(at, 0),
-            in_words(at, advice),
-            contextlib.closing(_opened(at)) as connection,
-        ):
-            _is_claimed(connection, at)
-    except WarehouseBusyError:
-        return ""
+        if not (isinstance(at, Lake) or holder(at)) and os.access(f"{at}.lock", os.W_OK):
+            with writer_lock(at, 0), in_words(at, advice), contextlib.closing(_opened(at)) as it:
+                _is_claimed(it, at)
     except WarehouseError as error:
-        return "" if "set lock" in f"{error}" else f"{error}"
+        is_held = isinstance(error, WarehouseBusyError) or "set lock" in f"{error}"
+        return "" if is_held else f"{error}"
     return ""
 
 

@@ -6,27 +6,18 @@
 with metered as (
     -- most usage has no allowance
     select
-        usage.source, usage.resource, usage.scope, usage.org_id, usage.meter, usage.unit,
-        owner.owner_type,
+        usage.*, owner.owner_type,
         case owner.owner_type
             when 'org' then usage.org_id when 'project' then usage.project_id
             when 'site' then usage.site_id when 'user' then usage.user_id
-        end as owner_id,
-        usage.day_start,
-        date_trunc('month', usage.day_start) as month_start,
-        usage.granularity = 'monthly' as is_month, usage.quantity, usage.observed_at, usage.plan
+        end as owner_id
     from intermediate.int_usage_by_day as usage
     inner join (
-        select distinct
-            allowed.source, allowed.meter,
-            case allowed.allowed_per when 'user, pooled' then 'org' else allowed.allowed_per end
-                as owner_type
-        from (
-            select source, meter, allowed_per, period from seeds.allowances
-            union all
-            select source, meter, allowed_per, period from seeds.price_overrides
-        ) as allowed
-        where allowed.period <> 'bucket'
+        select source, meter, replace(allowed_per, 'user, pooled', 'org') as owner_type
+        from seeds.allowances where period <> 'bucket'
+        union
+        select source, meter, replace(allowed_per, 'user, pooled', 'org')
+        from seeds.price_overrides where period <> 'bucket'
     ) as owner on usage.source = owner.source and usage.meter = owner.meter
     where usage.source <> 'atlassian_platform'
 ),
@@ -42,16 +33,16 @@ used as (
     select
         metered.source, metered.resource, metered.scope, metered.org_id, metered.meter,
         metered.unit, metered.owner_type, metered.owner_id, metered.day_start,
-        case when metered.is_month then metered.day_start + interval '1' month
-            else metered.day_start + interval '1' day end,
-        sum(metered.quantity), cast(null as boolean), metered.month_start,
-        metered.month_start + interval '1' month, max(metered.observed_at), max(metered.plan)
+        max(case metered.granularity when 'monthly' then metered.day_start + interval '1' month
+            else metered.day_start + interval '1' day end),
+        sum(metered.quantity), cast(null as boolean), date_trunc('month', metered.day_start),
+        date_trunc('month', metered.day_start) + interval '1' month, max(metered.observed_at),
+        max(metered.plan)
     from metered
     where metered.owner_id is not null
     group by
         metered.source, metered.resource, metered.scope, metered.org_id, metered.meter,
-        metered.unit, metered.owner_type, metered.owner_id, metered.day_start,
-        metered.is_month, metered.month_start
+        metered.unit, metered.owner_type, metered.owner_id, metered.day_start, metered.granularity
 )
 
 select

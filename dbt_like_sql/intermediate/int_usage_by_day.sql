@@ -23,7 +23,6 @@ select
     usage.unit,
     usage.granularity,
     cast(date_trunc('day', usage.period_start) as timestamptz) as day_start, -- UTC day
-    -- an hour that is told to be 0 is no use of it
     coalesce(min(case when usage.quantity <> 0 then usage.period_start end), min(usage.period_start))
         as period_start, -- first instant of its first period with usage, or else of its first, UTC
     min(usage.period_end) as first_period_end, -- first instant after its first period, UTC

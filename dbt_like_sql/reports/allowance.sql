@@ -8,6 +8,7 @@ with measured as (
         allowance.*,
         gauge.meter is not null as is_gauge,
         date_diff('day', allowance.period_start, allowance.resets_at) as day_count,
+        cast(allowance.quantity as double) as used,
         cast(allowance.included_quantity as double) as included,
         pace.first_day_over, pace.missing_day_count, pace.settled_day_count,
         cast(pace.settled_quantity as double) as settled_quantity,
@@ -25,26 +26,21 @@ projected as (
     select
         measured.*,
         case
-            when measured.is_gauge then cast(measured.quantity as double)
-            when measured.settled_day_count > 0
-                then greatest(
-                    measured.settled_quantity * measured.day_count / measured.settled_day_count,
-                    cast(measured.quantity as double)
-                )
-            when measured.has_months
-                then cast(measured.quantity as double) * measured.day_count / nullif(least(
-                    measured.day_count,
-                    date_diff('day', measured.period_start, measured.observed_at)
-                    + extract(hour from measured.observed_at) / 24.0
-                ), 0)
-        end as straight_line,
-        case when measured.recent_daily_quantity is not null
-            then greatest(
-                measured.settled_quantity + measured.recent_daily_quantity
-                * (measured.day_count - measured.settled_day_count),
-                cast(measured.quantity as double)
+            when measured.is_gauge then measured.used
+            when measured.settled_day_count > 0 then greatest(
+                measured.settled_quantity * measured.day_count / measured.settled_day_count,
+                measured.used
             )
-        end as as_in_last_7_days
+            when measured.has_months then measured.used * measured.day_count / nullif(least(
+                measured.day_count,
+                date_diff('day', measured.period_start, measured.observed_at)
+                + extract(hour from measured.observed_at) / 24.0
+            ), 0)
+        end as straight_line,
+        case when measured.recent_daily_quantity is not null then greatest(
+            measured.settled_quantity + measured.recent_daily_quantity
+            * (measured.day_count - measured.settled_day_count), measured.used
+        ) end as as_in_last_7_days
     from measured
 )
 
@@ -62,7 +58,7 @@ select
     projected.resets_at,
     cast(projected.quantity as decimal(38, 9)) as used_quantity, -- so far
     projected.included_quantity,
-    cast(cast(projected.quantity as double) / nullif(projected.included, 0) as double)
+    cast(projected.used / nullif(projected.included, 0) as double)
         as used_share, -- 1: used up, above it: over; null where nothing is included
     cast(greatest(projected.quantity - projected.included_quantity, 0) as decimal(38, 9))
         as overage_quantity, -- beyond it so far

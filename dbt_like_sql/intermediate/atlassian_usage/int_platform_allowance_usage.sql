@@ -36,7 +36,7 @@ own as (
 used as (
     select
         own.org_id, own.meter, own.unit, own.scope_type as owner_type, own.holder_id as owner_id,
-        own.told_from as period_start, own.period_end, own.quantity,
+        least(own.told_from, own.period_start) as period_start, own.period_end, own.quantity,
         own.is_final or own.exported_at >= own.period_end as is_settled,
         own.allowed_from, own.resets_at, own.exported_at as observed_at
     from own

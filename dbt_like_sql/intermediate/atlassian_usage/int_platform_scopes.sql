@@ -139,8 +139,7 @@ select
     min(kept.site_id) as site_id, -- site, or workspace; null for org and user
     cast(case when kept.is_told_by_days then kept.period_start else kept.whole_start end
         as timestamptz) as period_start, -- first instant, UTC
-    cast(min(case when kept.is_told_by_days then kept.told_from else kept.whole_start end)
-        as timestamptz) as told_from, -- earlier, where a reading tells of days before it, too
+    min(kept.told_from) as told_from, -- earlier, where a reading tells of days before it, too
     cast(max(case when kept.is_told_by_days then kept.period_end else kept.whole_end end)
         as timestamptz) as period_end, -- first instant after the period, UTC
     cast(min(case when kept.period_end <= kept.one_until then kept.whole_start
