@@ -175,18 +175,20 @@ def test_the_week_is_a_message() -> None:
     def thing(
         source: str,
         project: str,
-        cost: float,
-        before: float,
+        cost: float | None,
+        before: float | None,
         meter: str = "compute",
         org: str = "o",
     ) -> dict[str, Any]:
-        costs, used = [0, 0, cost, before, 0, 0], [0, 0, cost * 10, 0, 0, 0]
+        costs, used = [0, 0, cost, before, 0, 0], [0, 0, 6 if cost is None else cost * 10, 0, 0, 0]
         told = [{"meter": meter, "unit": "h", "c": costs, "q": used}]
         return {"source": source, "org": org, "project": project, "meters": told}
 
-    # of two organizations, with one name; a meter for each letter; one that is told by the month
+    # of two organizations, with one name; a meter for each letter; one that has no price, and one
+    # that is told by the month
     things = [thing("neon", "p", 12.5, 10), thing("neon", "p", 0, 2.5, org="other")]
     things += [thing("forge", "q", 0.5, 0.5, letter) for letter in "abcdefghijklm"]
+    things.append(thing("bitbucket", "r", None, None))
     month = [99.0, *[None] * 5]
     by_month = {"meter": "credits", "unit": "credit", "c": month, "q": month}
     things.append({"source": "rovo", "org": "o", "project": None, "meters": [by_month]})
@@ -206,6 +208,7 @@ def test_the_week_is_a_message() -> None:
         "- o, q (forge): $6.50 (+0%)",
         "",
         "Used:",
+        "- bitbucket compute, h: 6.00 (new)",
         *of_forge,
         "- neon compute, h: 125.00 (new)",
         "",

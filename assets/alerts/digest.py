@@ -42,10 +42,11 @@ def _sums(things: Iterable[Row]) -> tuple[Sums, Sums, Sums]:
         project = f"{', '.join(filter(None, [thing['org'], thing['project']]))} ({source})"
         for meter in thing["meters"]:
             for at, place in enumerate((WEEK, WEEK_BEFORE)):
-                if (used := meter["q"][place]) is not None:
-                    cost = meter["c"][place] or 0.0
+                # what has no price costs something that nobody knows
+                if (cost := meter["c"][place]) is not None:
                     sources[source, source][at] += cost
                     projects[source, project][at] += cost
+                if used := meter["q"][place]:
                     meters[source, f"{source} {meter['meter']}, {meter['unit']}"][at] += used
     return sources, projects, meters
 
