@@ -18,14 +18,15 @@ with found as (
     group by scope.source, scope.resource
     union all
     select
-        'at risk', span.source, concat(span.resource, ' ', span.granularity), true,
+        case when bool_or(span.is_at_risk) then 'at risk' else 'missing' end, span.source,
+        concat(span.resource, ' ', span.granularity), bool_or(span.is_at_risk),
         concat(
             cast(sum(span.bucket_count) as bigint), ' buckets are not held, of ',
             min(span.scope), ' for one'
         ),
         min(span.span_start), min(span.lost_at), 'Run `meterhouse load --gaps`.'
     from reports.coverage as span
-    where span.is_at_risk
+    where span.is_at_risk or span.state = 'missing'
     group by span.source, span.resource, span.granularity
     union all
     select
@@ -77,7 +78,7 @@ with found as (
 )
 
 select
-    cast(found.kind as varchar) as kind, -- late, at risk, rejected file, stale export, ...
+    cast(found.kind as varchar) as kind, -- late, missing, at risk, rejected file, stale export, ...
     cast(found.source as varchar) as source, -- vendor API family
     cast(found.subject as varchar) as subject, -- what it is about, the same for as long as it lasts
     cast(found.is_failure as boolean)

@@ -133,6 +133,25 @@ def test_files_are_never_late_and_names_are_no_usage(fresh: Callable[..., Rows])
     ]
 
 
+def test_what_is_missing_is_told_before_it_is_at_risk(tmp_path: Path, worlds: Worlds) -> None:
+    """A day that was refused, say, is in the list until it is held, and no failure while there is
+    time."""
+    models, table = worlds.begin_alone(tmp_path, "reports.needs_you"), PROJECTS
+    settings = settings_at(tmp_path / "meterhouse.duckdb", NOW)
+    before = Receipt(table, "daily", "2026-11-21 02:20", "2026-11-18", "2026-11-19")
+    receive(
+        settings, before, Receipt(table, "daily", "2026-11-21 02:20", "2026-11-20", "2026-11-22")
+    )
+    builds.build(settings, models)
+    sql = "select kind, subject, is_failure, since_at, what, what_to_do from reports.needs_you"
+    what, todo = "1 buckets are not held, of org for one", "Run `meterhouse load --gaps`."
+    missing = ("missing", f"{table} daily", False, at("19 00:00"), what, todo)
+    assert read(settings, sql) == [missing]
+    receive(settings, Receipt(table, "daily", "2026-11-21 02:30", "2026-11-19", "2026-11-20"))
+    builds.build(settings, models)
+    assert read(settings, sql) == []
+
+
 def test_what_needs_somebody_is_one_row_a_cause(tmp_path: Path, worlds: Worlds) -> None:
     """What it is about has no count and no age: it is the same from build to build."""
     worlds.begin(tmp_path)
@@ -154,6 +173,7 @@ def test_what_needs_somebody_is_one_row_a_cause(tmp_path: Path, worlds: Worlds) 
     assert [row[:4] for row in first] == [
         ("at risk", "neon", "neon_project_usage hourly", True),
         ("late", "neon", "neon", True),
+        ("missing", "neon", "neon_project_usage daily", False),
         ("never answered", "neon", "neon_branch_usage", True),
         ("unknown meter", "neon", "new", True),
     ]
