@@ -273,7 +273,8 @@ def _parts_of(windows: Iterable[Window | None], less: set[datetime]) -> Iterator
 
 
 def _check(page: pa.Table, endpoint: Endpoint) -> None:
-    """Refuse what nobody could read again; and ids that would be asked with for ever."""
+    """Refuse what nobody could read again; and ids that would be asked with, or told apart from
+    the right ones, for ever."""
     for column in page.schema:
         if pa.types.is_timestamp(column.type):
             pc.min_max(page[column.name]).as_py()  # raises before the year 1 and after 9999
@@ -281,6 +282,9 @@ def _check(page: pa.Table, endpoint: Endpoint) -> None:
             longest = pc.max(pc.utf8_length(page[column.name])).as_py() or 0
             if longest > LONGEST_ID:
                 raise ValueError(f"a {column.name} of {longest:,} characters")
+            is_id = column.name.endswith(("_id", "_uuid"))
+            if is_id and pc.any(pc.match_substring_regex(page[column.name], "[[:cntrl:]]")).as_py():
+                raise ValueError(f"a {column.name} with control characters")
 
 
 def _numbered(page: pa.Table, slice_number: int, number: int) -> pa.Table:

@@ -38,13 +38,13 @@ DAYS = [datetime(2026, 8, day, tzinfo=UTC) for day in (1, 2, 3, 4)]
 SINCE, UNTIL = DAYS[0], DAYS[3]
 WINDOW = Window("daily", SINCE, UNTIL)
 SCHEMA = pa.schema(
-    {"name": pa.string(), "bucket_start": pa.timestamp("us", "UTC"), "value": pa.int64()}
+    {"thing_id": pa.string(), "bucket_start": pa.timestamp("us", "UTC"), "value": pa.int64()}
 )
-KEY = ("name", "bucket_start")
+KEY = ("thing_id", "bucket_start")
 TABLES = {"things": SCHEMA}
 THINGS = Endpoint("neon", "things", "GET /things", "Things.", __name__, ("daily",), KEY)
 NAMES = Endpoint(
-    "neon", "things", "GET /things", "Things as they are now.", __name__, key=("name",)
+    "neon", "things", "GET /things", "Things as they are now.", __name__, key=("thing_id",)
 )
 Row = tuple[str | None, datetime, int]
 
@@ -93,8 +93,8 @@ def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
 RECEIPTS = "select scope, window_start, window_end, rows, pages, complete from raw.loads order by 1"
 # a minus: withdrawn
 LOG = """
-    select scope, name, bucket_start, case when is_withdrawn then -value else value end
-    from raw.things order by landed_at, scope, bucket_start, name
+    select scope, thing_id, bucket_start, case when is_withdrawn then -value else value end
+    from raw.things order by landed_at, scope, bucket_start, thing_id
 """
 A, B = ("a", SINCE, 1), ("b", SINCE, 2)
 
@@ -105,7 +105,7 @@ def test_rows_and_their_receipt_land(tmp_path: Path) -> None:
     assert rows(tmp_path, RECEIPTS) == [("one", SINCE, UNTIL, 3, 2, True)]
     found = rows(
         tmp_path,
-        "select name, row.scope, row.load_id, row.landed_at = receipt.landed_at, is_withdrawn"
+        "select thing_id, row.scope, row.load_id, row.landed_at = receipt.landed_at, is_withdrawn"
         " from raw.things row, raw.loads receipt order by 1",
     )
     assert found == [(name, "one", landing.load_ids[0], True, False) for name in "abc"]
@@ -194,10 +194,14 @@ def test_a_warehouse_that_cannot_be_used_is_no_refusal_of_a_vendor(tmp_path: Pat
     assert rows(tmp_path, RECEIPTS) == []
 
 
-def test_an_overlong_id_is_refused(tmp_path: Path) -> None:
-    """It would be asked with again for ever; the row of another scope lands."""
-    landing = land(tmp_path, one=saying(page(("x" * 501, SINCE, 1))), two=saying(page(A)))
-    assert "a name of 501 characters" in str(landing.failures[0])
+@pytest.mark.parametrize(
+    ("thing_id", "said"), [("x" * 501, "of 501 characters"), ("x\n", "with control characters")]
+)
+def test_what_is_no_id_is_refused(tmp_path: Path, thing_id: str, said: str) -> None:
+    """It would be asked with again for ever, and what it used told twice; the row of another scope
+    lands."""
+    landing = land(tmp_path, one=saying(page((thing_id, SINCE, 1))), two=saying(page(A)))
+    assert f"a thing_id {said}" in str(landing.failures[0])
     assert rows(tmp_path, LOG) == [("two", *A)]
 
 
@@ -311,7 +315,7 @@ def test_a_new_column_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(TABLES, "things", wider)
     found = land(tmp_path, endpoint=replace(THINGS), one=saying(noted), two=saying(noted))
     assert not found.failures
-    told = rows(tmp_path, "select scope, name, note, is_withdrawn from raw.things order by all")
+    told = rows(tmp_path, "select scope, thing_id, note, is_withdrawn from raw.things order by all")
     assert told == [
         ("one", "a", None, False),
         ("one", "a", None, True),

@@ -163,6 +163,7 @@ def _bodies() -> Iterator[Trouble]:
     yield Trouble("an id is missing", "shapes", partial(_set, IDS, None))
     yield Trouble("a list is null", "shapes", _null_list)
     yield Trouble("an id is overlong", "ids", partial(_set, IDS, "x" * 300_000))
+    yield Trouble("an id has a line break", "ids", partial(_set, IDS, "a\x1b[31m\nb"))
 
 
 def _numbers() -> Iterator[Trouble]:
