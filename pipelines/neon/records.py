@@ -188,12 +188,14 @@ TABLES: dict[str, pa.Schema] = {
 
 
 def account_usage(periods: list[Period]) -> Usage:
-    """The legacy answer has a column per metric: every numeric column of a timeframe is one."""
+    """The legacy answer has a column per metric: every column of a timeframe is one, and what is
+    no number refuses its bucket."""
     for bucket in (bucket for period in periods for bucket in period.consumption):
         bucket.metrics = [
-            Metric(metric_name=name, value=Decimal(value))
+            Metric(
+                metric_name=name, value=Decimal(value if type(value) in (int, Decimal) else "NaN")
+            )
             for name, value in bucket.unknown_fields.items()
-            if isinstance(value, int | Decimal) and not isinstance(value, bool)
         ]
         bucket.unknown_fields = {}
     return Usage(periods=periods)

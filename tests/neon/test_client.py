@@ -9,7 +9,12 @@ import pyarrow as pa
 import pytest
 
 from pipelines.decode import decode
-from pipelines.neon.records import ProjectUsagePage, usage_table
+from pipelines.neon.records import (
+    AccountUsagePage,
+    ProjectUsagePage,
+    account_usage,
+    usage_table,
+)
 from pipelines.windows import Window
 from tests.conftest import Open
 
@@ -159,6 +164,21 @@ def test_the_legacy_account_is_read_where_a_host_still_has_it(world: Open) -> No
         "synthetic_storage_size_bytes",
         "written_data_bytes",
     ]
+
+
+@pytest.mark.parametrize("value", ['"NaN"', '"12"', "null", "true", "[1]"])
+def test_a_legacy_column_that_is_no_number_refuses_its_bucket(value: str) -> None:
+    """It is never left out as if nothing had been used; the other metrics are told."""
+    start = f"{WINDOW.since:%Y-%m-%dT%H:%M:%SZ}"
+    bucket = (
+        f'{{"timeframe_start":"{start}","compute_time_seconds":7,"written_data_bytes":{value}}}'
+    )
+    body = f'{{"periods":[{{"period_id":"p-1","consumption":[{bucket}]}}]}}'
+    page, refused = decode(body.encode(), AccountUsagePage), dict[datetime, str]()
+    told = usage_table("neon_account_usage", [account_usage(page.items)], "org", WINDOW, refused)
+    assert told["metric_name"].to_pylist() == ["compute_time_seconds"]
+    why = "written_data_bytes NaN is no quantity that can be added up (account)"
+    assert refused == {WINDOW.since: why}
 
 
 def test_the_retired_account_is_a_note_and_no_failure(world: Open) -> None:
