@@ -112,7 +112,12 @@ class Meters(VendorClient):
             cycle = {name: whole[name] for name in ("cycle_start", "cycle_end")}
             for first in range(0, len(known), at_once := self._api.accounts_at_once):
                 ids = known[first : first + at_once]
-                told = self._told("accounts", values | {"account_ids": ids})
+                told = [*self._told("accounts", values | {"account_ids": ids})]
+                if others := [
+                    a for each in told if (a := each.get("account_id", ids[0])) not in known
+                ]:
+                    what = f"it has account {others[0]}, which was not asked for"
+                    raise self.undocumented("accounts of {org_id}, {window}".format(**values), what)
                 fine = {each["account_id"]: cycle | each for each in told if not each.get("error")}
                 yield page(fine.values())
                 if unread := [account_id for account_id in ids if account_id not in fine]:

@@ -1,5 +1,6 @@
 """How the meters API is asked: as a file declares it, and read only."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ from pipelines.windows import Window
 from tests.atlassian_meters.test_facts import READINGS, orgs_of
 from tests.clock import NOW
 from tests.conftest import Open, World
+from tests.faults.front import Front
 from tests.sandbox.atlassian_meters import API_KEY, DECLARED
 from tests.sandbox.desk import Fault, Request
 
@@ -100,6 +102,22 @@ def test_an_account_in_error_is_a_note_and_the_others_are_read(world: Open) -> N
     )
     cycle = org.cycle_of(here.company.now)
     assert kept == [(40_000, 25_000, "true", *cycle, False)]
+
+
+def test_an_account_that_nobody_asked_about_is_refused(world: Open) -> None:
+    """It would count beside the one that is told under another name; the next run asks again."""
+    front, (name, other) = Front(), ("712020:0001", "712020:9999")
+    front.is_meant = lambda asked: bool(re.search("0rg-a/meters/[^/]+/accounts", asked.path))
+    here = world(meters_accounts=3, front=front.before)
+    front.spoil = lambda _, reply: reply.say(reply.body.replace(name.encode(), other.encode()))
+    (failure,) = land(here).failures
+    assert f"it has account {other}, which was not asked for" in str(failure)
+    assert {org_id for org_id, _ in read_of(here)} == {"0rg-b"}
+    front.clear()
+    assert not land(here).failures
+    of_org = "select distinct account_id from raw.platform_readings where org_id = '0rg-a'"
+    accounts = next(org.account_ids for org in orgs_of(here) if org.id == "0rg-a")
+    assert {account for (account,) in here.raw(of_org)} == {None, *accounts}
 
 
 def test_what_the_api_may_have_only_a_part_of_is_marked(world: Open) -> None:
