@@ -354,6 +354,25 @@ CASES = (
         (("", "2026-02-10/2026-03-10", "60"),),
     ),
     Case(
+        "two calendars exported by turns before their ends do not flip: that which begins first",
+        (
+            {"a.csv": (rovo("org", "2026-01", "200", "2026-01-20"),)},
+            {"b.csv": (rovo("org", "2026-01-15/2026-02-15", "60", "2026-01-21"),)},
+            {"c.csv": (rovo("org", "2026-01", "220", "2026-01-22"),)},
+            {"d.csv": (rovo("org", "2026-01-15/2026-02-15", "80", "2026-01-23"),)},
+        ),
+        (("", "2026-01", "220"),),
+    ),
+    Case(
+        "a look into another calendar takes nothing from the one of which cycles were told whole",
+        (
+            {"a.csv": (rovo("org", "2025-12-15/2026-01-15", "90", "2026-01-15"),)},
+            {"b.csv": (rovo("org", "2026-01-15/2026-02-15", "60", "2026-01-21"),)},
+            {"c.csv": (rovo("org", "2026-01", "220", "2026-01-22"),)},
+        ),
+        (("", "2025-12-15/2026-01-15", "90"), ("", "2026-01-15/2026-02-15", "60")),
+    ),
+    Case(
         "cycles that begin on the same day may overlap all the same",
         (
             {"a.csv": (rovo("org", "2026-01-15/2026-02-16", "50", "2026-02-17"),)},

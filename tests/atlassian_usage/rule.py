@@ -33,6 +33,7 @@ class Told:
     rank: tuple[Any, ...]
     exported: datetime
     is_final: bool
+    is_reading: bool
 
 
 def facts_of(rows: Iterable[tuple[str, dict[str, Any]]], is_gauge: bool) -> Facts:
@@ -98,6 +99,7 @@ def told_lines(rows: list[tuple[str, dict[str, Any]]], is_gauge: bool) -> list[T
                 rank=(read, read if kind == "snapshot" else exported, kind, name),
                 exported=read if kind == "snapshot" else exported,
                 is_final=row["is_final"],
+                is_reading=kind == "snapshot" and not is_gauge,
             )
         )
     return lines
@@ -139,17 +141,32 @@ def cycle_of(read: datetime, resets: str | None, renewals: set[date]) -> Span:
 
 
 def chosen_periods(months: list[Told]) -> set[Span]:
-    """Never two that overlap: those of the total, then those that were over when they were
-    exported, then those of the calendar exported last."""
-    latest: dict[Any, datetime] = {}
+    """Never two that overlap: those of the total, then those that were over when they were exported,
+    then those of a calendar of readings, or of files, whichever told last; of calendars of files
+    that of which one was over and exported last, then that which begins first."""
+    latest: dict[Span, datetime] = {}
     for line in months:
-        for key in (line.span, line.span[0].day):
-            latest[key] = max(latest.get(key, line.exported), line.exported)
+        latest[line.span] = max(latest.get(line.span, line.exported), line.exported)
     totals = {line.span for line in months if line.scope[0] == "org"}
+    read = {line.span[0].day for line in months if line.is_reading}
+    whole: dict[int, datetime] = {}
+    first: dict[int, date] = {}
+    told: dict[int, datetime] = {}
+    for span, exported in latest.items():
+        day = span[0].day
+        first[day] = min(first.get(day, span[0]), span[0])
+        if exported.date() >= span[1]:
+            whole[day] = max(whole.get(day, exported), exported)
+        teller = day if day in read else 0
+        told[teller] = max(told.get(teller, exported), exported)
 
     def place(span: Span) -> tuple[Any, ...]:
-        is_over = latest[span].date() >= span[1]
-        return (span in totals, is_over, latest[span[0].day], -span[0].day, latest[span], *span)
+        day, is_over = span[0].day, latest[span].date() >= span[1]
+        last = whole.get(day, at("1970-01-01"))
+        if not is_over:
+            return (span in totals, False, told[day if day in read else 0], last,
+                    -first[day].toordinal(), latest[span], *span)  # fmt: skip
+        return (span in totals, True, last, -first[day].toordinal(), latest[span], *span)
 
     spans = {line.span for line in months}
     return {

@@ -61,7 +61,7 @@ lines as (
         case named.granularity when 'snapshot' then named.read_at else named.exported_at end
             as exported_at,
         concat_ws(' ', named.granularity, named.file_name, named.file_sha256) as precedence,
-        named.file_sha256, named.line, false as is_asked
+        named.file_sha256, named.line, named.is_reading, false as is_asked
     from named
     union all
     select
@@ -77,7 +77,7 @@ lines as (
         ),
         case asked.granularity when 'month' then 0
             else date_diff('day', asked.cycle_start, asked.period_end) end,
-        true
+        true, true
     from intermediate.int_platform_readings as asked
 )
 
@@ -117,5 +117,6 @@ select
     lines.precedence, -- the greater one counts
     lines.file_sha256, -- the content of its file; of what was asked, whose cycle it is of
     cast(lines.line as integer) as line, -- the line of the file
+    lines.is_reading, -- true: a running total, and a later one may say of another cycle that it is of it
     lines.is_asked -- true: the meters API said so; false: a file
 from lines

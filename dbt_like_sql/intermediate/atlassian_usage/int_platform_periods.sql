@@ -1,7 +1,9 @@
 -- One row per organization, meter and period by which its usage is told: the months and cycles that
 -- were exported, which never overlap. Those of the organization's own total come first, then those
--- that were told when they were over, then those of the calendar (the day of the month on which they
--- begin) that was exported last. A day that is in none of them is a period of its own, and so are the
+-- that were told when they were over, then those of a calendar (the day of the month on which they
+-- begin) of readings, or those of files, whichever told last. Of calendars of files it is the one of
+-- which a period that was over was exported last, else that begins first: what is exported before its
+-- end, by turns, moves nothing. A day that is in none of them is a period of its own, and so are the
 -- days of the first reading of a cycle.
 -- grain: org_id, meter, unit, period_start
 with calendars as (
@@ -11,26 +13,41 @@ with calendars as (
         -- a cycle that is still read takes no month away that was told whole
         max(case when line.exported_at >= line.period_end then 1 else 0 end) as is_over,
         max(line.exported_at) as exported_at,
-        max(max(line.exported_at)) over (
-            partition by line.org_id, line.meter, line.unit, extract(day from line.period_start)
-        ) as calendar_exported_at
+        bool_or(bool_or(line.is_reading)) over same_calendar as is_read,
+        min(line.period_start) over same_calendar as first_start,
+        max(case when max(line.exported_at) >= line.period_end then max(line.exported_at) end)
+            over same_calendar as whole_exported_at
     from intermediate.int_platform_lines as line
     where line.granularity = 'month'
     group by line.org_id, line.meter, line.unit, line.period_start, line.period_end
+    window same_calendar as (
+        partition by line.org_id, line.meter, line.unit, extract(day from line.period_start)
+    )
+),
+
+dated as (
+    select
+        calendars.*,
+        max(calendars.exported_at) over (
+            partition by
+                calendars.org_id, calendars.meter, calendars.unit, calendars.is_read,
+                case when calendars.is_read then extract(day from calendars.period_start) end
+        ) as last_told_at
+    from calendars
 ),
 
 ranked as (
     select
-        calendars.*,
+        dated.*,
         row_number() over (
-            partition by calendars.org_id, calendars.meter, calendars.unit
+            partition by dated.org_id, dated.meter, dated.unit
             order by
-                calendars.is_whole desc, calendars.is_over desc,
-                calendars.calendar_exported_at desc,
-                extract(day from calendars.period_start), calendars.exported_at desc,
-                calendars.period_start desc, calendars.period_end desc
+                dated.is_whole desc, dated.is_over desc,
+                case dated.is_over when 0 then dated.last_told_at end desc,
+                dated.whole_exported_at desc nulls last, dated.first_start,
+                dated.exported_at desc, dated.period_start desc, dated.period_end desc
         ) as place
-    from calendars
+    from dated
 ),
 
 chosen as (
