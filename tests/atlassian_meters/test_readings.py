@@ -220,6 +220,20 @@ def test_what_is_told_at_once_of_a_month_and_after_it_is_not_counted_twice(
     assert facts_of(settings, "seam") == [("", "2026-10", "300"), ("", "2026-11-02", "20")]
 
 
+def test_what_is_in_no_fact_is_named_with_its_days(settings: Settings) -> None:
+    """Told at once of an exported month and of days beside it; what the months hold is not."""
+    found = read(
+        settings,
+        "select org_id, strftime(period_start, '%m-%d'), strftime(period_end, '%m-%d'),"
+        " difference, is_within_tolerance from reports.reconciliation"
+        " where comparison = 'told in no fact' order by all",
+    )
+    assert found == [
+        ("seam", "10-31", "11-02", 40, False),
+        ("turn", "10-17", "11-04", 40, False),
+    ]
+
+
 def test_an_account_in_error_when_all_is_read_again_is_of_the_same_day(settings: Settings) -> None:
     """It was read before noon, and the organization again after noon."""
     assert facts_of(settings, "again") == [

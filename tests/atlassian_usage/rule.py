@@ -141,7 +141,7 @@ def cycle_of(read: datetime, resets: str | None, renewals: set[date]) -> Span:
 
 
 def chosen_periods(months: list[Told]) -> set[Span]:
-    """Never two that overlap: those of the total, then those that were over when they were exported,
+    """Never two that overlap: those of the total, then those that were over when exported,
     then those of a calendar of readings, or of files, whichever told last; of calendars of files
     that of which one was over and exported last, then that which begins first."""
     latest: dict[Span, datetime] = {}

@@ -257,6 +257,26 @@ def test_a_month_is_compared_with_its_days(exports: Exports) -> None:
     ]
 
 
+def test_what_counts_in_no_calendar_is_named(exports: Exports) -> None:
+    """Months that another calendar took out, but where that tells all their days, or all that had
+    passed when they were exported."""
+    sentences = {org_of(case): case.sentence for case in CASES if "calendar" in case.sentence}
+    found = exports.read(
+        """
+        select org_id, strftime(period_start, '%m-%d'), strftime(period_end, '%m-%d'), difference
+        from reports.reconciliation
+        where comparison = 'told in no fact' and list_contains(?, org_id) order by 2, 3
+        """,
+        [*sentences],
+    )
+    assert [(" ".join(sentences[org_id].split()[1:3]), *told) for org_id, *told in found] == [
+        ("three calendars,", "01-01", "02-01", 100),
+        ("three calendars,", "01-15", "02-15", 50),
+        ("two calendars", "02-01", "03-01", 10),
+        ("two calendars", "03-01", "04-01", 10),
+    ]
+
+
 def write_in_capital_letters(exports: Exports, step: int) -> None:
     """An organization, and then the mended file that writes it, and its user, in another way."""
     lines = [

@@ -1,7 +1,8 @@
 -- One row per thing that exports of platform usage say in two ways: a workspace's minutes beside
 -- Bitbucket's runs, a scope's month beside its days that are the fact, what workspaces have left beside
--- the repositories of which nobody knows the workspace; and the last reading of a billing cycle beside
--- the facts of it. Settled periods only, but for readings.
+-- the repositories of which nobody knows the workspace; the last reading of a billing cycle beside the
+-- facts of it; and what an organization was told to have used of days that are not all in its facts, and
+-- which is in none. Settled periods only, but for the last two.
 -- grain: comparison, org_id, project_id, meter, unit, period_start
 with runs as (
     select
@@ -53,6 +54,42 @@ totals as (
         and asked.unit = line.unit and line.period_start < asked.period_end
         and line.period_end > asked.period_start
     where asked.granularity = 'month'
+),
+
+-- by a reading at once of days in a period that counts and of others, or by a calendar that does not
+wholes as (
+    select
+        line.scope_key, line.org_id, line.meter, line.unit, line.is_asked, line.told_from,
+        line.period_start, line.period_end, max_by(line.quantity, line.exported_at) as quantity,
+        max(least(line.period_end, date_trunc('day', line.read_at) + interval '1' day))
+            as told_until
+    from intermediate.int_platform_lines as line
+    where line.scope_type = 'org' and line.app is null
+        and line.is_asked = (line.granularity = 'day') and line.is_asked = line.is_reading
+    group by
+        line.scope_key, line.org_id, line.meter, line.unit, line.is_asked, line.told_from,
+        line.period_start, line.period_end
+),
+
+untold as (
+    select
+        wholes.org_id, wholes.meter, wholes.unit, wholes.told_from, wholes.told_until,
+        wholes.quantity
+    from wholes
+    anti join intermediate.int_platform_scopes as itself
+        on wholes.scope_key = itself.scope_key and wholes.is_asked = itself.is_asked
+        and wholes.period_start = itself.period_start and wholes.period_end = itself.period_end
+    left join intermediate.int_platform_scopes as fact
+        on wholes.scope_key = fact.scope_key and fact.period_start < wholes.told_until
+        and fact.period_end > wholes.told_from
+    where wholes.quantity > 0
+    group by
+        wholes.org_id, wholes.meter, wholes.unit, wholes.told_from, wholes.told_until,
+        wholes.period_end, wholes.quantity
+    having coalesce(sum(case when fact.scope_key is not null then date_diff(
+        'day', greatest(fact.period_start, wholes.told_from),
+        least(fact.period_end, wholes.told_until)
+    ) end), 0) < date_diff('day', wholes.told_from, wholes.told_until)
 )
 
 select
@@ -62,6 +99,7 @@ select
     runs.meter, -- what was used
     runs.unit, -- of the quantities
     runs.period_start, -- first instant, UTC
+    cast(null as timestamptz) as period_end, -- first instant after days that are in no fact; else null
     cast(runs.quantity as decimal(38, 9)) as fact_quantity, -- what counts
     runs.minutes as other_quantity, -- what the other side says
     -- the runs of repositories that are gone are missing: below the export is as it should be
@@ -73,7 +111,7 @@ union all
 select
     'exported month', day.org_id,
     case when day.scope_type <> 'org' then concat(day.scope_type, ':', day.holder_id) end,
-    day.meter, day.unit, months.period_start, cast(sum(day.quantity) as decimal(38, 9)),
+    day.meter, day.unit, months.period_start, null, cast(sum(day.quantity) as decimal(38, 9)),
     months.quantity, count(*)
 from months
 inner join intermediate.int_platform_scopes as day
@@ -87,7 +125,7 @@ union all
 -- more than the workspaces have left is usage that is missing
 select
     'repositories without a workspace', homeless.org_id, null, homeless.meter, homeless.unit,
-    homeless.split_start, cast(coalesce(sum(fact.quantity), 0) as decimal(38, 9)),
+    homeless.split_start, null, cast(coalesce(sum(fact.quantity), 0) as decimal(38, 9)),
     cast(homeless.quantity as decimal(38, 9)),
     greatest(coalesce(sum(fact.quantity), 0) - homeless.quantity, 0)
 from homeless
@@ -101,7 +139,7 @@ union all
 select
     'last reading of a cycle', totals.org_id,
     case when totals.user_id is not null then concat('user:', totals.user_id) end,
-    totals.meter, totals.unit, totals.period_start,
+    totals.meter, totals.unit, totals.period_start, null,
     cast(coalesce(sum(fact.quantity), 0) as decimal(38, 9)), totals.quantity, 0
 from totals
 left join intermediate.int_platform_usage as fact
@@ -110,3 +148,9 @@ left join intermediate.int_platform_usage as fact
     and (totals.user_id is null or totals.user_id = fact.user_id)
 group by
     totals.org_id, totals.user_id, totals.meter, totals.unit, totals.period_start, totals.quantity
+union all
+select
+    'told in no fact', untold.org_id, null, untold.meter, untold.unit, untold.told_from,
+    max(untold.told_until), cast(0 as decimal(38, 9)), sum(untold.quantity), 0
+from untold
+group by untold.org_id, untold.meter, untold.unit, untold.told_from
