@@ -59,37 +59,14 @@ totals as (
 -- by a reading at once of days in a period that counts and of others, or by a calendar that does not
 wholes as (
     select
-        line.scope_key, line.org_id, line.meter, line.unit, line.is_asked, line.told_from,
-        line.period_start, line.period_end, max_by(line.quantity, line.exported_at) as quantity,
-        max(least(line.period_end, date_trunc('day', line.read_at) + interval '1' day))
-            as told_until
+        line.*,
+        least(line.period_end, date_trunc('day', line.read_at) + interval '1' day) as told_until
     from intermediate.int_platform_lines as line
-    where line.scope_type = 'org' and line.app is null
+    anti join intermediate.int_platform_scopes as fact
+        on line.scope_key = fact.scope_key and line.is_asked = fact.is_asked
+        and line.period_start = fact.period_start and line.period_end = fact.period_end
+    where line.scope_type = 'org' and line.app is null and line.quantity > 0
         and line.is_asked = (line.granularity = 'day') and line.is_asked = line.is_reading
-    group by
-        line.scope_key, line.org_id, line.meter, line.unit, line.is_asked, line.told_from,
-        line.period_start, line.period_end
-),
-
-untold as (
-    select
-        wholes.org_id, wholes.meter, wholes.unit, wholes.told_from, wholes.told_until,
-        wholes.quantity
-    from wholes
-    anti join intermediate.int_platform_scopes as itself
-        on wholes.scope_key = itself.scope_key and wholes.is_asked = itself.is_asked
-        and wholes.period_start = itself.period_start and wholes.period_end = itself.period_end
-    left join intermediate.int_platform_scopes as fact
-        on wholes.scope_key = fact.scope_key and fact.period_start < wholes.told_until
-        and fact.period_end > wholes.told_from
-    where wholes.quantity > 0
-    group by
-        wholes.org_id, wholes.meter, wholes.unit, wholes.told_from, wholes.told_until,
-        wholes.period_end, wholes.quantity
-    having coalesce(sum(case when fact.scope_key is not null then date_diff(
-        'day', greatest(fact.period_start, wholes.told_from),
-        least(fact.period_end, wholes.told_until)
-    ) end), 0) < date_diff('day', wholes.told_from, wholes.told_until)
 )
 
 select
@@ -150,7 +127,17 @@ group by
     totals.org_id, totals.user_id, totals.meter, totals.unit, totals.period_start, totals.quantity
 union all
 select
-    'told in no fact', untold.org_id, null, untold.meter, untold.unit, untold.told_from,
-    max(untold.told_until), cast(0 as decimal(38, 9)), sum(untold.quantity), 0
-from untold
-group by untold.org_id, untold.meter, untold.unit, untold.told_from
+    'told in no fact', wholes.org_id, null, wholes.meter, wholes.unit, wholes.told_from,
+    max(wholes.told_until), cast(0 as decimal(38, 9)),
+    max_by(wholes.quantity, wholes.exported_at), 0
+from wholes
+where coalesce((
+    select sum(date_diff(
+        'day', greatest(fact.period_start, wholes.told_from),
+        least(fact.period_end, wholes.told_until)
+    ))
+    from intermediate.int_platform_scopes as fact
+    where wholes.scope_key = fact.scope_key and fact.period_start < wholes.told_until
+        and fact.period_end > wholes.told_from
+), 0) < date_diff('day', wholes.told_from, wholes.told_until)
+group by wholes.org_id, wholes.meter, wholes.unit, wholes.told_from
