@@ -149,24 +149,25 @@ def chosen_periods(months: list[Told]) -> set[Span]:
         latest[line.span] = max(latest.get(line.span, line.exported), line.exported)
     totals = {line.span for line in months if line.scope[0] == "org"}
     read = {line.span[0].day for line in months if line.is_reading}
+    by_file = max(
+        (line.exported for line in months if not line.is_reading), default=at("1970-01-01")
+    )
     whole: dict[int, datetime] = {}
     first: dict[int, date] = {}
     told: dict[int, datetime] = {}
     for span, exported in latest.items():
         day = span[0].day
         first[day] = min(first.get(day, span[0]), span[0])
+        told[day] = max(told.get(day, exported), exported)
         if exported.date() >= span[1]:
             whole[day] = max(whole.get(day, exported), exported)
-        teller = day if day in read else 0
-        told[teller] = max(told.get(teller, exported), exported)
 
     def place(span: Span) -> tuple[Any, ...]:
         day, is_over = span[0].day, latest[span].date() >= span[1]
+        teller = (told[day], True) if day in read else (by_file, False)
         last = whole.get(day, at("1970-01-01"))
-        if not is_over:
-            return (span in totals, False, told[day if day in read else 0], last,
-                    -first[day].toordinal(), latest[span], *span)  # fmt: skip
-        return (span in totals, True, last, -first[day].toordinal(), latest[span], *span)
+        same = (last, -first[day].toordinal(), latest[span], *span)
+        return (span in totals, True, *same) if is_over else (span in totals, False, *teller, *same)
 
     spans = {line.span for line in months}
     return {

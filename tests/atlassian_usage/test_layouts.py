@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import openpyxl
 import pytest
 from click.testing import CliRunner
 
@@ -82,6 +83,40 @@ def test_a_file_of_a_known_layout_loads(tmp_path: Path, content: bytes) -> None:
     }
 
 
+def quantities(path: Path) -> list[Decimal]:
+    """Of a file, as the columns.toml beside it has them."""
+    layouts = Layouts.in_folder(path.parent)
+    return reading.read(path, NOW, layouts=layouts)["quantity"].to_pylist()
+
+
+@pytest.mark.parametrize("above", ["# by the page\n", "\n", ";;;\n"])
+def test_a_header_below_others_and_over_two_lines_is_found(tmp_path: Path, above: str) -> None:
+    """Its separator is that of the first row that is neither blank nor a comment."""
+    lines = above + LINES.replace("Notiz", '"No\ntiz; a"')
+    path = saved(tmp_path, USERS, "2026-11-20.csv", lines.encode())
+    assert quantities(path) == [Decimal("1234.5")]
+
+
+def test_a_number_of_a_workbook_has_a_point_whatever_the_layout_says(tmp_path: Path) -> None:
+    """A cell that is a number is none of decimal commas: 1234.567 was read as 1234567."""
+    path = saved(tmp_path, USERS, "2026-11-20.xlsx", b"")
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("usage")
+    for row in (["Tag", "Nutzer", "Verbrauch"], ["05.11.2026", "ann", 1234.567]):
+        sheet.append(row)
+    sheet.append(["06.11.2026", "ann", "1.234,567"])
+    book.save(path)
+    assert quantities(path) == [Decimal("1234.567"), Decimal("1234.567")]
+
+
+@pytest.mark.parametrize("number", ["1.5", "0.125", "1234.567", "1.2345", "1.234.56", "1,2,3"])
+def test_a_point_that_parts_no_groups_of_three_is_refused(tmp_path: Path, number: str) -> None:
+    """Where decimals have a comma: it is not taken away, as if it did."""
+    path = saved(tmp_path, USERS, "2026-11-20.csv", LINES.replace("1.234,5", number).encode())
+    with pytest.raises(RejectedFileError, match="line 2, column quantity: "):
+        quantities(path)
+
+
 CYCLES = """
 [[layout]]
 name = "cycles"
@@ -135,6 +170,8 @@ def test_last_days_and_a_zone(tmp_path: Path) -> None:
         ("2026-11-20.csv", LINES.replace("05.11.", "05.31."), "line 2, column period_start: "),
         ("2026-11-20.csv", LINES.replace("1.234,5", "viel"), "'viel' is no plain number"),
         ("2026-11-20.csv", LINES.replace("Nutzer", "User"), "has no header with columns of the"),
+        ("2026-11-20.csv", LINES.replace("Notiz", "Tag"), "'Tag' is there twice, and columns.toml"),
+        ("2026-11-01 2026-11-20.csv", LINES, "line 2, column exported_at: is blank"),
     ],
 )
 def test_what_means_nothing_is_refused(
@@ -226,3 +263,33 @@ def test_check_proposes_a_layout_that_loads(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, arguments)
     assert not done.exit_code
     assert " ".join(done.output.split()) == f"{path}: fine: 2 lines, rovo_credits"
+
+
+def test_what_may_be_meant_in_two_ways_is_blank_in_a_proposal(tmp_path: Path) -> None:
+    """Which of two numbers, whether a comma is for decimals, what may be a total: pasted with all
+    else filled in it loads nothing, and loads the right lines once that is, too."""
+    lines = "Day;Who;Left;Credits\n" + "".join(
+        f"2026-11-{day:02};{who};9;{used}\n"
+        for day in (5, 6)
+        for who, used in (("ann@x", "1,500"), ("bob@x", "0,250"), ("Alle", "1,750"))
+    )
+    path = saved(tmp_path, "", "2026-11-20.csv", lines.encode())
+    (tmp_path / "columns.toml").unlink()
+    arguments = ["platform-usage", "check", str(path), "--folder", str(tmp_path)]
+    entry = CliRunner().invoke(main, arguments).output.partition("in the folder:\n\n")[2]
+    entry = entry.replace('exported_at = ""', "").replace('usage_type = ""', 'usage_type = "steps"')
+    for name in ("org_id", "unit", "scope_type", "granularity"):
+        value = {"scope_type": "user", "granularity": "day"}.get(name, "x")
+        entry = entry.replace(f'{name} = ""', f'{name} = "{value}"')
+    for blank, meant in (
+        ('quantity = ""', 'quantity = "Credits"'),
+        ('decimal = ""', 'decimal = ","'),
+        ('"" = ["Alle"]', 'Who = ["Alle"]'),
+    ):
+        (tmp_path / "columns.toml").write_text(entry)
+        with pytest.raises(Problem):
+            quantities(path)
+        assert entry.count(blank) == 1
+        entry = entry.replace(blank, meant)
+    (tmp_path / "columns.toml").write_text(entry)
+    assert quantities(path) == [Decimal("1.5"), Decimal("0.25")] * 2

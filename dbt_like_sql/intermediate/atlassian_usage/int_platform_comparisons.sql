@@ -54,19 +54,6 @@ totals as (
         and asked.unit = line.unit and line.period_start < asked.period_end
         and line.period_end > asked.period_start
     where asked.granularity = 'month'
-),
-
--- by a reading at once of days in a period that counts and of others, or by a calendar that does not
-wholes as (
-    select
-        line.*,
-        least(line.period_end, date_trunc('day', line.read_at) + interval '1' day) as told_until
-    from intermediate.int_platform_lines as line
-    anti join intermediate.int_platform_scopes as fact
-        on line.scope_key = fact.scope_key and line.is_asked = fact.is_asked
-        and line.period_start = fact.period_start and line.period_end = fact.period_end
-    where line.scope_type = 'org' and line.app is null and line.quantity > 0
-        and line.is_asked = (line.granularity = 'day') and line.is_asked = line.is_reading
 )
 
 select
@@ -126,18 +113,20 @@ left join intermediate.int_platform_usage as fact
 group by
     totals.org_id, totals.user_id, totals.meter, totals.unit, totals.period_start, totals.quantity
 union all
+-- a reading tells at once of days in a period that counts and of others, or a calendar does not count
 select
-    'told in no fact', wholes.org_id, null, wholes.meter, wholes.unit, wholes.told_from,
-    max(wholes.told_until), cast(0 as decimal(38, 9)),
-    max_by(wholes.quantity, wholes.exported_at), 0
-from wholes
-where coalesce((
-    select sum(date_diff(
-        'day', greatest(fact.period_start, wholes.told_from),
-        least(fact.period_end, wholes.told_until)
-    ))
-    from intermediate.int_platform_scopes as fact
-    where wholes.scope_key = fact.scope_key and fact.period_start < wholes.told_until
-        and fact.period_end > wholes.told_from
-), 0) < date_diff('day', wholes.told_from, wholes.told_until)
-group by wholes.org_id, wholes.meter, wholes.unit, wholes.told_from
+    'told in no fact', line.org_id, null, line.meter, line.unit, line.told_from,
+    max(least(line.period_end, date_trunc('day', line.read_at + interval '12' hour))),
+    cast(0 as decimal(38, 9)), max_by(line.quantity, line.exported_at), 0
+from intermediate.int_platform_lines as line
+left join intermediate.int_platform_scopes as fact
+    on line.scope_key = fact.scope_key and fact.period_end > line.told_from
+    and fact.period_start < least(line.period_end, line.read_at)
+where line.scope_type = 'org' and line.app is null and line.quantity > 0
+    and line.is_asked = (line.granularity = 'day') and line.is_asked = line.is_reading
+group by line.org_id, line.meter, line.unit, line.told_from
+having not coalesce(
+    (min(fact.period_start) <= line.told_from and max(fact.period_end)
+        >= max(least(line.period_end, date_trunc('day', line.read_at + interval '12' hour))))
+    or bool_or(fact.is_asked and line.is_asked and line.period_end = fact.period_end), false
+)

@@ -13,7 +13,11 @@ with calendars as (
         -- a cycle that is still read takes no month away that was told whole
         max(case when line.exported_at >= line.period_end then 1 else 0 end) as is_over,
         max(line.exported_at) as exported_at,
-        bool_or(bool_or(line.is_reading)) over same_calendar as is_read,
+        max(max(case when line.is_reading then 1 else 0 end)) over same_calendar as is_read,
+        max(max(line.exported_at)) over same_calendar as calendar_told_at,
+        max(max(case when not line.is_reading then line.exported_at end)) over (
+            partition by line.org_id, line.meter, line.unit
+        ) as files_told_at,
         min(line.period_start) over same_calendar as first_start,
         max(case when max(line.exported_at) >= line.period_end then max(line.exported_at) end)
             over same_calendar as whole_exported_at
@@ -25,29 +29,20 @@ with calendars as (
     )
 ),
 
-dated as (
-    select
-        calendars.*,
-        max(calendars.exported_at) over (
-            partition by
-                calendars.org_id, calendars.meter, calendars.unit, calendars.is_read,
-                case when calendars.is_read then extract(day from calendars.period_start) end
-        ) as last_told_at
-    from calendars
-),
-
 ranked as (
     select
-        dated.*,
+        calendars.*,
         row_number() over (
-            partition by dated.org_id, dated.meter, dated.unit
+            partition by calendars.org_id, calendars.meter, calendars.unit
             order by
-                dated.is_whole desc, dated.is_over desc,
-                case dated.is_over when 0 then dated.last_told_at end desc,
-                dated.whole_exported_at desc nulls last, dated.first_start,
-                dated.exported_at desc, dated.period_start desc, dated.period_end desc
+                calendars.is_whole desc, calendars.is_over desc,
+                case when calendars.is_over = 1 then null when calendars.is_read = 1
+                    then calendars.calendar_told_at else calendars.files_told_at end desc,
+                calendars.is_over = 0 and calendars.is_read = 1 desc,
+                calendars.whole_exported_at desc nulls last, calendars.first_start,
+                calendars.exported_at desc, calendars.period_start desc, calendars.period_end desc
         ) as place
-    from dated
+    from calendars
 ),
 
 chosen as (

@@ -44,15 +44,10 @@ sides as (
     select
         placed.*,
         max(case when placed.is_asked then placed.exported_at end) over same_kind as asked_at,
-        coalesce(
-            max(case when not placed.is_asked then placed.exported_at end) over same_kind,
-            timestamptz '1970-01-01 00:00:00+00'
-        ) as last_exported_at,
-        coalesce(
-            max(case when not placed.is_asked and placed.granularity = 'month'
-                then placed.exported_at end) over same_kind,
-            timestamptz '1970-01-01 00:00:00+00'
-        ) as month_exported_at,
+        max(case when not placed.is_asked then placed.exported_at end) over same_kind
+            as last_exported_at,
+        max(case when not placed.is_asked and placed.granularity = 'month'
+            then placed.exported_at end) over same_kind as month_exported_at,
         coalesce(bool_or(
             not placed.is_asked and placed.granularity = 'month'
             and placed.exported_at >= placed.whole_end
@@ -73,8 +68,8 @@ heard as (
     where sides.asked_at is null
         or (
             not sides.is_exported_alone
-            and sides.asked_at >= case sides.granularity when 'day' then sides.last_exported_at
-                else sides.month_exported_at end
+            and sides.asked_at >= coalesce(case sides.granularity when 'day'
+                then sides.last_exported_at else sides.month_exported_at end, sides.asked_at)
         ) = sides.is_asked
 ),
 

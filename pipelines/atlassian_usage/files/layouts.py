@@ -5,10 +5,13 @@ those of the contract, which are then checked like any other. Nothing of an unkn
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -17,12 +20,14 @@ import msgspec
 
 from pipelines.atlassian_usage.files.contract import COLUMNS, called
 from pipelines.atlassian_usage.files.problems import Problem
-from pipelines.atlassian_usage.files.xlsx import Row
+from pipelines.atlassian_usage.files.xlsx import NoText, Row
 
 FILE_NAME = "columns.toml"
 _KINDS = {column.name: column.kind for column in COLUMNS}
 _ALWAYS = {"contract_version": "1", "source": "ui_export"}
 _DATE = re.compile(r"20\d\d-[01]\d-[0-3]\d")
+_GROUPED = re.compile(r"[1-9][0-9]{0,2}([,\s'’])[0-9]{3}(?:\1[0-9]{3})*(?:\.[0-9]+)?")
+_SWAPPED = str.maketrans(".,", ",.")
 
 
 class Layout(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -60,8 +65,8 @@ class Layout(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         """A line in the contract's columns, in their order; what is not told is blank."""
         told = _ALWAYS | self.constants
         told |= {ours: self._value(ours, theirs[header]) for ours, header in self.columns.items()}
-        if dated := _DATE.search(file_name):
-            told.setdefault("exported_at", dated[0])
+        if len(dated := {*_DATE.findall(file_name)}) == 1:  # of two, nobody says which it is
+            told.setdefault("exported_at", *dated)
         told["period_end"] = self._end(told)
         return [told.get(column.name, "") for column in COLUMNS]
 
@@ -71,15 +76,9 @@ class Layout(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
     def _value(self, column: str, text: str) -> str:
         if _KINDS[column] == "number":
-            return self._number(text)
+            return plain_number(text, self.decimal)
         found = self._instant(text) if _KINDS[column] == "instant" else None
         return text if found is None else _written(found)
-
-    def _number(self, text: str) -> str:
-        """Without groups of digits, and with a point."""
-        group = "." if self.decimal == "," else ","
-        plain = re.sub(rf"(?<=\d)[{group}\s\u00a0\u202f'’](?=\d{{3}})", "", text.strip())
-        return plain.replace(self.decimal, ".")
 
     def _instant(self, text: str) -> datetime | None:
         """A date, or an instant in UTC; None where it is neither, for the contract to say so."""
@@ -106,6 +105,14 @@ class Layout(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             return _written(at + length)
         except (KeyError, ValueError, OverflowError):  # not told, or the next month has no such day
             return told.get("period_end", "")
+
+
+def plain_number(text: str, decimal: str) -> str:
+    """Without groups of three digits, and with a point; a number of a workbook as it is."""
+    if isinstance(text, NoText):
+        return text
+    text = text.strip() if decimal == "." else text.strip().translate(_SWAPPED)
+    return re.sub(r"[,\s'’]", "", text) if _GROUPED.fullmatch(text) else text
 
 
 def _written(at: datetime) -> str:
@@ -152,38 +159,64 @@ class Layouts:
 def contract_rows(rows: Iterator[Row], layouts: Layouts, file_name: str) -> Iterator[Row]:
     """Rows in the contract's columns, whoever laid them out; of no known layout as they are."""
     line, names = next(rows, (0, []))
+    names = [name.strip() for name in names]
     layout = layouts.of(line, names)
+    used = {*layout.columns.values(), *layout.leave_out} if layout else ()
+    for twice in (name for name in used if names.count(name) > 1):
+        raise Problem(f"{twice!r} is there twice, and {FILE_NAME} means one: rename one", line)
     if layout is None:
         yield from [(line, names)] if names else []
         yield from rows
         return
     yield line, [column.name for column in COLUMNS]
     for at, cells in rows:
-        theirs = dict(zip(map(str.strip, names), cells, strict=True))
+        theirs = dict(zip(names, cells, strict=True))
         if not layout.is_left_out(theirs):
             yield at, layout.cells(theirs, file_name)
 
 
 def proposal(names: list[str], rows: list[list[str]]) -> str:
-    """An entry of columns.toml for a header and its first rows, to be corrected and pasted."""
-    guesses: dict[str, str] = {}
-    for name, *values in zip(names, *rows, strict=True):
-        if name.strip() and (ours := called("column", name) or _guess(values)):
-            guesses.setdefault(ours, name.strip())
-    wanted = [c for c in COLUMNS if c.required and c.name not in {*guesses, *_ALWAYS, "period_end"}]
-    lines = ["[[layout]]", 'name = "this file"']
-    lines += [f"headers = {_toml([name.strip() for name in names if name.strip()])}"]
-    lines += ['date_format = "%Y-%m-%d"  # as in docs.python.org, strftime; decimal = "," for 1,5']
-    lines += ["[layout.columns]", *(f"{ours} = {_toml(name)}" for ours, name in guesses.items())]
-    lines += ["[layout.constants]", *(f'{c.name} = ""  # {c.help}' for c in wanted)]
+    """An entry of columns.toml for a header and its rows, to be corrected and pasted: what may be
+    meant in two ways is blank, and loads nothing before it is filled in."""
+    told = {name.strip(): texts for name, *texts in zip(names, *rows, strict=True) if name.strip()}
+    named = {called("column", name) for name in told}
+    found = defaultdict[str, list[str]](list)
+    for name, guess in zip(told, map(_guess, told.values()), strict=True):
+        found[called("column", name) or ("" if guess in named else guess)].append(name)
+    others, used = found.pop("", []), [told[name] for name in found["quantity"]]
+    is_clear = all(plain_number(text, ".") == plain_number(text, ",") for text in chain(*used))
+    wanted = [c for c in COLUMNS if c.required and c.name not in {*_ALWAYS, "period_end"}]
+    lines = ["[[layout]]", 'name = "this file"', f"headers = {_toml([*told])}"]
+    lines += ['date_format = "%Y-%m-%d"  # as in docs.python.org, strftime']
+    lines += ['decimal = ""  # "." or ","'] * (not is_clear) + ["[layout.columns]"]
+    for ours, (name, *more) in ((ours, of) for ours, of in found.items() if of):
+        lines += [f'{ours} = ""  # {_toml([name, *more])}' if more else f"{ours} = {_toml(name)}"]
+    lines += ["[layout.constants]"]
+    lines += [f'{c.name} = ""  # {c.help}' for c in wanted if not found[c.name]]
+    for name in (*found["scope_id"], *others):
+        if totals := {who for texts in used for who in _totals(told[name], texts)}:
+            lines += ["[layout.leave_out]  # as much as all others: if a total, write its column"]
+            lines += [f'"" = {_toml([*totals])}  # {_toml(name)}']
     return "\n".join(lines)
 
 
-def _guess(values: list[str]) -> str | None:
-    text = next(filter(None, map(str.strip, values)), "")
-    if re.match(r"\d{4}-\d\d|\d{1,2}[./ ](\d{1,2}|\w{3,9})[./ ]\d{2,4}", text):
-        return "period_start"
-    return "quantity" if re.fullmatch(r"[\d.,'\s]+", text) else "scope_id" if "@" in text else None
+def _guess(texts: list[str]) -> str:
+    for text in map(str.strip, texts):
+        if re.match(r"\d{4}-\d\d|\d{1,2}[./ -](\d{1,2}|\w{3,9})[./ -]\d{2,4}", text):
+            return "period_start"
+        if "@" in text or re.fullmatch(r"[\d.,'’\s]*\d\D{0,9}", text):
+            return "scope_id" if "@" in text else "quantity"
+    return ""
+
+
+def _totals(whose: list[str], texts: list[str]) -> Iterator[str]:
+    """Who has as much as all others, however decimals are written."""
+    for decimal in ".,":
+        sums: dict[str, Decimal] = defaultdict(Decimal)
+        with suppress(ArithmeticError):
+            for who, text in zip(whose, texts, strict=True):
+                sums[who.strip()] += Decimal(plain_number(text, decimal) or 0)
+            yield from (who for who, of in sums.items() if 0 < of == sum(sums.values()) - of)
 
 
 def _toml(value: str | list[str]) -> str:

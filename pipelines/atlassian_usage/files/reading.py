@@ -91,14 +91,14 @@ def read(
 def proposed(path: Path) -> str:
     """What a file of an unknown layout has, and an entry of columns.toml for it; else nothing."""
     try:
-        rows = read_rows(content_of(path), path.suffix.casefold(), [], NO_LAYOUTS)
-        names, *first = (cells for _, cells in islice(rows, 4))
+        rows = read_rows(content_of(path), path.suffix.casefold(), [], None)
+        names, *lines = (cells for _, cells in rows)
     except (Problem, ValueError):
         return ""
-    if any(called("column", name) in ("usage_type", "scope_type") for name in names):
+    if any(called("column", name) == "contract_version" for name in names):
         return ""
-    seen = "\n".join(f"  {' | '.join(cells)}" for cells in (names, *first))
-    entry = proposal(names, first)
+    seen = "\n".join(f"  {' | '.join(cells)}" for cells in (names, *lines[:3]))
+    entry = proposal(names, lines)
     return f"It has\n{seen}\n\nCorrect this, and put it into {FILE_NAME} in the folder:\n\n{entry}"
 
 

@@ -18,16 +18,16 @@ NO_LAYOUTS = Layouts()
 
 
 def read_rows(
-    content: bytes, ending: str, problems: list[Problem], layouts: Layouts
+    content: bytes, ending: str, problems: list[Problem], layouts: Layouts | None
 ) -> Iterator[Row]:
     """The header and the rows below it, as wide as it is; without blank ones, and without the
-    comments before the header."""
+    comments before the header. Without layouts its separator is guessed."""
     refuse_other_kinds(content, ending)
     width = 0
     for line, cells in (
         xlsx_rows(content) if ending == ".xlsx" else _csv_rows(content, problems, layouts)
     ):
-        if not any(map(str.strip, cells)) or (not width and cells[0].lstrip().startswith("#")):
+        if not (any(map(str.strip, cells)) if width else _is_header(cells)):
             continue
         if not width:
             _refuse_other_separators(line, cells)
@@ -42,7 +42,12 @@ def read_rows(
             problems.append(Problem(reason, line))
 
 
-def _csv_rows(content: bytes, problems: list[Problem], layouts: Layouts) -> Iterator[Row]:
+def _is_header(cells: list[str]) -> bool:
+    """Whether a row is neither blank nor a comment, the first of which is the header."""
+    return any(map(str.strip, cells)) and not cells[0].lstrip().startswith("#")
+
+
+def _csv_rows(content: bytes, problems: list[Problem], layouts: Layouts | None) -> Iterator[Row]:
     """The rows of a CSV with their physical lines, up to where it cannot be read any further.
 
     Not pandas.read_csv: it fills up rows that are too short, lets an open quote run to the end
@@ -66,12 +71,16 @@ def _csv_rows(content: bytes, problems: list[Problem], layouts: Layouts) -> Iter
         problems.append(Problem(reason, line))
 
 
-def _delimiter(text: io.TextIOWrapper, layouts: Layouts) -> str:
-    """A comma, but for a layout that is known once another sign parts its header."""
-    header = text.readline()
-    text.seek(0)
-    named = (d for d in ",;\t" if layouts.of(1, next(csv.reader([header], delimiter=d), [])))
-    return next(named, ",")
+def _delimiter(text: io.TextIOWrapper, layouts: Layouts | None) -> str:
+    """A comma, but for a layout that is known once another sign parts its header; without layouts
+    what parts it most."""
+    headers = {}
+    for delimiter in ",;\t":
+        headers[delimiter] = next(filter(_is_header, csv.reader(text, delimiter=delimiter)), [])
+        text.seek(0)
+    if layouts is None:
+        return max(headers, key=lambda delimiter: len(headers[delimiter]))
+    return next((sign for sign, header in headers.items() if layouts.of(1, header)), ",")
 
 
 def _refuse_other_encodings(content: bytes) -> None:
