@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-import openpyxl
 import pytest
 from click.testing import CliRunner
 
@@ -17,6 +16,7 @@ from pipelines.atlassian_usage.files.rows import identity
 from tests.atlassian_usage.folder import Exports
 from tests.clock import NOW
 from tests.conftest import Worlds
+from tests.sandbox.platform_exports import Row, write_rows
 
 USERS = """
 [[layout]]
@@ -86,7 +86,8 @@ def test_a_file_of_a_known_layout_loads(tmp_path: Path, content: bytes) -> None:
 def quantities(path: Path) -> list[Decimal]:
     """Of a file, as the columns.toml beside it has them."""
     layouts = Layouts.in_folder(path.parent)
-    return reading.read(path, NOW, layouts=layouts)["quantity"].to_pylist()
+    rows = reading.read(path, NOW, layouts=layouts).to_pylist()
+    return [row["quantity"] for row in rows]
 
 
 @pytest.mark.parametrize("above", ["# by the page\n", "\n", ";;;\n"])
@@ -100,12 +101,8 @@ def test_a_header_below_others_and_over_two_lines_is_found(tmp_path: Path, above
 def test_a_number_of_a_workbook_has_a_point_whatever_the_layout_says(tmp_path: Path) -> None:
     """A cell that is a number is none of decimal commas: 1234.567 was read as 1234567."""
     path = saved(tmp_path, USERS, "2026-11-20.xlsx", b"")
-    book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet("usage")
-    for row in (["Tag", "Nutzer", "Verbrauch"], ["05.11.2026", "ann", 1234.567]):
-        sheet.append(row)
-    sheet.append(["06.11.2026", "ann", "1.234,567"])
-    book.save(path)
+    line: Row = {"Tag": "05.11.2026", "Nutzer": "ann", "Verbrauch": Decimal("1234.567")}
+    write_rows(path, [line, line | {"Tag": "06.11.2026", "Verbrauch": "1.234,567"}], "xlsx")
     assert quantities(path) == [Decimal("1234.567"), Decimal("1234.567")]
 
 

@@ -24,6 +24,9 @@ from pipelines.atlassian_usage.files.xlsx import NoText, Row
 
 FILE_NAME = "columns.toml"
 _KINDS = {column.name: column.kind for column in COLUMNS}
+_MAYBE_TOTALS = (
+    "[layout.leave_out]  # as much as all others: where that is a total, name its column"
+)
 _ALWAYS = {"contract_version": "1", "source": "ui_export"}
 _DATE = re.compile(r"20\d\d-[01]\d-[0-3]\d")
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}([,\s'’])[0-9]{3}(?:\1[0-9]{3})*(?:\.[0-9]+)?")
@@ -195,8 +198,7 @@ def proposal(names: list[str], rows: list[list[str]]) -> str:
     lines += [f'{c.name} = ""  # {c.help}' for c in wanted if not found[c.name]]
     for name in (*found["scope_id"], *others):
         if totals := {who for texts in used for who in _totals(told[name], texts)}:
-            lines += ["[layout.leave_out]  # as much as all others: if a total, write its column"]
-            lines += [f'"" = {_toml([*totals])}  # {_toml(name)}']
+            lines += [_MAYBE_TOTALS, f'"" = {_toml([*totals])}  # {_toml(name)}']
     return "\n".join(lines)
 
 
