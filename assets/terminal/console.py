@@ -20,6 +20,8 @@ LINE_EVERY_SECONDS = 60.0
 ROWS_SHOWN = 12
 # what everything fits into; where there is more room, names have it
 NARROW = 80
+# what is left of a name, however large numbers are
+SHORTEST = 12
 # told how many slices are done, of how many
 Show = Callable[[int, int], None]
 
@@ -97,7 +99,7 @@ class Report:
     def words(self, heading: str, width: int | None = None, share: float = 1) -> Column:
         """A column of text: so wide at the most, and its share of the room that there is more."""
         more = int(max(self.console.width - NARROW, 0) * share)
-        return Column(heading, no_wrap=True, max_width=width and width + more)
+        return Column(heading, max_width=width and width + more)
 
     def table(
         self,
@@ -106,12 +108,16 @@ class Report:
         lines: Sequence[Sequence[str]],
         totals: Sequence[Sequence[str]] = (),
     ) -> None:
-        """The totals and the first lines of a table."""
+        """The totals and the first lines of a table; where there is no room, words are cut, and no
+        number."""
+        shown = [*totals, *lines[:ROWS_SHOWN]]
+        for column, *texts in zip(columns, *shown, strict=True):
+            widest = max(map(len, map(readable, texts)), default=0)
+            column.min_width = widest if column.justify == "right" else min(widest, SHORTEST)
         table = Table(*columns, title=title, title_justify="left", box=None, padding=(0, 0, 0, 1))
-        for cells in totals:
-            table.add_row(*map(readable, cells), style="bold")
-        for cells in lines[:ROWS_SHOWN]:
-            table.add_row(*map(readable, cells))
+        for number, cells in enumerate(shown):
+            style = "bold" if number < len(totals) else None
+            table.add_row(*map(_one_line, cells), style=style)
         self.console.print(table)
         if len(lines) > ROWS_SHOWN:
             self.say(f" ... and {len(lines) - ROWS_SHOWN} more")
@@ -121,6 +127,10 @@ def short(instant: datetime, grain: str) -> str:
     """An instant, as precise as a grain."""
     formats = {"hourly": "%m-%d %H:%M", "daily": "%Y-%m-%d", "monthly": "%Y-%m"}
     return instant.strftime(formats[grain])
+
+
+def _one_line(cell: str) -> Text:
+    return Text(readable(cell), no_wrap=True, overflow="ellipsis")
 
 
 def _failed(text: str, label: str, indent: str) -> Text:

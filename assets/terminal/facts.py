@@ -17,6 +17,7 @@ A_QUERY = "select source, sum(cost) from marts.usage_monthly group by all"
 # a source that bills by so few units has a column for each of them, any other a line per meter
 MOST_UNIT_COLUMNS = 4
 Unit = tuple[str, str]
+COST: Unit = ("cost", "US dollars")
 # ids, and then names
 Whose = tuple[Any, ...]
 
@@ -79,8 +80,9 @@ def next_commands(report: Report, settings: Settings) -> None:
 
 
 def _by_unit(report: Report, title: str, rows: list[Row], units: list[Unit]) -> None:
-    """In billed units, a column each: per org, and then per project."""
-    rows = sorted(rows, key=_org)
+    """In billed units, a column each, and what they cost: per org, and then per project, what costs
+    most first."""
+    rows, shown = sorted(rows, key=_org), [*units, COST]
     # names may be shared, ids are not
     orgs = _sums(((row["org_id"], _org(row)), row) for row in rows)
     projects = _sums(
@@ -88,17 +90,17 @@ def _by_unit(report: Report, title: str, rows: list[Row], units: list[Unit]) -> 
     )
     counts = Counter(org_id for org_id, *_ in projects)
     totals = [
-        [org, f"all {counts[org_id]} projects", *(_number(used[unit]) for unit in units)]
+        [org, f"all {counts[org_id]} projects", *(_number(used.get(unit)) for unit in shown)]
         for (org_id, org), used in orgs.items()
         if counts[org_id] > 1
     ]
-    most_first = sorted(projects.items(), key=lambda line: [-line[1][unit] for unit in units])
+    most_first = sorted(projects.items(), key=lambda it: [-it[1][unit] for unit in (COST, *units)])
     lines = [
-        [org, project, *(_number(used.get(unit)) for unit in units)]
+        [org, project, *(_number(used.get(unit)) for unit in shown)]
         for (_, _, org, project), used in most_first
     ]
     columns = [report.words("org", 14, share=0.5), report.words("project", 20, share=0.5)]
-    columns += [numbers(f"{family}\n{unit}") for family, unit in units]
+    columns += [numbers(f"{family}\n{unit}") for family, unit in shown]
     report.table(title, columns, lines, totals)
 
 
@@ -140,12 +142,15 @@ def _allowances(report: Report, rows: list[Row]) -> None:
 
 
 def _sums(rows: Iterable[tuple[Whose, Row]]) -> dict[Whose, Counter[Unit]]:
-    """By whose it is and unit, the sum of these rows."""
+    """By whose it is and unit, the sum of these rows; what has no price is in no cost."""
     sums: dict[Whose, Counter[Unit]] = defaultdict(Counter)
     for whose, row in rows:
         quantity = "quantity" if row["billed_unit"] is None else "billed_quantity"
-        billed: Any = float(row[quantity])
-        sums[whose][_unit(row)] += billed
+        told: dict[Unit, Any] = {_unit(row): float(row[quantity])}
+        if row["cost"] is not None:
+            told[COST] = float(row["cost"])
+        for unit, number in told.items():
+            sums[whose][unit] += number
     return sums
 
 
