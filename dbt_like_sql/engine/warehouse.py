@@ -8,6 +8,7 @@ A client that opens the copy for writing all the same changes it until the next 
 
 import contextlib
 import logging
+import math
 import os
 import re
 import time
@@ -194,12 +195,10 @@ def _file_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                 text = f"{NOTHING_BUILT} (no {copy})"
                 raise WarehouseError(text) from None
             connection, copy, advice = _opened(path), path, ""
+    with in_words(copy, advice), contextlib.closing(connection):
+        if copy == path:
             _is_claimed(connection, path)
-    with in_words(copy, advice):
-        try:
-            yield connection
-        finally:
-            connection.close()
+        yield connection
 
 
 def written_at(at: Warehouse) -> float:
@@ -302,12 +301,12 @@ def _attach(
                 raise
             found = re.search(r"held in (.*? \(PID \d+\))", str(error))
             holder = found[1] if found else str(error)
+        if time.monotonic() >= say_at:
+            _log.warning("waiting for %s, held by %s", path, holder)
+            say_at = math.inf
         if time.monotonic() >= deadline:
             text = busy(str(path), holder, timeout_seconds, _when_busy(path))
             raise WarehouseBusyError(text)
-        if time.monotonic() >= say_at:
-            _log.warning("waiting for %s, held by %s", path, holder)
-            say_at = deadline
         time.sleep(_RETRY_SECONDS)
     connection.execute(f"use warehouse; {AS_BEFORE}")
 
