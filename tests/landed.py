@@ -99,7 +99,32 @@ class Names:
         return set()
 
 
-def land(settings: Settings, *rows: Neon | Forge | Names, asked_at: str | None = None) -> None:
+@dataclass(frozen=True)
+class Roots:
+    """What Neon lists as the branch of project p of each organization, a root, and its bytes."""
+
+    sizes: Mapping[str, int]
+
+    def land(self, connection: duckdb.DuckDBPyConnection) -> set[Asked]:
+        """Put its rows there with the receipt of one list; it is of no bucket."""
+        made_at, table = _bucket("2026-01")[0], "neon_branches"
+        for org, size in self.sizes.items():
+            row = {
+                "org_id": org, "project_id": "p", "branch_id": "root", "logical_size": size,
+                "created_at": made_at, "scope": org, "is_withdrawn": False,
+            }  # fmt: skip
+            _insert(connection, table, row, 10**6)
+        receipt = {
+            "source": "neon", "resource": table, "granularity": "snapshot", "scope": "all",
+            "rows": len(self.sizes), "pages": 1, "asked_at": made_at, "complete": True,
+        }  # fmt: skip
+        _insert(connection, "loads", receipt, 10**6)
+        return set()
+
+
+def land(
+    settings: Settings, *rows: Neon | Forge | Names | Roots, asked_at: str | None = None
+) -> None:
     """Put these answers into a warehouse, with a receipt of every bucket that they are of: asked
     for two days after its end, or then."""
     with warehouse.writer(settings.warehouse) as connection:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import Worlds, copy_warehouse
-from tests.landed import Names, Neon, Receipt, land, receive
+from tests.landed import Names, Neon, Receipt, Roots, land, receive
 from tests.models.test_cost import COMPUTE, GB, ROOT, opened
 
 Rows = list[tuple[Any, ...]]
@@ -175,7 +175,8 @@ def told(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
         here.write(f"{org}.csv", org, Line("large_file_storage", "workspace:w", read, "7", read))
     assert not here.land().failures
     settled = (*over(), *judged(), *stored(), *open_day(), *ended(), *invoiced())
-    land(here.settings, *coming(), *growing(), *settled)
+    roots = Roots({"daily": 3 * GB, "hourly": 3 * GB})
+    land(here.settings, *coming(), *growing(), *settled, roots)
     land(here.settings, compute("p", "2026-08", 10, org="by month"), asked_at="2026-08-11")
     usage = "neon_project_usage"
     receive(
@@ -268,6 +269,14 @@ def test_what_is_stored_on_the_day_of_a_new_plan(told: Exports) -> None:
         "select org_id, round(quantity, 5), unit from reports.storage_now"
         " where org_id in ('daily', 'hourly') order by 1"
     ) == [("daily", 3, "GB"), ("hourly", 3, "GB")]
+
+
+def test_a_day_under_two_plans_has_24_hours(told: Exports) -> None:
+    """3 GB are stored in a root branch of 3 GB: a 744th of each byte in every hour."""
+    assert told.read(
+        "select org_id, round(bytes_per_stored_byte_hour * 744, 5), looks_like"
+        " from reports.unit_calibration order by 1"
+    ) == [("daily", 1, "byte-months"), ("hourly", 1, "byte-months")]
 
 
 def test_what_is_stored_is_that_of_the_last_whole_day(told: Exports) -> None:

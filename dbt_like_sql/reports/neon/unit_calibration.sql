@@ -16,28 +16,28 @@ with sizes as (
     having bool_and(branch.parent_branch_id is null) and sum(branch.logical_size_bytes) > 0
 ),
 
-projects as (
+-- a day is as long for all branches and plans of a project together as for each of them
+days as (
     select
-        usage.org_id,
-        usage.project_id,
-        usage.unit,
-        cast(date_trunc('month', usage.day_start) as date) as period_month,
-        cast(sum(usage.quantity) as double) / cast(sum(
-            case usage.granularity
-                when 'hourly' then usage.period_count
-                when 'daily' then 24
-                else 24 * date_diff('day', usage.period_start, usage.period_end)
-            end
-        ) as double) / cast(max(sizes.logical_size_bytes) as double)
-            as bytes_per_stored_byte_hour
+        usage.org_id, usage.project_id, usage.unit, date_trunc('month', usage.day_start) as month_start,
+        max(sizes.logical_size_bytes) as logical_size_bytes, sum(usage.quantity) as quantity,
+        date_diff('hour', min(usage.period_start), max(usage.period_end)) as hour_count
     from intermediate.int_usage_by_day as usage
     inner join sizes
         on usage.org_id = sizes.org_id and usage.project_id = sizes.project_id
     where usage.source = 'neon' and usage.family = 'storage' and usage.meter = 'root_branch_bytes_month'
         and not usage.is_open
         and usage.period_start >= sizes.last_created_at
-    group by
-        usage.org_id, usage.project_id, usage.unit, date_trunc('month', usage.day_start)
+    group by usage.org_id, usage.project_id, usage.unit, usage.day_start
+),
+
+projects as (
+    select
+        days.org_id, days.project_id, days.unit, cast(days.month_start as date) as period_month,
+        cast(sum(days.quantity) as double) / cast(sum(days.hour_count) as double)
+        / cast(max(days.logical_size_bytes) as double) as bytes_per_stored_byte_hour
+    from days
+    group by days.org_id, days.project_id, days.unit, days.month_start
 )
 
 select
