@@ -78,22 +78,29 @@ class Forge:
 
 @dataclass(frozen=True)
 class Names:
-    """What Neon lists as the projects of an organization: each id, and its name."""
+    """What Neon lists as the projects of an organization, or as the organizations of an account:
+    each id, and its name; or those that it lists no more."""
 
-    projects: Mapping[str, str]
+    things: Mapping[str, str]
     at: str = "2026-08-01"
     org: str = "org"
+    account: str | None = None
+    is_gone: bool = False
+    is_complete: bool = True
 
     def land(self, connection: duckdb.DuckDBPyConnection) -> set[Asked]:
         """Put its rows there with the receipt of the list; it is of no bucket."""
-        number, table = int(self.at.replace("-", "")), "neon_projects"
-        for project, name in self.projects.items():
-            row = {"org_id": self.org, "project_id": project, "name": name, "is_withdrawn": False}
-            _insert(connection, table, row | {"scope": self.org}, number)
+        number, table, key = _bucket(self.at)[0].toordinal(), "neon_projects", "project_id"
+        if self.account:
+            table, key = "neon_organizations", "org_id"
+        scope = self.account or self.org
+        for thing, name in self.things.items():
+            row = {"org_id": self.org, "name": name, "scope": scope, "is_withdrawn": self.is_gone}
+            _insert(connection, table, row | {key: thing}, number)
         receipt = {
-            "source": "neon", "resource": table, "granularity": "snapshot", "scope": self.org,
-            "rows": len(self.projects), "pages": 1, "asked_at": _bucket(self.at)[0],
-            "complete": True,
+            "source": "neon", "resource": table, "granularity": "snapshot", "scope": scope,
+            "rows": len(self.things), "pages": 1, "asked_at": _bucket(self.at)[0],
+            "complete": self.is_complete,
         }  # fmt: skip
         _insert(connection, "loads", receipt, number)
         return set()

@@ -7,9 +7,10 @@ select
     receipt.scope, -- of what it lists the parts: an account, an org, a workspace
     receipt.landed_at, -- which rows of raw.* it told
     receipt.asked_at as listed_at, -- when it asked
-    lag(receipt.asked_at) over (
+    max(case when receipt.complete then receipt.asked_at end) over (
         partition by receipt.resource, receipt.scope order by receipt.landed_at
-    ) as listed_before_at, -- when it was asked the time before; null: never
+        rows between unbounded preceding and 1 preceding
+    ) as listed_before_at, -- when nothing was left out the time before; null: never
     max(case when receipt.complete then receipt.asked_at end) over (
         partition by receipt.resource, receipt.scope
     ) as last_listed_at, -- when it was last asked, and nothing was left out

@@ -163,6 +163,17 @@ def invoiced() -> Iterator[Neon]:
     yield compute("p", "2026-08-01", 10, org="invoiced")
 
 
+def listed() -> Iterator[Names]:
+    """A project that a list lacks, after one that broke off; and an organization that two accounts
+    saw, of which one asked no more."""
+    yield Names({"p": "Shop"}, "2026-08-01", "listed")
+    yield Names({}, "2026-08-03", "listed", is_complete=False)
+    yield Names({"p": "Shop"}, "2026-08-05", "listed", is_gone=True)
+    yield Names({"seen": "Old"}, "2026-08-02", account="a")
+    yield Names({"seen": "New"}, "2026-08-04", account="b")
+    yield Names({"seen": "New"}, "2026-08-06", account="b", is_gone=True)
+
+
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     """A warehouse of all these organizations, with an invoice of one of them, built once."""
@@ -176,7 +187,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     assert not here.land().failures
     settled = (*over(), *judged(), *stored(), *open_day(), *ended(), *invoiced())
     roots = Roots({"daily": 3 * GB, "hourly": 3 * GB})
-    land(here.settings, *coming(), *growing(), *settled, roots)
+    land(here.settings, *coming(), *growing(), *settled, *listed(), roots)
     land(here.settings, compute("p", "2026-08", 10, org="by month"), asked_at="2026-08-11")
     usage = "neon_project_usage"
     receive(
@@ -277,6 +288,17 @@ def test_a_day_under_two_plans_has_24_hours(told: Exports) -> None:
         "select org_id, round(bytes_per_stored_byte_hour * 744, 5), looks_like"
         " from reports.unit_calibration order by 1"
     ) == [("daily", 1, "byte-months"), ("hourly", 1, "byte-months")]
+
+
+def test_what_is_listed_no_more_was_last_seen_in_a_list(told: Exports) -> None:
+    """And not when a list broke off; an organization is as the last account saw it, and there as
+    long as one does not say otherwise."""
+    columns = "strftime(first_seen_at, '%m-%d'), strftime(last_seen_at, '%m-%d'), is_deleted"
+    assert told.read(
+        f"select project_name as name, {columns} from marts.dim_project where org_id = 'listed'"  # noqa: S608
+        f" union all select org_name, {columns} from marts.dim_org where org_id = 'seen'"
+        " order by name desc"
+    ) == [("Shop", "08-01", "08-01", True), ("New", "08-02", "08-04", False)]
 
 
 def test_what_is_stored_is_that_of_the_last_whole_day(told: Exports) -> None:

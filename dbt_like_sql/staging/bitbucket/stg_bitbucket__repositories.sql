@@ -9,9 +9,10 @@ select
     repository.created_at, -- when it was made
     cast(min(listing.listed_at) over (partition by repository.workspace_uuid, repository.repository_uuid) as timestamptz)
         as first_seen_at, -- first time it was listed to us
-    cast(case when repository.is_withdrawn then listing.listed_before_at
-        else greatest(listing.listed_at, listing.last_listed_at) end as timestamptz)
-        as last_seen_at, -- last time it was listed to us
+    cast(greatest(
+        max(case when not repository.is_withdrawn then listing.listed_at end) over (partition by repository.workspace_uuid, repository.repository_uuid),
+        case when repository.is_withdrawn then listing.listed_before_at else listing.last_listed_at end
+    ) as timestamptz) as last_seen_at, -- last time it was listed to us
     repository.is_withdrawn as is_deleted -- no longer listed
 from raw.bitbucket_repositories as repository
 inner join staging.stg_loads__listings as listing

@@ -13,9 +13,10 @@ select
     branch.created_at, -- when it was made
     cast(min(listing.listed_at) over (partition by branch.org_id, branch.project_id, branch.branch_id) as timestamptz)
         as first_seen_at, -- first time it was listed to us
-    cast(case when branch.is_withdrawn then listing.listed_before_at
-        else greatest(listing.listed_at, listing.last_listed_at) end as timestamptz)
-        as last_seen_at, -- last time it was listed to us
+    cast(greatest(
+        max(case when not branch.is_withdrawn then listing.listed_at end) over (partition by branch.org_id, branch.project_id, branch.branch_id),
+        case when branch.is_withdrawn then listing.listed_before_at else listing.last_listed_at end
+    ) as timestamptz) as last_seen_at, -- last time it was listed to us
     branch.is_withdrawn as is_deleted -- no longer listed
 from raw.neon_branches as branch
 inner join staging.stg_loads__listings as listing

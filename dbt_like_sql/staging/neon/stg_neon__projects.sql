@@ -12,9 +12,10 @@ select
     project.created_at, -- when it was made
     cast(min(listing.listed_at) over (partition by project.org_id, project.project_id) as timestamptz)
         as first_seen_at, -- first time it was listed to us
-    cast(case when project.is_withdrawn then listing.listed_before_at
-        else greatest(listing.listed_at, listing.last_listed_at) end as timestamptz)
-        as last_seen_at, -- last time it was listed to us
+    cast(greatest(
+        max(case when not project.is_withdrawn then listing.listed_at end) over (partition by project.org_id, project.project_id),
+        case when project.is_withdrawn then listing.listed_before_at else listing.last_listed_at end
+    ) as timestamptz) as last_seen_at, -- last time it was listed to us
     project.is_withdrawn as is_deleted -- no longer listed
 from raw.neon_projects as project
 inner join staging.stg_loads__listings as listing
