@@ -8,12 +8,7 @@ with compared as (
     select
         told.source, told.period_date, told.is_month, period.comparison,
         date_trunc('month', told.period_date) = period.month as is_now
-    from (
-        select distinct
-            cost.source, cost.period_date, cost.granularity = 'monthly' as is_month
-        from marts.fct_cost_by_day as cost
-        where cost.period_date >= date_trunc('month', current_date) - interval '2' month
-    ) as told
+    from reports.told_days as told
     inner join (
         select
             cast('month to date' as varchar) as comparison,
@@ -109,7 +104,7 @@ select
         order by days.is_comparable desc, abs(changes.cost - changes.cost_before) desc
     ) as bigint) as change_rank, -- 1: the largest change of this dimension
     days.is_comparable, -- false: fewer days are known on one side, which is a change of its own
-    days.day_count, -- days of which something of the source is known to have been used
+    days.day_count, -- days of which it is known what was used of the source
     days.day_count_before -- the same of the period before
 from changes
 inner join days on changes.comparison = days.comparison and changes.source = days.source

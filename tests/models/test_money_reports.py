@@ -31,7 +31,7 @@ def compute(project: str, at: str, hours: int, **more: Any) -> Neon:
 
 def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
     """Up to yesterday against as many days of the month before: +$2.12 of p and -$1.06 of q are
-    two thirds and one third of what changed. July, of which three days are known, against a June
+    two thirds and one third of what changed. July, of which four days are known, against a June
     that is known whole is no comparison, and says so."""
     here = opened_at("2026-08-11T09:00", tmp_path, worlds)
     land(
@@ -39,12 +39,20 @@ def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
         compute("p", "2026-07-05", 10),
         compute("p", "2026-08-05", 30, branch="main"),
         compute("p", "2026-08-05", 30),
-        compute("idle", "2026-08-06", 0),
+        compute("idle", "2026-08-05", 0),
         compute("q", "2026-07-02", 10),
         compute("q", "2026-07-11", 100),
         compute("q", "2026-08-11", 1000),
         compute("r", "2026-06", 20),
     )
+    # a day on which nothing was used is known, too; of the last one an hour is
+    for grain, since, until in (
+        ("daily", "2026-07-03", "2026-07-04"),
+        ("daily", "2026-08-06", "2026-08-07"),
+        ("hourly", "2026-08-10T05", "2026-08-10T06"),
+    ):
+        idle = Receipt("neon_project_usage", grain, "2026-08-11T08:00", since, until)
+        receive(here.settings, idle)
     here.build()
 
     def drivers(comparison: str, dimension: str) -> Rows:
@@ -73,7 +81,7 @@ def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
         ("p", Decimal("1.06"), 0, Decimal("1.06"), 0.071, 3, False),
     ]
     known = "select distinct day_count, day_count_before from reports.cost_drivers"
-    assert here.read(f"{known} where comparison = 'last month'") == [(3, 30)]
+    assert here.read(f"{known} where comparison = 'last month'") == [(4, 30)]
     of_30_days = "select project_id, billed_quantity, cost from reports.last_30_days where cost > 0"
     assert here.read(f"{of_30_days} order by 1") == [("p", 30, Decimal("3.18")), ("q", 1000, 106)]
 

@@ -7,26 +7,19 @@ with periods (period, since, until, since_before, until_before) as (
         ('thirty', $today - 30, $today, $today - 60, $today - 30)
 ),
 
-told as (
-    select distinct
-        usage.source, usage.period_date, usage.granularity = 'monthly' as is_a_month
-    from marts.usage_by_day as usage
-    where usage.period_date >= least($month_before, $today - 60) and usage.period_date < $until
-),
-
 counted as (
     select
         told.source, periods.period,
         count(distinct told.period_date) filter (
-            not told.is_a_month and told.period_date >= periods.since
+            not told.is_month and told.period_date >= periods.since
             and told.period_date < periods.until
         ) as day_count,
         count(distinct told.period_date) filter (
-            not told.is_a_month and told.period_date >= periods.since_before
+            not told.is_month and told.period_date >= periods.since_before
             and told.period_date < periods.until_before
         ) as day_count_before,
-        periods.period = 'month' and bool_or(told.is_a_month) as has_months
-    from told
+        periods.period = 'month' and bool_or(told.is_month) as has_months
+    from reports.told_days as told
     cross join periods
     where told.period_date >= periods.since_before and told.period_date < periods.until
     group by told.source, periods.period

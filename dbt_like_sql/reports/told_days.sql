@@ -1,0 +1,17 @@
+-- UTC days of which it is known what was used of a source: one row per day with usage, or that was asked
+-- about and on which nothing was used. A month that is told only as a whole stands on its first day.
+-- grain: source, period_date, is_month
+-- window: period_date, by month
+select
+    cost.source, -- vendor API family
+    cost.period_date, -- UTC day
+    cast(cost.granularity = 'monthly' as boolean) as is_month -- true: all of its month, and no day
+from marts.fct_cost_by_day as cost
+group by cost.source, cost.period_date, cost.granularity = 'monthly'
+union
+select
+    retention.source,
+    cast(day.day_start as date) as period_date,
+    cast(false as boolean) as is_month
+from intermediate.int_days_known as day
+inner join seeds.retention as retention on day.resource = retention.resource
