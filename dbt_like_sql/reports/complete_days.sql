@@ -1,28 +1,27 @@
 -- Since when marts.usage_daily is complete, per source: the first UTC day from which on every scope is
--- known by the hour or by the day, up to its last one. Earlier days may be missing, or known only
+-- known by all hours or by the day, up to its last settled one. Earlier days may be missing, or known only
 -- within their month (marts.usage_monthly has both). What is exported is complete where it was exported.
 -- grain: source
-with served as (
+with settled as (
     select
-        resolution.resource, resolution.scope, resolution.period_start,
+        day.resource, day.scope, day.day_start,
         row_number() over (
-            partition by resolution.resource, resolution.scope order by resolution.period_start desc
+            partition by day.resource, day.scope order by day.day_start desc
         ) as place,
-        max(resolution.period_start) over (
-            partition by resolution.resource, resolution.scope
-        ) as last_start
-    from intermediate.int_resolution as resolution
+        max(day.day_start) over (partition by day.resource, day.scope) as last_start
+    from intermediate.int_days_known as day
     anti join staging.stg_loads__ends as ended
-        on resolution.resource = ended.resource and resolution.scope = ended.scope
-    where resolution.served_by <> 'monthly'
+        on day.resource = ended.resource and day.scope = ended.scope
+    -- a day of which some hours were never asked is not
+    where day.is_settled
 ),
 
 -- the days that follow each other up to the last
 unbroken as (
-    select served.resource, served.scope, min(served.period_start) as since
-    from served
-    where date_diff('day', served.period_start, served.last_start) = served.place - 1
-    group by served.resource, served.scope
+    select settled.resource, settled.scope, min(settled.day_start) as since
+    from settled
+    where date_diff('day', settled.day_start, settled.last_start) = settled.place - 1
+    group by settled.resource, settled.scope
 )
 
 select

@@ -82,6 +82,8 @@ def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
     ]
     known = "select distinct day_count, day_count_before from reports.cost_drivers"
     assert here.read(f"{known} where comparison = 'last month'") == [(4, 30)]
+    complete = "select source, complete_since_date from reports.complete_days"
+    assert here.read(complete) == [("neon", date(2026, 8, 11))]
     of_30_days = "select project_id, billed_quantity, cost from reports.last_30_days where cost > 0"
     assert here.read(f"{of_30_days} order by 1") == [("p", 30, Decimal("3.18")), ("q", 1000, 106)]
 
