@@ -194,6 +194,10 @@ def told(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     here.settings = replace(here.settings, own_seeds=own)
     for org, read in (("read", "2026-06-30T09:00"), ("forgotten", "2026-06-08T09:00")):
         here.write(f"{org}.csv", org, Line("large_file_storage", "workspace:w", read, "7", read))
+    read = "2026-08-11"
+    days = [Line("rovo_credits", "org", f"2026-08-0{day}", "10", read) for day in range(1, 6)]
+    cycle = Line("rovo_credits", "org", "2026-08-06/2026-09-06", "50", read)
+    here.write("renewed.csv", "renewed", *days, cycle)
     assert not here.land().failures
     settled = (*over(), *judged(), *stored(), *open_day(), *ended(), *invoiced())
     roots = Roots({"daily": 3 * GB, "hourly": 3 * GB})
@@ -237,6 +241,14 @@ def test_a_month_that_is_told_whole_goes_on_as_up_to_its_reading(told: Exports) 
         "select quantity / 3600, straight_line_quantity / 3600, last_7_days_quantity / 3600,"
         " straight_line_cost, known_day_count from reports.forecast where org_id = 'by month'"
     ) == [(10, 31, 31, Decimal("3.286"), None)]
+
+
+def test_a_month_of_days_and_a_cycle_goes_on_as_one(told: Exports) -> None:
+    """50 credits on 5 days and 50 on the first 5 of the cycle after them are 310 on 31."""
+    assert told.read(
+        "select quantity, straight_line_quantity, last_7_days_quantity, known_day_count"
+        " from reports.forecast where org_id = 'renewed'"
+    ) == [(100, 310, 310, None)]
 
 
 def test_every_forecast_is_kept_with_its_error(
