@@ -315,7 +315,7 @@ def _opened(path: Path) -> duckdb.DuckDBPyConnection:
     """A connection to a file of DuckDB's that is only read."""
     _is_duckdb(path, read_only=True)
     connection = duckdb.connect(path, read_only=True, config=CONFIG)
-    connection.execute("set TimeZone = 'UTC'")
+    connection.execute(AS_BEFORE)
     return connection
 
 

@@ -23,8 +23,11 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
-# whatever was set in an engine before
-AS_BEFORE = "set TimeZone = 'UTC'; reset memory_limit; reset threads"
+# whatever was set in an engine before; a worker of Dagster's is no file, which DuckDB takes for a
+# person at a prompt, to whom it shows a bar
+AS_BEFORE = (
+    "set TimeZone = 'UTC'; set enable_progress_bar = false; reset memory_limit; reset threads"
+)
 
 # what comes of a disk or a file, and not of a query
 _OF_STORAGE = (

@@ -31,6 +31,14 @@ with writer(Path(sys.argv[1]), 60) as connection:
     connection.execute("create table if not exists turns (who varchar)")
     connection.execute("insert into turns values ('other')")
 """
+SHOWS_A_BAR = """
+import sys
+from pathlib import Path
+from dbt_like_sql.engine.warehouse import reader, writer
+for opened in (writer, reader):
+    with opened(Path(sys.argv[1])) as connection:
+        print(*connection.execute("select current_setting('enable_progress_bar')").fetchone())
+"""
 HOLD_THE_FILE = """
 import sys, duckdb
 connection = duckdb.connect(sys.argv[1])
@@ -89,6 +97,13 @@ def test_two_processes_wait_their_turn(path: Path) -> None:
         assert connection.execute("select who from turns").fetchall() == [("other",), ("we",)]
         assert connection.execute("select current_setting('TimeZone')").fetchone() == ("UTC",)
     finish(other)
+
+
+def test_no_bar_is_drawn_over_what_is_said(path: Path) -> None:
+    """Nor by a process that runs no file, which DuckDB takes for a person at a prompt."""
+    command = [sys.executable, "-c", SHOWS_A_BAR, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
 
 
 def test_a_writer_that_never_ends_is_named(path: Path, caplog: pytest.LogCaptureFixture) -> None:
