@@ -247,7 +247,8 @@ def run_request(
     failed = list(takewhile(lambda record: record.dagster_run.status in NOT_DONE, runs))
     if runs and not failed:
         run = runs[0].dagster_run
-        return dg.SkipReason(f"run {run.run_id[:8]} for it is {run.status.value.lower()}")
+        what_of_it = "did it" if run.is_finished else "is under way for it"
+        return dg.SkipReason(f"run {run.run_id[:8]} {what_of_it}")
     if failed:
         last, first = failed[0].create_timestamp, failed[-1].create_timestamp
         again_at = last + min(last - first, LONGEST_PAUSE)

@@ -120,7 +120,7 @@ def test_what_was_not_done_is_asked_for_again(instance: dg.DagsterInstance, stat
     assert again.run_key != first.run_key
     assert again.tags == first.tags
     run = made(instance, again, "SUCCESS")
-    assert why_not(instance) == f"run {run.run_id[:8]} for it is success"
+    assert why_not(instance) == f"run {run.run_id[:8]} did it"
     assert asked(instance, "tomorrow").run_key == "tomorrow"
 
 
@@ -131,7 +131,7 @@ def test_what_is_under_way_is_not_asked_for_twice(
     """Created, starting, running or ending, after a run that failed."""
     made(instance, asked(instance), "FAILURE")
     run = made(instance, asked(instance), status)
-    assert why_not(instance) == f"run {run.run_id[:8]} for it is {status.lower()}"
+    assert why_not(instance) == f"run {run.run_id[:8]} is under way for it"
 
 
 def test_what_fails_again_and_again_is_asked_for_less_and_less(
