@@ -43,11 +43,14 @@ def silent(slice_count: int, minutes: float) -> Callable[[Slice], None]:
 
 
 def forecast(endpoint: Endpoint, slice_count: int, minutes: float) -> str:
-    """How long the request budget will make this many slices take, at the least."""
+    """How long the request budget will make this many slices take, where that is long."""
+    what = f"{slice_count} slice{'s' * (slice_count > 1)} of {endpoint.table}"
+    text = f"{source_of(endpoint).title}: {what} to ask"
+    if minutes < 1:
+        return f"{text}."
     return (
-        f"{source_of(endpoint).title}: {slice_count} slices of {endpoint.table} to ask; its budget "
-        f"of requests makes that take at least {minutes:.0f} min. What is interrupted goes on "
-        "where it stopped."
+        f"{text}; its budget of requests makes that take at least {minutes:.0f} min. What is "
+        "interrupted goes on where it stopped."
     )
 
 

@@ -141,6 +141,7 @@ def test_the_forecast_is_the_budgets() -> None:
         "Forge: 72 slices of forge_app_usage to ask; its budget of requests makes that take at "
         "least 14 min. What is interrupted goes on where it stopped."
     )
+    assert forecast(endpoint_of(APP), 1, 0) == "Forge: 1 slice of forge_app_usage to ask."
 
 
 @pytest.mark.parametrize(
