@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.catalog.checks import check_specs, evaluations, told
+from assets.catalog.checks import check_specs, evaluations, standing, told
 from assets.catalog.page import PAGE, write
 from assets.catalog.partitions import DAYS
 from assets.catalog.tables import (
@@ -143,7 +143,10 @@ def _built(context: dg.AssetExecutionContext, settings: Settings) -> Iterator[An
     with open_warehouse(settings) as connection:
         built_at = last_built_at(connection)
         metadata = _metadata(connection, shown, built_at, settings.clock())
-        checks = evaluations(report.checks, connection)
+        # those of what is shown, too: Dagster takes an older one for not evaluated
+        hold = standing(connection).items()
+        checks = {key: it for key, it in hold if key.asset_key in metadata}
+        checks |= evaluations(report.checks, connection)
     for done in report.models:
         key = model_key(done.name)
         if key in metadata or (key not in selected and done.action != "unchanged"):

@@ -5,7 +5,7 @@ tells itself is not told again: every event says as of when it is, by the wareho
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
@@ -38,8 +38,8 @@ MOST_EVENTS = 300
 
 
 # the cursor of the sensor: the receipts that were told, the last build, the receipts that were in
-# that, and the checks that failed then
-NOTHING: Row = {"landed": "", "built": "", "through": "", "failing": []}
+# that
+NOTHING: Row = {"landed": "", "built": "", "through": ""}
 
 
 class News(NamedTuple):
@@ -78,26 +78,13 @@ def unseen(
         news += _seeds(connection)
         if not instance.get_runs(dg.RunsFilter(tags={BUILT: built}), limit=1):
             news += _models(connection, told["through"], built, settings.clock())
-        stands = _checks(connection, told)
-        failing = [key.to_user_string() for key, it in stands.items() if not it.passed]
-        after |= {"built": built, "through": landed, "failing": failing}
-        checks |= stands
+        checks |= standing(connection)
+        after |= {"built": built, "through": landed}
     left, is_waiting = _left(instance, news)
     is_all = len(left) <= MOST_EVENTS and not is_waiting
-    events: list[Event] = [*_events(connection, left, settings.clock())]
-    return [*events, *_differing(instance, checks)], json.dumps(after if is_all else told)
-
-
-def _checks(connection: Connection, told: Row) -> Verdicts:
-    """How checks of models stand: at first of all, then of those that fail, or did."""
-    stands = standing(connection)
-    if not told["built"]:
-        return stands
-    return {
-        key: it
-        for key, it in stands.items()
-        if not it.passed or key.to_user_string() in told["failing"]
-    }
+    events = [*_events(connection, left, settings.clock())]
+    verdicts = _differing(instance, checks, {event.asset_key for event in events})
+    return [*events, *verdicts], json.dumps(after if is_all else told)
 
 
 def _instant(text: str) -> datetime | None:
@@ -183,8 +170,7 @@ def _left(instance: dg.DagsterInstance, news: Sequence[News]) -> tuple[list[News
     keys = [*dict.fromkeys(it.key for it in news)]
     records = instance.get_asset_records(keys) if keys else ()
     entries = {record.asset_entry.asset_key: record.asset_entry for record in records}
-    runs = map(instance.get_run_by_id, {e.last_run_id for e in entries.values() if e.last_run_id})
-    alive = {run.run_id for run in runs if run and not run.is_finished}
+    alive = _alive(instance, {e.last_run_id for e in entries.values() if e.last_run_id})
     left: list[News] = []
     for key, group in groupby(news, lambda it: it.key):
         of_key, entry = [*group], entries.get(key)
@@ -193,6 +179,12 @@ def _left(instance: dg.DagsterInstance, news: Sequence[News]) -> tuple[list[News
         known = _known(instance, entry, of_key) if entry else {}
         left += [it for it in of_key if it.is_news(known.get(it.partition))]
     return left, bool(alive)
+
+
+def _alive(instance: dg.DagsterInstance, run_ids: Collection[str]) -> set[str]:
+    """Those of these runs that are under way."""
+    runs = instance.get_runs(dg.RunsFilter(run_ids=[*run_ids])) if run_ids else ()
+    return {run.run_id for run in runs if not run.is_finished}
 
 
 def _known(
@@ -216,10 +208,17 @@ def _as_of(event: dg.AssetMaterialization) -> str:
     return str(event.metadata[AS_OF].value) if AS_OF in event.metadata else ""
 
 
-def _differing(instance: dg.DagsterInstance, checks: Verdicts) -> Iterator[dg.AssetCheckEvaluation]:
-    """The checks that Dagster has no result of, or another; not those that a run is to try."""
+def _differing(
+    instance: dg.DagsterInstance, checks: Verdicts, told: Collection[dg.AssetKey]
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """The checks that Dagster has no result of, or another, or one of before what is told now: it
+    shows that as not evaluated. Not those that a run under way tries."""
     known = instance.event_log_storage.get_latest_asset_check_execution_by_key([*checks])
+    alive = _alive(instance, {record.run_id for record in known.values()})
     stands = {True: Status.SUCCEEDED, False: Status.FAILED}
     for key, it in checks.items():
-        if key not in known or known[key].status not in (Status.PLANNED, stands[it.passed]):
+        last = known.get(key)
+        if last and last.run_id in alive:
+            continue
+        if not last or last.status != stands[it.passed] or key.asset_key in told:
             yield it

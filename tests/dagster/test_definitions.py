@@ -482,6 +482,22 @@ def test_a_build_materializes_what_was_selected(
     assert not keys & {COVERAGE, model_key("marts.dim_org"), model_key("staging.stg_neon__usage")}
 
 
+def test_a_check_is_told_with_its_table(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the table is as before, and no check is asked for, as in the runs of the sensor:
+    Dagster shows a check that is older than its table as not evaluated."""
+    built.here.configure(monkeypatch)
+    owners = model_key("marts.series_owners")
+    job = defs.resolve_job_def("build").get_subset(
+        asset_selection={owners}, asset_check_selection=set()
+    )
+    names = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+    done = job.execute_in_process(instance=built.instance, tags=dict.fromkeys(names, today()))
+    assert materialized(done, owners)[today()]["built"] == "unchanged"
+    checks = {check.check_name: check.passed for check in done.get_asset_check_evaluations()
+              if check.asset_key == owners}  # fmt: skip
+    assert checks == {"grain_is_unique": True, "owner_key_is_not_null": True}
+
+
 def test_the_page_is_an_asset_with_a_picture(built: Built) -> None:
     """It follows the tables that it reads, is written beside the warehouse by each build, and shows
     what each day cost."""

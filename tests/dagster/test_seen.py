@@ -9,6 +9,9 @@ from functools import partial
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
+)
 
 from assets.automation import build_what_landed
 from assets.catalog import seen
@@ -27,6 +30,15 @@ HOURLY, COMPUTE = raw_key("neon_project_usage", "hourly"), model_key("marts.fct_
 RECEIPTS = model_key("raw.loads")
 END = next_bucket(NOW, "hourly")
 YESTERDAY = TODAY - timedelta(days=1)
+CHECKED = {key.asset_key for key in defs.resolve_asset_graph().asset_check_keys}
+
+
+def planned(instance: dg.DagsterInstance, run: dg.DagsterRun, check: dg.AssetCheckKey) -> None:
+    """Note that a run is to try this check, as the run of a person does."""
+    about = AssetCheckEvaluationPlanned(asset_key=check.asset_key, check_name=check.name)
+    kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
+    event = dg.DagsterEvent(kind.value, run.job_name, event_specific_data=about)
+    instance.report_dagster_event(event, run.run_id)
 
 
 @pytest.fixture
@@ -113,12 +125,18 @@ def test_what_the_terminal_did_is_told_once(
         "insert into meta.failed_checks values"
         " ('reports.coverage', 'not is_at_risk', 'check', 1, [])"
     )
-    tick()
-    assert tick.checks == {(model_key("reports.coverage"), "not_is_at_risk"): False}
+    told = tick()
+    at_risk = (model_key("reports.coverage"), "not_is_at_risk")
+    assert {check for check, holds in tick.checks.items() if not holds} == {at_risk}
+    # all of what is told: Dagster shows a check that is older than its table as not evaluated
+    assert {key for key, _ in tick.checks} == {key for key, _ in told} & CHECKED
     here.raw("update meta.builds set built_at = built_at + interval 1 minute")
     here.raw("delete from meta.failed_checks")
     tick()
-    assert tick.checks == {(model_key("reports.coverage"), "not_is_at_risk"): True}
+    assert tick.checks[at_risk]
+    assert all(tick.checks.values())
+    assert tick() == Counter()
+    assert tick.checks == {}
 
 
 def test_every_event_says_as_of_when_and_how_many_rows(
@@ -225,7 +243,26 @@ def test_usage_is_stale_by_what_was_told_last(
     older = Window("hourly", END - timedelta(hours=20), END - timedelta(hours=19))
     assert not here.land("neon_project_usage", older).failures
     tick()
+    assert tick.checks == {check: False}  # of that hour as well
+    tick()
     assert tick.checks == {}
     land(here, 1)
     tick()
     assert tick.checks == {check: True}
+
+
+def test_a_check_that_no_run_tried_is_told_once_that_run_has_ended(
+    here: World, instance: dg.DagsterInstance, tick: Ticks
+) -> None:
+    """Its process was killed, or its step was skipped: Dagster would show that for ever."""
+    land(here, 2)
+    tick()
+    check = dg.AssetCheckKey(HOURLY, "data_is_fresh")
+    job = defs.resolve_job_def("load_neon_hourly")
+    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    planned(instance, run, check)
+    tick()
+    assert tick.checks == {}
+    instance.report_run_failed(run)
+    tick()
+    assert tick.checks == {(HOURLY, "data_is_fresh"): True}
