@@ -14,6 +14,7 @@ from assets.alerts.channels import DeliveryError, Send
 from assets.alerts.digest import digest
 from assets.alerts.needs import Needs, need
 from assets.report.page import Span, answers
+from assets.runs.building import last_build
 from assets.runs.opening import Row
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
@@ -37,8 +38,10 @@ def notify(settings: Settings, runs: Mapping[str, Iterable[str]]) -> list[str]:
         found += Needs(settings).found
         is_readable = True
     except WarehouseError as error:
-        found.append(need("unreadable", None, "warehouse", f"{error}", "Mend that first."))
         is_readable = False
+        # before the first build there is nothing to read
+        if last_build(settings.warehouse) or warehouse.damage(settings.warehouse):
+            found.append(need("unreadable", None, "warehouse", f"{error}", "Mend that first."))
 
     def is_known(kind: str, source: str | None, subject: str) -> bool:
         return subject in runs if kind == FAILED_RUN else is_readable
