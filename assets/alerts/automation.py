@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.alerts.notify import notify, send_digest
+from assets.raw_assets import failing_in_words
 from assets.settings import read_settings
 
 NO_CHANNEL = "no channel is set up: ALERT_WEBHOOK_URL, or ALERT_SMTP_URL and who mails whom"
@@ -34,11 +35,26 @@ def _jobs(context: dg.SensorEvaluationContext) -> list[str]:
 
 
 def _failed(context: dg.SensorEvaluationContext, job: str) -> Iterator[str]:
-    """That its last run failed, if so."""
+    """That its last run failed, if so, and why."""
     ended = dg.RunsFilter(job_name=job, statuses=ENDED)
     for record in context.instance.get_run_records(ended, limit=1):
         if record.dagster_run.status == dg.DagsterRunStatus.FAILURE:
-            yield f"run {record.dagster_run.run_id[:8]} failed; its last step says why"
+            run_id = record.dagster_run.run_id
+            yield f"run {run_id[:8]} failed: {_why(context.instance, run_id)}"
+
+
+def _why(instance: dg.DagsterInstance, run_id: str) -> str:
+    """What a step that failed says; of a run that was killed, that it was."""
+    kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+    for record in instance.get_records_for_run(run_id, of_type=kinds, limit=1).records:
+        event = record.event_log_entry.get_dagster_event()
+        if not event.is_step_failure:
+            return event.message or ""
+        data = event.step_failure_data
+        said = data.user_failure_data.description if data.user_failure_data else None
+        error = data.error and (data.error.cause or data.error)
+        return said or (error.message if error else "")
+    return "its page says why"
 
 
 @dg.op(description="Send what was used, what it cost and what changed in the last 7 whole days")
@@ -47,7 +63,10 @@ def send_week(context: dg.OpExecutionContext) -> None:
     settings = read_settings()
     if not settings.channels:
         context.log.info(NO_CHANNEL)
-    elif failures := send_digest(settings):
+        return
+    with failing_in_words():
+        failures = send_digest(settings)
+    if failures:
         raise dg.Failure("\n".join(failures))
 
 
