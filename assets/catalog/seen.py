@@ -37,8 +37,7 @@ Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 MOST_EVENTS = 300
 
 
-# the cursor of the sensor: the receipts that were told, the last build, the receipts that were in
-# that
+# the cursor of the sensor: the receipts that were told, the last build, and those that were in it
 NOTHING: Row = {"landed": "", "built": "", "through": ""}
 
 
