@@ -69,6 +69,8 @@ class Loader(AbstractContextManager["Loader"]):
         # of all that vendors still answer for; of these tables they are others by now
         self._answers: Answers | None = None
         self._changed: set[str] = set()
+        # something did, be it but the list of what there is
+        self.has_landed = False
         self._open: Connection | None = None
 
     def __exit__(self, *error: object) -> None:
@@ -237,6 +239,7 @@ class Loader(AbstractContextManager["Loader"]):
                 clock, opened = self.settings.clock, self.open_warehouse
                 resources = source.resources
                 result.add(load(opened, endpoint, resources, slices, clock, done, OF_THE_HOUSE))
+                self.has_landed |= bool(result.receipts)
         except VendorError as error:  # which scopes there are could not be asked
             result.failures.append(error)
         except OF_THE_HOUSE:

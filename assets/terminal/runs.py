@@ -30,7 +30,7 @@ def run(settings: Settings, show: Report) -> dict[str, Any]:
                 facts = Facts(connection)
         loads = load_due(settings, show, FAMILIES, GRAINS, loader=loader)
     loaded = loads.as_json()
-    is_idle = idle and not loads.asked
+    is_idle = idle and not (loads.asked or loader.has_landed)
     built = shown(idle, show) if idle and is_idle else build(settings, show)
     show_facts(show, settings, facts if is_idle else None)
     next_commands(show, settings)

@@ -142,6 +142,22 @@ def test_a_source_that_fails_is_exit_1(world: Open, monkeypatch: pytest.MonkeyPa
     assert "Traceback" not in result.output
 
 
+def test_a_file_that_is_taken_away_troubles_no_later_run(tmp_path: Path) -> None:
+    """Though nothing else is due, and the hour is the same: what it broke is worked out anew."""
+    (tmp_path / "exports").mkdir()
+    broken = tmp_path / "exports" / "broken.csv"
+    broken.write_text("no usage", encoding="utf-8")
+    only_files = {
+        "WAREHOUSE": str(tmp_path / "here.duckdb"),
+        "PLATFORM_USAGE_DIR": str(broken.parent),
+        "XDG_STATE_HOME": str(tmp_path),
+    }
+    done = call("run", **only_files)
+    assert (done.exit_code, done.stdout.count("usage file broken.csv: ")) == (1, 1)
+    broken.unlink()
+    assert call("run", **only_files).exit_code == 0
+
+
 def test_a_source_without_settings_is_skipped_and_says_so() -> None:
     """Exit 0: it is no error."""
     result = call("load")
