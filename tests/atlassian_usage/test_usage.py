@@ -99,6 +99,18 @@ def test_links_that_lead_out_of_the_folder_are_refused_by_name(tmp_path: Path) -
                 content_of(path, folder)
 
 
+def test_links_that_lead_to_each_other_are_refused_by_name(tmp_path: Path) -> None:
+    """The files beside them are found."""
+    (tmp_path / "a.csv").symlink_to("b.csv")
+    (tmp_path / "b.csv").symlink_to("a.csv")
+    usage_file(tmp_path / "c.csv")
+    *links, _ = found = find(tmp_path)
+    assert [path.name for path in found] == ["a.csv", "b.csv", "c.csv"]
+    for path in links:
+        with pytest.raises(Problem, match="Too many levels of symbolic links"):
+            content_of(path, tmp_path)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list everything")
 def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
     """Its files would be missed without a word."""

@@ -3,6 +3,7 @@
 Not here: which files there are (client.py), and what is in them (reading.py).
 """
 
+import os
 import re
 import stat
 import unicodedata
@@ -30,7 +31,9 @@ def _escaped(path: Path) -> str:
 
 def leads_out(path: Path, folder: Path) -> bool:
     """Whether it is a link to something outside of the folder."""
-    return path.is_symlink() and not path.resolve().is_relative_to(folder.resolve())
+    # Path.resolve raises where links lead to each other, of which it cannot be read is said later
+    to = Path(os.path.realpath(path))
+    return path.is_symlink() and not to.is_relative_to(os.path.realpath(folder))
 
 
 def content_of(path: Path, folder: Path | None = None) -> bytes:
