@@ -99,10 +99,11 @@ TABLES: dict[str, pa.Schema] = {
 }
 
 
-def day_of(period: str) -> datetime:
-    """The UTC day of a period such as 2025-09-01 or 2025-09-01T13:00:00Z; raises ValueError."""
+def day_of(period: str, grain: str = "daily") -> datetime:
+    """The UTC day, or hour, of a period such as 2025-09-01 or 2025-09-01T13:00:00Z; raises
+    ValueError."""
     instant = datetime.fromisoformat(period)
-    return floor(instant if instant.tzinfo else instant.replace(tzinfo=UTC), "daily")
+    return floor(instant if instant.tzinfo else instant.replace(tzinfo=UTC), grain)
 
 
 def usage_table(

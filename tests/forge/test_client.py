@@ -162,6 +162,14 @@ def test_what_is_not_documented_is_kept(teller: Teller) -> None:
             answer(period(), period("2026-11-02T03:00:00Z", resolution="ONE_HOUR")),
             "2026-11-02 comes by the day and by the hour",
         ),
+        (
+            answer(period("2026-11-02"), period("2026-11-02T12:00:00Z")),
+            "one time comes twice, as 2026-11-02 and as 2026-11-02T12:00:00Z",
+        ),
+        (
+            answer(*(period(f"2026-11-02T03{it}", resolution="ONE_HOUR") for it in (":00Z", "Z"))),
+            "one time comes twice, as 2026-11-02T03:00Z and as 2026-11-02T03Z",
+        ),
         (answer(period(amount="null")), "got `null` - at `$.resourceUsage[0].tokensConsumed`"),
         (answer(period(amount='"a lot"')), "tokensConsumed"),
         (answer(groups("CONTEXT_ARI"), shape="Grouped"), "missing required field `tokensConsumed`"),
