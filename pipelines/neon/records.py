@@ -23,7 +23,7 @@ from pipelines.decode import (
     schema_of,
     unknown_as_json,
 )
-from pipelines.windows import Window, floor
+from pipelines.windows import Window, floor, next_bucket
 
 
 class Metric(Record):
@@ -252,8 +252,8 @@ def _leave_out_what_cannot_be(
 
 def _rows(frames: Sequence[_Frame], org_id: str, window: Window) -> Iterator[dict[str, Any]]:
     """What is the same for all metrics of a timeframe, for each of them."""
-    starts = {bucket.timeframe_start for _, _, bucket in frames}
-    buckets = {start: _bucket_of(start, window) for start in starts}
+    spans = {(bucket.timeframe_start, bucket.timeframe_end) for _, _, bucket in frames}
+    buckets = {start: _bucket_of(start, window, end) for start, end in spans}
     for subject, period, bucket in frames:
         yield {
             **asdict(subject),
@@ -277,12 +277,15 @@ def _extras(frames: Iterable[_Frame]) -> Iterator[str | None]:
             )
 
 
-def _bucket_of(instant: datetime, window: Window) -> datetime:
-    """The bucket of a timeframe; a billing period that starts in a bucket may clip it."""
+def _bucket_of(instant: datetime, window: Window, end: datetime | None = None) -> datetime:
+    """The bucket of a timeframe; a billing period that starts in a bucket may clip it. One that
+    ends after its bucket is of another grain than was asked for."""
     try:
         bucket = floor(instant, window.grain)
     except OverflowError:
         bucket = None
     if bucket is None or not window.since <= bucket < window.until:
         raise ValueError(f"a timeframe starts at {instant}, which was not asked for")
+    if end and not instant <= end <= next_bucket(bucket, window.grain):
+        raise ValueError(f"a timeframe from {instant} to {end}, and {window.grain} was asked for")
     return bucket

@@ -39,7 +39,8 @@ class Teller:
     """Organizations, each with a project that used 100 in every hour and 2,400 in every day.
 
     `refused`: a status by path and organization or project. `instead`: values of other buckets.
-    `without_periods`: organizations with a second project whose periods are null.
+    `without_periods`: organizations with a second project whose periods are null. `length`: of a
+    timeframe, whatever was asked for.
     """
 
     settings: Settings
@@ -47,6 +48,7 @@ class Teller:
     refused: dict[tuple[str, str], int] = field(default_factory=dict)
     instead: dict[datetime, str] = field(default_factory=dict)
     without_periods: set[str] = field(default_factory=set)
+    length: timedelta | None = None
     asked: list[tuple[str, str]] = field(default_factory=list)
     now: datetime = NOW
 
@@ -84,7 +86,7 @@ class Teller:
             values[start] = self.instead.get(start, f"{100 * (length // HOURS)}")
             start += length
         values |= {at: value for at, value in self.instead.items() if at.year in (1, 2099)}
-        subject = {"project_id": f"of-{org}", "periods": periods(values, length)}
+        subject = {"project_id": f"of-{org}", "periods": periods(values, self.length or length)}
         if kind == "branches":
             return {"branches": [subject | {"branch_id": f"br-of-{org}"}]}
         idle = [{"project_id": "idle", "periods": None}] if org in self.without_periods else []

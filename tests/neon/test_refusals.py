@@ -290,6 +290,16 @@ def test_a_timeframe_that_was_not_asked_for_is_refused(neon: Teller, year: int) 
     assert raw(neon, told) == [(0,)]
 
 
+@pytest.mark.parametrize("hours", [-1, 25])
+def test_a_timeframe_of_another_grain_is_refused(neon: Teller, hours: int) -> None:
+    """A month told as a day would count in it, and the other days as if nothing had been used."""
+    neon.length = hours * HOURS
+    (failure,) = ask_usage(neon).failures
+    assert ", and daily was asked for" in str(failure)
+    told = "select count(*) from raw.loads where window_start is not null"
+    assert raw(neon, told) == [(0,)]
+
+
 def test_a_project_without_periods_is_idle(neon: Teller) -> None:
     """Null or an empty list: the others of its organization load."""
     neon.without_periods = {"org"}
