@@ -283,8 +283,9 @@ def _check(page: pa.Table, endpoint: Endpoint) -> None:
             if longest > LONGEST_ID:
                 raise ValueError(f"a {column.name} of {longest:,} characters")
             is_id = column.name.endswith(("_id", "_uuid"))
-            if is_id and pc.any(pc.match_substring_regex(page[column.name], "[[:cntrl:]]")).as_py():
-                raise ValueError(f"a {column.name} with control characters")
+            no_id = pc.match_substring_regex(page[column.name], "[[:cntrl:]]|^$")
+            if is_id and pc.any(no_id).as_py():
+                raise ValueError(f"a {column.name} that is empty, or with control characters")
 
 
 def _numbered(page: pa.Table, slice_number: int, number: int) -> pa.Table:

@@ -195,7 +195,8 @@ def test_a_warehouse_that_cannot_be_used_is_no_refusal_of_a_vendor(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("thing_id", "said"), [("x" * 501, "of 501 characters"), ("x\n", "with control characters")]
+    ("thing_id", "said"),
+    [("x" * 501, "of 501 characters"), *((it, "that is empty, or with") for it in ("x\n", ""))],
 )
 def test_what_is_no_id_is_refused(tmp_path: Path, thing_id: str, said: str) -> None:
     """It would be asked with again for ever, and what it used told twice; the row of another scope

@@ -259,7 +259,7 @@ class Loader(AbstractContextManager["Loader"]):
         """What is left to ask, once what it follows from is there."""
         endpoint, source, account = wanted.endpoint, asker.source, asker.account
         found = self.accounts.claim(asker, endpoint.table, asker.client.scopes(endpoint))
-        result.scopes = [s for s in found if s.isprintable() and len(s) <= LONGEST_ID]
+        result.scopes = [s for s in found if s and s.isprintable() and len(s) <= LONGEST_ID]
         for scope in {*found} - {*result.scopes}:
             no_id = ValueError(f"an id of {len(scope):,} characters that is none")
             result.failures.append(unexpected(endpoint, scope, no_id))
