@@ -102,7 +102,11 @@ class Bitbucket(VendorClient):
         params = {"sort": "slug", "pagelen": PER_PAGE}
         about = "workspaces of this token"
         pages = self._walk("user/workspaces", params, about, records.Page[records.WorkspaceAccess])
-        return [access.workspace.workspace_uuid for page in pages for access in page.values]
+        seen = [access.workspace.workspace_uuid for page in pages for access in page.values]
+        if not seen:  # those that it saw before would be told to have ended
+            advice = "Check whose token BITBUCKET_TOKEN is. This is no sign of zero usage."
+            raise self.error(about, "it sees none", advice)
+        return seen
 
     def workspaces(self) -> Iterator[pa.Table]:
         """The workspaces with their names, one request each; the list of them has none."""

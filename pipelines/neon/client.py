@@ -241,6 +241,9 @@ class Neon(VendorClient):
             if len(found) != 1:  # a key that may not list sees one: this was a bad moment
                 raise
             return found
+        if not page.items:  # whoever saw one before would be told that it has ended
+            advice = "Check whose key NEON_API_KEY is. This is no sign of zero usage."
+            raise self.error(about, "it sees none", advice)
         return page.items
 
     def _organizations_of_projects(self) -> list[records.Organization]:

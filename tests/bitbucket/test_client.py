@@ -301,6 +301,14 @@ def test_all_workspaces_that_the_token_sees_are_asked(bitbucket: Open) -> None:
     assert len(here.asked()) == 1 + len(here.org.workspaces)
 
 
+def test_that_a_token_sees_no_workspace_is_refused(bitbucket: Open) -> None:
+    """Those that it saw before would have ended."""
+    here = bitbucket()
+    here.org.workspaces = ()
+    with pytest.raises(VendorError, match="workspaces of this token: it sees none"):
+        here.client.workspace_uuids()
+
+
 def test_configured_workspaces_are_asked_by_slug_or_uuid(bitbucket: Open) -> None:
     """A uuid needs no request; a slug one, however often it is used."""
     here = bitbucket(workspaces=("team-2", "team-2"))

@@ -114,6 +114,18 @@ def test_a_free_org_is_named_once_and_keeps_no_other_from_loading(neon: Teller) 
     assert [path for path, org in neon.asked if org == "free"] == [PROJECTS]
 
 
+def test_that_a_key_sees_no_org_is_a_failure(neon: Teller) -> None:
+    """It ends none that was seen before: that would be told of all that it ever used."""
+    assert ask_usage(neon).failures == []
+    there, neon.orgs = neon.orgs, []
+    (failure,) = ask_usage(neon).failures
+    assert "neon organizations of this key: it sees none. Check whose key" in str(failure)
+    ended = read(neon, "select count(*) from reports.coverage where state = 'ended'")
+    assert ended == [(0,)]
+    neon.orgs = there
+    assert ask_usage(neon).failures == []
+
+
 def test_an_org_that_is_named_and_refused_is_a_failure(neon: Teller) -> None:
     """It was asked for; so is one where no other answers."""
     neon.refused[PROJECTS, "org"] = 403
