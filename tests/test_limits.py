@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from random import Random
@@ -236,11 +236,13 @@ def test_a_walk_has_an_end(tmp_path: Path) -> None:
     assert len(served.times) == 5
 
 
-@pytest.mark.parametrize("off", [timedelta(minutes=10), timedelta(days=-30)])
+@pytest.mark.parametrize(
+    "off", [timedelta(minutes=10), timedelta(days=-30), NOW - datetime(9999, 12, 31, tzinfo=UTC)]
+)
 def test_a_clock_that_is_wrong_is_said(tmp_path: Path, off: timedelta) -> None:
     """Before anything is read of the answer; every other request would be as wrong."""
     there = format_datetime(NOW - off, usegmt=True)
-    with serving(saying(Date=there)) as served:
+    with serving(saying(Date=there, Age="99999" if off.days < -99 else "0")) as served:
         client = client_of(served, tmp_path)
         text = refused(client)
         assert refused(client, "b") == text
