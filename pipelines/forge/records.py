@@ -115,6 +115,8 @@ def usage_table(
     """
     rows = []
     for row in (row for period in usage.resourceUsage for row in _rows(period, group)):
+        if group and row[group] == "":  # of no site or environment: the total has it
+            continue
         if why := cannot_be(row["tokens_consumed"], TOKENS.scale):
             refused[row["bucket_start"]] = why
         else:

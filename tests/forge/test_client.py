@@ -213,6 +213,13 @@ def test_a_quantity_that_cannot_be_is_refused_in_its_day_alone(
     assert {*refused.buckets} == {datetime(2026, 11, 3, tzinfo=UTC)}
 
 
+def test_a_group_of_nothing_is_the_remainder(teller: Teller) -> None:
+    """The schema has no null there: what is of no site is in the total alone."""
+    body = answer(groups("CONTEXT_ARI", name="2026-11-03"), groups("CONTEXT_ARI"), shape="Grouped")
+    body = body.replace(b'"groupValue":"a"', b'"groupValue":""', 1)
+    assert [row["period"] for row in teller.rows(body, table=SITE)] == ["2026-11-02"]
+
+
 def test_groups_of_another_kind_are_refused(teller: Teller) -> None:
     """Environments do not become sites."""
     body = answer(groups("ENVIRONMENT_ID"), shape="Grouped")
