@@ -27,7 +27,6 @@ TOLD: dict[str, list[tuple[int, str | None, str | None, str]]] = {
     ],
     SITE: [
         (0, "site", None, "4"),
-        (0, "", None, "1"),
         (1, "site", None, "4"),
         (2, "site", None, "4"),
     ],
