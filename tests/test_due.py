@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
+from assets.runs import planning
 from assets.runs.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
@@ -213,3 +214,15 @@ def test_names_are_due_once_a_day(connection: duckdb.DuckDBPyConnection) -> None
     receipt(connection, None, None, "2026-11-21T02:20", grain="snapshot", resource="neon_projects")
     assert not names_are_due(connection, projects, NOW)
     assert names_are_due(connection, projects, at("2026-11-22T02:20"))
+
+
+def test_what_is_told_of_today_alone_is_due_before_the_first_tick() -> None:
+    """Once: a first run just after midnight would have nothing of it, and be told to run again."""
+    readings, today = endpoint_of("platform_readings"), at("2026-11-22")
+
+    def due(held: dict[datetime, datetime]) -> planning.Due:
+        now = at("2026-11-22T00:16")
+        return planning.due_buckets(readings, "daily", {"org": held}, {}, ("org",), now)
+
+    assert due({}) == {"org": [today]}
+    assert due({today: at("2026-11-22T00:10")}) == {}

@@ -163,11 +163,10 @@ def due_buckets(
     """
     table, tick = endpoint.table, last_tick(endpoint.table, grain, now)
     settles = retention(table, grain).settles
-    wanted = [
-        (start, next_bucket(start, grain) + settles)
-        for start in everything_in_reach(table, grain, now).buckets()
-        if start <= tick
-    ]
+    reach = [*everything_in_reach(table, grain, now).buckets()]
+    # what is told of today alone is due before the first tick of the day, too
+    begun = [start for start in reach if start <= tick] or reach
+    wanted = [(start, next_bucket(start, grain) + settles) for start in begun]
     trailing_since = trailing(table, grain, now).since
     # hours are read again once a day as far back as days are (see trailing)
     daily_tick, daily_since = last_tick(table, "daily", now), trailing(table, "daily", now).since
