@@ -11,16 +11,17 @@ select
     branch.is_default, -- the project's default branch
     branch.is_protected, -- protected from deletion
     branch.created_at, -- when it was made
-    cast(min(listing.listed_at) over (partition by branch.org_id, branch.project_id, branch.branch_id) as timestamptz)
+    cast(min(listing.listed_at) over same_branch as timestamptz)
         as first_seen_at, -- first time it was listed to us
     cast(greatest(
-        max(case when not branch.is_withdrawn then listing.listed_at end) over (partition by branch.org_id, branch.project_id, branch.branch_id),
+        max(case when not branch.is_withdrawn then listing.listed_at end) over same_branch,
         case when branch.is_withdrawn then listing.listed_before_at else listing.last_listed_at end
     ) as timestamptz) as last_seen_at, -- last time it was listed to us
     branch.is_withdrawn as is_deleted -- no longer listed
 from raw.neon_branches as branch
 inner join staging.stg_loads__listings as listing
     on listing.resource = 'neon_branches' and branch.landed_at = listing.landed_at
+window same_branch as (partition by branch.org_id, branch.project_id, branch.branch_id)
 qualify row_number() over (
     partition by branch.org_id, branch.project_id, branch.branch_id order by branch.landed_at desc
 ) = 1

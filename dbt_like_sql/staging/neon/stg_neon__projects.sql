@@ -10,16 +10,17 @@ select
     project.pg_version, -- Postgres major version
     project.history_retention_seconds, -- instant restore window, seconds
     project.created_at, -- when it was made
-    cast(min(listing.listed_at) over (partition by project.org_id, project.project_id) as timestamptz)
+    cast(min(listing.listed_at) over same_project as timestamptz)
         as first_seen_at, -- first time it was listed to us
     cast(greatest(
-        max(case when not project.is_withdrawn then listing.listed_at end) over (partition by project.org_id, project.project_id),
+        max(case when not project.is_withdrawn then listing.listed_at end) over same_project,
         case when project.is_withdrawn then listing.listed_before_at else listing.last_listed_at end
     ) as timestamptz) as last_seen_at, -- last time it was listed to us
     project.is_withdrawn as is_deleted -- no longer listed
 from raw.neon_projects as project
 inner join staging.stg_loads__listings as listing
     on listing.resource = 'neon_projects' and project.landed_at = listing.landed_at
+window same_project as (partition by project.org_id, project.project_id)
 qualify row_number() over (
     partition by project.org_id, project.project_id order by project.landed_at desc
 ) = 1
