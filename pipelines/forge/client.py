@@ -139,10 +139,10 @@ class Forge(VendorClient):
             if environment_id is not None:
                 variables["environment"] = owner["environment_id"] = environment_id
                 of = f"{about}, environment {environment_id}"
-            told = dict[object, str]()
+            resolutions, written = dict[datetime, str](), dict[datetime, str]()
             for page in self._pages(variables, of):
                 try:
-                    _check(page, group_by, window, told)
+                    _check(page, group_by, window, resolutions, written)
                     yield usage_table(table, owner, page, column, refused)
                 except ValueError as error:
                     raise self.undocumented(of, str(error)) from None
@@ -220,21 +220,30 @@ class Forge(VendorClient):
         return self.error(about, text.rstrip("."), self.explain(status or 0, text), status)
 
 
-def _check(usage: Usage, group_by: str | None, window: Window, told: dict[object, str]) -> None:
+def _check(
+    usage: Usage,
+    group_by: str | None,
+    window: Window,
+    resolutions: dict[datetime, str],
+    written: dict[datetime, str],
+) -> None:
     """ValueError where a day was not asked for, or is told twice: as a whole and by its hours, or
-    written in two ways; or where groups are others than asked for."""
+    written in two ways; or where groups are others than asked for.
+
+    `resolutions` of days and how times were `written` are those of all pages of a walk.
+    """
     for period in usage.resourceUsage:
         day = day_of(period.period)
         if not window.since <= day < window.until:
             raise ValueError(f"it has {period.period}, which was not asked for")
-        if told.setdefault(day, period.resolution) != period.resolution:
+        if resolutions.setdefault(day, period.resolution) != period.resolution:
             raise ValueError(f"{day:%Y-%m-%d} comes by the day and by the hour")
         at = day if period.resolution == "ONE_DAY" else day_of(period.period, "hourly")
-        if (before := told.setdefault(("written", at), period.period)) != period.period:
+        if (before := written.setdefault(at, period.period)) != period.period:
             raise ValueError(f"one time comes twice, as {before} and as {period.period}")
         # the schema has free text here, the documentation no answer: only what is surely wrong
-        grouped = {group.groupBy for group in period.groups} if group_by else set()
-        if others := grouped & GROUPS.keys() - {group_by}:
+        told = {group.groupBy for group in period.groups} if group_by else set()
+        if others := told & GROUPS.keys() - {group_by}:
             raise ValueError(f"it is grouped by {', '.join(sorted(others))}")
 
 
