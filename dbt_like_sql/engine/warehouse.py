@@ -154,14 +154,16 @@ def holder(at: Warehouse) -> str | None:
 def damage(at: Warehouse) -> str:
     """Why the warehouse cannot be opened, which nobody meets who reads the copy; '' where it can,
     or others hold it. It takes a writer's turn: to close a file ends its process's locks on it."""
-    advice = "" if isinstance(at, Lake) or at.exists() else "Put a backup in its place."
+    if isinstance(at, Lake) or holder(at) or not os.access(f"{at}.lock", os.W_OK):
+        return ""
+    advice = "" if at.exists() else "Put a backup in its place."
     try:
-        if not (isinstance(at, Lake) or holder(at)) and os.access(f"{at}.lock", os.W_OK):
-            with writer_lock(at, 0), in_words(at, advice), contextlib.closing(_opened(at)) as it:
-                _is_claimed(it, at)
-    except WarehouseError as error:
-        is_held = isinstance(error, WarehouseBusyError) or "set lock" in f"{error}"
-        return "" if is_held else f"{error}"
+        with writer_lock(at, 0), in_words(at, advice), contextlib.closing(_opened(at)) as opened:
+            _is_claimed(opened, at)
+    except WarehouseBusyError:
+        return ""
+    except WarehouseError as error:  # somebody's client has it
+        return "" if "set lock" in f"{error}" else f"{error}"
     return ""
 
 
