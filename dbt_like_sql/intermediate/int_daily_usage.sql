@@ -1,8 +1,9 @@
 -- What each project used of a meter, and what that costs, by UTC day: one row per settled day that is
 -- known of its scope, 0 where it used nothing. A day that is not here is unknown, can still change, or is
 -- known only within its month. Of exports a day is known of an organization and meter where it has a line
--- of it. A project is here in months in which it used something. (With the days that change by the hour
--- left out, what is made of these is worked out once a day.)
+-- of it; days on which nobody read a running total share the growth that the next reading tells. A project
+-- is here in months in which it used something. (With the days that change by the hour left out, what is
+-- made of these is worked out once a day.)
 -- grain: source, resource, scope, org_id, project_id, meter, unit, day_start
 -- window: day_start, by month
 with priced as (
@@ -11,20 +12,32 @@ with priced as (
     group by cost.series_key, cost.granularity, cost.day_start
 ),
 
-used as (
+told as (
     select
         usage.source, usage.resource, usage.scope, usage.org_id, usage.project_id, usage.meter,
-        usage.unit, usage.day_start, date_trunc('month', usage.day_start) as month_start,
-        sum(usage.quantity) as quantity, sum(priced.cost) as cost,
-        not bool_or(usage.is_open) as is_settled
+        usage.unit, usage.day_start, usage.quantity, priced.cost, usage.is_open
     from intermediate.int_usage_by_day as usage
     left join priced
         on usage.series_key = priced.series_key and usage.granularity = priced.granularity
         and usage.day_start = priced.day_start
     where usage.family is not null and usage.granularity <> 'monthly'
+    union all
+    select
+        moved.source, moved.resource, moved.scope, moved.org_id, moved.project_id, moved.meter,
+        moved.unit, moved.day_start, moved.quantity, moved.cost, moved.is_open
+    from intermediate.int_moved_usage as moved
+),
+
+used as (
+    select
+        told.source, told.resource, told.scope, told.org_id, told.project_id, told.meter,
+        told.unit, told.day_start, date_trunc('month', told.day_start) as month_start,
+        sum(told.quantity) as quantity, sum(told.cost) as cost,
+        not bool_or(told.is_open) as is_settled
+    from told
     group by
-        usage.source, usage.resource, usage.scope, usage.org_id, usage.project_id, usage.meter,
-        usage.unit, usage.day_start
+        told.source, told.resource, told.scope, told.org_id, told.project_id, told.meter,
+        told.unit, told.day_start
 ),
 
 things as (

@@ -10,14 +10,14 @@ with usage as (
         neon.org_id as scope, neon.org_id, neon.project_id, neon.branch_id,
         cast(null as varchar) as site_id, cast(null as varchar) as environment_id,
         cast(null as varchar) as user_id, neon.meter, cast(null as varchar) as unit,
-        neon.granularity, neon.period_start, neon.period_end, neon.quantity, neon.is_remainder,
-        neon.observed_at, neon.plan
+        neon.granularity, neon.period_start, neon.period_end, cast(null as timestamptz) as told_from,
+        neon.quantity, neon.is_remainder, neon.observed_at, neon.plan
     from intermediate.int_neon_usage as neon
     union all
     select
         'forge', forge.resource, forge.scope, null, forge.app_id, null, forge.site_id,
         forge.environment_id, null, forge.meter, forge.unit, forge.granularity,
-        forge.period_start, forge.period_end, forge.quantity, forge.is_remainder,
+        forge.period_start, forge.period_end, null, forge.quantity, forge.is_remainder,
         forge.observed_at, null
     from intermediate.int_forge_usage as forge
     where forge.split_by = 'site'
@@ -26,6 +26,7 @@ with usage as (
         'atlassian_platform', 'platform_usage', platform.org_id, platform.org_id,
         platform.project_id, null, platform.site_id, null, platform.user_id, platform.meter,
         platform.unit, platform.granularity, platform.period_start, platform.period_end,
+        case when platform.told_from < platform.period_start then platform.told_from end,
         platform.quantity, not platform.is_read, platform.observed_at, null
     from intermediate.int_platform_usage as platform
     union all
@@ -33,7 +34,7 @@ with usage as (
         'bitbucket', 'bitbucket_pipeline_runs', bitbucket.repository_uuid,
         bitbucket.workspace_uuid, bitbucket.repository_uuid, null, bitbucket.workspace_uuid,
         null, null, 'build_seconds_used', 'seconds', 'daily', bitbucket.period_start,
-        bitbucket.period_end, bitbucket.quantity, false, bitbucket.observed_at, null
+        bitbucket.period_end, null, bitbucket.quantity, false, bitbucket.observed_at, null
     from intermediate.int_bitbucket_usage as bitbucket
 ),
 
@@ -66,6 +67,7 @@ select
     usage.granularity, -- which of hourly, daily, monthly served this period
     usage.period_start, -- first instant, UTC
     usage.period_end, -- first instant of the next period, UTC
+    usage.told_from, -- since when it was used, where that is before the period; else null
     -- a remainder is what a total has over its parts
     usage.quantity, -- in `unit`, as the vendor reports it; a remainder may be below zero
     cast(usage.is_remainder as boolean)

@@ -28,6 +28,7 @@ select
     min(usage.period_end) as first_period_end, -- first instant after its first period, UTC
     coalesce(max(case when usage.quantity <> 0 then usage.period_end end), max(usage.period_end))
         as period_end, -- first instant after its last one, UTC
+    min(usage.told_from) as told_from, -- since when it was used, where that is before; else null
     cast(count(*) as bigint) as period_count, -- periods added up
     cast(sum(usage.quantity) as decimal(38, 9)) as quantity, -- in `unit`, of all of them
     cast(bool_or(usage.is_open) as boolean) as is_open, -- true: one of them will still change

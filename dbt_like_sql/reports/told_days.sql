@@ -15,3 +15,9 @@ select
     cast(false as boolean) as is_month
 from intermediate.int_days_known as day
 inner join seeds.retention as retention on day.resource = retention.resource
+union
+select
+    moved.source,
+    cast(moved.day_start as date) as period_date,
+    cast(false as boolean) as is_month
+from intermediate.int_moved_usage as moved

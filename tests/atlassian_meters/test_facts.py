@@ -3,7 +3,7 @@
 import random
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -131,6 +131,41 @@ def test_growth_is_of_the_day_and_the_first_reading_of_all_days_before(world: Op
     )
     total = org.total(instants[-1])
     assert allowed == [(*org.cycle_of(instants[-1]), total, 25_000, 40_000, "true")]
+
+
+def test_days_that_nobody_read_share_the_growth_that_the_next_reading_tells(world: Open) -> None:
+    """The fact is on the day of the later reading. What is projected, and what is usual, is of all
+    days that it tells of in its month, alike."""
+    here = world(
+        meters_accounts=1,
+        facts_alone=True,
+        reports=("reports.told_days", "reports.forecast_history"),
+    )
+    org = orgs_of(here)[1]
+    # the cycle renews on the 3rd
+    read_on = [datetime(2026, 10, day, 16, tzinfo=UTC) for day in (28, 29)]
+    read_on += [datetime(2026, 11, day, 16, tzinfo=UTC) for day in (1, 2, 4, 5, 10, 11)]
+    for at in read_on:
+        read(here, at)
+    here.build()
+    used = {(at.month, at.day): org.total(at) for at in read_on}
+    of_a_day = (used[11, 10] - used[11, 5]) / 5
+    found = here.read(
+        "select period_date, quantity, known_day_count from reports.forecast_history"
+        " where org_id = ? and period_date >= '2026-11-01' order by 1",
+        org.id,
+    )
+    # 30 and 31 October are of another month; of the 2nd nobody knows how it ended
+    whole = used[11, 1] - used[10, 29]
+    november = [(date(2026, 11, 1), whole, 1)]
+    whole += used[11, 5] - used[11, 4]
+    november += [(date(2026, 11, 5 + day), whole + of_a_day * day, 2 + day) for day in range(6)]
+    assert found == november
+    told = here.read(
+        "select period_date from reports.told_days where source = 'atlassian_platform'"
+        " and not is_month and period_date >= '2026-11-05' order by 1"
+    )
+    assert [at.day for (at,) in told] == [*range(5, 12)]
 
 
 def export(here: World, org: MeteredOrg, at: datetime, exported_at: datetime) -> None:

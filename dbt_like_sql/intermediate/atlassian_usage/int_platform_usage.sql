@@ -11,7 +11,7 @@ with told as (
         scope.split_end as period_end,
         case scope.scope_type when 'org' then null when 'user' then 2 when 'site' then 3
             else 1 end as way,
-        sum(scope.quantity) as quantity,
+        min(scope.told_from) as told_from, sum(scope.quantity) as quantity,
         max(scope.exported_at) as exported_at, bool_or(scope.is_asked) as is_asked,
         bool_and(scope.is_told_by_days)
         and sum(scope.days_told) < date_diff('day', scope.split_start, scope.split_end)
@@ -23,8 +23,8 @@ with told as (
     union all
     select
         run.org_id, run.meter, run.unit, 'repository', run.site_id, run.project_id, null,
-        run.split_start, run.period_start, run.period_end, 1, run.quantity, run.exported_at,
-        false, false
+        run.split_start, run.period_start, run.period_end, 1, run.period_start, run.quantity,
+        run.exported_at, false, false
     from intermediate.int_platform_runs as run
 ),
 
@@ -90,6 +90,7 @@ select
     remaining.period_start, -- first instant, UTC
     remaining.period_end, -- first instant after the period, UTC
     remaining.split_start, -- of the period in which the organization's usage is split
+    remaining.told_from, -- since when it tells: earlier, where nobody read on the days before
     cast(remaining.left_quantity as decimal(38, 9)) as quantity, -- as exported
     -- a whole and its parts are not read at one instant: what one day lacks another has too much
     cast(remaining.is_read as boolean) as is_read, -- true: the meters API tells some of it
