@@ -212,11 +212,11 @@ class Build:
         publish_later(self.connection, name, where)
 
     def _parts(self) -> Windows:
-        """All of time, in parts with a month of what was ever asked for in each."""
-        ((since, until),) = self.connection.execute(
-            "select min(window_start), max(window_end) from raw.loads"
+        """All of time, in parts of one or more months of what was ever asked for."""
+        ((since, until, rows),) = self.connection.execute(
+            "select min(window_start), max(window_end), cast(sum(rows) as bigint) from raw.loads"
         ).fetchall()
-        return parts(since, until) if since else EVERYTHING
+        return parts(since, until, rows) if since else EVERYTHING
 
     def _changed(self, model: Model, differing: dict[str, Windows] | Windows) -> None:
         self.changed.add(model.name)

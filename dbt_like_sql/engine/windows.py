@@ -16,8 +16,10 @@ from dbt_like_sql.engine.warehouse import literal
 DAY = timedelta(days=1)
 # A window costs every model a delete and an insert: beyond this many, scattered days are bridged.
 MOST_WINDOWS = 32
-# A statement costs as much as the rows of many days: it covers windows that are no further apart.
+# A statement costs as much as the rows of many days: it covers windows that are no further apart,
 NEAR = timedelta(days=31)
+# and a first build's, months of so many rows of answers together: what these take fits anywhere.
+ROWS_AT_ONCE = 250_000
 
 
 class Window(NamedTuple):
@@ -92,13 +94,12 @@ def whole_months(windows: Iterable[Window]) -> Windows:
     )
 
 
-def parts(since: datetime, until: datetime) -> Windows:
-    """All of time, cut at the turn of each month in [since, until)."""
-    cuts, cut = [BEGINNING], _next_month(since)
-    while cut < until:
-        cuts.append(cut)
-        cut = _next_month(cut)
-    return tuple(Window(*ends) for ends in pairwise([*cuts, END]))
+def parts(since: datetime, until: datetime, rows: int) -> Windows:
+    """All of time, cut at turns of months in [since, until): each part has one, or as many as come
+    to `ROWS_AT_ONCE` where they share `rows` evenly."""
+    turns = _turns(since, until)
+    months = max(1, ROWS_AT_ONCE * (len(turns) + 1) // max(rows, 1))
+    return tuple(Window(*ends) for ends in pairwise([BEGINNING, *turns[months - 1 :: months], END]))
 
 
 def due_windows(connection: duckdb.DuckDBPyConnection, through: datetime | None) -> Windows:
@@ -154,8 +155,16 @@ def _condition(column: str, window: Window) -> str:
 def _bucket_days(granularity: str, window: Window) -> list[Window]:
     if granularity != "monthly":
         return [window]
-    _, *months = parts(window.since - DAY, window.until)
-    return [Window(first, first + DAY) for first, _ in months]
+    return [Window(first, first + DAY) for first in _turns(window.since - DAY, window.until)]
+
+
+def _turns(since: datetime, until: datetime) -> list[datetime]:
+    """Where a month begins, after `since` and before `until`."""
+    turns, turn = [], _next_month(since)
+    while turn < until:
+        turns.append(turn)
+        turn = _next_month(turn)
+    return turns
 
 
 def _day(day: date) -> Window:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from assets.sources import FAMILIES
-from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine import warehouse, windows
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
 from pipelines.windows import Window
 from tests import builds
@@ -108,10 +108,10 @@ class Sequence:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(6))
 def test_increments_come_to_what_a_build_of_everything_makes(
-    world: Open, tmp_path: Path, seed: int
+    world: Open, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Loads, corrections, exports, seeds of one's own and time that goes by, in any order: all that
-    readers are given is the same after a build that knows of none before it."""
+    readers are given is the same after a build, month by month, that knows of none before it."""
     exports = tmp_path / "exports"
     exports.mkdir()
     small = {"orgs": 2, "projects": 3, "apps": 1, "sites": 2, "workspaces": 1, "repositories": 2}
@@ -126,6 +126,7 @@ def test_increments_come_to_what_a_build_of_everything_makes(
     with warehouse.writer(whole) as connection:
         connection.execute("delete from meta.builds")
     sequence.here.settings = replace(here.settings, warehouse=whole)
+    monkeypatch.setattr(windows, "ROWS_AT_ONCE", 1)
     sequence.build()
     with warehouse.reader(step_by_step) as connection:
         connection.execute(f"attach '{warehouse.read_copy(whole)}' as whole (read_only)")

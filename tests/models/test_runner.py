@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from dbt_like_sql.engine import runner
+from dbt_like_sql.engine import runner, windows
 from dbt_like_sql.engine.checks import CheckFailedError
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
 from dbt_like_sql.engine.runner import BuildReport
@@ -614,13 +614,16 @@ def test_a_view_by_month_is_tried_on_the_whole_months_of_what_changed(
 
 
 def test_a_table_is_first_built_in_parts_of_a_month() -> None:
-    """Together they are all of time, and each holds one month of what was asked for."""
-    assert parts(day(30), day(31)) == (ALL_TIME,)
-    assert parts(day(30), day(75)) == (
+    """Together they are all of time, and each holds one month of what was asked for; or more, of
+    which the rows are few."""
+    assert parts(day(30), day(31), 10**9) == (ALL_TIME,)
+    assert parts(day(30), day(75), 10**9) == (
         Window(BEGINNING, day(32)),
         Window(day(32), day(60)),
         Window(day(60), END),
     )
+    assert parts(day(30), day(75), 375_000) == (Window(BEGINNING, day(60)), Window(day(60), END))
+    assert parts(day(30), day(75), 250_000) == parts(day(30), day(75), 0) == (ALL_TIME,)
 
 
 def test_days_near_each_other_are_built_at_once_and_those_between_are_left(
@@ -629,7 +632,8 @@ def test_days_near_each_other_are_built_at_once_and_those_between_are_left(
     """One statement for all of them; what is cut at the turn of a month is cut for its memory."""
     near, far = Window(day(5), day(6)), Window(day(40), day(41))
     assert together((Window(day(2), day(3)), near, far)) == [(Window(day(2), day(3)), near), (far,)]
-    assert together(parts(day(30), day(75))) == [(part,) for part in parts(day(30), day(75))]
+    months = parts(day(30), day(75), 10**9)
+    assert together(months) == [(part,) for part in months]
     land(warehouse, "daily", (day(1), day(6)), {day(n): n for n in range(1, 6)})
     build(warehouse, folder=folder)
     warehouse.execute(
@@ -644,9 +648,10 @@ def test_days_near_each_other_are_built_at_once_and_those_between_are_left(
 
 @pytest.mark.parametrize("last", [3, 70])
 def test_a_row_of_no_day_is_refused(
-    warehouse: duckdb.DuckDBPyConnection, folder: Path, last: int
+    warehouse: duckdb.DuckDBPyConnection, folder: Path, last: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would never be deleted or built again; also where a first build goes month by month."""
+    monkeypatch.setattr(windows, "ROWS_AT_ONCE", 1)
     edit(
         folder,
         "intermediate/int_usage.sql",
