@@ -1,7 +1,10 @@
 -- One row per complete receipt and bucket that lies within its window from start to end: what a vendor
 -- was really asked for. Older receipts may end inside a bucket; what they say of it counts for nothing.
+-- (Stored: a dozen models look up what was asked about a few days, and to work that out takes as long as
+-- there are receipts, whichever days are wanted.)
 -- grain: landed_at, bucket_start
 -- window: bucket_start
+-- materialized: table
 with numbers as (
     -- receipts meet days first: a join of all hours by range alone takes seconds
     select row_number() over (order by day.date) - 1 as days_later

@@ -17,13 +17,13 @@ from dbt_like_sql.engine.models.model import Model, ModelError
 _DUCKDB = Dialect.get_or_raise("duckdb")
 _HEADER_WORD = re.compile(r"([a-z]+):(?:\s+(.*))?$")
 _TRAILING_COMMENT = re.compile(r"[^\S\n]*--[^\S\n]?(.*)")
-# each word of a header, and what it says where it can say one thing only
-HEADER_WORDS = {
-    "grain": None,
-    "check": None,
-    "expect": "no rows",
-    "window": None,
-    "materialized": "view",
+# each word of a header, and what it may say; () is anything
+HEADER_WORDS: dict[str, tuple[str, ...]] = {
+    "grain": (),
+    "check": (),
+    "expect": ("no rows",),
+    "window": (),
+    "materialized": ("view", "table"),
 }
 _NOW = {"current_timestamp", "now", "get_current_timestamp", "transaction_timestamp"}
 _TODAY = {"current_date", "today"}
@@ -84,8 +84,10 @@ def _word_problem(words: dict[str, dict[str, int]], word: str, value: str) -> st
         return f"`{word}:` must be written once and say something"
     if word == "window" and "," in value.removesuffix(BY_MONTH):
         return f"`window:` is `window: column`, or `window: column{BY_MONTH}`"
-    only = HEADER_WORDS[word]
-    return f"`{word}:` is `{word}: {only}`, or is left out" if only and value != only else None
+    if not HEADER_WORDS[word] or value in HEADER_WORDS[word]:
+        return None
+    may_be = " or ".join(f"`{word}: {each}`" for each in HEADER_WORDS[word])
+    return f"`{word}:` is {may_be}, or is left out"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Every model file of a folder, read, checked against the others and put in order.
 
 `staging/neon/stg_x.sql` is the view staging.stg_x: the first folder is the schema, those below it
-are for people. Files in the other folders are tables, unless they say `materialized: view`.
+are for people. Files in the other folders are tables. Each may say `materialized:` otherwise.
 """
 
 import hashlib
@@ -48,6 +48,7 @@ def _read(path: Path, schema: str, sql: str) -> Model:
     header, statement = parse_header(path, sql), parse_statement(path, sql)
     query = statement.query
     window, by_month, _ = (header.says("window") or "").partition(BY_MONTH)
+    usual = "view" if schema == "staging" else "table"
     model = Model(
         name=f"{schema}.{path.stem}",
         schema=schema,
@@ -59,7 +60,7 @@ def _read(path: Path, schema: str, sql: str) -> Model:
         checks=tuple(header.words["check"]),
         window=window or None,
         by_month=by_month != "",
-        is_view=schema == "staging" or header.says("materialized") is not None,
+        is_view=(header.says("materialized") or usual) == "view",
         expects_no_rows=header.says("expect") is not None,
         inputs=tuple(sorted({table_name(table) for table in named_tables(query)})),
         columns=tuple(query.named_selects),
