@@ -1,5 +1,6 @@
--- One row per series that used something in a UTC month, and part of the month in which the same rules
--- of seeds.owners hold: days added up, so that what asks who used something need not read them.
+-- One row per series that was told of in a UTC month, and part of the month in which the same rules of
+-- seeds.owners hold: days added up, so that what asks who used something, or since when, need not read
+-- them.
 -- grain: series_key, since_at
 -- window: month_start, by month
 with turns as (
@@ -37,11 +38,18 @@ select
     any_value(usage.branch_id) as branch_id, -- the vendor's branch
     any_value(usage.site_id) as site_id, -- the vendor's site
     any_value(usage.user_id) as user_id, -- the vendor's user
-    min(case when usage.quantity <> 0 then usage.day_start end)
-        as first_day, -- first UTC day on which it used something; null: on none of them
-    max(case when usage.quantity <> 0 then usage.day_start end)
-        as last_day -- last UTC day on which it used something
+    any_value(usage.family) as family, -- null: not classified on any of these days
+    min(case when usage.quantity <> 0 and usage.family is not null then usage.day_start end)
+        as first_day, -- first UTC day on which it is a fact that it used something; null: none of them
+    max(case when usage.quantity <> 0 and usage.family is not null then usage.day_start end)
+        as last_day, -- last such UTC day
+    min(usage.first_period_end) as first_told_at, -- first instant after its first period, UTC
+    min(case when usage.quantity <> 0 then usage.period_start end)
+        as first_used_at, -- start of its first period with usage, UTC; null: it used nothing
+    max(case when usage.quantity <> 0 then usage.period_end end)
+        as last_used_at, -- end of its last period with usage, UTC
+    max(case when usage.quantity <> 0 and usage.family = 'compute' then usage.period_end end)
+        as last_computed_at -- the same where that is compute; null: it is none
 from intermediate.int_usage_by_day as usage
 inner join days on usage.day_start = days.day_start
-where usage.family is not null
 group by usage.series_key, days.month_start, days.turned_at, days.turns_at

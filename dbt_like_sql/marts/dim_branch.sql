@@ -3,15 +3,14 @@
 -- grain: source, org_id, project_id, branch_id
 with used as (
     select
-        usage.source, usage.org_id, usage.project_id, usage.branch_id,
-        min(usage.first_period_end) as first_told_at,
-        min(usage.period_start) filter (where usage.quantity <> 0) as first_used_at,
-        max(usage.period_end) filter (where usage.quantity <> 0) as last_used_at,
-        max(usage.period_end) filter (where usage.quantity <> 0 and usage.family = 'compute')
-            as last_computed_at
-    from intermediate.int_usage_by_day as usage
-    where usage.branch_id is not null
-    group by usage.source, usage.org_id, usage.project_id, usage.branch_id
+        series.source, series.org_id, series.project_id, series.branch_id,
+        min(series.first_told_at) as first_told_at,
+        min(series.first_used_at) as first_used_at,
+        max(series.last_used_at) as last_used_at,
+        max(series.last_computed_at) as last_computed_at
+    from intermediate.int_series as series
+    where series.branch_id is not null
+    group by series.source, series.org_id, series.project_id, series.branch_id
 )
 
 select

@@ -3,12 +3,12 @@
 -- grain: source, org_id
 with used as (
     select
-        usage.source, usage.org_id,
-        min(usage.period_start) filter (where usage.quantity <> 0) as first_used_at,
-        max(usage.period_end) filter (where usage.quantity <> 0) as last_used_at
-    from intermediate.int_usage_by_day as usage
-    where usage.org_id is not null
-    group by usage.source, usage.org_id
+        series.source, series.org_id,
+        min(series.first_used_at) as first_used_at,
+        max(series.last_used_at) as last_used_at
+    from intermediate.int_series as series
+    where series.org_id is not null
+    group by series.source, series.org_id
 ),
 
 listed as (

@@ -4,16 +4,16 @@
 -- grain: source, site_id
 with used as (
     select
-        usage.source, usage.site_id,
-        case when usage.site_id like 'ari:cloud:%::site/%'
-            then split_part(usage.site_id, '::site/', 2) else usage.site_id end as cloud_id,
-        case when usage.site_id like 'ari:cloud:%::site/%'
-            then split_part(split_part(usage.site_id, '::site/', 1), ':', 3) end as product,
-        min(usage.period_start) filter (where usage.quantity <> 0) as first_used_at,
-        max(usage.period_end) filter (where usage.quantity <> 0) as last_used_at
-    from intermediate.int_usage_by_day as usage
-    where usage.site_id is not null
-    group by usage.source, usage.site_id
+        series.source, series.site_id,
+        case when series.site_id like 'ari:cloud:%::site/%'
+            then split_part(series.site_id, '::site/', 2) else series.site_id end as cloud_id,
+        case when series.site_id like 'ari:cloud:%::site/%'
+            then split_part(split_part(series.site_id, '::site/', 1), ':', 3) end as product,
+        min(series.first_used_at) as first_used_at,
+        max(series.last_used_at) as last_used_at
+    from intermediate.int_series as series
+    where series.site_id is not null
+    group by series.source, series.site_id
 )
 
 select

@@ -2,12 +2,12 @@
 -- grain: source, user_id
 with used as (
     select
-        usage.source, usage.user_id,
-        min(usage.period_start) filter (where usage.quantity <> 0) as first_used_at,
-        max(usage.period_end) filter (where usage.quantity <> 0) as last_used_at
-    from intermediate.int_usage_by_day as usage
-    where usage.user_id is not null
-    group by usage.source, usage.user_id
+        series.source, series.user_id,
+        min(series.first_used_at) as first_used_at,
+        max(series.last_used_at) as last_used_at
+    from intermediate.int_series as series
+    where series.user_id is not null
+    group by series.source, series.user_id
 )
 
 select

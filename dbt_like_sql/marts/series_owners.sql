@@ -41,6 +41,7 @@ with matched as (
             or lower(person.name) glob rule.user_pattern)
         and coalesce(rule.valid_from_date <= cast(series.since_at as date), true)
         and coalesce(rule.valid_until_date > cast(series.since_at as date), true)
+    where series.family is not null
     qualify row_number() over (
         partition by series.series_key, series.since_at order by rule.rule_number
     ) = 1
