@@ -226,7 +226,8 @@ def _accounts_of(
         lacking = _lacking(source, suffix, settings)
         if not lacking:
             meters, limits = meters_of(source.name), _filled(Limits, environment)
-            found.append(Account(name, settings, budgets, clock, meters, limits))
+            own = _own(source.settings, environment, suffix) if name else {}
+            found.append(Account(name, settings, budgets, clock, meters, limits, own))
         elif name:
             them = "them" if " are " in lacking else "it"
             wrong.append(f"{lacking}: the account {name} of {source.title} needs {them}")
@@ -248,13 +249,21 @@ def _account_names(source: Source[Any], environment: Mapping[str, str]) -> list[
 
 def _filled(kind: type[S], environment: Mapping[str, str], suffix: str = "") -> S:
     """Settings of a kind; of an account (`__NAME`), which has the others where it has none."""
-    values = {}
-    for field, about in settings_of(kind).items():
-        variable = f"{about.name}{suffix}"
-        if not about.is_of_account and not environment.get(variable, "").strip():
-            variable = about.name
-        values[field] = _read(about, variable, environment)
-    return kind(**values)
+    own = _own(kind, environment, suffix)
+    found = {
+        f: _read(s, own.get(s.name, s.name), environment) for f, s in settings_of(kind).items()
+    }
+    return kind(**found)
+
+
+def _own(kind: type[Any], environment: Mapping[str, str], suffix: str) -> dict[str, str]:
+    """The settings of a kind that an account (`__NAME`) does not share with others, and what they
+    are called."""
+    return {
+        about.name: variable
+        for about in settings_of(kind).values()
+        if environment.get(variable := f"{about.name}{suffix}", "").strip() or about.is_of_account
+    }
 
 
 def _read(about: Setting, variable: str, environment: Mapping[str, str]) -> Any:

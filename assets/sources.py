@@ -23,6 +23,14 @@ def source_of(endpoint: Endpoint) -> Source[Any]:
     return next(source for source in SOURCES if endpoint in source.endpoints)
 
 
+def called(source: Source[Any]) -> str:
+    """What people read of a vendor as: the family of its facts, and what of it is asked here where
+    another tells of the same family."""
+    first = source.endpoints[0]
+    others = {e.source for other in SOURCES if other != source for e in other.endpoints}
+    return f"{first.source} ({first.request})" if first.source in others else first.source
+
+
 def endpoint_of(table: str) -> Endpoint:
     """The endpoint whose answers go to raw.<table>."""
     return next(endpoint for endpoint in ENDPOINTS if endpoint.table == table)

@@ -12,10 +12,10 @@ import tempfile
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,9 @@ from pipelines import receipts
 from pipelines.endpoint import Endpoint
 from pipelines.log import OF_THE_MACHINE
 from pipelines.receipts import OpenWarehouse, Receipt
-from pipelines.settings import LONGEST_ID
+from pipelines.settings import LONGEST_ID, LONGEST_SHOWN
 from pipelines.source import (
+    SHOWN,
     BucketsRefusedError,
     Clock,
     LoadResult,
@@ -41,6 +42,7 @@ from pipelines.source import (
     Slice,
     UnknownBeforeError,
     VendorError,
+    readable,
     unexpected,
 )
 from pipelines.windows import Window
@@ -61,6 +63,8 @@ SETTINGS = {
     "dlthub_telemetry": False,
 }
 _PREFIX, _LOCK = "meterhouse-dlt-", ".lock"
+# what Python, and so whoever reads it, can tell
+FIRST_INSTANT, LAST_INSTANT = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def load(
@@ -212,7 +216,7 @@ class Walk:
         number, asked_at, rows, pages, complete = self.slices_asked, self.clock(), 0, 0, True
         window = asked.window
         windows: list[Window | None] = [window]
-        unclaimed = {*asked.less}
+        unclaimed, left_out = {*asked.less}, list[str]()
         try:
             for page in asked.ask(window):
                 if isinstance(page, Note):
@@ -225,9 +229,10 @@ class Walk:
                 if isinstance(page, Window):
                     windows.append(page)
                     continue
+                if strange := _strange(page, self.endpoint):
+                    page = self._without(page, strange, left_out)
                 pages, rows = pages + 1, rows + len(page)
                 if len(page):
-                    _check(page, self.endpoint)
                     yield _numbered(page, number, pages)
         except OutOfReachError as error:
             # the oldest bucket aged out in this very moment: once more without it
@@ -238,7 +243,10 @@ class Walk:
                 yield from self._pages_of(replace(asked, window=shorter[0]), is_second_try=True)
             return
         except PartialAnswerError as partial:
-            self.result.notes.append(str(partial))
+            if partial.is_failure:
+                self.result.failures.append(partial)
+            else:
+                self.result.notes.append(str(partial))
             complete = False
         except UnknownBeforeError as unknown:
             self.result.notes.append(str(unknown))
@@ -260,10 +268,32 @@ class Walk:
             about = f"{asked.scope}, {window}" if window else asked.scope
             self.result.failures.append(unexpected(self.endpoint, about, error))
             return
+        if left_out:
+            self.result.failures.append(self._listed_without(asked.scope, left_out))
+            complete = False
         for each in _parts_of(windows, unclaimed):
             receipt = Receipt(asked.scope, each, asked_at, rows, pages, complete, slice=number)
             self.result.receipts.append(receipt)
             rows = pages = 0  # counted once
+
+    def _without(self, page: pa.Table, strange: Mapping[int, str], left_out: list[str]) -> pa.Table:
+        """What is listed, but for these rows, which are named. Of usage it would not be all."""
+        for number, why in strange.items():
+            if self.endpoint.is_windowed:
+                raise ValueError(why)
+            key = [f"{page[name][number]}"[:LONGEST_SHOWN] for name in self.endpoint.key]
+            left_out.append(f"{', '.join(key)}: {why}")
+        return page.filter(pa.array(number not in strange for number in range(len(page))))
+
+    def _listed_without(self, scope: str, left_out: list[str]) -> VendorError:
+        """What is told of rows that were left out."""
+        more = f"; and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
+        return VendorError(
+            f"{self.endpoint.source} {self.endpoint.request} of {scope}: it lists what cannot be "
+            f"kept ({readable('; '.join(left_out[:SHOWN]))}{more}). These are known as before, the "
+            "others are loaded; everything landed before is untouched. It is asked for again: if "
+            "it stays, please report it with this text."
+        )
 
 
 def _parts_of(windows: Iterable[Window | None], less: set[datetime]) -> Iterator[Window | None]:
@@ -272,20 +302,29 @@ def _parts_of(windows: Iterable[Window | None], less: set[datetime]) -> Iterator
         yield from window.without(less) if window and less else [window]
 
 
-def _check(page: pa.Table, endpoint: Endpoint) -> None:
-    """Refuse what nobody could read again; and ids that would be asked with, or told apart from
-    the right ones, for ever."""
+def _strange(page: pa.Table, endpoint: Endpoint) -> dict[int, str]:
+    """The rows that nobody could read again, by their number, and why; and those with ids that
+    would be asked with, or told apart from the right ones, for ever."""
+    found: dict[int, str] = {}
+
+    def see(is_strange: pa.ChunkedArray, why: str) -> None:
+        if pc.any(is_strange).as_py():
+            numbers = pc.indices_nonzero(pc.fill_null(is_strange, False)).to_pylist()
+            found.update(dict.fromkeys(numbers, why))
+
     for column in page.schema:
+        name, values = column.name, page[column.name]
         if pa.types.is_timestamp(column.type):
-            pc.min_max(page[column.name]).as_py()  # raises before the year 1 and after 9999
-        elif column.name in endpoint.key and column.type == pa.string():
-            longest = pc.max(pc.utf8_length(page[column.name])).as_py() or 0
-            if longest > LONGEST_ID:
-                raise ValueError(f"a {column.name} of {longest:,} characters")
-            is_id = column.name.endswith(("_id", "_uuid"))
-            no_id = pc.match_substring_regex(page[column.name], "[[:cntrl:]]|^$")
-            if is_id and pc.any(no_id).as_py():
-                raise ValueError(f"a {column.name} that is empty, or with control characters")
+            first, last = (pa.scalar(at, column.type) for at in (FIRST_INSTANT, LAST_INSTANT))
+            is_strange = pc.or_(pc.less(values, first), pc.greater(values, last))
+            see(is_strange, f"{name} is before the year 1, or after 9999")
+        elif name in endpoint.key and column.type == pa.string():
+            is_long = pc.greater(pc.utf8_length(values), LONGEST_ID)
+            see(is_long, f"{name} has more than {LONGEST_ID} characters")
+            if name.endswith(("_id", "_uuid")):
+                is_no_id = pc.match_substring_regex(values, "[[:cntrl:]]|^$")
+                see(is_no_id, f"{name} is empty, or has control characters")
+    return found
 
 
 def _numbered(page: pa.Table, slice_number: int, number: int) -> pa.Table:

@@ -5,6 +5,7 @@ Not here: any vendor (a folder each beside this file), and how slices land (load
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,11 +44,12 @@ class VendorError(RuntimeError):
         super().__init__(message)
         self.status, self.about, self.why = status, about, why or message
 
-    def of_account(self, name: str) -> None:
-        """Say whose credentials were used, where a vendor has several accounts."""
-        whose = f" (Account {name}: its settings end in __{name}.)"
-        self.args = (str(self).removesuffix(whose) + whose,)
-        self.why = self.why.removesuffix(whose) + whose
+    def of_account(self, account: Account[Any]) -> None:
+        """Say whose credentials were used, where a vendor has several accounts; again is once."""
+        self.args = (account.says(str(self)),)
+        self.why = account.in_its_settings(self.why)
+        whose = f" (account {account.name})" if self.about and account.name else ""
+        self.about = self.about.removesuffix(whose) + whose
 
 
 class OutOfReachError(VendorError):
@@ -55,7 +57,15 @@ class OutOfReachError(VendorError):
 
 
 class PartialAnswerError(VendorError):
-    """The vendor said that its answer leaves something out; what it did say is worth keeping."""
+    """The answer leaves something out; what it does say is worth keeping.
+
+    `refused`: what was asked for and not answered. That it is not there, or not for this key, is a
+    note; any other trouble is a failure of the run.
+    """
+
+    def __init__(self, message: str, refused: Iterable[VendorError] = ()) -> None:
+        super().__init__(message)
+        self.is_failure = any(error.status not in (403, 404) for error in refused)
 
 
 class UnknownBeforeError(VendorError):
@@ -78,10 +88,10 @@ def readable(text: str) -> str:
 def unexpected(endpoint: Endpoint, about: str, error: Exception) -> VendorError:
     """What nobody thought of, as the refusal of what it happened to."""
     what = readable(f"{type(error).__name__}: {error}")[:LONGEST_QUOTATION]
-    return VendorError(
-        f"{endpoint.source} {endpoint.request} of {readable(about)[:LONGEST_QUOTATION]}: what was "
-        f"answered cannot be used ({what}). If it stays, please report it with this text. {SAFE}"
-    )
+    about = readable(about)[:LONGEST_QUOTATION]
+    why = f"what was answered cannot be used ({what}). If it stays, please report it with this text"
+    text = f"{endpoint.source} {endpoint.request} of {about}: {why}. {SAFE}"
+    return VendorError(text, None, about, f"{why}. {SAFE}")
 
 
 class RefusedError(VendorError):
@@ -190,6 +200,7 @@ class Account(Generic[S]):
     `name` is "" for the settings without `__NAME`. `budgets`: where those of requests are kept, as
     Budget takes it. `meters`: what seeds.meters lists of the source.
     `limits`: how much is borne of the vendor. `clock` is held against the vendor's, too.
+    `own`: the settings that it has of its own, by what they are called without its name.
     """
 
     name: str
@@ -198,6 +209,16 @@ class Account(Generic[S]):
     clock: Clock
     meters: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    own: Mapping[str, str] = field(default_factory=dict)
+
+    def in_its_settings(self, text: str) -> str:
+        """The same, where it names settings: those of this account are to be set."""
+        return re.sub(r"\b[A-Z]+(?:_[A-Z]+)+\b(?!__)", lambda it: self.own.get(it[0], it[0]), text)
+
+    def says(self, text: str) -> str:
+        """What is said of a vendor, with whose credentials it was asked, where it has several."""
+        named = re.sub(r"^\w+\b(?! \(account )", rf"\g<0> (account {self.name})", text)
+        return self.in_its_settings(named) if self.name else text
 
     @property
     def everything(self) -> str:

@@ -2,6 +2,7 @@
 
 from assets.runs.loading import Loader
 from assets.sources import endpoint_of
+from pipelines.source import VendorError, reasons
 from tests.conftest import Open
 
 ORGANIZATIONS, PROJECTS = endpoint_of("neon_organizations"), endpoint_of("neon_projects")
@@ -48,10 +49,33 @@ def test_a_key_that_is_refused_keeps_no_other_from_loading(world: Open) -> None:
         result = loader.load_window(USAGE, here.reach("daily"))
         (failure,) = result.failures
         assert failure.status == 401
-        assert str(failure).endswith(" (Account OLD: its settings end in __OLD.)")
+        assert str(failure).startswith("neon (account OLD) organizations of this key: HTTP 401")
+        assert "set NEON_API_KEY__OLD to a current one" in str(failure)
         assert result.landed_scopes == list(here.company.orgs)
         assert loader.load_names(PROJECTS).failures == []
     assert [r.status for r in here.new_requests()].count(401) == 1
+
+
+def test_an_account_shares_what_it_has_no_own_of(world: Open) -> None:
+    """Errors name the settings that hold for it, and say once what is so of two accounts."""
+    here = world(orgs=1)
+    own = {"NEON_REQUESTS_PER_MINUTE__OTHER": "9", "NEON_ORG_IDS__THIRD": "org"}
+    settings = here.settings_with(NEON_API_KEY__OTHER="b", NEON_API_KEY__THIRD="c", **own)
+    told = "neon names: NEON_BASE_URL, NEON_ORG_IDS and NEON_REQUESTS_PER_MINUTE."
+    assert [account.says(account.says(told)) for account in settings.accounts["neon"]] == [
+        told,
+        "neon (account OTHER) names: NEON_BASE_URL, NEON_ORG_IDS__OTHER and "
+        "NEON_REQUESTS_PER_MINUTE__OTHER.",
+        "neon (account THIRD) names: NEON_BASE_URL, NEON_ORG_IDS__THIRD and "
+        "NEON_REQUESTS_PER_MINUTE.",
+    ]
+    failures = []
+    for account in settings.accounts["neon"]:
+        failures.append(VendorError("neon orgs: down. Wait.", None, "orgs", "down. Wait."))
+        failures[-1].of_account(account)
+    (said,) = reasons(failures)
+    others = "orgs (account OTHER); orgs (account THIRD)"
+    assert said == f"neon orgs: down. Wait. The same goes for {others}."
 
 
 def test_what_a_refused_key_was_to_ask_another_asks(world: Open) -> None:

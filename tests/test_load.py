@@ -4,7 +4,7 @@ import fcntl
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -196,14 +196,43 @@ def test_a_warehouse_that_cannot_be_used_is_no_refusal_of_a_vendor(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("thing_id", "said"),
-    [("x" * 501, "of 501 characters"), *((it, "that is empty, or with") for it in ("x\n", ""))],
+    [("x" * 501, "has more than 500"), *((it, "is empty, or has control") for it in ("x\n", ""))],
 )
 def test_what_is_no_id_is_refused(tmp_path: Path, thing_id: str, said: str) -> None:
     """It would be asked with again for ever, and what it used told twice; the row of another scope
     lands."""
     landing = land(tmp_path, one=saying(page((thing_id, SINCE, 1))), two=saying(page(A)))
-    assert f"a thing_id {said}" in str(landing.failures[0])
+    assert f"thing_id {said}" in str(landing.failures[0])
     assert rows(tmp_path, LOG) == [("two", *A)]
+
+
+def test_of_a_listing_only_what_is_strange_is_refused(tmp_path: Path) -> None:
+    """It is named, once for all pages, and is known as before; the others land, none is taken for
+    gone, and it is asked for again."""
+    land(tmp_path, None, NAMES, one=saying(page(A, B)))
+    west = timezone(timedelta(hours=14))
+    strange = [("b", datetime(1, 1, 1, tzinfo=west), 5), ("", SINCE, 6), ("x\x1b", SINCE, 7)]
+    pages = page(("a", SINCE, 3), strange[0]), page(*strange[1:], ("c", SINCE, 4))
+    landing = land(tmp_path, None, NAMES, one=saying(*pages))
+    (failure,) = landing.failures
+    assert str(failure).startswith(
+        "neon GET /things of one: it lists what cannot be kept (b: bucket_start is before the year "
+        "1, or after 9999; : thing_id is empty, or has control characters; x\ufffd: thing_id is"
+    )
+    assert rows(tmp_path, LOG)[2:] == [("one", "a", SINCE, 3), ("one", "c", SINCE, 4)]
+    assert [receipt.complete for receipt in landing.receipts] == [False]
+
+
+@pytest.mark.parametrize(("status", "is_failure"), [(404, False), (403, False), (500, True)])
+def test_a_part_that_did_not_answer_fails_the_run(
+    tmp_path: Path, status: int, is_failure: bool
+) -> None:
+    """Unless it is not there, or not for this key: that is a note. The rest lands either way."""
+    partial_answer = PartialAnswerError("left out 1", [VendorError("no", status)])
+    landing = land(tmp_path, None, NAMES, one=saying(page(A), then=partial_answer))
+    told = [*map(str, landing.failures if is_failure else landing.notes)]
+    assert (told, len(landing.failures)) == (["left out 1"], is_failure)
+    assert rows(tmp_path, LOG) == [("one", *A)]
 
 
 def test_what_is_the_same_again_is_not_stored_again(tmp_path: Path) -> None:

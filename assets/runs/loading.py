@@ -249,8 +249,9 @@ class Loader(AbstractContextManager["Loader"]):
         grain, now = wanted.window.grain if wanted.window else SNAPSHOT, self.settings.clock()
         if endings.end_refused(self.open_warehouse, endpoint, grain, result, now):
             self._changed.add(endpoint.table)
-        for failure in result.failures if account.name else []:
-            failure.of_account(account.name)
+        for failure in result.failures:
+            failure.of_account(account)
+        result.notes = [account.says(note) for note in result.notes]
         if any(failure.status == 401 for failure in result.failures):
             self.accounts.refuse(asker)
         return result

@@ -9,7 +9,7 @@ from platform import python_version
 from typing import Any
 
 from assets.settings import Settings, origins
-from assets.sources import SOURCES
+from assets.sources import SOURCES, called
 from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.lakes.address import exists
@@ -55,12 +55,13 @@ def _warehouse(settings: Settings) -> Iterator[tuple[str, bool, str]]:
 
 def _vendors(settings: Settings) -> Iterator[tuple[str, bool, str]]:
     for source in SOURCES:
+        name = called(source)
         if source.name in settings.missing:
-            yield source.name, True, f"not asked, {settings.missing[source.name]}"
+            yield name, True, f"not asked, {settings.missing[source.name]}"
         for text in settings.wrong.get(source.name, ()):
-            yield source.name, False, text
+            yield name, False, text
         for account in settings.accounts[source.name]:
-            yield f"{source.name} {account.name}".rstrip(), *_reached(source, account)
+            yield f"{name} {account.name}".rstrip(), *_reached(source, account)
 
 
 def _reached(source: Source[Any], account: Account[Any]) -> tuple[bool, str]:
@@ -71,7 +72,6 @@ def _reached(source: Source[Any], account: Account[Any]) -> tuple[bool, str]:
             for _ in client.probe():
                 pass
     except VendorError as error:
-        if account.name:
-            error.of_account(account.name)
+        error.of_account(account)
         return False, str(error)
     return True, "reached"

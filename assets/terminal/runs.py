@@ -9,7 +9,7 @@ from typing import Any
 from assets.runs import building, planning
 from assets.runs.loading import Loader, Progress
 from assets.settings import Settings
-from assets.sources import FAMILIES, SOURCES, source_of
+from assets.sources import FAMILIES, SOURCES, called, source_of
 from assets.terminal.console import Report, short
 from assets.terminal.facts import Facts, next_commands, show_facts
 from dbt_like_sql.engine.runner import BuildReport, CheckFailedError
@@ -163,7 +163,7 @@ class Loads:
             "failed": [*dict.fromkeys(failed)],
             "stands": [stands],
             "unusable_settings": self._unusable,
-            "refused": sorted({it.source.name for it in accounts.askers if it.is_refused}),
+            "refused": sorted({called(it.source) for it in accounts.askers if it.is_refused}),
             "requests": accounts.requests_sent,
             "rate_limited": accounts.rate_limited,
         }
@@ -187,7 +187,7 @@ class Loads:
                 if endpoint.source not in named or endpoint.part_of or not wanted:
                     continue
                 if source.name in settings.missing:
-                    self.skipped[source.name] = settings.missing[source.name]
+                    self.skipped[called(source)] = settings.missing[source.name]
                 elif settings.is_wanted(source, endpoint):
                     yield from ((endpoint, grain) for grain in wanted)
 

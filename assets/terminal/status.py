@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from assets.alerts.needs import NEEDS_YOU, RETIRED, Needs, told_until
 from assets.runs.opening import Row
 from assets.settings import Settings
-from assets.sources import SOURCES
+from assets.sources import SOURCES, called
 from assets.terminal.console import Report
 from pipelines.source import VendorError
 
@@ -88,5 +88,5 @@ def _requests_left(settings: Settings) -> Iterator[tuple[str, tuple[int, int]]]:
             with suppress(VendorError):  # `meterhouse doctor` tells
                 client = source.client(account)
                 if left := client.requests_left:
-                    yield f"{source.name} {account.name}".rstrip(), left
+                    yield f"{called(source)} {account.name}".rstrip(), left
                 client.close()

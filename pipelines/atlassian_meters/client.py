@@ -56,7 +56,7 @@ IDS = frozenset({"account_id", "meter_id", "meter_key"})
 class Meters(VendorClient):
     """One organization API key."""
 
-    name, title = "atlassian_meters", "Atlassian's meters API"
+    name, title = READINGS.source, "Atlassian's meters API"
     address_setting = "ATLASSIAN_ADMIN_URL"
     budget_setting = "ATLASSIAN_ADMIN_REQUESTS_PER_MINUTE"
     status_page = "https://status.atlassian.com"
@@ -73,7 +73,7 @@ class Meters(VendorClient):
         its, api_key = account.settings, account.settings.api_key
         self._api = its.api
         rate = Rate(its.requests_per_minute, Duration.MINUTE)
-        budget = Budget(account.budgets, self.name, api_key, [rate])
+        budget = Budget(account.budgets, "atlassian_meters", api_key, [rate])
         headers = {"Authorization": f"Bearer {api_key}"}
         super().__init__(account, its.base_url, headers, [api_key], budget)
         if ":" in api_key or "@" in api_key:

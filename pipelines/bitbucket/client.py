@@ -113,7 +113,7 @@ class Bitbucket(VendorClient):
         found, refused = self._each(self._workspace, self.workspace_uuids())
         yield table_of(WORKSPACES.schema, found, "workspace")
         if refused:
-            raise PartialAnswerError("; ".join(map(str, refused.values())))
+            raise PartialAnswerError("; ".join(map(str, refused.values())), refused.values())
 
     def repositories(self, workspace: str) -> Iterator[pa.Table]:
         """The repositories that a workspace has now. Deleted ones are not listed, and have used."""
@@ -174,6 +174,8 @@ class Bitbucket(VendorClient):
         """A workspace by slug or uuid, asked for once."""
         path, about = f"workspaces/{quote(key, '')}", f"workspace {key}"
         found = self._once(about, lambda: self.get_as(records.Workspace, path, about))
+        if key.startswith("{") and found.workspace_uuid != key:
+            raise self.undocumented(about, f"it has workspace {found.workspace_uuid}")
         self._told.setdefault(f"workspace {found.workspace_uuid}", found)
         return found
 

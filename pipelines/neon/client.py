@@ -5,7 +5,7 @@ Not here: which windows to ask for (assets/runs/planning.py) and what a metric m
 (dbt_like_sql/seeds/meters.csv).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
@@ -44,6 +44,11 @@ PROJECT_METRICS = (*BRANCH_METRICS, "extra_branches_month", "snapshot_storage_by
 PROJECTS_PER_PAGE, BRANCHES_PER_PAGE, IDS_PER_REQUEST = 100, 1000, 100
 LISTED_PROJECTS_PER_PAGE, LISTED_BRANCHES_PER_PAGE = 400, 10_000
 AT_ONCE = 8
+OF_A_PLAN = (
+    "This org's plan has no such endpoint: v2 consumption needs Launch, Scale, Agent, Business or "
+    "Enterprise. It is not a fault of the key. To leave this org out, name the others in "
+    "NEON_ORG_IDS."
+)
 # 700 a minute and bursts of 40 a second per account, shared with Neon's own console
 MANAGEMENT_RATES = (Rate(15, Duration.SECOND), Rate(500, Duration.MINUTE))
 
@@ -59,9 +64,8 @@ class Neon(VendorClient):
     # https://neon.com/docs/guides/consumption-metrics
     advice: ClassVar = {
         401: "The key is not valid: set NEON_API_KEY to a current one (Neon console, API keys).",
-        403: "This org's plan has no such endpoint: v2 consumption needs Launch, Scale, Agent, "
-        "Business or Enterprise. It is not a fault of the key. To leave this org out, name the "
-        "others in NEON_ORG_IDS.",
+        403: "Neon names no plan, so the key may not read this: check NEON_API_KEY, and whose it "
+        "is. To leave this org out, name the others in NEON_ORG_IDS.",
         404: "The key does not belong to a member of this org, or the org id is wrong: check "
         "NEON_ORG_IDS and whose key it is. This is no sign of zero usage.",
         406: "The window starts before what Neon keeps; a coarser grain reaches further back.",
@@ -90,6 +94,8 @@ class Neon(VendorClient):
         """What a person can do about this refusal."""
         if status == 404 and "scoped to" in message:
             return "The key is limited to one project: use a personal or organization key."
+        if _is_of_a_plan(status, message):
+            return OF_A_PLAN
         return super().explain(status, message)
 
     def scopes(self, endpoint: Endpoint) -> Sequence[str]:
@@ -117,7 +123,7 @@ class Neon(VendorClient):
         pages = (
             page for some in some_ids for page in ask(params | {"project_ids": ",".join(some)})
         )
-        return self._tables("neon_branch_usage", pages, org_id, window)
+        return self._tables("neon_branch_usage", pages, org_id, window, {*ids})
 
     def account_usage(self, org_id: str, window: Window) -> UsagePages:
         """The legacy account endpoint, or RetiredError where its route is gone."""
@@ -125,19 +131,27 @@ class Neon(VendorClient):
             pages = list(self._usage(records.AccountUsagePage, "account", org_id, window, {}))
         except VendorError as error:
             if error.status == 404 and "route does not exist" in str(error):
-                retired = f"retired by Neon on {ACCOUNT_USAGE.retired_on}"
+                retired = f"neon account usage: retired by Neon on {ACCOUNT_USAGE.retired_on}"
                 raise RetiredError(f"{retired}; org totals come from v2/projects", 404) from None
             raise
         accounts = [records.Page(items=[records.account_usage(page.items)]) for page in pages]
         yield from self._tables("neon_account_usage", accounts, org_id, window)
 
     def _tables(
-        self, name: str, pages: Iterable[records.Page], org_id: str, window: Window
+        self,
+        name: str,
+        pages: Iterable[records.Page],
+        org_id: str,
+        window: Window,
+        asked_ids: Collection[str] = (),
     ) -> UsagePages:
-        """Pages of usage as raw.<name>; last, buckets of which a value cannot be."""
+        """Pages of usage as raw.<name>; last, buckets of which a value cannot be. Of a project that
+        is not among `asked_ids` no total is held, so a branch of it would be counted beside it."""
         about, refused = f"{name} of {org_id}, {window}", dict[datetime, str]()
         for page in pages:
             try:
+                for project_id in {it.project_id for it in page.items if asked_ids} - {*asked_ids}:
+                    raise ValueError(f"it has project {project_id}, which was not asked for")
                 yield records.usage_table(name, page.items, org_id, window, refused)
             except ValueError as error:
                 raise self.undocumented(about, str(error)) from None
@@ -147,7 +161,8 @@ class Neon(VendorClient):
     def _usage(
         self, kind: type[P], endpoint: str, org_id: str, window: Window, params: dict[str, Any]
     ) -> Iterator[P]:
-        """The pages of one walk; RefusedError where a plan has no consumption."""
+        """The pages of one walk; RefusedError where a plan has no consumption: any other 403 is of
+        an organization that should answer."""
         asked = {
             "org_id": org_id,
             "granularity": window.grain,
@@ -161,7 +176,7 @@ class Neon(VendorClient):
         try:
             yield from self._walk(f"consumption_history/{endpoint}", asked | params, about, kind)
         except VendorError as error:
-            if error.status != 403 or org_id in self._asked_org_ids:
+            if not _is_of_a_plan(error.status, str(error)) or org_id in self._asked_org_ids:
                 raise
             # the key sees it, and nobody named it: it is asked once a run
             self._refused[org_id] = refused = RefusedError(error, org_id)
@@ -204,7 +219,7 @@ class Neon(VendorClient):
 
     def branches(self, org_id: str, project_ids: Sequence[str]) -> Iterator[pa.Table]:
         """The live branches of these projects, one request each, AT_ONCE at a time."""
-        refused: list[str] = []
+        refused: list[VendorError] = []
         with pool(AT_ONCE) as threads:
             for found in threads.map(partial(self._branches_of, refused=refused), project_ids):
                 yield table_of(BRANCHES.schema, found, org_id=org_id)
@@ -212,10 +227,11 @@ class Neon(VendorClient):
             raise PartialAnswerError(
                 f"neon branches of {org_id}: {len(refused)} of {len(project_ids)} projects did not "
                 f"answer. Their branches keep the names known before, and are asked for again: "
-                f"{refused[0]}"
+                f"{refused[0]}",
+                refused,
             )
 
-    def _branches_of(self, project_id: str, refused: list[str]) -> list[records.Branch]:
+    def _branches_of(self, project_id: str, refused: list[VendorError]) -> list[records.Branch]:
         params = {"limit": LISTED_BRANCHES_PER_PAGE}
         path, about = f"projects/{project_id}/branches", f"branches of {project_id}"
         try:
@@ -225,7 +241,7 @@ class Neon(VendorClient):
             is_down = error.status not in (403, 404) and len(refused) >= AT_ONCE
             if is_down or error.status == 401:
                 raise
-            refused.append(str(error))
+            refused.append(error)
             return []
         return [branch for page in pages for branch in page.items]
 
@@ -290,6 +306,11 @@ class Neon(VendorClient):
     def _cursor(self, body: bytes, about: str) -> str | None:
         pagination = self.decoded(body, records.Envelope, about).pagination
         return (pagination.cursor or pagination.next) if pagination else None
+
+
+def _is_of_a_plan(status: int | None, message: str) -> bool:
+    """Recorded: "It is included with Scale plans and above"."""
+    return status == 403 and " plans" in message.lower()
 
 
 @contextmanager

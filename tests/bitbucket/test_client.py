@@ -25,6 +25,7 @@ from tests.sandbox.bitbucket_records import SECRET
 from tests.sandbox.company import Company
 from tests.sandbox.desk import Fault, FaultKind, Request
 from tests.sandbox.server import Sandbox, serve
+from tests.test_http import answering
 
 NOW = datetime(2026, 11, 21, 8, 20, tzinfo=UTC)
 TODAY = NOW.replace(hour=0, minute=0)
@@ -378,6 +379,16 @@ def test_a_workspace_that_cannot_be_listed_is_refused_alone(bitbucket: Open) -> 
     with pytest.raises(PartialAnswerError, match="workspace nobody: HTTP 404"):
         rows(here.client.workspaces())
     assert here.client.requests_sent == asked
+
+
+def test_a_workspace_that_answers_as_another_is_refused(tmp_path: Path) -> None:
+    """Names of one would be taken for those of the other."""
+    asked: dict[str, Any] = {"token": TOKEN, "workspaces": ("{one}",)}
+    with answering(200, "application/json", b'{"uuid": "{other}", "name": "another"}') as address:
+        client = client_of(Bitbucket, Settings, tmp_path, base_url=address, **asked)
+        with pytest.raises(PartialAnswerError, match=r"{one}: .* workspace {other}") as told:
+            rows(client.workspaces())
+        assert told.value.is_failure
 
 
 def test_where_only_slugs_are_known_they_are_asked(bitbucket: Open) -> None:

@@ -15,7 +15,6 @@ from click.testing import CliRunner, Result
 
 from assets.cli import main
 from assets.settings import DOCUMENTED
-from assets.sources import SOURCES
 from assets.terminal.console import Report
 from assets.terminal.facts import show_facts
 from dbt_like_sql.engine import publishing, warehouse
@@ -27,6 +26,7 @@ from tests.sandbox.desk import Fault
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+METERS = "the meters API"
 NOTHING_SET: dict[str, str | None] = dict.fromkeys(
     [*(about.name for about in DOCUMENTED), "XDG_STATE_HOME"]
 )
@@ -166,14 +166,15 @@ def test_a_source_without_settings_is_skipped_and_says_so() -> None:
         "neon skipped: NEON_API_KEY is not set",
         "forge skipped: ATLASSIAN_EMAIL, ATLASSIAN_API_TOKEN, FORGE_APP_IDS are not set",
         "bitbucket skipped: BITBUCKET_TOKEN is not set",
-        "atlassian_usage skipped: there is no folder platform_usage (PLATFORM_USAGE_DIR)",
-        "atlassian_meters skipped: ATLASSIAN_ORG_ID, ATLASSIAN_ORG_API_KEY are not set",
+        "atlassian_platform (files in PLATFORM_USAGE_DIR) skipped: there is no folder",
+        f"atlassian_platform ({METERS}) skipped: ATLASSIAN_ORG_ID, ATLASSIAN_ORG_API_KEY are",
     ):
         assert text in result.output
     as_json = call("load", "--json")
     assert as_json.exit_code == 0
     skipped = {row["source"]: row["why"] for row in answered(as_json)["skipped"]}
-    assert skipped.keys() == {source.name for source in SOURCES}
+    platform = {f"atlassian_platform ({it})" for it in ("files in PLATFORM_USAGE_DIR", METERS)}
+    assert skipped.keys() == {"neon", "forge", "bitbucket", *platform}
     assert skipped["neon"] == "NEON_API_KEY is not set"
 
 

@@ -38,7 +38,8 @@ def test_every_vendor_is_asked_one_cheap_thing(here: World) -> None:
     asked = doctor(here)
     assert (asked.exit_code, asked.stderr) == (0, ""), asked.output
     lines = asked.stdout.splitlines()
-    for name in ("neon", "forge", "bitbucket", "atlassian_meters"):
+    meters = "atlassian_platform (the meters API)"
+    for name in ("neon", "forge", "bitbucket", meters):
         assert f"{name}: reached" in lines
     assert lines[0].startswith("python 3.")
     for package in ("meterhouse", "duckdb 1.5", "dlt 1.", "dagster 1."):
@@ -58,8 +59,8 @@ def test_what_cannot_be_reached_is_told_with_what_to_do(here: World) -> None:
     assert (asked.exit_code, asked.stdout) == (1, "")
     neon, bitbucket = asked.stderr.splitlines()
     assert neon.startswith("FAILED neon organizations of this key: HTTP 401")
-    assert bitbucket.startswith("FAILED bitbucket workspaces of this token: HTTP 401")
-    assert bitbucket.endswith("(Account TEAM: its settings end in __TEAM.)")
+    assert bitbucket.startswith("FAILED bitbucket (account TEAM) workspaces of this token: HTTP")
+    assert "set BITBUCKET_TOKEN__TEAM to" in bitbucket
     told = json.loads(doctor(here, "--json", **wrong).stdout)
     assert len(told["failures"]) == 2
     assert told["found"]["forge"] == told["found"]["bitbucket"] == "reached"

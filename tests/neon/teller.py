@@ -38,14 +38,15 @@ def periods(values: dict[datetime, str], length: timedelta) -> list[Json]:
 class Teller:
     """Organizations, each with a project that used 100 in every hour and 2,400 in every day.
 
-    `refused`: a status by path and organization or project. `instead`: values of other buckets.
-    `without_periods`: organizations with a second project whose periods are null. `length`: of a
-    timeframe, whatever was asked for.
+    `refused`: a status by path and organization or project, with what it `says`. `instead`: values
+    of other buckets. `without_periods`: organizations with a second project whose periods are null.
+    `length`: of a timeframe, whatever was asked for.
     """
 
     settings: Settings
     orgs: list[str] = field(default_factory=lambda: ["org"])
     refused: dict[tuple[str, str], int] = field(default_factory=dict)
+    says: str = "no"
     instead: dict[datetime, str] = field(default_factory=dict)
     without_periods: set[str] = field(default_factory=set)
     length: timedelta | None = None
@@ -64,7 +65,7 @@ class Teller:
         whose = query.get("org_id", path.split("/")[2:3] or [""])[0]
         self.asked.append((path, whose))
         if status := self.refused.get((path, whose)):
-            return status, '{"message":"no"}'
+            return status, json.dumps({"message": self.says})
         if path.startswith("/consumption_history/v2/"):
             found = self._usage(path.rpartition("/")[2], whose, query)
         elif path == "/users/me/organizations":

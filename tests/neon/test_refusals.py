@@ -18,7 +18,7 @@ from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from pipelines import receipts
 from pipelines.decode import cannot_be
-from pipelines.source import LoadResult
+from pipelines.source import LoadResult, VendorError
 from pipelines.windows import Window, floor
 from tests.builds import build
 from tests.clock import NOW
@@ -26,6 +26,8 @@ from tests.conftest import USAGE, Worlds
 from tests.neon.teller import HOURS, Teller, at, telling
 
 PROJECTS, BRANCHES = "/consumption_history/v2/projects", "/consumption_history/v2/branches"
+# as it was recorded
+OF_A_PLAN = "This endpoint is not available. It is included with Launch plans and above"
 Rows = list[tuple[Any, ...]]
 
 
@@ -90,7 +92,7 @@ SPANS = """
 
 def test_a_free_org_is_named_once_and_keeps_no_other_from_loading(neon: Teller) -> None:
     """One request of it a run, exit 0, and how to leave it out; branches of the other load too."""
-    neon.orgs = ["free", "paid"]
+    neon.orgs, neon.says = ["free", "paid"], OF_A_PLAN
     neon.refused = {(path, "free"): 403 for path in (PROJECTS, BRANCHES)}
     result = neon.load()
     assert result["failures"] == []
@@ -112,6 +114,31 @@ def test_a_free_org_is_named_once_and_keeps_no_other_from_loading(neon: Teller) 
     neon.now += HOURS
     assert neon.load("hourly")["failures"] == []
     assert [path for path, org in neon.asked if org == "free"] == [PROJECTS]
+
+
+def test_an_org_that_is_refused_for_no_plan_fails_every_run(neon: Teller) -> None:
+    """It should answer, and nobody knows why it does not: with others beside it, and although it
+    never answered. It is asked again by the next run."""
+    neon.orgs = ["other", "paid"]
+    neon.refused = {(path, "other"): 403 for path in (PROJECTS, BRANCHES)}
+    for _ in range(2):
+        (failure,) = {*neon.load("daily")["failures"]}
+        assert "v2/projects of other, daily" in failure
+        assert "HTTP 403: no. Neon names no plan, so the key may not read this" in failure
+        assert (PROJECTS, "other") in neon.asked
+        neon.now += timedelta(minutes=6)
+    answered = raw(neon, "select distinct scope from raw.loads where window_start is not null")
+    assert answered == [("paid",)]
+
+
+def test_usage_of_a_project_that_was_not_asked_for_is_refused(neon: Teller) -> None:
+    """Its branches would be counted beside a total that is not held."""
+    today = floor(neon.now, "daily")
+    window = Window("daily", today - timedelta(days=3), today)
+    with Loader(neon.settings) as loader, loader.at_once():
+        (asker,) = loader.accounts.wanting(endpoint_of("neon_branch_usage"))
+        with pytest.raises(VendorError, match="it has project of-org, which was not asked for"):
+            list(asker.client.branch_usage("org", window, ["another"]))  # type: ignore[attr-defined]
 
 
 def test_that_a_key_sees_no_org_is_a_failure(neon: Teller) -> None:
