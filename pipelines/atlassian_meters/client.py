@@ -58,6 +58,7 @@ class Meters(VendorClient):
 
     name, title = READINGS.source, "Atlassian's meters API"
     address_setting = "ATLASSIAN_ADMIN_URL"
+    shape_settings = "what ATLASSIAN_ADMIN_URL and METERS_API_FILE say"
     budget_setting = "ATLASSIAN_ADMIN_REQUESTS_PER_MINUTE"
     status_page = "https://status.atlassian.com"
     wait_headers = ("Retry-After", "X-RateLimit-Reset")
@@ -159,7 +160,8 @@ class Meters(VendorClient):
             if not cursor:
                 return
             if cursor in seen:
-                raise self.undocumented(about, f"page {len(seen) + 2} leads nowhere new")
+                what = f"page {len(seen) + 1} names an earlier page as the next one"
+                raise self.endless(about, what)
             seen.add(cursor)
 
     def _fields(self, name: str, operation: Operation, item: Any, about: str) -> dict[str, Any]:

@@ -49,6 +49,8 @@ class VendorClient(Client):
     name: str
     title: str
     address_setting: str
+    # and where something else is set, too, for which an answer may have another shape
+    shape_settings = ""
     budget_setting: str
     status_page: str
     advice: ClassVar[Mapping[int, str]]
@@ -290,8 +292,8 @@ class VendorClient(Client):
             about,
             f"the answer is not the documented shape: {what}"
             + (f" (it starts {start!r})" if body else ""),
-            f"If {self.address_setting} is right, the vendor changed this endpoint: please report "
-            "it.",
+            f"If {self.shape_settings or self.address_setting} is right, the vendor changed this "
+            "endpoint: please report it.",
         )
 
     def endless(self, about: str, what: str) -> VendorError:

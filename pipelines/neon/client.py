@@ -22,6 +22,7 @@ from pipelines.endpoint import Endpoint
 from pipelines.http import Budget, VendorClient, VendorError
 from pipelines.neon import ACCOUNT_USAGE, BRANCHES, ORGANIZATIONS, PROJECTS, Settings
 from pipelines.source import (
+    SAFE,
     Account,
     BucketsRefusedError,
     OutOfReachError,
@@ -224,10 +225,12 @@ class Neon(VendorClient):
             for found in threads.map(partial(self._branches_of, refused=refused), project_ids):
                 yield table_of(BRANCHES.schema, found, org_id=org_id)
         if refused:
+            why = refused[0].why.removesuffix(SAFE).rstrip()
             raise PartialAnswerError(
                 f"neon branches of {org_id}: {len(refused)} of {len(project_ids)} projects did not "
-                f"answer. Their branches keep the names known before, and are asked for again: "
-                f"{refused[0]}",
+                f"answer ({refused[0].about} for one: {why}) "
+                "The others are loaded; everything landed before is untouched. What did not answer "
+                "keeps the names known before, and is asked for again.",
                 refused,
             )
 

@@ -183,6 +183,7 @@ def test_an_answer_that_is_not_as_declared_is_named(
     mine.write_text(DECLARED.read_text().replace(old, new))
     failure, *_ = land(here, METERS_API_FILE=str(mine)).failures
     assert why in str(failure)
+    assert "If what ATLASSIAN_ADMIN_URL and METERS_API_FILE say is right" in str(failure)
     assert here.raw("select count(*) from raw.loads") == [(0,)]
 
 
