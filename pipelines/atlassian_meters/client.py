@@ -5,7 +5,7 @@ Reference: https://developer.atlassian.com/cloud/admin/organization/rovo-credits
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
 
@@ -50,6 +50,8 @@ TABLES = {
     )
 }
 
+# Atlassian's are a month
+LONGEST_CYCLE = timedelta(days=400)
 IDS = frozenset({"account_id", "meter_id", "meter_key"})
 
 
@@ -208,6 +210,8 @@ class Meters(VendorClient):
         start, end = instant(told["cycle_start"]), instant(told["cycle_end"])
         if not start or not end or not start <= read_at < end:
             raise ValueError(f"a cycle from {start} to {end} is not the current")
+        if end - start > LONGEST_CYCLE:  # seconds taken for milliseconds are in 1970
+            raise ValueError(f"a cycle from {start} to {end} is longer than any")
         extra_use, account_id = told.get("pay_as_you_go"), told.get("account_id")
         is_text = extra_use is None or isinstance(extra_use, str)
         return {

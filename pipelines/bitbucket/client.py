@@ -7,7 +7,7 @@ counts for (a run's seconds say nothing of the runner's size).
 
 import base64
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, ClassVar, TypeVar, cast
 from urllib.parse import quote, urlencode
@@ -27,6 +27,8 @@ from pipelines.windows import Window
 PER_PAGE, AT_ONCE = 100, 8
 # clocks differ
 AHEAD = timedelta(days=1)
+# Pipelines was new in 2016
+FIRST_RUNS = datetime(2016, 1, 1, tzinfo=UTC)
 # the minus is in use, and in no specification of this call
 NEWEST_FIRST, OLDEST_FIRST = "-created_on", "created_on"
 # what is written more finely than it is sorted is in order all the same
@@ -188,9 +190,10 @@ class Bitbucket(VendorClient):
 
         `window` is what they are asked for, as errors name it.
 
-        A run may come twice; what comes later is newer. One that is dated after `now` cannot be:
-        it is left out, and a Note names it. RefusedError where the repository is a 403 or a 404
-        although it is listed: not for this token, or without Pipelines, or in a bad moment.
+        A run may come twice; what comes later is newer. One that is dated after `now`, or before
+        there were any, cannot be: it is left out, and a Note names it. RefusedError where the
+        repository is a 403 or a 404 although it is listed: not for this token, or without
+        Pipelines, or in a bad moment.
         """
         if repository not in self._owners:
             self._listed(repository)  # a workspace that cannot be listed
@@ -204,7 +207,7 @@ class Bitbucket(VendorClient):
             for runs in self._runs_of(repository, about, since, now):
                 told = [run for run in runs if since <= run.created_on <= now + AHEAD]
                 yield records.runs_table(workspace, repository, told)
-                yield from (_of_tomorrow(name, r) for r in runs if r.created_on > now + AHEAD)
+                yield from (_misdated(name, run) for run in runs if not _may_be(run, now))
         except VendorError as error:
             # so many in a row: it is down, or the token may read none of the first ones
             if error.status != 404 and not (error.status == 403 and self._is_answered):
@@ -259,7 +262,7 @@ class Bitbucket(VendorClient):
         rises = falls = False
         before: list[datetime] = []
         for page in pages:
-            created = [run.created_on for run in page.values if run.created_on <= now + AHEAD]
+            created = [run.created_on for run in page.values if _may_be(run, now)]
             yield page.values
             rises |= any(later - earlier > SAME_INSTANT for earlier, later in pairwise(created))
             falls |= any(later < earlier for earlier, later in pairwise([*before, *created]))
@@ -336,10 +339,15 @@ class Bitbucket(VendorClient):
         )
 
 
-def _of_tomorrow(name: str, run: records.Run) -> Note:
+def _may_be(run: records.Run, now: datetime) -> bool:
+    return FIRST_RUNS <= run.created_on <= now + AHEAD
+
+
+def _misdated(name: str, run: records.Run) -> Note:
+    when = "before there were any" if run.created_on < FIRST_RUNS else "which is yet to come"
     return Note(
-        f"bitbucket run {run.uuid} of {name} is dated {run.created_on:%Y-%m-%dT%H:%MZ}, which is "
-        "yet to come: it counts for nothing. Report it to Bitbucket; its other runs count."
+        f"bitbucket run {run.uuid} of {name} is dated {run.created_on:%Y-%m-%dT%H:%MZ}, {when}: "
+        "it counts for nothing. Report it to Bitbucket; its other runs count."
     )
 
 

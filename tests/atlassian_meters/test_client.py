@@ -15,7 +15,7 @@ from pipelines.windows import Window
 from tests.atlassian_meters.test_facts import READINGS, orgs_of
 from tests.clock import NOW
 from tests.conftest import Open, World
-from tests.faults.front import Front
+from tests.faults.front import Asked, Front, Reply
 from tests.sandbox.atlassian_meters import API_KEY, DECLARED
 from tests.sandbox.desk import Fault, Request
 
@@ -118,6 +118,24 @@ def test_an_account_that_nobody_asked_about_is_refused(world: Open) -> None:
     of_org = "select distinct account_id from raw.platform_readings where org_id = '0rg-a'"
     accounts = next(org.account_ids for org in orgs_of(here) if org.id == "0rg-a")
     assert {account for (account,) in here.raw(of_org)} == {None, *accounts}
+
+
+def test_a_cycle_that_began_when_there_was_no_atlassian_is_refused(world: Open) -> None:
+    """Seconds that are taken for milliseconds would date all that was used back to 1970."""
+    front = Front(is_meant=lambda asked: bool(re.search("0rg-a/meters/[^/]+/usage", asked.path)))
+    here = world(meters_accounts=1, front=front.before)
+    ((start, _),) = {org.told_cycle(here.company.now) for org in orgs_of(here) if org.id == "0rg-a"}
+
+    def in_seconds(_: Asked, reply: Reply) -> None:
+        page = reply.json
+        page["cycle"]["from"] = int(start.timestamp())
+        reply.say(page)
+
+    front.spoil = in_seconds
+    (failure,) = land(here).failures
+    assert "a cycle from 1970-01-2" in str(failure)
+    assert "is longer than any" in str(failure)
+    assert {org_id for org_id, _ in read_of(here)} == {"0rg-b"}
 
 
 def test_what_the_api_may_have_only_a_part_of_is_marked(world: Open) -> None:

@@ -414,6 +414,20 @@ def test_a_run_of_a_day_to_come_is_left_out_and_named(bitbucket: Open) -> None:
     assert len(rows(iter(told))) == len(before) - len(ahead)
 
 
+def test_a_run_from_before_there_were_any_is_left_out_and_named(tmp_path: Path) -> None:
+    """It is not taken for one that is older than what is asked for, at which a walk would end."""
+    listed = b'{"uuid": "{r}", "full_name": "team/r", "created_on": "0001-01-01T00:00:00+14:00"}'
+    with answering(200, "application/json", b'{"values": [' + listed + b"]}") as address:
+        asked: dict[str, Any] = {"token": TOKEN, "workspaces": ("{w}",)}
+        client = client_of(Bitbucket, Settings, tmp_path, base_url=address, **asked)
+        assert client.repository_uuids() == ["{r}"]
+        told = [*client.runs("{r}", TODAY, NOW)]
+    (note,) = [page for page in told if isinstance(page, Note)]
+    assert "bitbucket run {r} of team/r is dated" in note
+    assert "before there were any: it counts for nothing" in note
+    assert rows(iter(told)) == []
+
+
 @pytest.mark.parametrize(
     "origin",
     [
