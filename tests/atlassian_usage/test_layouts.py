@@ -160,6 +160,30 @@ def test_last_days_and_a_zone(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("last_day", [True, False])
+def test_a_period_ends_by_its_own_granularity(tmp_path: Path, last_day: bool) -> None:
+    """However that is written; a reading ends when it is read, where a period_end is the last day,
+    too."""
+    columns = USERS.replace('granularity = "day"\n', "").replace('", "V', '", "Was", "V')
+    columns = columns.replace("[layout.columns]", '[layout.columns]\ngranularity = "Was"')
+    if last_day:
+        columns = columns.replace('", "V', '", "Bis", "V').replace("date", "last_day = true\ndate")
+        columns = columns.replace("[layout.columns]", '[layout.columns]\nperiod_end = "Bis"')
+    starts = ("05.11.2026", "01.11.2026", "2026-11-05T09:30")
+    ends = ("05.11.2026", "30.11.2026", "2026-11-05T09:30")
+    lines = "Tag;Nutzer;Was;Bis;Verbrauch\n" + "".join(
+        f"{start};ann@x;{granularity};{end};7\n"
+        for start, granularity, end in zip(starts, ("Day", "MONTH", " Snapshot"), ends, strict=True)
+    )
+    path = saved(tmp_path, columns, "2026-11-20.csv", lines.encode())
+    rows = reading.read(path, NOW, layouts=Layouts.in_folder(tmp_path)).to_pylist()
+    assert [row["period_end"] for row in rows] == [
+        datetime(2026, 11, 6, tzinfo=UTC),
+        datetime(2026, 12, 1, tzinfo=UTC),
+        datetime(2026, 11, 5, 9, 30, tzinfo=UTC),
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from pipelines.atlassian_usage.files.contract import COLUMNS, called
+from pipelines.atlassian_usage.files.contract import COLUMNS, called, fold
 from pipelines.atlassian_usage.files.problems import Problem
 from pipelines.atlassian_usage.files.xlsx import NoText, Row
 
@@ -99,11 +99,12 @@ class Layout(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
     def _end(self, told: dict[str, str]) -> str:
         """The first instant after the period, from its last day or from its start."""
-        from_start = "period_end" not in told
-        length = timedelta(days=told.get("granularity") == "day" if from_start else self.last_day)
+        from_start, granularity = "period_end" not in told, fold(told.get("granularity", ""))
+        is_longer = granularity == "day" if from_start else granularity != "snapshot"
+        length = timedelta(days=is_longer and (from_start or self.last_day))
         try:
             at = datetime.fromisoformat(told["period_start" if from_start else "period_end"])
-            if from_start and told.get("granularity") == "month":
+            if from_start and granularity == "month":
                 return _written((at.replace(day=1) + timedelta(days=32)).replace(day=at.day))
             return _written(at + length)
         except (KeyError, ValueError, OverflowError):  # not told, or the next month has no such day
