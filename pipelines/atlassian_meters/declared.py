@@ -17,6 +17,8 @@ SHIPPED = Path(__file__).with_name("meters_api.toml")
 # what a request may hold in braces; a list of ids is a list where it stands alone, else has commas
 PLACEHOLDERS = ("org_id", "meter_key", "meter_id", "account_ids", "cursor")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+# Decimal() takes "1_000", " 5 " and digits of other alphabets, too
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 # a path, or a JSON pointer (RFC 6901); blank while it is not known
 _Slashed = Annotated[str, msgspec.Meta(pattern="^(/|$)")]
 # what an operation's answer has to tell, and may
@@ -183,7 +185,8 @@ def quantity(value: Any) -> Decimal | None:
     """A number, or one as text; ValueError or ArithmeticError where it is none that can be kept."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+    is_text = isinstance(value, str) and _NUMBER.fullmatch(value)
+    if isinstance(value, bool) or not (is_text or isinstance(value, int | Decimal)):
         raise ValueError(f"{value!r} is no number")
     from pipelines.decode import cannot_be  # here: it takes Arrow
 
@@ -194,12 +197,19 @@ def quantity(value: Any) -> Decimal | None:
 
 
 def instant(value: Any) -> datetime | None:
-    """An ISO instant, a date, or milliseconds since 1970; ValueError where it is none."""
+    """An ISO instant, a date, or milliseconds since 1970; ValueError where it is none of the years
+    2000 to 2199: what is told in seconds would be one of 1970."""
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value)
-    if not isinstance(value, str):
+        found = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value)
+    elif isinstance(value, str):
+        found = datetime.fromisoformat(value)
+    else:
         raise ValueError(f"{value!r} is no instant")
-    found = datetime.fromisoformat(value)
+    if not 2000 <= found.year < 2200:
+        raise ValueError(
+            f"{value} would be of the year {found.year}: let METERS_API_FILE name an instant in "
+            "ISO 8601, or in milliseconds since 1970"
+        )
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

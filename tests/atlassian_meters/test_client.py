@@ -9,7 +9,7 @@ import pytest
 
 from assets.runs import planning
 from assets.settings import read_settings
-from pipelines.atlassian_meters.declared import SHIPPED
+from pipelines.atlassian_meters.declared import SHIPPED, instant, quantity
 from pipelines.source import LoadResult
 from pipelines.windows import Window
 from tests.atlassian_meters.test_facts import READINGS, orgs_of
@@ -81,6 +81,30 @@ def test_another_layout_is_another_file(world: Open) -> None:
     assert read_of(here) == found
 
 
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        # seconds, where milliseconds are meant
+        (1_792_022_400, "would be of the year 1970: let METERS_API_FILE name an instant in ISO"),
+        ("0001-01-01T00:00:00Z", "would be of the year 1: let METERS_API_FILE name"),
+        (1_792_022_400_000_000, "date value out of range"),
+    ],
+)
+def test_a_cycle_that_cannot_be_is_refused(value: int | str, why: str) -> None:
+    """Of the years 2000 to 2199 it can be, in milliseconds."""
+    with pytest.raises((ValueError, OverflowError), match=why):
+        instant(value)
+    assert instant(1_792_022_400_000) == datetime(2026, 10, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["1_000", " 5", "\uff11\uff12", "1,5", "0x10", "", "NaN", "-1"])
+def test_a_text_that_is_no_number_is_refused(text: str) -> None:
+    """As text a number is written as it is without the quotes."""
+    with pytest.raises(ValueError, match=r"is (no number|no quantity|below zero)"):
+        quantity(text)
+    assert quantity("1234.50") == Decimal("1234.5") == quantity("12345e-1")
+
+
 def test_an_account_in_error_is_a_note_and_the_others_are_read(world: Open) -> None:
     """It is no zero; the answer's other fields are kept, and nobody's name."""
     here = world(meters_accounts=3)
@@ -133,8 +157,24 @@ def test_a_cycle_that_began_when_there_was_no_atlassian_is_refused(world: Open) 
 
     front.spoil = in_seconds
     (failure,) = land(here).failures
-    assert "a cycle from 1970-01-2" in str(failure)
-    assert "is longer than any" in str(failure)
+    assert "would be of the year 1970: let METERS_API_FILE name an instant" in str(failure)
+    assert {org_id for org_id, _ in read_of(here)} == {"0rg-b"}
+
+
+def test_a_value_that_cannot_be_is_told_with_its_account(world: Open, tmp_path: Path) -> None:
+    """One whose cycle would begin in 1970 refuses the reading of its organization."""
+    front, said = Front(), b'"id":"712020:0001"'
+    front.is_meant = lambda asked: bool(re.search("0rg-a/meters/[^/]+/accounts", asked.path))
+    here = world(meters_accounts=3, front=front.before)
+    seconds = said + b',"since":1792022400'
+    front.spoil = lambda _, reply: reply.say(reply.body.replace(said, seconds))
+    fields = "[accounts.fields]\n"
+    mine = declared_as(tmp_path, fields, f'{fields}cycle_start = "/since"\n')
+    (failure,) = land(here, METERS_API_FILE=mine).failures
+    assert str(failure).startswith("atlassian_platform rovo-credits of 0rg-a, daily ")
+    assert "account 712020:0001: 1792022400 would be of the year 1970: let METERS_API_" in str(
+        failure
+    )
     assert {org_id for org_id, _ in read_of(here)} == {"0rg-b"}
 
 

@@ -70,7 +70,7 @@ def test_models_come_after_what_they_read(tmp_path: Path) -> None:
     [
         ("-- ok\n-- owner: me\nselect 1 as x", 2, "unknown header word `owner:`"),
         ("-- expect: rows\nselect 1 as x", 1, "`expect:` is `expect: no rows`, or is left out"),
-        ("-- materialized: no\nselect 1 as x", 1, "is `materialized: view` or `materialized: table`"),
+        ("-- materialized: no\nselect 1 as x", 1, "`materialized:` is `materialized: view` or"),
         ("-- materialized: view\n-- x\nselect 1 as x,\n now() as y", 4, "may not ask for the time"),
         ("-- window: x\nselect\n current_date as x", 3, "may not ask for the time"),
         ("select\n localtime as x", 2, "localtime follows a time zone"),
