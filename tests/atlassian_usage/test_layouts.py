@@ -1,9 +1,11 @@
 """Files in a layout that columns.toml explains load as those of the contract do; no others do."""
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -160,6 +162,24 @@ def test_last_days_and_a_zone(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("at", ["01.11.2026 00:00", "2026-11-01 00:00:00", "2026-10-31T23:00Z"])
+def test_midnight_is_a_time_of_day_of_a_reading(tmp_path: Path, at: str) -> None:
+    """In Berlin it is read in October, UTC; the midnight of a day is its date, as in a workbook."""
+    columns = USERS.replace("%d.%m.%Y", '%d.%m.%Y %H:%M"\nzone = "Europe/Berlin')
+    columns = columns.replace('"day"', '"snapshot"')
+    columns = columns.replace("quantity =", 'exported_at = "Tag"\nquantity =')
+    path = saved(tmp_path, columns, "a.csv", f"Tag;Nutzer;Verbrauch\n{at};ann@x;7\n".encode())
+    (row,) = reading.read(path, NOW, layouts=Layouts.in_folder(tmp_path)).to_pylist()
+    read_at = datetime(2026, 10, 31, 23, tzinfo=UTC)
+    assert {row[name] for name in ("period_start", "period_end", "exported_at")} == {read_at}
+    saved(tmp_path, columns.replace('"snapshot"', '"day"'), "a.csv", path.read_bytes())
+    if at.endswith("Z"):
+        return
+    (row,) = reading.read(path, NOW, layouts=Layouts.in_folder(tmp_path)).to_pylist()
+    assert row["period_start"] == datetime(2026, 11, 1, tzinfo=UTC)
+    assert row["exported_at"] == read_at
+
+
 @pytest.mark.parametrize("last_day", [True, False])
 def test_a_period_ends_by_its_own_granularity(tmp_path: Path, last_day: bool) -> None:
     """However that is written; a reading ends when it is read, where a period_end is the last day,
@@ -284,6 +304,81 @@ def test_check_proposes_a_layout_that_loads(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, arguments)
     assert not done.exit_code
     assert " ".join(done.output.split()) == f"{path}: fine: 2 lines, rovo_credits"
+
+
+def proposed(path: Path, **constants: str) -> str:
+    """What check proposes for a file, with these constants filled in."""
+    arguments = ["platform-usage", "check", str(path), "--folder", str(path.parent / "none")]
+    entry = CliRunner().invoke(main, arguments).output.partition("in the folder:\n\n")[2]
+    for name, value in constants.items():
+        entry = re.sub(f'^{name} = ""', f'{name} = "{value}"', entry, flags=re.M)
+    return entry
+
+
+CYCLES_OF_APPS = """\
+Period start;Period end;Read;Feature;Used;Cost;Limit
+15. Oct 2026;14. Nov 2026;20. Nov 2026;Chat;5;1;1,500
+15. Oct 2026;14. Nov 2026;20. Nov 2026;Search;6;3;1,500
+Subtotal;14. Nov 2026;20. Nov 2026;Apps;11;4;1,500
+Total;14. Nov 2026;20. Nov 2026;;11;4;1,500
+"""
+
+
+def test_a_proposal_loads_nothing_wrong_and_what_its_blanks_say(tmp_path: Path) -> None:
+    """How dates and decimals are written, of which zone times are, whether a period_end is the last
+    day, which of two columns is meant, and totals under any header: each has to be filled in."""
+    path = saved(tmp_path, "", "a.csv", CYCLES_OF_APPS.encode())
+    known = {"org_id": "o", "usage_type": "rovo_credits", "scope_type": "org", "scope_id": "o"}
+    entry = proposed(path, **known, granularity="month", unit="credits", exported_at="2026-11-20")
+    assert '# what one of these says goes above: ["Feature"]\n' in entry
+    entry = entry.replace("[layout.columns]", '[layout.columns]\napp = "Feature"')
+    for blank, meant in (
+        ('date_format = ""', 'date_format = "%d. %b %Y"'),
+        ('last_day = ""', "last_day = true"),
+        ('decimal = ""', 'decimal = "."'),
+        ('period_start = ""', 'period_start = "Period start"'),
+        ('quantity = ""', 'quantity = "Used"'),
+        ('"" = ["Subtotal","Total"]', '"Period start" = ["Subtotal","Total"]'),
+        ('"" = ["Apps",""]', '"Feature" = ["Apps", ""]'),
+    ):
+        (tmp_path / "columns.toml").write_text(entry)
+        with pytest.raises(Problem):
+            quantities(path)
+        assert entry.count(blank) == 1, entry
+        entry = entry.replace(blank, meant)
+    (tmp_path / "columns.toml").write_text(entry)
+    rows = reading.read(path, NOW, layouts=Layouts.in_folder(tmp_path)).to_pylist()
+    told = ("app", "quantity", "extra_usage_limit", "period_start", "period_end")
+    cycle = (datetime(2026, 10, 15, tzinfo=UTC), datetime(2026, 11, 15, tzinfo=UTC))
+    assert [tuple(row[name] for name in told) for row in rows] == [
+        ("Chat", 5, 1500, *cycle),
+        ("Search", 6, 1500, *cycle),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "blank"),
+    [
+        (datetime.fromisoformat("2026-11-05T09:30"), 'zone = ""  # of "2026-11-05T09:30:00"'),
+        (datetime.fromisoformat("2026-11-05"), ""),
+        ("November 5, 2026", 'date_format = ""  # of "November 5, 2026"'),
+        ("Nov 5, 2026 9:30 PM", 'zone = ""  # of "Nov 5, 2026 9:30 PM"'),
+        ("5/11/26", 'date_format = ""  # of "5/11/26"'),
+        (20261105, ""),
+    ],
+)
+def test_a_proposal_asks_how_a_date_is_meant(tmp_path: Path, first: Any, blank: str) -> None:
+    """Where it can be meant in another way than ISO dates are; numbers are no dates."""
+    line: Row = {"Day": first, "Who": "ann@x", "Credits": "4 336 780"}
+    path = write_rows(tmp_path / "a.xlsx", [line], "xlsx")
+    entry = proposed(path)
+    assert 'period_start = "Day"' in entry
+    assert 'quantity = "Credits"' in entry
+    assert blank in entry
+    assert ("zone" in entry, "date_format" in entry) == (
+        "zone" in blank,
+        isinstance(first, str),
+    )
 
 
 def test_what_may_be_meant_in_two_ways_is_blank_in_a_proposal(tmp_path: Path) -> None:

@@ -4,14 +4,14 @@ Atlassian's page exports a CSV whose columns it does not document. A layout turn
 those of the contract, which are then checked like any other. Nothing of an unknown layout loads.
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
-from itertools import chain
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -24,12 +24,18 @@ from pipelines.atlassian_usage.files.xlsx import NoText, Row
 
 FILE_NAME = "columns.toml"
 _KINDS = {column.name: column.kind for column in COLUMNS}
-_MAYBE_TOTALS = (
-    "[layout.leave_out]  # as much as all others: where that is a total, name its column"
-)
+_MAYBE_TOTALS = "[layout.leave_out]  # where these are totals, name their column; else delete it"
 _ALWAYS = {"contract_version": "1", "source": "ui_export"}
 _DATE = re.compile(r"20\d\d-[01]\d-[0-3]\d")
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}([,\s'’])[0-9]{3}(?:\1[0-9]{3})*(?:\.[0-9]+)?")
+# with a unit, or without; and not 20261105
+_LIKE_A_NUMBER = re.compile(
+    r"(?!20\d\d[01]\d[0-3]\d\b)(\d{1,3}([.,'’\s]\d{3})+|\d+)([.,]\d+)?\D{0,9}"
+)
+# it has a year, or is one like 5/11/26
+_LIKE_A_DATE = re.compile(
+    r"(.*\D)?20\d\d(\D.*|[01]\d[0-3]\d)?|\d\d?([./ -])\d\d?\3\d\d?(\D.*)?", re.DOTALL
+)
 _SWAPPED = str.maketrans(".,", ",.")
 
 
@@ -67,7 +73,9 @@ class Layout(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     def cells(self, theirs: dict[str, str], file_name: str) -> list[str]:
         """A line in the contract's columns, in their order; what is not told is blank."""
         told = _ALWAYS | self.constants
-        told |= {ours: self._value(ours, theirs[header]) for ours, header in self.columns.items()}
+        said = {ours: theirs[header] for ours, header in self.columns.items()}
+        is_reading = fold((told | said).get("granularity", "")) == "snapshot"
+        told |= {ours: self._value(ours, text, is_reading) for ours, text in said.items()}
         if len(dated := {*_DATE.findall(file_name)}) == 1:  # of two, nobody says which it is
             told.setdefault("exported_at", *dated)
         told["period_end"] = self._end(told)
@@ -77,13 +85,16 @@ class Layout(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         """Whether it is a total, or whatever else was declared."""
         return any(theirs[header].strip() in values for header, values in self.leave_out.items())
 
-    def _value(self, column: str, text: str) -> str:
+    def _value(self, column: str, text: str, is_reading: bool) -> str:
         if _KINDS[column] == "number":
             return plain_number(text, self.decimal)
-        found = self._instant(text) if _KINDS[column] == "instant" else None
+        # a midnight is a date, but for when something was read
+        is_read = (is_reading or column == "exported_at") and not isinstance(text, NoText)
+        has_time = is_read and _has_time(text)
+        found = self._instant(text, has_time) if _KINDS[column] == "instant" else None
         return text if found is None else _written(found)
 
-    def _instant(self, text: str) -> datetime | None:
+    def _instant(self, text: str, has_time: bool) -> datetime | None:
         """A date, or an instant in UTC; None where it is neither, for the contract to say so."""
         text, found = text.strip(), None
         with suppress(ValueError):
@@ -92,7 +103,7 @@ class Layout(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             found = datetime.strptime(text, self.date_format or "")  # noqa: DTZ007 - see below
         if found is None:
             return None
-        if found.tzinfo is None and not (found.hour or found.minute or found.second):
+        if found.tzinfo is None and found.time() == time() and not has_time:
             return found
         local = found if found.tzinfo else found.replace(tzinfo=ZoneInfo(self.zone))
         return local.astimezone(UTC)
@@ -183,45 +194,93 @@ def proposal(names: list[str], rows: list[list[str]]) -> str:
     """An entry of columns.toml for a header and its rows, to be corrected and pasted: what may be
     meant in two ways is blank, and loads nothing before it is filled in."""
     told = {name.strip(): texts for name, *texts in zip(names, *rows, strict=True) if name.strip()}
-    named = {called("column", name) for name in told}
     found = defaultdict[str, list[str]](list)
-    for name, guess in zip(told, map(_guess, told.values()), strict=True):
-        found[called("column", name) or ("" if guess in named else guess)].append(name)
-    others, used = found.pop("", []), [told[name] for name in found["quantity"]]
-    is_clear = all(plain_number(text, ".") == plain_number(text, ",") for text in chain(*used))
+    for name, texts in told.items():
+        found[called("column", name) or _guess(texts)].append(name)
+    others = found.pop("", [])
+    kinds = defaultdict[str, list[str]](list)
+    for ours, name in ((ours, name) for ours, theirs in found.items() for name in theirs):
+        kinds[_KINDS[ours]] += filter(str.strip, told[name])
     wanted = [c for c in COLUMNS if c.required and c.name not in {*_ALWAYS, "period_end"}]
     lines = ["[[layout]]", 'name = "this file"', f"headers = {_toml([*told])}"]
-    lines += ['date_format = "%Y-%m-%d"  # as in docs.python.org, strftime']
-    lines += ['decimal = ""  # "." or ","'] * (not is_clear) + ["[layout.columns]"]
+    lines += _blanks(kinds["instant"] if found["period_start"] else [""], kinds["number"])
+    if found["period_end"]:
+        lines += ['last_day = ""  # true: period_end is the last day; false: the day after it']
+    lines += ["[layout.columns]"]
     for ours, (name, *more) in ((ours, of) for ours, of in found.items() if of):
         lines += [f'{ours} = ""  # {_toml([name, *more])}' if more else f"{ours} = {_toml(name)}"]
-    lines += ["[layout.constants]"]
+    besides = f"  # what one of these says goes above: {_toml(others)}" if others else ""
+    lines += [f"[layout.constants]{besides}"]
     lines += [f'{c.name} = ""  # {c.help}' for c in wanted if not found[c.name]]
-    for name in (*found["scope_id"], *others):
-        if totals := {who for texts in used for who in _totals(told[name], texts)}:
-            lines += [_MAYBE_TOTALS, f'"" = {_toml([*totals])}  # {_toml(name)}']
-    return "\n".join(lines)
+    totals = [
+        f'"" = {_toml([*who])}  # {_toml(name)}'
+        for name, texts in told.items()
+        if (used := [told[of] for of in found["quantity"] if of != name])
+        and (who := dict.fromkeys(each for of in used for each in _totals(texts, of)))
+    ]
+    return "\n".join([*lines, *([_MAYBE_TOTALS, *totals] if totals else [])])
+
+
+def _blanks(instants: list[str], numbers: list[str]) -> Iterator[str]:
+    """What dates and numbers do not say by themselves."""
+    if other := [text for text in instants if _iso(text) is None]:
+        yield f'date_format = ""  # of {_toml(other[0])}: as in docs.python.org, strftime'
+    if local := [text for text in instants if _is_local(text)]:
+        yield f'zone = ""  # of {_toml(local[0])}: UTC, or one like Europe/Berlin'
+    if any(plain_number(text, ".") != plain_number(text, ",") for text in numbers):
+        yield 'decimal = ""  # "." or ","'
+
+
+def _iso(text: str) -> datetime | None:
+    with suppress(ValueError):
+        return datetime.fromisoformat(text.strip())
+    return None
+
+
+def _has_time(text: str) -> bool:
+    return ":" in text or len(re.findall(r"\d+", text)) > 3
+
+
+def _is_local(text: str) -> bool:
+    """Whether it has a time of day, but midnight, and may have no offset."""
+    if at := _iso(text):
+        return at.tzinfo is None and at.time() != time()
+    return _has_time(text) and not re.search(r"(?<!\d)00\D00(\D00)?\s*$", text)
 
 
 def _guess(texts: list[str]) -> str:
     for text in map(str.strip, texts):
-        if re.match(r"\d{4}-\d\d|\d{1,2}[./ -](\d{1,2}|\w{3,9})[./ -]\d{2,4}", text):
+        if "@" in text:
+            return "scope_id"
+        if _LIKE_A_NUMBER.fullmatch(text):
+            return "quantity"
+        if _LIKE_A_DATE.fullmatch(text):
             return "period_start"
-        if "@" in text or re.fullmatch(r"[\d.,'’\s]*\d\D{0,9}", text):
-            return "scope_id" if "@" in text else "quantity"
     return ""
 
 
 def _totals(whose: list[str], texts: list[str]) -> Iterator[str]:
-    """Who has as much as all others, however decimals are written."""
+    """Who has as much as all others, or a multiple, however decimals are written, but for what
+    rounding takes; or which two have as much as all but these. A number is no total, nor is a day
+    among days, or an address among addresses."""
+    no_total = {"quantity", _guess(whose)} - {""}
     for decimal in ".,":
         sums: dict[str, Decimal] = defaultdict(Decimal)
         with suppress(ArithmeticError):
             for who, text in zip(whose, texts, strict=True):
                 sums[who.strip()] += Decimal(plain_number(text, decimal) or 0)
-            yield from (who for who, of in sums.items() if 0 < of == sum(sums.values()) - of)
+            whole = sum(sums.values())
+            parts = {who: of for who, of in sums.items() if _guess([who]) not in no_total}
+            times = {who: of / (whole - of) for who, of in parts.items() if of < whole}
+            yield from (who for who, n in times.items() if round(n) and _is_about(n, round(n)))
+            halves = [who for who, n in times.items() if _is_about(n, 0.5)]
+            yield from halves if len(halves) == 2 else ()
+
+
+def _is_about(number: Decimal, other: float) -> bool:
+    return math.isclose(number, other, rel_tol=0.001)
 
 
 def _toml(value: str | list[str]) -> str:
     """A text, or a list of them, as TOML: JSON, but for what nobody has in a header."""
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value, enc_hook=str).decode()
