@@ -462,6 +462,7 @@ INCLUDED = f"""{OVERRIDES.partition(chr(10))[0]}
 atlassian_platform,rc,Rovo,rovo_credits,,credit,0.02,,,1000,"user, pooled",cycle,,,,own,
 atlassian_platform,rd,Rovo Dev,rovo_dev_credits,,credit,0.02,,,1000,org,cycle,,,,own,
 atlassian_platform,bm,Minutes,pipelines_build_minutes,,1000 minutes,8,,,1,workspace,month,1,,,own,
+atlassian_platform,bm,M,pipelines_build_minutes,,1000 minutes,8,,,1,workspace,month,1,2026-01-01,,a,
 neon,nt,Transfer,public_network_transfer_bytes,,GB,0.08,,,100,site,month,,2026-08-01,,own,
 """
 
@@ -500,12 +501,12 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
     assert parts(here, "pipelines_build_minutes", "quantity, cost") == [
         (800, 0), (200, 0), (600, 8), (800, 8),
     ]  # fmt: skip
-    # by the cycle, as they renew: the fifth is in the one before
+    # by the cycle, as they renew: the fifth is in the one before; of minutes, by the month
     beyond = "select owner_id, included_quantity, overage_quantity from reports.allowance"
     assert here.read(f"{beyond} order by owner_id, period_start") == [
         ("dev", 1000, 200),
         *(("rovo_credits", 1000, over) for over in (0, 600)),
-        *(("w", 1000, over) for over in (0, 600)),
+        ("w", 1000, 1400),
     ]
 
 
