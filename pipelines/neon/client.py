@@ -313,7 +313,7 @@ class Neon(VendorClient):
 
 def _is_of_a_plan(status: int | None, message: str) -> bool:
     """Recorded: "It is included with Scale plans and above"."""
-    return status == 403 and " plans" in message.lower()
+    return status == 403 and " plan" in message.lower()
 
 
 @contextmanager
