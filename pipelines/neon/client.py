@@ -65,7 +65,7 @@ class Neon(VendorClient):
     # https://neon.com/docs/guides/consumption-metrics
     advice: ClassVar = {
         401: "The key is not valid: set NEON_API_KEY to a current one (Neon console, API keys).",
-        403: "Neon names no plan, so the key may not read this: check NEON_API_KEY, and whose it "
+        403: "The key may not be allowed to read this: check NEON_API_KEY, and whose it "
         "is. To leave this org out, name the others in NEON_ORG_IDS.",
         404: "The key does not belong to a member of this org, or the org id is wrong: check "
         "NEON_ORG_IDS and whose key it is. This is no sign of zero usage.",

@@ -124,7 +124,7 @@ def test_an_org_that_is_refused_for_no_plan_fails_every_run(neon: Teller) -> Non
     for _ in range(2):
         (failure,) = {*neon.load("daily")["failures"]}
         assert "v2/projects of other, daily" in failure
-        assert "HTTP 403: no. Neon names no plan, so the key may not read this" in failure
+        assert "HTTP 403: no. The key may not be allowed to read this" in failure
         assert (PROJECTS, "other") in neon.asked
         neon.now += timedelta(minutes=6)
     answered = raw(neon, "select distinct scope from raw.loads where window_start is not null")
