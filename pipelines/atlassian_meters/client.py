@@ -129,12 +129,19 @@ class Meters(VendorClient):
                     )
 
     def _meter(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        found = {each["meter_key"]: each for each in self._told("find_meter", values)}
-        if values["meter_key"] in found:
-            return found[values["meter_key"]]
+        told = [*self._told("find_meter", values)]
+        found = {
+            each["meter_id"]: each for each in told if each["meter_key"] == values["meter_key"]
+        }
+        about = "meter {meter_key} of {org_id}, {window}".format(**values)
+        if len(found) > 1:
+            raise self.undocumented(about, f"there is more than one: {', '.join(sorted(found))}")
+        if found:
+            return found.popitem()[1]
+        others = ", ".join(sorted({each["meter_key"] for each in told})) or "none at all"
         raise self.error(
-            "meter {meter_key} of {org_id}, {window}".format(**values),
-            f"the organization has no such meter, but {', '.join(sorted(found)) or 'none at all'}",
+            about,
+            f"the organization has no such meter, but {others}",
             "Correct meters.key in METERS_API_FILE.",
         )
 
@@ -156,8 +163,7 @@ class Meters(VendorClient):
             if not isinstance(items, list):
                 raise self._lacks(about, f"{name}.items", operation.items, body)
             yield from (self._fields(name, operation, item, about) for item in items)
-            cursor = pointed(answer, operation.next_cursor) if operation.next_cursor else None
-            if not cursor:
+            if not (cursor := operation.next_of(answer)):
                 return
             if cursor in seen:
                 what = f"page {len(seen) + 1} names an earlier page as the next one"

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import msgspec
 
@@ -71,6 +71,14 @@ class Operation(_Struct):
     def path_for(self, values: Mapping[str, Any]) -> str:
         """The path with its placeholders filled."""
         return _PLACEHOLDER.sub(lambda found: quote(_text(values[found[1]]), safe=""), self.path)
+
+    def next_of(self, answer: Any) -> Any:
+        """The cursor of the next page, also where the answer gives its address; None: there is
+        none. An address is not followed: what is asked, and with which key, is declared."""
+        found = pointed(answer, self.next_cursor) if self.next_cursor else None
+        names = [name for name, value in self.params.items() if value == "{cursor}"]
+        told = parse_qs(urlsplit(found).query) if isinstance(found, str) else {}
+        return next((told[name][0] for name in names if name in told), found)
 
 
 class Declaration(_Struct):

@@ -69,6 +69,40 @@ def test_accounts_are_asked_about_by_the_hundred(world: Open) -> None:
     ]  # fmt: skip
 
 
+def test_a_next_page_that_is_told_as_an_address_is_asked_for_as_declared(world: Open) -> None:
+    """Its cursor is taken out of it; where it leads is not followed."""
+    front = Front(is_meant=lambda asked: asked.path.endswith("/accounts"))
+    here = world(front=front.before)
+
+    def as_address(_: Asked, reply: Reply) -> None:
+        page = reply.json
+        if after := page.get("next"):
+            reply.say(
+                page | {"next": f"https://elsewhere.example/accounts?limit=100&after={after}"}
+            )
+
+    front.spoil = as_address
+    assert not land(here).failures
+    assert read_of(here) == truth(here)
+
+
+def test_a_key_of_two_meters_is_refused(world: Open) -> None:
+    """Which of them is meant nobody says; the other organization's is read."""
+    front = Front(is_meant=lambda asked: bool(re.search("0rg-a/meters$", asked.path)))
+    here = world(meters_accounts=1, front=front.before)
+
+    def twice(_: Asked, reply: Reply) -> None:
+        page = reply.json
+        (some,) = [name for name, value in page.items() if isinstance(value, list)]
+        of_it = next(each for each in page[some] if "rovo-credits" in each.values())
+        reply.say(page | {some: [*page[some], of_it | {"id": "another"}]})
+
+    front.spoil = twice
+    (failure,) = land(here).failures
+    assert "there is more than one: another, " in str(failure)
+    assert {org_id for org_id, _ in read_of(here)} == {"0rg-b"}
+
+
 def test_another_layout_is_another_file(world: Open) -> None:
     """POST with a body, a cursor, numbers as text, milliseconds: the same totals."""
     here = world(meters_accounts=90)
