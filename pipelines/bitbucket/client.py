@@ -131,13 +131,13 @@ class Bitbucket(VendorClient):
     def _each(
         self, ask: Callable[[str], T], workspaces: Iterable[str]
     ) -> tuple[list[T], dict[str, VendorError]]:
-        """The answers, and refusals by workspace; a token that is not valid is one of all."""
+        """The answers, and refusals by workspace; what ends the run of all is one of all."""
         found, refused = [], {}
         for workspace in workspaces:
             try:
                 found.append(ask(workspace))
             except VendorError as error:
-                if error.status == 401:
+                if error.status == 401 or self._ended:
                     raise
                 refused[workspace] = error
         return found, refused

@@ -225,10 +225,10 @@ class Neon(VendorClient):
             for found in threads.map(partial(self._branches_of, refused=refused), project_ids):
                 yield table_of(BRANCHES.schema, found, org_id=org_id)
         if refused:
-            why = refused[0].why.removesuffix(SAFE).rstrip()
+            first = str(refused[0]).removesuffix(SAFE).rstrip()
             raise PartialAnswerError(
                 f"neon branches of {org_id}: {len(refused)} of {len(project_ids)} projects did not "
-                f"answer ({refused[0].about} for one: {why}) "
+                f"answer ({first}) "
                 "The others are loaded; everything landed before is untouched. What did not answer "
                 "keeps the names known before, and is asked for again.",
                 refused,
@@ -242,7 +242,7 @@ class Neon(VendorClient):
         except VendorError as error:
             # deleted since it was listed, or in a bad moment: the next list of projects tells which
             is_down = error.status not in (403, 404) and len(refused) >= AT_ONCE
-            if is_down or error.status == 401:
+            if is_down or error.status == 401 or self._ended:
                 raise
             refused.append(error)
             return []
