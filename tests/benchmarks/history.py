@@ -79,6 +79,7 @@ def fill(path: Path, projects: int, weeks: int) -> None:
         for number, table in enumerate(BRANCHES):
             # receipts of two tables have no instant in common
             landed = f"interval 80 minute + interval {number} microsecond"
+            rows = projects * BRANCHES[table] * len(METRICS[table]) * ASKED_HOURS
             connection.execute(
                 f"""
                 insert into raw.{table} by name
@@ -90,8 +91,8 @@ def fill(path: Path, projects: int, weeks: int) -> None:
                     'hourly' as granularity, 'org' as scope,
                     greatest(hour - interval {ASKED_HOURS - 1} hour, timestamptz '{since}')
                         as window_start, hour + interval 1 hour as window_end,
-                    hour + interval 80 minute as asked_at, 1 as rows, 1 as pages, true as complete,
-                    hour + {landed} as landed_at
+                    hour + interval 80 minute as asked_at, {rows} as rows, 1 as pages,
+                    true as complete, hour + {landed} as landed_at
                 from generate_series(
                     timestamptz '{since}', timestamptz '{END - HOUR}', interval 1 hour
                 ) as hours (hour)
