@@ -5,7 +5,7 @@ Not here: which windows to ask for (assets/runs/planning.py) and what a metric m
 (dbt_like_sql/seeds/meters.csv).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
@@ -144,14 +144,14 @@ class Neon(VendorClient):
         pages: Iterable[records.Page],
         org_id: str,
         window: Window,
-        asked_ids: Collection[str] = (),
+        asked_ids: Set[str] = frozenset(),
     ) -> UsagePages:
         """Pages of usage as raw.<name>; last, buckets of which a value cannot be. Of a project that
         is not among `asked_ids` no total is held, so a branch of it would be counted beside it."""
         about, refused = f"{name} of {org_id}, {window}", dict[datetime, str]()
         for page in pages:
             try:
-                for project_id in {it.project_id for it in page.items if asked_ids} - {*asked_ids}:
+                for project_id in {it.project_id for it in page.items if asked_ids} - asked_ids:
                     raise ValueError(f"it has project {project_id}, which was not asked for")
                 yield records.usage_table(name, page.items, org_id, window, refused)
             except ValueError as error:

@@ -144,7 +144,7 @@ def test_days_that_nobody_read_share_the_growth_that_the_next_reading_tells(worl
     org = orgs_of(here)[1]
     # the cycle renews on the 3rd
     read_on = [datetime(2026, 10, day, 16, tzinfo=UTC) for day in (28, 29)]
-    read_on += [datetime(2026, 11, day, 16, tzinfo=UTC) for day in (1, 2, 4, 5, 10, 11)]
+    read_on += [datetime(2026, 11, day, 16, tzinfo=UTC) for day in (1, 2, 4, 5, 10, 11, 18, 19)]
     for at in read_on:
         read(here, at)
     here.build()
@@ -160,12 +160,22 @@ def test_days_that_nobody_read_share_the_growth_that_the_next_reading_tells(worl
     november = [(date(2026, 11, 1), whole, 1)]
     whole += used[11, 5] - used[11, 4]
     november += [(date(2026, 11, 5 + day), whole + of_a_day * day, 2 + day) for day in range(6)]
-    assert found == november
+    assert found[:-8] == november
+    # a seventh has no end: a day has one to nine places, of each account and of what no account
+    # has, and the last day what the others leave
+    whole = used[11, 11] - used[11, 4] + used[11, 1] - used[10, 29]
+    growth, (_, since, until, _) = used[11, 18] - used[11, 11], read_on[-4:]
+    parts = [org.used(each, until) - org.used(each, since) for each in org.account_ids]
+    share = sum(round(part / 7, 9) for part in (*parts, growth - sum(parts)))
+    assert found[-8:] == [
+        *((date(2026, 11, 11 + n), whole + share * n, 8 + n) for n in range(7)),
+        (date(2026, 11, 18), whole + growth, 15),
+    ]
     told = here.read(
         "select period_date from reports.told_days where source = 'atlassian_platform'"
         " and not is_month and period_date >= '2026-11-05' order by 1"
     )
-    assert [at.day for (at,) in told] == [*range(5, 12)]
+    assert [at.day for (at,) in told] == [*range(5, 20)]
 
 
 def export(here: World, org: MeteredOrg, at: datetime, exported_at: datetime) -> None:
