@@ -1,6 +1,6 @@
 -- Who owns what each series used: the first rule of seeds.owners that matches, by id or current name, on
 -- the day on which it was used; else 'unassigned'. A series has one row per UTC month, and more where
--- rules begin or end within it: join on series_key, and the day between since_at and until_at.
+-- rules begin or end within it: join on series_key, the month, and the day between since_at and until_at.
 -- grain: series_key, since_at
 -- check: owner_key is not null
 -- window: period_month, by month

@@ -88,6 +88,7 @@ left join one_unit
     and summed.unit = one_unit.unit
 left join marts.series_owners as owner
     on summed.series_key = owner.series_key
+    and date_trunc('month', summed.period_date) = owner.period_month
     and summed.day_start >= owner.since_at and summed.day_start < owner.until_at
 left join marts.dim_name as org
     on org.kind = 'org' and summed.source = org.source and summed.org_id = org.thing_id

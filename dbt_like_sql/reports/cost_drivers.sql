@@ -51,8 +51,9 @@ costs as (
         and (cost.granularity = 'monthly') = compared.is_month
     inner join marts.series_owners as owner
         on cost.series_key = owner.series_key
+        and date_trunc('month', cost.period_date) = owner.period_month
         and cost.day_start >= owner.since_at and cost.day_start < owner.until_at
-    where cost.period_date >= date_trunc('month', current_date) - interval '2' month
+    where cost.period_date >= cast(date_trunc('month', current_date) - interval '2' month as date)
     group by
         compared.comparison, compared.source, compared.is_now, owner.owner_key, cost.series_key
 ),

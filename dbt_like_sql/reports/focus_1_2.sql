@@ -45,6 +45,7 @@ named as (
     from priced
     left join marts.series_owners as owner
         on priced.series_key = owner.series_key
+        and date_trunc('month', priced.period_date) = owner.period_month
         and priced.day_start >= owner.since_at and priced.day_start < owner.until_at
     left join marts.dim_name as org
         on org.kind = 'org' and priced.source = org.source and priced.org_id = org.thing_id
