@@ -92,6 +92,12 @@ select
     end as hugeint) as billionth_usd, -- the same in billionths of a dollar
     cast(cast(ranked.list_usd_per_unit as decimal(38, 9)) * 1000000000 as hugeint)
         as list_billionth_usd, -- as listed, in billionths of a dollar
+    case when list_billionth_usd * 1000000000 % ranked.quantity_per_billed_unit = 0
+        then list_billionth_usd * 1000000000 // ranked.quantity_per_billed_unit
+    end as list_attousd_per_unit, -- per one `unit`, in 10^-18 dollars; null: no whole number of them
+    cast(case when 1000000000000000000 % ranked.quantity_per_billed_unit = 0
+        then 1000000000000000000 // ranked.quantity_per_billed_unit
+    end as hugeint) as billed_attos_per_unit, -- billed units in one `unit`, in 10^-18; null: the same
     ranked.quantity_floor as tier_floor, -- billed units beyond the allowance from which on it holds
     cast(ranked.quantity_floor as decimal(20, 9))
     * cast(ranked.quantity_per_billed_unit as decimal(18, 0))

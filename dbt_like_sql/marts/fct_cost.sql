@@ -12,6 +12,7 @@ with priced as (
         price.usd_per_unit, price.is_included, price.tier_floor, price.certainty,
         price.tier_since_quantity, price.tier_until_quantity, price.quantity_per_billed_unit,
         price.billionths_per_block, price.billionth_usd, price.list_billionth_usd,
+        price.list_attousd_per_unit, price.billed_attos_per_unit,
         coalesce(draw.quantity_before, 0) as used_before,
         -- an allowance may be known of what is not sold; whose it is has to be known, or each row
         -- would have all of it
@@ -69,33 +70,48 @@ cut as (
     from bounded
 ),
 
--- whole blocks belong to the row that opens them
-charged as (
+counted as (
     select
-        cut.*,
-        case when cut.billionths_per_block is not null and not cut.is_included
-            and cut.unpriced_reason is null
-            then (
-                (cast((cut.ends_at - cut.since_quantity) * 1000000000 as hugeint)
-                    + cut.billionths_per_block - 1) // cut.billionths_per_block
-                - (cast((cut.begins_at - cut.since_quantity) * 1000000000 as hugeint)
-                    + cut.billionths_per_block - 1) // cut.billionths_per_block
-            ) * cut.billionths_per_block
-            else cast((cut.ends_at - cut.begins_at) * 1000000000 as hugeint)
-        end as billionths
+        cut.*, cut.ends_at - cut.begins_at as part_quantity,
+        cast(cast(cut.ends_at - cut.begins_at as double) as hugeint) as nearest_units,
+        cut.billionths_per_block is not null and not cut.is_included
+            and cut.unpriced_reason is null as is_in_blocks
     from cut
     where cut.ends_at <> cut.begins_at
         or (cut.quantity = 0 and not cut.is_included and coalesce(cut.tier_floor, 0) = 0)
 ),
 
--- DuckDB divides decimals as floats: whole numbers are divided instead, to 18 places
+-- whole blocks belong to the row that opens them
+charged as (
+    select
+        counted.*,
+        case when not counted.is_in_blocks
+            and cast(counted.nearest_units as decimal(38, 9)) = counted.part_quantity
+            then counted.nearest_units
+        end as units, -- null: no whole number of them
+        case when counted.is_in_blocks
+            then (
+                (cast((counted.ends_at - counted.since_quantity) * 1000000000 as hugeint)
+                    + counted.billionths_per_block - 1) // counted.billionths_per_block
+                - (cast((counted.begins_at - counted.since_quantity) * 1000000000 as hugeint)
+                    + counted.billionths_per_block - 1) // counted.billionths_per_block
+            ) * counted.billionths_per_block
+            else coalesce(
+                units * 1000000000, cast(counted.part_quantity * 1000000000 as hugeint)
+            )
+        end as billionths
+    from counted
+),
+
+-- DuckDB divides decimals as floats: whole numbers are divided instead, to 18 places; mostly none has
+-- to be, and a division takes longer than all else here
 listed as (
     select
         charged.*,
-        cast(
-            cast(charged.billionths * charged.list_billionth_usd // charged.quantity_per_billed_unit
-                as decimal(38, 0)) * 0.000000000000000001 as decimal(38, 18)
-        ) as list_cost
+        cast(cast(coalesce(
+            charged.units * charged.list_attousd_per_unit,
+            charged.billionths * charged.list_billionth_usd // charged.quantity_per_billed_unit
+        ) as decimal(38, 0)) * 0.000000000000000001 as decimal(38, 18)) as list_cost
     from charged
 )
 
@@ -105,21 +121,22 @@ select
     listed.granularity, listed.period_start, listed.period_end,
     cast(listed.period_start at time zone 'UTC' as date)
         as period_date, -- UTC day of period_start
-    cast(listed.ends_at - listed.begins_at as decimal(38, 9)) as quantity, -- in `unit`
+    cast(listed.part_quantity as decimal(38, 9)) as quantity, -- in `unit`
     listed.unit,
     listed.sku,
     listed.invoice_line,
-    cast(
-        cast(listed.billionths * 1000000000 // listed.quantity_per_billed_unit as decimal(38, 0))
-        * 0.000000000000000001 as decimal(38, 18)
-    ) as billed_quantity, -- in `billed_unit`; of what is sold in blocks, the blocks it opened
+    cast(cast(coalesce(
+        listed.units * listed.billed_attos_per_unit,
+        listed.billionths * 1000000000 // listed.quantity_per_billed_unit
+    ) as decimal(38, 0)) * 0.000000000000000001 as decimal(38, 18))
+        as billed_quantity, -- in `billed_unit`; of what is sold in blocks, the blocks it opened
     listed.billed_unit,
     listed.is_included, -- true: the allowance covers it; false: beyond it, or there is none
     listed.tier_floor,
     listed.list_usd_per_unit as list_unit_price,
     case when listed.unpriced_reason is null then listed.usd_per_unit end
         as unit_price, -- US dollars per billed unit, as it is charged; of what is included 0
-    -- a division takes longer than all else here: mostly the list price is what is charged
+    -- mostly the list price is what is charged
     cast(case
         when listed.unpriced_reason is not null then null
         when listed.billionth_usd = listed.list_billionth_usd then listed.list_cost
