@@ -79,6 +79,7 @@ select
     ranked.plan,
     ranked.granularity,
     ranked.day_start, -- UTC day on which the periods begin
+    cast(ranked.day_start at time zone 'UTC' as date) as period_date, -- the same
     part.is_included, -- true: what the allowance covers; false: what is beyond it
     ranked.sku, -- what is sold, as seeds.price_book names it; null: nobody knows a price
     ranked.invoice_line, -- as the vendor calls it

@@ -38,10 +38,13 @@ with usage as (
     from intermediate.int_bitbucket_usage as bitbucket
 ),
 
--- a meter may be known in several units; its family is the same in all of them
+-- a meter may be known in several units; its family is the same in all of them. (Instants, for to ask
+-- each row of usage for its day takes longer than the rest of the join.)
 meters as (
     select
-        meter.source, meter.meter, meter.valid_from_date, meter.valid_until_date,
+        meter.source, meter.meter,
+        cast(coalesce(meter.valid_from_date, date '1970-01-01') as timestamptz) as valid_from,
+        cast(coalesce(meter.valid_until_date, date '9999-12-31') as timestamptz) as valid_until,
         min(meter.family) as family, min(meter.unit) as unit
     from seeds.meters as meter
     group by meter.source, meter.meter, meter.valid_from_date, meter.valid_until_date
@@ -86,8 +89,7 @@ from usage
 left join meters
     on usage.source = meters.source
     and usage.meter = meters.meter
-    and cast(usage.period_start as date) >= coalesce(meters.valid_from_date, date '1970-01-01')
-    and cast(usage.period_start as date) < coalesce(meters.valid_until_date, date '9999-12-31')
+    and usage.period_start >= meters.valid_from and usage.period_start < meters.valid_until
 left join seeds.retention as retention
     on usage.source = retention.source
     and usage.resource = retention.resource

@@ -8,7 +8,7 @@
 -- window: period_start
 with priced as (
     select
-        usage.*, price.sku, price.invoice_line, price.billed_unit, price.list_usd_per_unit,
+        usage.*, price.period_date, price.sku, price.invoice_line, price.billed_unit, price.list_usd_per_unit,
         price.usd_per_unit, price.is_included, price.tier_floor, price.certainty,
         price.tier_since_quantity, price.tier_until_quantity, price.quantity_per_billed_unit,
         price.billionths_per_block, price.billionth_usd, price.list_billionth_usd,
@@ -119,8 +119,7 @@ select
     listed.source, listed.org_id, listed.project_id, listed.branch_id, listed.site_id,
     listed.environment_id, listed.user_id, listed.family, listed.meter, listed.plan,
     listed.granularity, listed.period_start, listed.period_end,
-    cast(listed.period_start at time zone 'UTC' as date)
-        as period_date, -- UTC day of period_start
+    listed.period_date, -- UTC day of period_start
     cast(listed.part_quantity as decimal(38, 9)) as quantity, -- in `unit`
     listed.unit,
     listed.sku,
