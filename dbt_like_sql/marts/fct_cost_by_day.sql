@@ -15,8 +15,8 @@ select
     any_value(cost.meter) as meter, -- the vendor's name of what is metered
     any_value(cost.plan) as plan, -- as the vendor reported it
     cost.granularity,
-    cast(date_trunc('day', cost.period_start) as timestamptz) as day_start, -- UTC day, its first instant
-    any_value(cost.period_date) as period_date, -- the same as a date
+    cast(cost.period_date as timestamptz) as day_start, -- UTC day, its first instant
+    cost.period_date, -- the same as a date
     max(cost.period_end) as period_end, -- first instant after its last period, UTC
     cast(sum(cost.quantity) as decimal(38, 9)) as quantity, -- in `unit`
     any_value(cost.unit) as unit, -- the vendor's unit
@@ -37,5 +37,5 @@ select
     cost.series_key
 from marts.fct_cost as cost
 group by
-    cost.series_key, cost.granularity, date_trunc('day', cost.period_start), cost.is_included,
+    cost.series_key, cost.granularity, cost.period_date, cost.is_included,
     cost.tier_floor, cost.unit_price, cost.unpriced_reason
