@@ -5,10 +5,12 @@ A column's type follows from its name, so a seed needs no second file: see `colu
 
 import csv
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import MappingProxyType
+from typing import TextIO
 
 import duckdb
 
@@ -56,8 +58,18 @@ def column_type(name: str) -> str:
 
 def seed_columns(path: Path) -> dict[str, str]:
     """The columns of a seed and their types, from its first line."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with _opened(path) as file:
         return {name: column_type(name) for name in next(csv.reader(file), [])}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """The text of a seed, without the mark that spreadsheets put before UTF-8; raises SeedError."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield file
+    except UnicodeDecodeError:
+        raise SeedError(f"{path} has to be text in UTF-8: save it as CSV in UTF-8") from None
 
 
 def content_hash(path: Path) -> str:
@@ -72,7 +84,7 @@ def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> N
     and SeedError where a number has more decimals than are kept.
     """
     columns = seed_columns(path)
-    _refuse_to_round(path, [name for name, kind in columns.items() if kind.startswith("DECIMAL")])
+    _refuse_to_round(path, columns)
     ddl = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
     typed = ", ".join(f"{literal(column)}: {literal(kind)}" for column, kind in columns.items())
     connection.execute(f"create or replace table {name} ({ddl})")
@@ -89,23 +101,27 @@ def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> N
     comment_on(connection, "table", name, docs.get(""), told)
 
 
-def _refuse_to_round(path: Path, numbers: list[str]) -> None:
+def _refuse_to_round(path: Path, columns: Mapping[str, str]) -> None:
     """DuckDB rounds to the decimals of a column without a word, and a price would be another."""
-    if not numbers:
+    kept = {name: 9 for name, kind in columns.items() if kind.startswith("DECIMAL")}
+    kept |= {name: 0 for name, kind in columns.items() if kind.endswith(("INT", "INTEGER"))}
+    if not kept:
         return
-    with path.open(encoding="utf-8", newline="") as file:
+    with _opened(path) as file:
         for row in (reader := csv.DictReader(file)):
-            for column in numbers:
-                if _has_more_than_nine_decimals(row[column] or "0"):
+            for column, decimals in kept.items():
+                if _has_more_decimals(row[column] or "0", decimals):
+                    most = f"more than {decimals} decimals" if decimals else "decimals"
                     raise SeedError(
-                        f"{path}, line {reader.line_num}: {column} {row[column]} has more than"
-                        " nine decimals, and would be rounded; readers see the build before it"
+                        f"{path}, line {reader.line_num}: {column} {row[column]} has {most},"
+                        " and would be rounded; readers see the build before it"
                     )
 
 
-def _has_more_than_nine_decimals(number: str) -> bool:
+def _has_more_decimals(number: str, decimals: int) -> bool:
     try:
-        return Decimal(number) % Decimal("1e-9") != 0
+        value = Decimal(number)
+        return value.is_finite() and value % Decimal(10) ** -decimals != 0
     except InvalidOperation:  # no number, or too large for its column: DuckDB says so
         return False
 

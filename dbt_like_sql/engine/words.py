@@ -80,7 +80,10 @@ def in_words(
         where = " ".join(getattr(error, "__notes__", ()))
         if not where:  # of no model and no seed: a fault of the code
             raise
-        what = str(error).splitlines()[0].rstrip(".")
+        lines = str(error).splitlines()
+        # of a CSV the first says in which line, and another what is wrong there
+        wrong = (line for line in lines[1:] if line.startswith(("Error when", "Expected Number")))
+        what = ". ".join(line.rstrip(".") for line in (lines[0], *wrong))
         text = f"{where}: {what}. Nothing was changed; readers see the build before it."
         raise WarehouseError(text) from None
     except duckdb.Error as error:

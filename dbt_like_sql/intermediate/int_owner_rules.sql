@@ -11,7 +11,9 @@ select
             rule.environment, rule.source, rule.org, rule.project, rule.branch, rule.site,
             rule.user, rule.valid_from_date, rule.valid_until_date, rule.split_by
     ) as bigint) as rule_number, -- 1: tried first
-    try_cast(rule.priority as integer) as priority_number, -- the lowest is tried first
+    -- a cast alone would round
+    case when try_cast(rule.priority as decimal(18, 9)) = try_cast(rule.priority as integer)
+        then try_cast(rule.priority as integer) end as priority_number, -- the lowest is tried first
     -- a bracket stands for itself, as it does in names
     lower(replace(rule.source, '[', '[[]')) as source_pattern, -- null: any
     lower(replace(rule.org, '[', '[[]')) as org_pattern, -- null: any, or none

@@ -122,13 +122,13 @@ def test_another_name_is_another_owner_of_all_months(tmp_path: Path, worlds: Wor
 
 
 def test_rules_that_cannot_be_read_build_nothing(tmp_path: Path, worlds: Worlds) -> None:
-    """A priority that is no number, a split that is none of the two: the build says which row."""
+    """A priority that is no whole number, a split that is none of the two: the build says which."""
     here = opened_here(tmp_path, worlds)
     land(here.settings, Neon("p", COMPUTE, "2026-08-09", 3600))
     owned(here, "1,,,p,,,,,,data,,,,\n")
-    for rules in ("first,,,p,,,,,,data,,,,\n", "1,,,p,,,,,,data,,,,usage\n"):
+    for rule in ("first,,,p,,,,,,data,,,,", "1.5,,,p,,,,,,data,,,,", "1,,,p,,,,,,data,,,,usage"):
         with pytest.raises(CheckFailedError, match="int_owner_rules: check"):
-            owned(here, rules)
+            owned(here, f"{rule}\n")
     assert here.read("select owner_key from marts.dim_owner") == [("team=data",)]
 
 

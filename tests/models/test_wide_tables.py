@@ -153,23 +153,32 @@ def test_what_is_missing_of_a_persons_own_seeds_is_said(tmp_path: Path) -> None:
         read_settings({"SEEDS_DIR": f"{tmp_path}"})
 
 
+FIRST_OF_PLANS = "source,org_id,meter,plan,user_count\n"
+FIRST_OF_BUDGETS = (
+    "budget,source,org,project,team,customer,amount_usd,thresholds,valid_from_date,"
+    "valid_until_date\n"
+)
+
+
 def test_a_file_of_ones_own_that_cannot_be_read_is_named(tmp_path: Path, worlds: Worlds) -> None:
-    """A month that is none, a number that is none, and one that would be rounded: one sentence, and
-    nothing was built."""
-    here = opened(tmp_path, worlds)
-    invoice = (
-        "source,org,month,invoice_line,quantity,amount_usd,invoice_id\nneon,o,2026-13,a,1,1,\n"
-    )
-    plan = "source,org_id,meter,plan,user_count\natlassian_platform,o,m,p,many\n"
-    fine = (
-        "budget,source,org,project,team,customer,amount_usd,thresholds,valid_from_date,"
-        "valid_until_date\nall,,,,,,1.0000000001,0.8,,\n"
-    )
-    for seed, rows in (("invoices", invoice), ("plans", plan), ("monthly_budgets", fine)):
+    """A number that is none, or is written for people, those that would be rounded, and what is not
+    in UTF-8: one sentence that says where, and nothing was built. The mark that a spreadsheet puts
+    before UTF-8 is no part of the first column."""
+    here = opened(tmp_path, worlds, "reports.budgets")
+    plan = f"{FIRST_OF_PLANS}atlassian_platform,o,m,p,"
+    for seed, rows, said in (
+        ("plans", f"{plan}many\n", 'Line: 2. .*"user_count".*"many"'),
+        ("plans", f"{plan}12.5\n", "line 2: user_count 12.5 has decimals"),
+        ("monthly_budgets", f"{FIRST_OF_BUDGETS}all,,,,,,1.0000000001,0.8,,\n", "line 2"),
+        ("monthly_budgets", f'{FIRST_OF_BUDGETS}all,,,,,,"1,000",,,\n', 'Line: 2. .*"1,000"'),
+        ("monthly_budgets", f"{FIRST_OF_BUDGETS}\xfcber,,,,,,1,,,\n", "UTF-8"),
+    ):
         file = tmp_path / f"{seed}.csv"
-        file.write_text(rows)
+        file.write_bytes(rows.encode("latin-1"))
         here.settings = replace(here.settings, own_seeds={f"seeds.{seed}": file})
-        with pytest.raises(WarehouseError, match=f"{seed}|invoice_reconciliation") as raised:
+        with pytest.raises(WarehouseError, match=f"{seed}.csv.*{said}") as raised:
             here.build()
-        assert "readers see the build before it" in str(raised.value)
         assert "\n" not in str(raised.value)
+    file.write_text(f"\ufeff{FIRST_OF_BUDGETS}\xfcber,,,,,,1,,,\n".replace("\n", "\r\n"))
+    here.build()
+    assert here.read("select budget, amount_usd from reports.budgets") == [("\xfcber", 1)]
