@@ -7,9 +7,9 @@ with owned as (
     select
         usage.series_key, usage.granularity, usage.day_start, usage.source, usage.org_id,
         usage.meter, usage.unit, usage.plan, usage.quantity, price.allowed_per as owner_type,
-        price.period = 'bucket' as is_by_bucket,
-        case price.allowed_per
-            when 'org' then usage.org_id when 'project' then usage.project_id
+        price.period, case price.allowed_per
+            when 'org' then usage.org_id when 'user, pooled' then usage.org_id
+            when 'project' then usage.project_id
             when 'site' then usage.site_id when 'workspace' then usage.site_id
             when 'user' then usage.user_id
         end as owner_id
@@ -25,12 +25,14 @@ sized as (
     select
         owned.*, allowed.quantity as included_quantity,
         md5(cast(json_array(
-            owned.source, owned.meter, owned.unit, owned.org_id, owned.owner_type, owned.owner_id
+            owned.source, owned.meter, owned.unit, owned.org_id, owned.owner_type, owned.owner_id,
+            owned.period
         ) as varchar)) as allowance_key
     from owned
     left join seeds.allowances as allowed
         on owned.source = allowed.source and owned.meter = allowed.meter
         and owned.unit = allowed.unit and owned.owner_type = allowed.allowed_per
+        and owned.period = allowed.period
         and (allowed.plan is null or lower(owned.plan) = lower(allowed.plan))
         and cast(owned.day_start as date)
         >= coalesce(allowed.valid_from_date, date '1970-01-01')
@@ -48,11 +50,11 @@ select
     sized.series_key,
     sized.granularity,
     sized.day_start,
-    sized.allowance_key, -- source, meter, unit, org, owner type and owner
-    sized.is_by_bucket, -- true: each bucket has its own; false: it lasts a calendar month
+    sized.allowance_key, -- source, meter, unit, org, owner type, owner and period
+    cast(sized.period = 'bucket' as boolean) as is_by_bucket, -- true: each bucket has its own; false: it lasts a calendar month
     -- of a bucket: for each of its hours
     cast(sized.included_quantity as decimal(38, 9)) as included_quantity, -- null: not known
-    cast(case when sized.is_by_bucket then 0
+    cast(case when sized.period = 'bucket' then 0
         else sum(sized.quantity) over (
             partition by sized.allowance_key, date_trunc('month', sized.day_start)
             order by sized.day_start

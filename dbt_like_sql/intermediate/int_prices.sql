@@ -3,8 +3,6 @@
 -- prices that hold on that day those of seeds/price_overrides.csv come first, then those of the plan,
 -- then those that have held for less long. Where none can be used, unpriced_reason says why.
 -- grain: source, meter, unit, plan, granularity, day_start, is_included, tier_floor
--- check: allowed_per is not null or (tier_floor is null and quantity_per_block is null)
--- check: not is_included or period in ('bucket', 'month', 'cycle')
 -- window: day_start
 with used as (
     select
@@ -16,17 +14,12 @@ with used as (
         usage.source, usage.meter, usage.unit, usage.plan, usage.granularity, usage.day_start
 ),
 
-book as (
-    select false as is_override, listed.* from seeds.price_book as listed
-    union all
-    select true, own.* from seeds.price_overrides as own
-),
-
 -- those that hold on some day of the period
 candidates as (
     select
         used.source, used.meter, used.unit, used.plan, used.granularity, used.day_start,
-        used.period_end, meter.quantity_per_billed_unit, book.is_override, book.sku,
+        used.period_end, meter.quantity_per_billed_unit,
+        book.file = 'price_overrides.csv' as is_override, book.sku,
         book.invoice_line, book.billed_unit, book.usd_per_unit, book.quantity_floor,
         book.quantity_ceiling, book.quantity_included, book.allowed_per, book.period,
         book.quantity_per_block, book.valid_from_date, book.valid_until_date, book.certainty,
@@ -35,7 +28,7 @@ candidates as (
     from used
     left join seeds.meters as meter
         on used.source = meter.source and used.meter = meter.meter and used.unit = meter.unit
-    left join book
+    left join intermediate.int_price_rules as book
         on used.source = book.source and used.meter = book.meter
         and meter.billed_unit = book.billed_unit
         and (book.plan is null or lower(used.plan) = lower(book.plan))

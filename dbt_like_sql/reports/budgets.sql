@@ -1,11 +1,13 @@
 -- Budgets of seeds.monthly_budgets in this UTC month: what is spent so far, where that will end, and which
 -- threshold it has passed. A budget is of all that its patterns match, by id or name, as in seeds.owners;
 -- a team or customer has its part of shared cost too. All of it is an estimate. The forecast is that of
--- reports.forecast, in the ratio of what is spent; where a meter has none, what is spent. A threshold
--- that is no number fails a check, and all of the amount stands for it.
+-- reports.forecast, in the ratio of what is spent; where a meter has none, what is spent. A budget without
+-- an amount fails a check, and a threshold that is no number or above 10, as 80 for 80 % is; all of the
+-- amount stands for one that is no number.
 -- grain: budget, scope, amount_usd, thresholds
 -- check: coalesce(spent_share, 0) <= 1
--- check: array_length(list_filter(string_split(thresholds, ';'), lambda it: try_cast(it as double) is null)) = 0
+-- check: amount_usd > 0
+-- check: array_length(list_filter(string_split(thresholds, ';'), lambda it: coalesce(try_cast(it as double), 11) > 10)) = 0
 with lines as (
     select
         cost.source, cost.org_id, org.org_name, cost.project_id, project.project_name,
@@ -71,7 +73,8 @@ select
     cast(date_trunc('month', current_date) as date) as period_month, -- first of the UTC month
     spent.amount_usd, -- of a month
     spent.thresholds, -- shares of the amount that are told of
-    cast(spent.cost as decimal(38, 2)) as cost, -- US dollars so far; null: nothing with a price
+    cast(cast(spent.cost as decimal(38, 12)) as decimal(38, 2))
+        as cost, -- US dollars so far; null: nothing with a price
     cast(cast(spent.cost as double) / nullif(cast(spent.amount as double), 0) as double)
         as spent_share, -- of the amount; 1: all of it
     cast(spent.forecast_cost as decimal(38, 2))

@@ -38,13 +38,13 @@ days as (
     group by compared.comparison, compared.source
 ),
 
--- a series has one of each
+-- a series has one of each, but is sold as another thing where its price changed
 costs as (
     select
         compared.comparison, compared.source, compared.is_now, owner.owner_key,
         any_value(cost.org_id) as org_id, any_value(cost.project_id) as project_id,
         any_value(cost.branch_id) as branch_id, any_value(cost.site_id) as site_id,
-        any_value(cost.user_id) as user_id, any_value(cost.sku) as sku, sum(cost.cost) as cost
+        any_value(cost.user_id) as user_id, cost.sku, sum(cost.cost) as cost
     from marts.fct_cost_by_day as cost
     inner join compared
         on cost.source = compared.source and cost.period_date = compared.period_date
@@ -55,7 +55,8 @@ costs as (
         and cost.day_start >= owner.since_at and cost.day_start < owner.until_at
     where cost.period_date >= cast(date_trunc('month', current_date) - interval '2' month as date)
     group by
-        compared.comparison, compared.source, compared.is_now, owner.owner_key, cost.series_key
+        compared.comparison, compared.source, compared.is_now, owner.owner_key, cost.series_key,
+        cost.sku
 ),
 
 parts as (
@@ -92,9 +93,9 @@ select
     cast(changes.org_id as varchar) as org_id, -- null where the vendor names none; of owner and sku
     cast(changes.thing_id as varchar) as thing_id, -- its id or key; null: what none accounts for
     named.name as thing_name, -- as it is called now; null: not known
-    cast(changes.cost as decimal(38, 2)) as cost, -- US dollars, an estimate
-    cast(changes.cost_before as decimal(38, 2)) as cost_before, -- of the period before
-    cast(changes.cost - changes.cost_before as decimal(38, 2)) as change, -- US dollars
+    cast(changes.cost as decimal(38, 18)) as cost, -- US dollars, an estimate, not rounded
+    cast(changes.cost_before as decimal(38, 18)) as cost_before, -- of the period before
+    cast(changes.cost - changes.cost_before as decimal(38, 18)) as change, -- US dollars
     cast(cast(abs(changes.cost - changes.cost_before) as double) / nullif(cast(sum(
         abs(changes.cost - changes.cost_before)
     ) over (partition by changes.comparison, changes.dimension, days.is_comparable) as double), 0)

@@ -1,16 +1,28 @@
 -- Invoices of seeds.invoices beside what was worked out: one row per line of the bill of an organization
 -- and UTC month of which there is an invoice. The invoice is right about money: a difference is a price,
 -- an allowance, a discount or a tax that the price book does not know, or usage that nobody asked about.
+-- A line whose month or amount cannot be read fails a check, and so does one that is there twice.
 -- grain: period_month, source, org_id, invoice_line
+-- check: period_month is not null
+-- check: invoiced_usd is not null or found_in = 'worked out alone'
+-- check: not is_repeated
 with invoiced as (
     select
-        cast(concat(invoice.month, '-01') as date) as period_month,
+        try_cast(concat(left(invoice.month, 7), '-01') as date) as period_month,
         lower(invoice.source) as source, invoice.org as org_id,
         lower(invoice.invoice_line) as line_key, min(invoice.invoice_line) as invoice_line,
         string_agg(distinct invoice.invoice_id, ', ' order by invoice.invoice_id) as invoice_id,
-        sum(invoice.quantity) as quantity, sum(invoice.amount_usd) as amount_usd
+        sum(invoice.quantity) as quantity,
+        case when count(*) = count(invoice.amount_usd) then sum(invoice.amount_usd)
+        end as amount_usd,
+        count(*) > count(distinct concat_ws(
+            '/', coalesce(invoice.invoice_id, ''), coalesce(cast(invoice.quantity as varchar), ''),
+            coalesce(cast(invoice.amount_usd as varchar), '')
+        )) as is_repeated
     from seeds.invoices as invoice
-    group by invoice.month, lower(invoice.source), invoice.org, lower(invoice.invoice_line)
+    group by
+        try_cast(concat(left(invoice.month, 7), '-01') as date), lower(invoice.source),
+        invoice.org, lower(invoice.invoice_line)
 ),
 
 -- not of the bill, which rounds each project's line: an invoice rounds the sum of them
@@ -18,17 +30,18 @@ estimated as (
     select
         cast(date_trunc('month', cost.period_date) as date) as period_month,
         cost.source, cost.org_id,
-        coalesce(cost.invoice_line, cost.meter) as invoice_line,
+        lower(coalesce(cost.invoice_line, cost.meter)) as line_key,
+        min(coalesce(cost.invoice_line, cost.meter)) as invoice_line,
         coalesce(sum(cost.billed_quantity)
             filter (where not cost.is_included and cost.unpriced_reason is null), 0) as quantity,
-        sum(cost.cost) as cost, min(cost.billed_unit) as billed_unit
+        cast(sum(cost.cost) as decimal(38, 12)) as cost, min(cost.billed_unit) as billed_unit
     from marts.fct_cost_by_day as cost
     semi join invoiced
         on date_trunc('month', cost.period_date) = invoiced.period_month
         and cost.source = invoiced.source and cost.org_id is not distinct from invoiced.org_id
     group by
         date_trunc('month', cost.period_date), cost.source, cost.org_id,
-        coalesce(cost.invoice_line, cost.meter)
+        lower(coalesce(cost.invoice_line, cost.meter))
 )
 
 select
@@ -54,9 +67,11 @@ select
         as difference_share, -- the same as a share of what was billed
     cast(case when estimated.invoice_line is null then 'on the invoice alone'
         when invoiced.invoice_line is null then 'worked out alone' else 'both'
-    end as varchar) as found_in -- both, on the invoice alone, or worked out alone
+    end as varchar) as found_in, -- both, on the invoice alone, or worked out alone
+    cast(coalesce(invoiced.is_repeated, false) as boolean)
+        as is_repeated -- true: the invoice has this line twice with one amount, and counts it twice
 from estimated
 full join invoiced
     on estimated.period_month = invoiced.period_month and estimated.source = invoiced.source
     and estimated.org_id is not distinct from invoiced.org_id
-    and lower(estimated.invoice_line) = invoiced.line_key
+    and estimated.line_key = invoiced.line_key

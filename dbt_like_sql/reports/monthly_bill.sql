@@ -19,8 +19,10 @@ select
         as decimal(38, 9)) as included_quantity, -- covered by allowances
     cast(coalesce(sum(cost.quantity) filter (where cost.unpriced_reason is not null), 0)
         as decimal(38, 9)) as unpriced_quantity, -- of no known price, in the vendor's unit
-    cast(sum(cost.cost) as decimal(38, 2)) as cost, -- US dollars; null: nothing has a price
-    cast(sum(cost.list_cost) as decimal(38, 2))
+    -- what is cut off at 18 places would let half a cent of many parts fall below itself
+    cast(cast(sum(cost.cost) as decimal(38, 12)) as decimal(38, 2))
+        as cost, -- US dollars; null: nothing has a price
+    cast(cast(sum(cost.list_cost) as decimal(38, 12)) as decimal(38, 2))
         as list_cost, -- at list price, as if nothing were included
     true as is_estimate, -- worked out of usage and list prices; no invoice says so
     cast(bool_or(cost.is_open) as boolean) as is_open -- true: some of it will still change

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from assets.settings import read_settings
+from dbt_like_sql.engine.runner import CheckFailedError
 from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import GRAINS, World, Worlds
 from tests.landed import Forge, Neon, land
@@ -62,6 +63,8 @@ def of_neon() -> Iterator[Neon]:
     yield Neon("tied", TRANSFER, "2026-08-02 05", 700 * GB)
     yield Neon("tied", TRANSFER, "2026-08-02 05", 300 * GB, branch="b")
     yield Neon("tied", TRANSFER, "2026-08-02 05", 300 * GB, branch="a")
+    yield Neon("half a cent", COMPUTE, "2026-08-01", 9000)
+    yield Neon("half a cent", COMPUTE, "2026-08-01", 8900, branch="a")
     yield Neon("outdone", TRANSFER, "2026-08-02 05", 500 * GB)
     yield Neon("outdone", TRANSFER, "2026-08-02 05", 600 * GB, branch="a")
     for plan, branch in (("launch", 5400), ("scale", 9000)):
@@ -206,6 +209,12 @@ def test_the_examples_of_atlassians_own_page(priced: Exports) -> None:
         "LLM_INPUT": Decimal("2.00"),
         "LLM_OUTPUT": Decimal("2.50"),
     }
+
+
+def test_half_a_cent_of_parts_is_rounded_as_one(priced: Exports) -> None:
+    """2.5 hours at 22.2 cents are 55.5 cents, though of 100 and of 8,900 seconds neither is a
+    decimal number."""
+    assert bill(priced, "half a cent") == {"Compute": Decimal("0.56")}
 
 
 def test_an_allowance_is_that_of_its_day(priced: Exports) -> None:
@@ -463,7 +472,10 @@ atlassian_platform,rc,Rovo,rovo_credits,,credit,0.02,,,1000,"user, pooled",cycle
 atlassian_platform,rd,Rovo Dev,rovo_dev_credits,,credit,0.02,,,1000,org,cycle,,,,own,
 atlassian_platform,bm,Minutes,pipelines_build_minutes,,1000 minutes,8,,,1,workspace,month,1,,,own,
 atlassian_platform,bm,M,pipelines_build_minutes,,1000 minutes,8,,,1,workspace,month,1,2026-01-01,,a,
+atlassian_platform,as,Steps,automation_steps,,1000 steps,5,,,1,"user, pooled",month,,,,own,
 neon,nt,Transfer,public_network_transfer_bytes,,GB,0.08,,,100,site,month,,2026-08-01,,own,
+neon,nb,Branches,extra_branches_month,launch,branch-month,1.5,,,1,project,month,,2026-08-03,,own,
+neon,nb,Branches,extra_branches_month,scale,branch-month,1.5,,,,project,month,,2026-08-03,,own,
 """
 
 
@@ -471,12 +483,19 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
     """1,000 credits, or minutes, of a plan that nobody told of: three days of 800 are 1,400 beyond
     them, and no day has 1,000 of its own. They are of whom the contract says, for as long as it
     says: of an organization's two users together, and of a month in which a cycle ends. Whose
-    allowance it is has to be known. The report has the same, and nothing that is published."""
+    allowance it is has to be known. The report has the same, and nothing that is published.
+
+    A month's allowance is not that of an hour: a day of 10 branches in each hour is 24 beyond the 9
+    of these, and uses up none of the 744 branch-hours of the contract that begins on the next; of a
+    plan of which nothing is said by the month nobody knows how much is included."""
     here = opened(tmp_path, worlds, *MONEY, "reports.allowance")
     own = tmp_path / "own.csv"
     own.write_text(INCLUDED)
     here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": own})
-    for meter, scope in (("rovo_credits", "org"), ("pipelines_build_minutes", "workspace:w")):
+    for meter, scope in (
+        *(("rovo_credits", "org"), ("pipelines_build_minutes", "workspace:w")),
+        ("automation_steps", "org"),
+    ):
         days = (f"2026-11-{day:02}" for day in (5, 6, 7))
         here.write(
             f"{meter}.csv",
@@ -488,8 +507,22 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
     dev = (Line("rovo_dev_credits", user, day, "600", "2026-12-31") for user in users)
     here.write("dev.csv", "dev", *dev)
     assert not here.land().failures
-    land(here.settings, *(Neon("p", TRANSFER, f"2026-08-{day:02}", 80 * GB) for day in (1, 2)))
+    land(
+        here.settings,
+        *(Neon("p", TRANSFER, f"2026-08-{day:02}", 80 * GB) for day in (1, 2)),
+        Neon("b", BRANCHES, "2026-08-02", 240, "launch"),
+        Neon("b", BRANCHES, "2026-08-03", 900, "launch"),
+        Neon("c", BRANCHES, "2026-08-03", 240),
+    )
     here.build()
+    branches = [parts(here, project, "quantity, is_included, cost is null") for project in "bc"]
+    assert branches == [
+        [(216, True, False), (24, False, False), (744, True, False), (156, False, False)],
+        [(240, False, True)],
+    ]
+    assert parts(here, "automation_steps", "quantity, cost") == [
+        (800, 0), (200, 0), (600, 3), (800, 4),
+    ]  # fmt: skip
     found = {name: parts(here, name, "quantity, cost") for name in ("rovo_credits", "p")}
     assert found == {
         "rovo_credits": [(800, 0), (800, 0), (200, 0), (600, 12)],
@@ -503,11 +536,52 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
     ]  # fmt: skip
     # by the cycle, as they renew: the fifth is in the one before; of minutes, by the month
     beyond = "select owner_id, included_quantity, overage_quantity from reports.allowance"
-    assert here.read(f"{beyond} order by owner_id, period_start") == [
+    assert here.read(f"{beyond} where source <> 'neon' order by owner_id, period_start") == [
+        ("automation_steps", 1000, 1400),
         ("dev", 1000, 200),
         *(("rovo_credits", 1000, over) for over in (0, 600)),
         ("w", 1000, 1400),
     ]
+
+
+FITTING = {
+    "source": "neon", "sku": "c", "meter": COMPUTE, "billed_unit": "CU-hour", "usd_per_unit": "0.2",
+}  # fmt: skip
+
+
+# each of which a person may well write
+UNFITTING: tuple[dict[str, str], ...] = (
+    {"source": "Neon "},
+    {"meter": "compute"},
+    {"billed_unit": "CU-hours"},
+    {"sku": ""},
+    {"valid_from_date": "2026-08-02", "valid_until_date": "2026-08-01"},
+    {"quantity_included": "50"},
+    {"quantity_included": "50", "allowed_per": "organization", "period": "month"},
+    {"quantity_included": "50", "allowed_per": "org", "period": "monthly"},
+    {"quantity_included": "-5", "allowed_per": "org", "period": "month"},
+    {"quantity_per_block": "0", "allowed_per": "org", "period": "month"},
+    {"quantity_floor": "9", "quantity_ceiling": "5", "allowed_per": "org", "period": "month"},
+)
+
+
+def test_a_price_that_fits_nothing_is_refused(tmp_path: Path, worlds: Worlds) -> None:
+    """Or a list price would stand where a contract says another; the row is shown. A line of commas
+    is no price."""
+    rules = "intermediate.int_price_rules"
+    here = opened(tmp_path, worlds, rules)
+    own, columns = tmp_path / "own.csv", OVERRIDES.partition("\n")[0].split(",")
+    here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": own})
+
+    def build(row: dict[str, str]) -> None:
+        lines = columns, [""] * len(columns), [row.get(column, "") for column in columns]
+        own.write_text("".join(",".join(line) + "\n" for line in lines))
+        here.build()
+
+    build(FITTING)
+    for wrong in UNFITTING:
+        with pytest.raises(CheckFailedError, match=f"{rules}: check .*\n.*price_overrides.csv"):
+            build(FITTING | wrong)
 
 
 def test_the_company_works_out_the_same_bill(landed_world: World) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import Worlds, copy_warehouse
 from tests.landed import Names, Neon, Receipt, Roots, land, receive
-from tests.models.test_cost import COMPUTE, GB, ROOT, opened
+from tests.models.test_cost import COMPUTE, GB, OVERRIDES, ROOT, opened
 
 Rows = list[tuple[Any, ...]]
 
@@ -29,11 +29,24 @@ def compute(project: str, at: str, hours: int, **more: Any) -> Neon:
     return Neon(project, COMPUTE, at, hours * 3600, "launch", **more)
 
 
+# in the letters of another line
+RENAMED = (
+    OVERRIDES.partition("\n")[0]
+    + """
+neon,own-compute,compute,compute_unit_seconds,,CU-hour,0.106,,,,,,,2026-07-10,,contract,
+"""
+)
+
+
 def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
     """Up to yesterday against as many days of the month before: +$2.12 of p and -$1.06 of q are
     two thirds and one third of what changed. July, of which four days are known, against a June
-    that is known whole is no comparison, and says so."""
+    that is known whole is no comparison, and says so. What is sold under another name from the 10th
+    of July on is another thing from then on."""
     here = opened_at("2026-08-11T09:00", tmp_path, worlds)
+    own = tmp_path / "own.csv"
+    own.write_text(RENAMED)
+    here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": own})
     land(
         here.settings,
         compute("p", "2026-07-05", 10),
@@ -79,6 +92,10 @@ def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
         ("q", Decimal("11.66"), 0, Decimal("11.66"), 0.786, 1, False),
         ("r", 0, Decimal("2.12"), Decimal("-2.12"), 0.143, 2, False),
         ("p", Decimal("1.06"), 0, Decimal("1.06"), 0.071, 3, False),
+    ]
+    assert drivers("last month", "sku") == [
+        ("own-compute", Decimal("10.6"), 0, Decimal("10.6"), 1, 1, False),
+        ("neon-compute", Decimal("2.12"), Decimal("2.12"), 0, 0, 2, False),
     ]
     known = "select distinct day_count, day_count_before from reports.cost_drivers"
     assert here.read(f"{known} where comparison = 'last month'") == [(4, 30)]
@@ -365,6 +382,33 @@ def test_an_invoice_is_compared_line_by_line(told: Exports) -> None:
     ]  # fmt: skip
 
 
+def test_an_invoice_that_cannot_be_read_is_named(tmp_path: Path, worlds: Worlds) -> None:
+    """A month in words, a line without an amount, and one that was pasted twice. What is spelled in
+    two ways here is one line, of $2.12, beside one amount."""
+    here = opened(tmp_path, worlds, "reports.invoice_reconciliation")
+    own = {"seeds.invoices": tmp_path / "invoices.csv", "seeds.price_overrides": tmp_path / "p.csv"}
+    here.settings = replace(here.settings, own_seeds=own)
+    own["seeds.price_overrides"].write_text(RENAMED)
+    own["seeds.invoices"].write_text(
+        INVOICES.partition("\n")[0] + "\nneon,org,2026-07-01,Compute,,2.00,I\n"
+        "neon,org,July 2026,Compute,,2.00,I\nneon,org,2026-08,Compute,,,I\n"
+        + "neon,org,2026-07,Tax,,0.20,I\n"
+        * 2
+    )
+    land(here.settings, compute("p", "2026-07-09", 10), compute("p", "2026-07-10", 10))
+    failed = here.build().failed_checks
+    assert [(it.expression.split()[0], it.failing_rows) for it in failed] == [
+        ("period_month", 1), ("invoiced_usd", 1), ("not", 1),
+    ]  # fmt: skip
+    assert here.read(
+        "select invoice_line, invoiced_usd, estimated_usd, is_repeated"
+        " from reports.invoice_reconciliation where period_month = '2026-07-01' order by 1"
+    ) == [
+        ("Compute", 2, Decimal("2.12"), False),
+        ("Tax", Decimal("0.40"), None, True),
+    ]
+
+
 OWNERS = """\
 priority,source,org,project,branch,site,user,valid_from_date,valid_until_date,team,customer,product,environment,split_by
 1,,,p,,,,,,web,,,,
@@ -377,6 +421,8 @@ all,,,,,,20,0.5; 0.8; 1.0,,2027-01-01
 web,,,,WEB,,15,0.8;1,2026-08-01,
 shop,neon,org,Sh*,,,100,,,
 apps,forge,,,,,10,80%;,,
+bare,forge,,,,,,,,
+hundreds,forge,,,,,10,80,,
 later,,,,,,1,0.8,2026-09-01,
 web,,,,web,,14,0.8,,
 web,,,,web,,15.5,0.8,,
@@ -386,7 +432,8 @@ web,,,,web,,15.5,0.8,,
 def test_a_budget_tells_which_threshold_is_passed(tmp_path: Path, worlds: Worlds) -> None:
     """Ten days of 10, 5 and 4 hours are $20.14 of $20. Web has half of what is shared, and will
     have spent 31 / 10 of its $12.72; the shop is found by its name; apps have used nothing.
-    One that is spent is a failure, and so is a threshold that is no number."""
+    One that is spent is a failure, and so is one without an amount, and a threshold that is no
+    number, or a share in hundreds."""
     here = opened_at("2026-08-11T09:00", tmp_path, worlds)
     own = {"seeds.owners": OWNERS, "seeds.monthly_budgets": BUDGETS}
     files = {seed: tmp_path / f"{seed}.csv" for seed in own}
@@ -401,14 +448,16 @@ def test_a_budget_tells_which_threshold_is_passed(tmp_path: Path, worlds: Worlds
         compute("p", "2026-07-05", 1000),
     )  # fmt: skip
     failed = here.build().failed_checks
-    assert [(it.model, it.failing_rows) for it in failed] == [("reports.budgets", 1)] * 2
+    assert [(it.model, it.failing_rows) for it in failed] == [
+        *([("reports.budgets", 1)] * 2), ("reports.budgets", 2),
+    ]  # fmt: skip
     assert here.read(
         "select budget, scope, cost, round(spent_share, 3), forecast_cost, passed_threshold,"
         " forecast_threshold from reports.budgets where scope is distinct from 'team=web'"
         " order by budget"
     ) == [
         ("all", None, Decimal("20.14"), 1.007, Decimal("62.43"), 1, 1),
-        ("apps", "source=forge", None, None, None, None, None),
+        *((name, "source=forge", *[None] * 5) for name in ("apps", "bare", "hundreds")),
         ("shop", "source=neon, org=org, project=Sh*", Decimal("10.60"), 0.106, Decimal("32.86"),
          None, None),
         ("web", "team=WEB", Decimal("12.72"), 0.848, Decimal("39.43"), 0.8, 1),

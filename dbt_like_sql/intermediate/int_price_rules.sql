@@ -1,0 +1,47 @@
+-- The prices of seeds/price_book.csv and of seeds/price_overrides.csv, of which each has to be one that
+-- can be meant: a row that fits nothing would leave a list price where a contract says another.
+-- grain: file, source, meter, plan, valid_from_date, quantity_floor
+-- check: is_of_a_meter
+-- check: sku is not null
+-- check: valid_until_date is null or valid_from_date is null or valid_from_date < valid_until_date
+-- check: allowed_per is null or allowed_per in ('org', 'project', 'site', 'workspace', 'user', 'user, pooled')
+-- check: (allowed_per is null and period is null) or period in ('bucket', 'month', 'cycle')
+-- check: allowed_per is not null or coalesce(quantity_floor, quantity_ceiling, quantity_included, quantity_per_block) is null
+-- check: coalesce(quantity_included, 0) >= 0 and coalesce(quantity_per_block, 1) > 0
+-- check: quantity_ceiling is null or quantity_ceiling > coalesce(quantity_floor, 0)
+with book as (
+    select 'price_book.csv' as file, listed.* from seeds.price_book as listed
+    union all
+    select 'price_overrides.csv', own.* from seeds.price_overrides as own
+),
+
+sold as (
+    select distinct meter.source, meter.meter, meter.billed_unit from seeds.meters as meter
+)
+
+select
+    cast(book.file as varchar) as file, -- price_overrides.csv, or price_book.csv
+    book.source, -- vendor API family
+    book.meter, -- what is metered
+    book.plan, -- for which it holds; null: for all
+    book.billed_unit, -- what it is sold by
+    cast(sold.meter is not null as boolean)
+        as is_of_a_meter, -- true: seeds/meters.csv has this meter of this source, billed by this unit
+    book.sku, -- what is sold
+    book.invoice_line, -- as the vendor's invoice calls it
+    book.usd_per_unit, -- US dollars per billed unit; null: none is known
+    book.quantity_floor, -- billed units beyond the allowance from which on this tier holds
+    book.quantity_ceiling, -- billed units beyond the allowance up to which it holds
+    book.quantity_included, -- billed units that are included, where the price says it itself
+    book.allowed_per, -- whose allowance it is beyond; null: there is none
+    book.period, -- of the allowance: bucket, month or cycle
+    book.quantity_per_block, -- billed units that are sold together; null: any quantity is
+    book.valid_from_date, -- first UTC day on which it holds; null: always did
+    book.valid_until_date, -- first UTC day on which it holds no more; null: it does
+    book.certainty -- of the price
+from book
+left join sold
+    on book.source = sold.source and book.meter = sold.meter
+    and book.billed_unit = sold.billed_unit
+-- a line of commas is what spreadsheets leave behind
+where coalesce(book.source, book.sku, book.meter) is not null
