@@ -92,8 +92,12 @@ select
     cast(period.quantity as decimal(38, 9)) as quantity, -- used so far
     cast(period.has_months as boolean) as has_months, -- not all of it is told by the day
     period.observed_at, -- when the vendor said so
-    cast(coalesce(contract.quantity, shown.included_quantity, by_plan.quantity) as decimal(38, 9))
-        as included_quantity, -- the allowance
+    cast(coalesce(
+        contract.quantity, shown.included_quantity,
+        case when contract.allowance_key is null then by_plan.quantity end
+    ) as decimal(38, 9)) as included_quantity, -- the allowance; null: a contract gives it to others
+    cast(coalesce(shown.included_quantity, by_plan.quantity) as decimal(38, 9))
+        as published_quantity, -- the same on days of which no contract says it
     shown.extra_usage_limit, -- the cap beyond it, where one was shown
     shown.pay_as_you_go, -- of what is used beyond it, in the vendor's words; null: not told
     cast(shown.forecast_quantity as decimal(38, 9)) as forecast_quantity -- as the vendor forecast
@@ -104,6 +108,6 @@ left join contracts as contract
     on period.allowance_key = contract.allowance_key
     and period.period_start = contract.period_start
 left join by_plan
-    on contract.allowance_key is null and period.allowance_key = by_plan.allowance_key
+    on period.allowance_key = by_plan.allowance_key
     and period.period_start = by_plan.period_start
 where coalesce(contract.quantity, shown.included_quantity, by_plan.quantity) is not null

@@ -14,7 +14,7 @@ with cycles as (
 ),
 
 owned as (
-    select usage.*, cycle.allowance_key, cycle.renewed_at, allowance.included_quantity
+    select usage.*, cycle.allowance_key, cycle.renewed_at, allowance.published_quantity
     from intermediate.int_platform_usage as usage
     inner join cycles as cycle
         on usage.org_id = cycle.org_id and usage.meter = cycle.meter and usage.unit = cycle.unit
@@ -37,14 +37,14 @@ owned as (
         partition by
             usage.org_id, usage.project_id, usage.site_id, usage.user_id, usage.meter,
             usage.unit, usage.period_start
-        order by allowance.included_quantity is null, cycle.renewed_at desc
+        order by allowance.published_quantity is null, cycle.renewed_at desc
     ) = 1
 )
 
 select
     owned.org_id, owned.project_id, owned.site_id, owned.user_id, owned.meter, owned.unit,
     owned.period_start,
-    owned.included_quantity, -- null: not known
+    owned.published_quantity as included_quantity, -- where no contract says it; null: not known
     cast(sum(owned.quantity) over (
         partition by owned.allowance_key, owned.renewed_at
         order by
