@@ -43,7 +43,8 @@ used as (
             else date_trunc('month', told.period_start) end as allowed_from,
         case when monthly.meter is null then told.resets_at
             else date_trunc('month', told.period_start) + interval '1' month end as resets_at,
-        told.observed_at, cast(null as varchar) as plan
+        monthly.meter is not null as is_of_contract, told.observed_at,
+        cast(null as varchar) as plan
     from intermediate.int_platform_allowance_usage as told
     left join monthly
         on told.source = monthly.source and told.meter = monthly.meter
@@ -55,7 +56,8 @@ used as (
         max(case metered.granularity when 'monthly' then metered.day_start + interval '1' month
             else metered.day_start + interval '1' day end),
         sum(metered.quantity), cast(null as boolean), date_trunc('month', metered.day_start),
-        date_trunc('month', metered.day_start) + interval '1' month, max(metered.observed_at),
+        date_trunc('month', metered.day_start) + interval '1' month, false,
+        max(metered.observed_at),
         max(metered.plan)
     from metered
     where metered.owner_id is not null
@@ -85,6 +87,8 @@ select
     used.is_settled, -- true: it cannot change; null: the receipts of its day tell
     cast(used.allowed_from as timestamptz) as allowed_from, -- when the allowance last renewed, UTC
     cast(used.resets_at as timestamptz) as resets_at, -- when it renews next, UTC
+    cast(used.is_of_contract as boolean)
+        as is_of_contract, -- true: of a calendar month that a contract says, and of no cycle
     used.observed_at, -- when the vendor said so
     used.plan -- as the vendor reported it; on the day of a change one of both; null: it reports none
 from used

@@ -544,26 +544,36 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
     ]
 
 
-def test_a_contract_includes_what_it_says_on_its_days(tmp_path: Path, worlds: Worlds) -> None:
+@pytest.mark.parametrize("period", ["cycle", "month"])
+def test_a_contract_includes_what_it_says_on_its_days(
+    period: str, tmp_path: Path, worlds: Worlds
+) -> None:
     """500 credits that the vendor shows, and 1,000 of a contract of two days in mid-cycle: of 600 a
-    day 100 are beyond the 500, 200 beyond the 1,000, and then all, at the price of each day."""
+    day 100 are beyond the 500, 200 beyond the 1,000, and then all, at the price of each day. By the
+    month, the two days have the 1,000, and what was used of the cycle in October stays used."""
     here = opened(tmp_path, worlds, *MONEY)
     own = tmp_path / "own.csv"
     own.write_text(
         OVERRIDES.partition("\n")[0] + "\natlassian_platform,rd,Rovo Dev,rovo_dev_credits,,credit,"
-        "0.02,,,1000,user,cycle,,2026-11-06,2026-11-08,own,\n"
+        f"0.02,,,1000,user,{period},,2026-11-06,2026-11-08,own,\n"
     )
     here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": own})
-    days = (f"2026-11-{day:02}" for day in (5, 6, 7, 8))
+    days = [f"2026-11-{day:02}" for day in (5, 6, 7, 8)]
+    if period == "month":
+        days.append("2026-10-31")
     shown: dict[str, Any] = {"included": "500", "resets": "2026-11-20"}
     user = "user:ann"
     dev = (Line("rovo_dev_credits", user, day, "600", "2026-12-31", **shown) for day in days)
     here.write("dev.csv", "dev", *dev)
     assert not here.land().failures
     here.build()
-    assert parts(here, "dev", "quantity, cost") == [
-        (500, 0), (100, 1), (400, 0), (200, 4), (600, 12), (600, 6),
-    ]  # fmt: skip
+    assert (
+        parts(here, "dev", "quantity, cost")
+        == {
+            "cycle": [(500, 0), (100, 1), (400, 0), (200, 4), (600, 12), (600, 6)],
+            "month": [(500, 0), (100, 1), (600, 6), (600, 0), (400, 0), (200, 4), (600, 6)],
+        }[period]
+    )
 
 
 FITTING = {

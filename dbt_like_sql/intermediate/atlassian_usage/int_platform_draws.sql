@@ -7,7 +7,7 @@ with cycles as (
         used.allowance_key, used.org_id, used.meter, used.unit, used.owner_type, used.owner_id,
         used.allowed_from as renewed_at, max(used.resets_at) as renews_at
     from intermediate.int_allowance_usage as used
-    where used.source = 'atlassian_platform'
+    where used.source = 'atlassian_platform' and not used.is_of_contract
     group by
         used.allowance_key, used.org_id, used.meter, used.unit, used.owner_type, used.owner_id,
         used.allowed_from
