@@ -24,6 +24,8 @@ candidates as (
         book.quantity_ceiling, book.quantity_included, book.allowed_per, book.period,
         book.quantity_per_block, book.valid_from_date, book.valid_until_date, book.certainty,
         book.plan is null as is_of_any_plan,
+        case when book.file = 'price_overrides.csv' then 0 else 2 end
+        + case when book.plan is null then 1 else 0 end as standing, -- the lowest comes first
         book.valid_from_date > cast(used.day_start as date) as is_later
     from used
     left join seeds.meters as meter
@@ -44,8 +46,8 @@ ranked as (
                 candidates.source, candidates.meter, candidates.unit, candidates.plan,
                 candidates.granularity, candidates.day_start
             order by
-                candidates.is_later is true, candidates.is_override desc,
-                candidates.is_of_any_plan, candidates.valid_from_date desc nulls last
+                candidates.is_later is true, candidates.standing,
+                candidates.valid_from_date desc nulls last
         ) as place,
         first_value(candidates.usd_per_unit) over (
             partition by
@@ -55,14 +57,12 @@ ranked as (
                 candidates.is_later is true, candidates.is_override, candidates.is_of_any_plan,
                 candidates.valid_from_date desc nulls last, candidates.quantity_floor nulls first
         ) as list_usd_per_unit,
-        bool_or(candidates.is_later) over same_use as has_later,
-        bool_or(candidates.is_later and candidates.is_override) over same_use as has_later_override
+        min(case when candidates.is_later then candidates.standing end) over (
+            partition by
+                candidates.source, candidates.meter, candidates.unit, candidates.plan,
+                candidates.granularity, candidates.day_start
+        ) as later_standing
     from candidates
-    window same_use as (
-        partition by
-            candidates.source, candidates.meter, candidates.unit, candidates.plan,
-            candidates.granularity, candidates.day_start
-    )
 )
 
 select
@@ -117,8 +117,7 @@ select
             then 'no price of this meter, plan and day is known'
         when ranked.usd_per_unit is null then concat('no price: ', ranked.certainty)
         when coalesce(ranked.valid_until_date, date '9999-12-31') < ranked.period_end
-            or case when ranked.is_override then ranked.has_later_override
-                else ranked.has_later end
+            or ranked.later_standing <= ranked.standing
             then 'the price changed within the period: it has to be known by the day'
     end as varchar) as unpriced_reason -- null: it has a price
 from ranked

@@ -416,6 +416,8 @@ source,sku,invoice_line,meter,plan,billed_unit,usd_per_unit,quantity_floor,quant
 quantity_included,allowed_per,period,quantity_per_block,valid_from_date,valid_until_date,\
 certainty,documentation
 neon,neon-compute,Compute,compute_unit_seconds,scale,CU-hour,0.2,,,,,,,2026-08-01,2026-08-02,contract,
+neon,neon-root,Root,root_branch_bytes_month,scale,GB-month,0.3,,,,,,,2026-01-01,,contract,
+neon,neon-root,Root,root_branch_bytes_month,,GB-month,0.2,,,,,,,2026-03-15,,contract,
 neon,neon-transfer,Transfer,public_network_transfer_bytes,,GB,0.08,,100,600,project,month,,2026-08-01,,contract,
 neon,neon-transfer,Transfer,public_network_transfer_bytes,,GB,0.05,100,,600,project,month,,2026-08-01,,contract,
 """
@@ -423,7 +425,8 @@ neon,neon-transfer,Transfer,public_network_transfer_bytes,,GB,0.05,100,,600,proj
 
 def test_prices_of_a_contract_come_first(tmp_path: Path, worlds: Worlds) -> None:
     """On their days, and for their meter and plan. One build prices all of history again, and no
-    raw row is touched. (Before that, a day that comes late moves what the days after it cost.)"""
+    raw row is touched. (Before that, a day that comes late moves what the days after it cost.) A
+    price of all plans that begins within a month is none of the plan that has its own."""
     here = opened(tmp_path, worlds, *MONEY)
     day = "2026-08-01"
     land(
@@ -433,6 +436,8 @@ def test_prices_of_a_contract_come_first(tmp_path: Path, worlds: Worlds) -> None
         Neon("q", COMPUTE, day, 36_000, "launch"),
         Neon("p", TRANSFER, day, 750 * GB),
         Neon("late", TRANSFER, "2026-08-02", 300 * GB),
+        Neon("of its plan", ROOT, "2026-03", 744 * GB, org="march"),
+        Neon("of no plan", ROOT, "2026-03", 744 * GB, "launch", org="march"),
     )  # fmt: skip
     here.build()
     assert parts(here, "late", "quantity, cost") == [(300 * GB, 0)]
@@ -447,6 +452,7 @@ def test_prices_of_a_contract_come_first(tmp_path: Path, worlds: Worlds) -> None
     here.build()
     columns = "meter, plan, billed_quantity, list_unit_price, unit_price, cost, price_certainty"
     compute = [row[1:] for row in parts(here, "org", columns) if row[0] == COMPUTE]
+    assert parts(here, "march", "plan, cost") == [("launch", None), ("scale", Decimal("0.3"))]
     scale, launch = Decimal("0.222"), Decimal("0.106")
     assert compute == [
         ("launch", 10, launch, launch, Decimal("1.06"), "certain"),
