@@ -54,7 +54,7 @@ contracts as (
         on period.source = price.source and period.meter = price.meter
         and period.unit = price.unit and period.plan is not distinct from price.plan
         and price.day_start >= period.period_start and price.day_start < period.resets_at
-    where price.is_included and price.included_quantity is not null
+    where price.is_included and price.period <> 'bucket' and price.included_quantity is not null
     group by period.allowance_key, period.period_start
 ),
 
@@ -79,8 +79,8 @@ by_plan as (
         on period.plan is null and period.source = plans.source
         and lower(period.org_id) = lower(plans.org_id)
         and coalesce(plans.meter, period.meter) = period.meter
-    where included.plan is null
-        or lower(coalesce(period.plan, plans.plan)) = lower(included.plan)
+    where included.period <> 'bucket' and (included.plan is null
+        or lower(coalesce(period.plan, plans.plan)) = lower(included.plan))
     group by period.allowance_key, period.period_start, included.allowed_per
 )
 
