@@ -66,19 +66,24 @@ def _read(texts: _Texts, seeds: dict[str, Path]) -> _Read:
 
 
 def _kept(key: str, file: Path) -> _Read | None:
-    with contextlib.suppress(OSError, msgspec.DecodeError):
-        found, models = msgspec.json.decode(
-            file.read_bytes(), type=tuple[str, _Read], dec_hook=lambda _, text: Path(text)
-        )
-        return models if found == key else None
+    with contextlib.suppress(OSError):
+        found, _, text = file.read_bytes().partition(b"\n")
+        if found == _seal(key, text):
+            return msgspec.json.decode(text, type=_Read, dec_hook=lambda _, path: Path(path))
     return None
 
 
 def _keep(key: str, models: _Read, file: Path) -> None:
     with contextlib.suppress(OSError):  # a folder that cannot be written to, a full disk
         draft = Path(f"{file}.draft")
-        draft.write_bytes(msgspec.json.encode((key, models), enc_hook=str))
+        text = msgspec.json.encode(models, enc_hook=str)
+        draft.write_bytes(_seal(key, text) + b"\n" + text)
         draft.replace(file)
+
+
+def _seal(key: str, text: bytes) -> bytes:
+    """What tells that it is of these models, and as it was written: a disk may have changed it."""
+    return hashlib.sha256(key.encode() + text).hexdigest().encode()
 
 
 @cache
