@@ -68,7 +68,8 @@ def turn(file: Path, what: str, advice: str, timeout_seconds: float) -> Iterator
     except Timeout:
         raise WarehouseBusyError(busy(what, _holder(file), timeout_seconds, advice)) from None
     try:
-        file.write_text(str(os.getpid()))  # only for what a waiter says
+        with contextlib.suppress(OSError):  # only for what a waiter says: a full disk is to be told
+            file.write_text(str(os.getpid()))
         yield
     finally:
         lock.release()
@@ -158,7 +159,7 @@ def damage(at: Warehouse) -> str:
         return ""
     advice = "" if at.exists() else "Put a backup in its place."
     try:
-        with writer_lock(at, 0), in_words(at, advice), contextlib.closing(_opened(at)) as opened:
+        with in_words(at, advice), writer_lock(at, 0), contextlib.closing(_opened(at)) as opened:
             _is_claimed(opened, at)
     except WarehouseBusyError:
         return ""
@@ -323,10 +324,14 @@ def _opened(path: Path) -> duckdb.DuckDBPyConnection:
 
 def _is_duckdb(path: Path, read_only: bool = False) -> None:
     """Refuse what is no file of DuckDB's; an empty one gives way to a new one."""
+    wal = Path(f"{path}.wal")
+    for its in (path, wal):
+        if its.exists() and not (its.is_file() or its.is_dir()):  # a pipe is waited for for ever
+            raise duckdb.IOException(f"{its} is no file")
     if read_only or path.exists():
         with path.open("rb") as file:
             start = file.read(12)
-        if start == b"" and not (read_only or Path(f"{path}.wal").exists()):
+        if start == b"" and not (read_only or wal.exists() or read_copy(path).exists()):
             path.unlink()  # what mktemp left, or we, killed while it was made
         elif start[8:] != _MAGIC:
             raise duckdb.IOException("it is no DuckDB database")

@@ -43,7 +43,12 @@ _OF_STORAGE = (
 _SAFE = "Nothing of this step was kept, what landed before is untouched: then run the same again."
 _ADVICE = {
     "not a database|malformed": "Delete it under $XDG_STATE_HOME/meterhouse: it is made anew.",
-    "No space left|quota|max_temp_directory_size|too large|disk I/O": f"Free some space. {_SAFE}",
+    "(?i)is a directory|is no file": "Move it away, it stands in the place of a file; nothing was"
+    " changed.",
+    "(?i)request budget.*(permission|not permitted|read-?only|directory|file exists)": "Let this"
+    " user write there, or set XDG_STATE_HOME to another place; nothing was changed.",
+    "No space left|is full|quota|max_temp_directory_size|too large|disk I/O": "Free some space. "
+    f"{_SAFE}",
     "(?i)permission|not permitted|read-?only|directory|file exists": "Let this user write its"
     " folder and its files, or set WAREHOUSE to another place; nothing was changed.",
     "set lock": "A load or a build holds it: try again in a moment.",

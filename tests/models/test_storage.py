@@ -68,6 +68,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda path: path.write_text("hello, I am no database"), "it is no DuckDB database."),
     "short": (lambda path: path.write_text("hi"), "it is no DuckDB database."),
     "sqlite": (make_sqlite, "it is no DuckDB database."),
+    # readers have what was in it, which a build of nothing would replace
+    "emptied": (lambda path: os.truncate(path, 0), "it is no DuckDB database."),
 }
 
 
@@ -101,6 +103,15 @@ def test_a_damaged_copy_is_read_from_the_warehouse(path: Path, damage: str) -> N
         publish(connection, path)
     with duckdb.connect(copy, read_only=True) as connection:
         assert connection.execute("from marts.t").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("name", ["meterhouse.duckdb", "meterhouse.duckdb.wal"])
+def test_what_is_no_file_is_not_waited_for(path: Path, name: str) -> None:
+    """As a pipe, to which nobody ever writes."""
+    pipe = path.with_name(name)
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    assert f"{pipe} is no file. Move it away" in refused(path)
 
 
 def test_an_empty_file_becomes_ours(tmp_path: Path) -> None:
