@@ -20,14 +20,28 @@ from dbt_like_sql.engine.warehouse import WarehouseError
 RENEWS = (HERE / "renews.html").read_text(encoding="utf-8")
 
 
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write what takes the place of a file in one step; what failed or was killed has
+    changed nothing. Raises WarehouseError where it cannot be written."""
+    draft = path.with_name(f"{path.name}.draft")
+    with warehouse.in_words(path, "Name another place with --to; what stood there is as it was."):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield draft
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
 def write_page(settings: Settings, month: date | None, to: Path) -> Path:
     """Write the page of a month (None: of the one under way) to a file, and give its path.
 
-    Raises WarehouseError where nothing can be read, OSError where nothing can be written.
+    Raises WarehouseError where nothing can be read or written.
     """
     html = page_of(settings, month)
-    to.parent.mkdir(parents=True, exist_ok=True)
-    to.write_text(html, encoding="utf-8")
+    with whole(to) as draft:
+        draft.write_text(html, encoding="utf-8")
     return to
 
 
@@ -42,9 +56,11 @@ def write_csvs(settings: Settings, month: date | None, to: Path) -> Path:
     with _readers(settings, month) as (connection, span, _):
         tables = answers(connection, span)
     tables["meters"] = [*_by_meter(tables.pop("things"))]
-    to.mkdir(parents=True, exist_ok=True)
     for name, rows in tables.items():
-        with (to / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+        with (
+            whole(to / f"{name}.csv") as draft,
+            draft.open("w", encoding="utf-8", newline="") as file,
+        ):
             writer = csv.DictWriter(file, [*rows[0]] if rows else [])
             writer.writeheader()
             writer.writerows(rows)

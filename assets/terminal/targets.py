@@ -7,12 +7,15 @@ What stands there is replaced in one step, so that to export again doubles nothi
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from traceback import clear_frames
 from typing import Any
 
 import duckdb
 
-from dbt_like_sql.engine.warehouse import WarehouseError, in_words, literal
+from assets.report.files import whole
+from dbt_like_sql.engine.warehouse import WarehouseError, literal
 from pipelines.source import readable
 
 COPY = {
@@ -48,16 +51,9 @@ class Rows:
 
 def write_file(connection: duckdb.DuckDBPyConnection, rows: Rows, path: Path) -> int:
     """Write rows into a file of the kind that its ending says, and how many they are."""
-    draft = path.with_name(f"{path.name}.draft")
-    with in_words(path, "Name another place with --to; what stood there is as it was."):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write = _write_sheet if path.suffix == ".xlsx" else _copy
-            count = write(connection, rows, draft, COPY.get(path.suffix, ""))
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-    return count
+    with whole(path) as draft:
+        write = _write_sheet if path.suffix == ".xlsx" else _copy
+        return write(connection, rows, draft, COPY.get(path.suffix, ""))
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path, options: str) -> int:
@@ -68,6 +64,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path, options
 
 def _write_sheet(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path, _: str) -> int:
     from xlsxwriter import Workbook  # not above: other kinds do without
+    from xlsxwriter.exceptions import FileCreateError
 
     ((count,),) = connection.execute(f"select count(*) {rows.select}").fetchall()
     if count > _MOST_SHEET_ROWS:
@@ -75,12 +72,20 @@ def _write_sheet(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path, 
             f"{rows.table} has {count:,} rows, and a sheet holds {_MOST_SHEET_ROWS:,}: name a "
             "--month, or write parquet or csv"
         )
-    with Workbook(str(file), _WORKBOOK) as book:
-        sheet = book.add_worksheet()
-        sheet.write_row(0, 0, rows.columns)
-        result = connection.execute(rows.select)
-        for at in range(1, count + 1):
-            sheet.write_row(at, 0, result.fetchone() or ())
+    packed = BytesIO()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with Workbook(packed, {**_WORKBOOK, "tmpdir": folder}) as book:
+                sheet = book.add_worksheet()
+                sheet.write_row(0, 0, rows.columns)
+                result = connection.execute(rows.select)
+                for at in range(1, count + 1):
+                    sheet.write_row(at, 0, result.fetchone() or ())
+        except (OSError, FileCreateError) as error:
+            # an archive that was begun ends here, and not when it is collected, in ten lines
+            clear_frames(error.__traceback__)
+            raise OSError(*error.args) from None
+    file.write_bytes(packed.getbuffer())
     return int(count)
 
 

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from assets.cli import main
+from tests.models.test_storage import files_up_to
 from tests.postgres import INITDB, postgres
 
 # a table of every type, with names that are no good to a spreadsheet; October and November
@@ -134,6 +135,21 @@ def test_what_cannot_be_exported_is_said(
     assert (result.exit_code, told in result.output) == (code, True), result.output
     assert "s3cret" not in result.output
     assert not [*here.glob("**/*.draft")]
+
+
+@pytest.mark.parametrize(("kind", "size"), [("csv", 4), ("parquet", 4), ("xlsx", 5_000)])
+def test_what_a_disk_does_not_take_leaves_what_stood_there(
+    here: Path, kind: str, size: int
+) -> None:
+    """And nothing half-written."""
+    there = here / "exports" / f"marts.dim_org.{kind}"
+    there.parent.mkdir()
+    there.write_text("before")
+    with files_up_to(size):
+        result = call(here, "export", kind, "dim_org")
+    assert result.exit_code == 1
+    assert f"{there} cannot be used: " in result.stderr
+    assert [file.read_text() for file in there.parent.iterdir()] == ["before"]
 
 
 def test_a_driver_that_is_not_there_is_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

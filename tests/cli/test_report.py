@@ -21,6 +21,7 @@ from tests.atlassian_usage.folder import Exports
 from tests.conftest import Worlds
 from tests.landed import Forge, Neon, land
 from tests.models.test_cost import opened
+from tests.models.test_storage import files_up_to
 
 DECEMBER = date(2026, 12, 1)
 COMPUTE = "compute_unit_seconds"
@@ -188,6 +189,18 @@ def test_what_is_told_of_fewer_days_is_not_compared(here: Exports) -> None:
             for row in rows if row["period"] == "month"] == [
         ("forge", 1, 0, False), ("neon", 3, 1, False),
     ]  # fmt: skip
+
+
+def test_a_page_that_cannot_be_written_leaves_the_one_before(here: Exports, tmp_path: Path) -> None:
+    """As on a full disk; which file it is, is said."""
+    page, folder = tmp_path / "report.html", tmp_path / "csv"
+    page.write_text("before")
+    for write, to in ((files.write_page, page), (files.write_csvs, folder)):
+        said = pytest.raises(WarehouseError, match=f"{to}.*File too large. Name another place")
+        with said, files_up_to(0):
+            write(here.settings, DECEMBER, to)
+    assert [file.name for file in tmp_path.rglob("*")] == ["report.html", "csv"]
+    assert page.read_text() == "before"
 
 
 def test_a_month_of_which_nothing_is_known_is_no_page(here: Exports, tmp_path: Path) -> None:
