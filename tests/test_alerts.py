@@ -22,6 +22,7 @@ from assets.cli import main
 from assets.definitions import defs
 from assets.report.page import Span
 from assets.settings import SettingsError, read_settings
+from tests.models.test_storage import files_up_to
 
 NOW = datetime(2026, 11, 27, 9, tzinfo=UTC)
 
@@ -146,6 +147,32 @@ def test_a_channel_that_is_down_repeats_nothing_on_another(
     receiver.answers = 200
     assert told(receiver, tmp_path / "w", cause()) == []
     assert (len(receiver.mailed), len(receiver.posted)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"[]", b"null", b'{"webhook": 5}', b'{"webhook": {"x": ""}}']
+)
+def test_a_list_that_is_damaged_is_begun_anew(
+    receiver: Receiver, tmp_path: Path, damage: bytes
+) -> None:
+    """A cause told twice is better than one that is never told."""
+    (tmp_path / "w.alerts.json").write_bytes(damage)
+    for _ in range(2):
+        assert told(receiver, tmp_path / "w", cause()) == []
+    assert len(receiver.posted) == 1
+
+
+def test_a_full_disk_keeps_nothing_from_being_told(receiver: Receiver, tmp_path: Path) -> None:
+    """It is what somebody has to hear of; told again while nobody can note it, and then once."""
+    warehouse = tmp_path / "w"
+    for _ in range(2):
+        with files_up_to(0):
+            (failure,) = told(receiver, warehouse, cause(), cause(subject="days"))
+        assert failure.startswith("what was told could not be noted, and is told again (")
+    assert len(receiver.posted) == 4
+    for _ in range(2):
+        assert told(receiver, warehouse, cause(), cause(subject="days")) == []
+    assert len(receiver.posted) == 6
 
 
 def test_with_no_channel_nothing_is_told_or_kept(tmp_path: Path) -> None:

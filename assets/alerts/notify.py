@@ -5,17 +5,21 @@ so that Dagster, cron and a terminal tell it once between them. Not here: what n
 (reports.needs_you, and what the moment adds: needs.py).
 """
 
+import errno
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
+
+import msgspec
 
 from assets.alerts.channels import DeliveryError, Send
 from assets.alerts.digest import digest
 from assets.alerts.needs import Needs, need
 from assets.report.page import Span, answers
 from assets.runs.building import last_build
-from assets.runs.opening import Row
+from assets.runs.opening import Row, write_note
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.lakes.address import beside
@@ -24,6 +28,8 @@ from dbt_like_sql.engine.warehouse import WarehouseError, turn
 FAILED_RUN = "failed run"
 # a message is sent within seconds, and others wait for it
 WAITS_SECONDS = 120
+# a disk that takes nothing is what somebody has to be told of
+NO_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def notify(settings: Settings, runs: Mapping[str, Iterable[str]]) -> list[str]:
@@ -96,10 +102,15 @@ def tell(
     """
     if not channels:
         return []
-    file = Path(f"{at}.alerts.json")
-    with turn(Path(f"{file}.lock"), "the list of alerts", "Run it again.", WAITS_SECONDS):
+    file, unnoted = Path(f"{at}.alerts.json"), ""
+    with ExitStack() as held:
+        lock = turn(Path(f"{file}.lock"), "the list of alerts", "Run it again.", WAITS_SECONDS)
+        try:
+            held.enter_context(lock)
+        except OSError as error:
+            _is_of_disk(error)
         # by channel: what one did not take is told again by that one alone
-        told_by: dict[str, dict[str, str]] = json.loads(file.read_text()) if file.exists() else {}
+        told_by = _told(file)
         causes = {_key(row): row for row in found}
         failures = []
         for name, send in channels.items():
@@ -116,8 +127,29 @@ def tell(
                     told[key] = subject
                 else:
                     del told[key]
-                _write(file, told_by)
-    return failures
+                try:
+                    write_note(file, json.dumps(told_by, indent=1))
+                except OSError as error:
+                    unnoted = _is_of_disk(error)
+    return [*failures, unnoted] if unnoted else failures
+
+
+def _is_of_disk(error: OSError) -> str:
+    """What is said where nobody can note what was told; any other error is raised."""
+    if error.errno not in NO_DISK:
+        raise error
+    return f"what was told could not be noted, and is told again ({error})"
+
+
+def _told(file: Path) -> dict[str, dict[str, str]]:
+    """By channel what was told, by its key; nothing where that is damaged: it is told again."""
+    try:
+        told = msgspec.json.decode(file.read_bytes(), type=dict[str, dict[str, str]])
+        for key in (key for its in told.values() for key in its):
+            msgspec.json.decode(key, type=tuple[str, str | None, str])
+    except (FileNotFoundError, ValueError, msgspec.DecodeError):
+        return {}
+    return told
 
 
 def _due(
@@ -143,10 +175,3 @@ def _text(row: Row) -> str:
     if row["too_late_at"]:
         lines.append(f"It cannot be mended after {row['too_late_at']:%Y-%m-%d %H:%MZ}.")
     return "\n".join(lines)
-
-
-def _write(file: Path, told: dict[str, dict[str, str]]) -> None:
-    """All of it or nothing, also where this process is killed."""
-    new = Path(f"{file}.new")
-    new.write_text(json.dumps(told, indent=1))
-    new.replace(file)

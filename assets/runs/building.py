@@ -7,11 +7,11 @@ Not here: how models are built (dbt_like_sql/engine/).
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from assets.runs.opening import Row, open_warehouse
+from assets.runs.opening import Row, open_warehouse, write_note
 from assets.settings import Settings, SettingsError
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import publishing, runner, warehouse
@@ -92,18 +92,24 @@ def idle(connection: Connection, settings: Settings) -> runner.BuildReport | Non
 def last_build(at: Warehouse) -> Row:
     """When the last build of a warehouse that had something to do started and ended, and why it
     failed, as far as it is so: what has not ended is under way, or was killed."""
-    with suppress(OSError, ValueError):
-        note: dict[str, str] = json.loads(_note_of(at).read_text(encoding="utf-8"))
-        failure = note.pop("failure", "")
-        return {"failure": failure, **{k: datetime.fromisoformat(v) for k, v in note.items()}}
-    return {}
+    file = _note_of(at)
+    try:
+        note = json.loads(file.read_text(encoding="utf-8"))
+        failure, known = note.get("failure", ""), note.keys() & {"started_at", "ended_at"}
+        instants = {name: datetime.fromisoformat(note[name]).astimezone(UTC) for name in known}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError):
+        failure = f"{file}, which says how it ended, cannot be read"
+        instants = {"ended_at": datetime.fromtimestamp(file.stat().st_mtime, UTC)}
+    return {"failure": f"{failure}", **instants}
 
 
 @contextmanager
 def _noted(settings: Settings) -> Iterator[None]:
     """Write down that a build is under way, and then how it ended."""
     file, note = _note_of(settings.warehouse), {"started_at": f"{settings.clock()}"}
-    file.write_text(json.dumps(note), encoding="utf-8")
+    write_note(file, json.dumps(note))
     try:
         yield
     except BaseException as error:
@@ -112,7 +118,7 @@ def _noted(settings: Settings) -> Iterator[None]:
     finally:
         note["ended_at"] = f"{settings.clock()}"
         with suppress(OSError):  # of a full disk, which is said
-            file.write_text(json.dumps(note), encoding="utf-8")
+            write_note(file, json.dumps(note))
 
 
 def _note_of(at: Warehouse) -> Path:

@@ -1,7 +1,8 @@
-"""The warehouse as runs open it, and what a query answers as rows."""
+"""The warehouse as runs open it, what a query answers as rows, and how notes beside it are kept."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -23,6 +24,19 @@ def open_warehouse(
     with warehouse.writer(settings.warehouse, timeout_seconds, builds) as connection:
         upgrade.upgrade(connection, ENDPOINTS)
         yield connection
+
+
+def write_note(file: Path, text: str) -> None:
+    """Write what is kept beside the warehouse: whoever reads it meanwhile, or after a kill, finds
+    the old one or the new one."""
+    draft = Path(f"{file}.draft")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(file)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        file.write_text(text, encoding="utf-8")  # a full disk has room for as much as it gives up
 
 
 def rows_of(connection: Connection, sql: str) -> list[Row]:

@@ -68,9 +68,14 @@ def _reached(source: Source[Any], account: Account[Any]) -> tuple[bool, str]:
     """Whether an account is answered, by one cheap question, which counts as any other does."""
     limits = replace(account.limits, request_seconds=REQUEST_SECONDS)
     try:
-        with closing(source.client(replace(account, limits=limits))) as client:
+        with (
+            warehouse.in_words(),
+            closing(source.client(replace(account, limits=limits))) as client,
+        ):
             for _ in client.probe():
                 pass
+    except WarehouseError as error:
+        return False, str(error)
     except VendorError as error:
         error.of_account(account)
         return False, str(error)

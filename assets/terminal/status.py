@@ -2,20 +2,23 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing
 from datetime import datetime, timedelta
 
-from assets.alerts.needs import NEEDS_YOU, RETIRED, Needs, told_until
+from assets.alerts.needs import NEEDS_YOU, RETIRED, Needs, need, told_until
 from assets.runs.opening import Row
 from assets.settings import Settings
 from assets.sources import SOURCES, called
 from assets.terminal.console import Report
+from dbt_like_sql.engine.warehouse import WarehouseError, in_words
 from pipelines.source import VendorError
 
 
 def show_status(report: Report, settings: Settings) -> Row:
     """Show it, and give what `--json` prints."""
-    needs, left_now = Needs(settings), dict(_requests_left(settings))
+    needs, unusable = Needs(settings), dict[str, Row]()
+    left_now = dict(_requests_left(settings, unusable))
+    needs.found += unusable.values()
     last, failed = needs.last_build, [row for row in needs.found if row["is_failure"]]
     for row in needs.sources:
         if row["source"] not in RETIRED or row["scope_count"]:
@@ -81,12 +84,21 @@ def _ago(age: timedelta) -> str:
     return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // 1440} days ago"
 
 
-def _requests_left(settings: Settings) -> Iterator[tuple[str, tuple[int, int]]]:
-    """By account, how many requests may be sent now without a wait, of how many."""
+def _requests_left(
+    settings: Settings, unusable: dict[str, Row]
+) -> Iterator[tuple[str, tuple[int, int]]]:
+    """By account, how many requests may be sent now without a wait, of how many; in `unusable`
+    what keeps a budget from being read."""
     for source in SOURCES:
         for account in settings.accounts[source.name]:
-            with suppress(VendorError):  # `meterhouse doctor` tells
-                client = source.client(account)
-                if left := client.requests_left:
-                    yield f"{called(source)} {account.name}".rstrip(), left
-                client.close()
+            left = None
+            try:
+                with in_words(), closing(source.client(account)) as client:
+                    left = client.requests_left
+            except VendorError:
+                pass  # `meterhouse doctor` tells
+            except WarehouseError as error:
+                text = str(error)
+                unusable[text] = need("unreadable", None, "requests", text, "Nothing is asked.")
+            if left:
+                yield f"{called(source)} {account.name}".rstrip(), left

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -33,14 +34,18 @@ class Budget:
         called = f"{name}-{hashlib.sha256(credential.encode()).hexdigest()[:16]}"
         self._bucket: PostgresBucket | SQLiteBucket
         if isinstance(place, str):
-            with _said():
+            self._where = "request budgets in Postgres"
+            with self._said():
                 self._bucket = _in_postgres(place, called, rates)
             self._lock = threading.RLock()
             return
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._bucket = SQLiteBucket.init_from_file(
-            list(rates), db_path=str(place / f"{called}.sqlite"), use_file_lock=True
-        )
+        file = place / f"{called}.sqlite"
+        self._where = f"request budget {file}"
+        with self._said():
+            place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._bucket = SQLiteBucket.init_from_file(
+                list(rates), db_path=str(file), use_file_lock=True
+            )
         self._lock = self._bucket.lock
 
     def take(self) -> None:
@@ -54,14 +59,14 @@ class Budget:
 
     def left(self) -> tuple[int, int]:
         """How many requests may be sent now without a wait, of how many."""
-        with self._lock, _said():
+        with self._said(), self._lock:
             self._bucket.leak(self._bucket.now())  # type: ignore[no-untyped-call]
             most, spent = self._rates[-1].limit, self._bucket.count()
             assert isinstance(spent, int)  # noqa: S101  # of buckets that answer at once
             return max(most - spent, 0), most
 
     def _try(self) -> float:
-        with self._lock, _said():
+        with self._said(), self._lock:
             now = self._bucket.now()  # type: ignore[no-untyped-call]
             self._bucket.leak(now)
             item = RateItem("request", now)
@@ -74,6 +79,18 @@ class Budget:
                 self._bucket.flush()
                 return 0.01
             return wait_seconds
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """What a file or a database does not do is a fault of the machine, which is named."""
+        try:
+            yield
+        except Exception as error:
+            of_postgres = type(error).__module__.startswith("psycopg")
+            if not (of_postgres or isinstance(error, OSError | sqlite3.Error)):
+                raise
+            what = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+            raise OSError(f"the {self._where}: {what}") from None
 
     def close(self) -> None:
         """Let go of the file, or of the connection."""
@@ -91,15 +108,3 @@ def _in_postgres(address: str, table: str, rates: Sequence[Rate]) -> PostgresBuc
     psycopg.connect(address).close()  # a pool would try for half a minute, and not say why
     pool = ConnectionPool(address, min_size=1, max_size=1, configure=in_utc, open=True)
     return PostgresBucket(pool, table, list(rates))
-
-
-@contextmanager
-def _said() -> Iterator[None]:
-    """What a database does not do for us is a fault of the machine, as that of a file is."""
-    try:
-        yield
-    except Exception as error:
-        if not type(error).__module__.startswith("psycopg"):
-            raise
-        what = str(error).partition("\n")[0]
-        raise OSError(f"the request budgets in Postgres: {what}") from None

@@ -140,6 +140,30 @@ def test_a_build_that_failed_is_told_until_one_does_not(here: Here, tmp_path: Pa
     assert here.status()[1][-1] == "Nothing needs you."
 
 
+@pytest.mark.parametrize("damage", [b"", b"{", b"null", b"[]", b'{"started_at": 5}', b"\xff"])
+def test_a_note_of_a_build_that_cannot_be_read_is_told_until_the_next(
+    here: Here, damage: bytes
+) -> None:
+    """As after a power failure: nobody knows how it ended."""
+    here.warehouse.with_suffix(".build.json").write_bytes(damage)
+    code, lines = here.status()
+    assert (code, lines[-1]) == (1, "1 thing needs you.")
+    assert "build.json, which says how it ended, cannot be read, since" in lines[-2]
+    assert here.call("build").exit_code == 0
+    assert here.status()[0] == 0
+
+
+def test_budgets_that_cannot_be_kept_keep_nobody_from_reading(here: Here, tmp_path: Path) -> None:
+    """All else is shown, and which place it is about: it is not the warehouse's."""
+    (tmp_path / "file").touch()
+    here.settings["XDG_STATE_HOME"] = f"{tmp_path}/file"
+    code, lines = here.status()
+    assert (code, lines[3][:27]) == (1, "neon                OK     ")
+    assert f"the request budget {tmp_path}/file/meterhouse/neon-consumption-" in lines[-2]
+    assert "or set XDG_STATE_HOME to another place; nothing was changed. Nothing is" in lines[-2]
+    assert here.call("doctor").stdout.splitlines()[-1] == "1 to be mended."
+
+
 def test_it_is_told_while_somebody_writes_and_after_that_was_killed(here: Here) -> None:
     """The read copy is read; what is under way has not failed."""
     note = here.warehouse.with_suffix(".build.json")
