@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from assets.cli import main
 from assets.settings import read_settings
+from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.lakes import moving
 from dbt_like_sql.engine.lakes.address import Lake
@@ -71,8 +72,23 @@ def test_a_place_that_holds_something_is_refused(file: Path, at: Lake) -> None:
     with warehouse.writer(at) as connection:
         assert [*warehouse.describe(connection)] == ["meta.warehouse"]
     moving.move(file, at, quietly)
-    with pytest.raises(WarehouseError, match="holds something already"):
+    with warehouse.writer(at) as connection:
+        receipts.next_ask_number(connection)
+    with pytest.raises(WarehouseError, match="holds something else already"):
         moving.move(file, at, quietly)
+
+
+def test_a_move_that_was_killed_while_it_built_is_found_to_have_arrived(
+    file: Path, at: Lake
+) -> None:
+    """So that the same command goes on: to build takes longer than to move. There and back."""
+    back = file.with_name("back.duckdb")
+    for source, target in ((file, at), (at, back)):
+        rows = moving.move(source, target, quietly)
+        with warehouse.writer(target) as connection:
+            receipts.create_raw_tables(connection, ENDPOINTS)
+            connection.execute("create schema marts; create table marts.fct_half as select 1 as x")
+        assert moving.move(source, target, quietly).items() <= rows.items()
 
 
 def test_a_move_that_breaks_leaves_nothing_and_can_begin_again(

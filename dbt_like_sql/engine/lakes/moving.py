@@ -2,12 +2,13 @@
 """A warehouse moved from a file into a lake, or back: what landed, verified before it is kept.
 
 Models are no part of it: they are built where it arrived. All of it is one transaction, so that
-what was killed half-way has left nothing, and is begun again.
+what was killed half-way has left nothing, and is begun again; after it, it is found to be there.
 """
 
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeAlias
 
 import duckdb
 
@@ -16,16 +17,19 @@ from dbt_like_sql.engine.lakes import opening as lake
 from dbt_like_sql.engine.lakes.address import Lake, Warehouse
 from dbt_like_sql.engine.words import WarehouseError, in_words, literal
 
+# how many rows a table has, and a sum of their hashes
+Content: TypeAlias = tuple[int, int | None]
 _FILE = "file"
 # what can be built again is not moved
 _MOVED = "schema_name = 'raw' or (schema_name = 'meta' and table_name = 'warehouse')"
 
 
 def move(source: Warehouse, target: Warehouse, say: Callable[[str], None]) -> dict[str, int]:
-    """Copy what landed from one to the other, which holds nothing; the rows of each table.
+    """Copy what landed from one to the other, which holds nothing or the same; the rows of each
+    table.
 
-    Nobody writes to either meanwhile. Raises WarehouseError where the target holds something, or
-    does not hold the same in the end; then nothing of it is kept.
+    Nobody writes to either meanwhile. Raises WarehouseError where the target holds something else,
+    or does not hold the same in the end; then nothing of it is kept.
     """
     both = (source, target)
     lakes = [at for at in both if isinstance(at, Lake)]
@@ -54,12 +58,16 @@ def _move(
     shown: str,
     say: Callable[[str], None],
 ) -> dict[str, int]:
+    counts = dict[str, int]()
     if there := _tables(connection, target, "schema_name <> 'meta'"):
+        landed, brought = (_landed(connection, at) for at in (source, target))
+        if landed == brought:  # by a move that was killed after this, while it built
+            say("  it is there already, every row the same in both")
+            return {table: count for table, (count, _) in landed.items()}
         raise WarehouseError(
-            f"{shown} holds something already ({there[0]}, ...), and nothing was changed. Name a "
-            "place that is empty; what an earlier move brought was verified, and can be used."
+            f"{shown} holds something else already ({there[0]}, ...), and nothing was changed. Name"
+            " a place that is empty; what an earlier move brought was verified, and can be used."
         )
-    counts = {}
     with warehouse.transaction(connection):
         connection.execute(f"drop schema if exists {target}.meta cascade")
         for table in _tables(connection, source, _MOVED):
@@ -85,7 +93,14 @@ def _tables(connection: duckdb.DuckDBPyConnection, database: str, where: str) ->
     return [name for (name,) in found]
 
 
-def _content(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int | None]:
+def _landed(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, Content]:
+    """What is moved, of tables that have rows: a build makes others."""
+    tables = _tables(connection, database, _MOVED)
+    held = {table: _content(connection, f"{database}.{table}") for table in tables}
+    return {table: content for table, content in held.items() if content[0]}
+
+
+def _content(connection: duckdb.DuckDBPyConnection, table: str) -> Content:
     """How many rows it has, and what they are, in whatever order."""
     ((count, content),) = connection.execute(
         f"select count(*), sum(hash(it)) from {table} as it"
@@ -93,7 +108,7 @@ def _content(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, in
     return count, content
 
 
-def facts_of(at: Warehouse) -> dict[str, tuple[int, int | None]]:
+def facts_of(at: Warehouse) -> dict[str, Content]:
     """What every fact table says, in whatever order, as readers see it."""
     with warehouse.reader(at) as connection:
         named = connection.execute(
