@@ -4,6 +4,7 @@
 What stands there is replaced in one step, so that to export again doubles nothing.
 """
 
+import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -72,20 +73,23 @@ def _write_sheet(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path, 
             f"{rows.table} has {count:,} rows, and a sheet holds {_MOST_SHEET_ROWS:,}: name a "
             "--month, or write parquet or csv"
         )
-    packed = BytesIO()
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            with Workbook(packed, {**_WORKBOOK, "tmpdir": folder}) as book:
-                sheet = book.add_worksheet()
-                sheet.write_row(0, 0, rows.columns)
-                result = connection.execute(rows.select)
-                for at in range(1, count + 1):
-                    sheet.write_row(at, 0, result.fetchone() or ())
-        except (OSError, FileCreateError) as error:
-            # an archive that was begun ends here, and not when it is collected, in ten lines
-            clear_frames(error.__traceback__)
-            raise OSError(*error.args) from None
-    file.write_bytes(packed.getbuffer())
+    packed, parts = BytesIO(), file.with_suffix(".parts")
+    shutil.rmtree(parts, ignore_errors=True)  # of one that was killed
+    parts.mkdir()
+    try:
+        with Workbook(packed, {**_WORKBOOK, "tmpdir": str(parts)}) as book:
+            sheet = book.add_worksheet()
+            sheet.write_row(0, 0, rows.columns)
+            result = connection.execute(rows.select)
+            for at in range(1, count + 1):
+                sheet.write_row(at, 0, result.fetchone() or ())
+        file.write_bytes(packed.getbuffer())
+    except (OSError, FileCreateError) as error:
+        # an archive that was begun ends here, and not when it is collected, in ten lines
+        clear_frames(error.__traceback__)
+        raise OSError(*error.args) from None
+    finally:
+        shutil.rmtree(parts, ignore_errors=True)
     return int(count)
 
 
@@ -126,10 +130,10 @@ def _replace(connection: duckdb.DuckDBPyConnection, target: Any, rows: Rows) -> 
     target.execute(f"lock table {rows.table} in share row exclusive mode")
     target.execute(f"delete from {rows.table} where {rows.where}")
     into = f"copy {rows.table} ({', '.join(kinds)}) from stdin (format csv)"
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "rows.csv"
-        count = _copy(connection, rows, file, "(format csv, header false)")
-        with file.open("rb") as source, target.cursor().copy(into) as sink:
-            while some := source.read(1 << 20):
+    with tempfile.TemporaryFile() as file:  # of no name: whoever is killed leaves nothing
+        at = Path(f"/dev/fd/{file.fileno()}")
+        count = _copy(connection, rows, at, "(format csv, header false, use_tmp_file false)")
+        with target.cursor().copy(into) as sink:
+            while some := file.read(1 << 20):
                 sink.write(some)
     return count
