@@ -57,10 +57,13 @@ def _keep_copy(connection: Connection) -> None:
     copy = Path(path).with_suffix(f".0.1{Path(path).suffix}")
     if not copy.exists():
         draft = copy.with_suffix(".draft")
-        shutil.copyfile(path, draft)
-        with draft.open("rb") as written:
-            os.fsync(written.fileno())
-        draft.replace(copy)
+        try:
+            shutil.copyfile(path, draft)
+            with draft.open("rb") as written:
+                os.fsync(written.fileno())
+            draft.replace(copy)
+        finally:
+            draft.unlink(missing_ok=True)  # a full disk is not to stay full of it
 
 
 def _changes(endpoint: Endpoint) -> str:

@@ -16,6 +16,7 @@ from dbt_like_sql.engine.models import (
 from dbt_like_sql.engine.models.parsing import HEADER_WORDS
 from dbt_like_sql.engine.seeds import column_type
 from tests.clock import NOW
+from tests.models.test_storage import files_up_to
 
 STAGING = """-- What the vendor said.
 -- Second line: prose may hold a colon.
@@ -308,10 +309,15 @@ def test_what_was_read_is_kept_for_the_next_process(
 def test_a_file_that_cannot_be_kept_keeps_nobody_from_reading(
     tmp_path: Path, anew: Callable[[], None]
 ) -> None:
-    """As in a folder that is not there, or may not be written to."""
+    """As in a folder that is not there, or may not be written to; or a full disk, where no part of
+    it stays."""
     load(tmp_path, staging__stg_usage=STAGING)
     anew()
     assert load_models(tmp_path, tmp_path / "not there" / "meterhouse.models.json")
+    anew()
+    with files_up_to(10):
+        assert load_models(tmp_path, tmp_path / "meterhouse.models.json")
+    assert not [*tmp_path.glob("meterhouse.*")]
 
 
 def test_the_shipped_models_load() -> None:

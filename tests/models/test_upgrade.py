@@ -12,12 +12,14 @@ from assets.settings import read_settings
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER
+from dbt_like_sql.engine.warehouse import WarehouseError
 from pipelines import upgrade
 from pipelines.endpoint import Endpoint
 from pipelines.log import columns_of
 from pipelines.windows import whole_buckets
 from tests.builds import build
 from tests.conftest import Worlds
+from tests.models.test_storage import files_up_to
 
 WRITTEN = Path(__file__).parent / "warehouse_0_1"
 FACTS = """
@@ -106,6 +108,19 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_warehouse(read_settings({"WAREHOUSE": str(path)})):
         pass
     return path
+
+
+def test_a_disk_without_room_for_the_copy_is_not_filled_by_it(tmp_path: Path) -> None:
+    """It is begun anew once there is room."""
+    path = tmp_path / "meterhouse.duckdb"
+    write_warehouse(path)
+    with (
+        files_up_to(path.stat().st_size // 2),
+        pytest.raises(WarehouseError, match="Free some space"),
+        open_warehouse(read_settings({"WAREHOUSE": str(path)})),
+    ):
+        pytest.fail("got in")
+    assert not [*tmp_path.glob("*.draft"), *tmp_path.glob("*.0.1.*")]
 
 
 def test_a_killed_upgrade_has_changed_nothing(

@@ -77,8 +77,11 @@ def _keep(key: str, models: _Read, file: Path) -> None:
     with contextlib.suppress(OSError):  # a folder that cannot be written to, a full disk
         draft = Path(f"{file}.draft")
         text = msgspec.json.encode(models, enc_hook=str)
-        draft.write_bytes(_seal(key, text) + b"\n" + text)
-        draft.replace(file)
+        try:
+            draft.write_bytes(_seal(key, text) + b"\n" + text)
+            draft.replace(file)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def _seal(key: str, text: bytes) -> bytes:
