@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of
 from assets.terminal import runs
 from assets.terminal.console import Report
+from tests.atlassian_usage.folder import Exports, Line
 from tests.clock import NOW
-from tests.conftest import GRAINS, Open, World
+from tests.conftest import GRAINS, Open, World, Worlds
 from tests.faults.front import Asked, Front, Reply
 
 NAMES = ("neon_projects", "neon_branches")
@@ -55,6 +57,27 @@ def test_nothing_lands_by_a_clock_that_is_wrong(world: Open, off: timedelta) -> 
     assert here.raw("select * from raw.loads") == []
     assert len(here.new_requests()) == 1
     assert here.land(NAMES[0], None).receipts
+
+
+@pytest.mark.parametrize("off", [timedelta(days=30), timedelta(days=-30)])
+def test_a_file_that_is_changed_counts_whatever_the_clock_said(
+    tmp_path: Path, worlds: Worlds, off: timedelta
+) -> None:
+    """No vendor tells the time of files: what was put into the folder last is the last word."""
+    here = Exports.in_folder(tmp_path, worlds.models())
+    environment = {
+        "WAREHOUSE": f"{here.settings.warehouse}",
+        "PLATFORM_USAGE_DIR": f"{here.folder}",
+    }
+    day = NOW - timedelta(days=40)
+    for quantity, clock in (("5", lambda: NOW + off), ("6", lambda: NOW)):
+        here.settings = read_settings(environment, clock)
+        here.write(
+            "a.csv", "org", Line("rovo_credits", "org", f"{day:%Y-%m-%d}", quantity, f"{day}")
+        )
+        assert here.land().failures == []
+    here.build()
+    assert here.facts("org") == [("", f"{day:%Y-%m-%d}", "6")]
 
 
 @pytest.mark.slow

@@ -11,6 +11,10 @@ select
         partition by receipt.resource, receipt.scope order by receipt.landed_at
         rows between unbounded preceding and 1 preceding
     ) as listed_before_at, -- when nothing was left out the time before; null: never
+    max(case when receipt.complete then receipt.landed_at end) over (
+        partition by receipt.resource, receipt.scope order by receipt.landed_at
+        rows between unbounded preceding and 1 preceding
+    ) as landed_before_at, -- which rows that told; its order is right by any clock
     max(case when receipt.complete then receipt.asked_at end) over (
         partition by receipt.resource, receipt.scope
     ) as last_listed_at, -- when it was last asked, and nothing was left out

@@ -4,7 +4,8 @@
 -- intermediate.int_platform_lines.
 -- grain: file_sha256, line
 with contents as (
-    select usage.*, receipt.asked_at as loaded_at
+    -- in the order in which they landed: a clock may have been wrong
+    select usage.*, receipt.asked_at as loaded_at, receipt.landed_at as told_at
     from raw.platform_usage as usage
     inner join raw.loads as receipt
         on receipt.resource = 'platform_usage' and usage.scope = receipt.scope
@@ -26,14 +27,14 @@ names as (
         -- it was in the folder at least until the listing before that which lacks it
         select
             file.file_name, file.file_sha256,
-            case when file.is_withdrawn then listing.listed_before_at
-                else listing.listed_at end as said_at
+            case when file.is_withdrawn then listing.landed_before_at
+                else listing.landed_at end as said_at
         from raw.platform_usage_files as file
         inner join staging.stg_loads__listings as listing
             on listing.resource = 'platform_usage_files'
             and file.landed_at = listing.landed_at
         union all
-        select contents.file_name, contents.file_sha256, contents.loaded_at
+        select contents.file_name, contents.file_sha256, contents.told_at
         from contents
     ) as named
     group by named.file_name, named.file_sha256
