@@ -115,50 +115,51 @@ def rejected(exports: Exports) -> list[tuple[Any, ...]]:
 
 
 def test_an_empty_folder_asks_for_a_run_only_where_it_held_something(
-    exports: Exports, environment: dict[str, str]
+    files: Exports, environment: dict[str, str]
 ) -> None:
     """Never a file: no run. A file: a run. It is gone: one, and no more."""
     assert sense() == "no file yet"
-    exports.write("a.csv", "org", line())
+    files.write("a.csv", "org", line())
     first = sense()
-    assert first.tags[WHAT].startswith(fingerprint(exports))
-    (exports.folder / "a.csv").unlink()
+    assert first.tags[WHAT].startswith(fingerprint(files))
+    (files.folder / "a.csv").unlink()
     gone = sense(first.tags[WHAT]).tags[WHAT]
     assert gone.startswith("no file ")
     assert says_nothing_is_new(sense(gone))
 
 
 def test_a_broken_file_stops_no_other_and_is_named_until_it_is_mended(
-    exports: Exports, environment: dict[str, str]
+    files: Exports, environment: dict[str, str]
 ) -> None:
     """Exit code 1, the good file is a fact, the broken one is in the report and in the sensor's
     words; it is read once; mended or deleted, the report is empty."""
-    exports.write("good.csv", "org", line())
-    broken = write_broken(exports.folder, "wrong_number")
-    write_broken(exports.folder, "other_kind")
-    done = CliRunner().invoke(main, ["run"])
+    files.write("good.csv", "org", line())
+    broken = write_broken(files.folder, "wrong_number")
+    write_broken(files.folder, "other_kind")
+    done = CliRunner().invoke(main, ["load"])
     assert done.exit_code == 1
-    assert exports.facts("org") == [("", "2026-01", "5")]
-    (csv, other) = exports.read(
+    files.build()
+    assert files.facts("org") == [("", "2026-01", "5")]
+    (csv, other) = files.read(
         "select file_name, line, column_name from reports.rejected_files order by file_name desc"
     )
     assert csv == ("wrong_number.csv", 2, "quantity")
     assert other[0] == "other_kind.tsv"
-    skipped = sense(fingerprint(exports))
+    skipped = sense(fingerprint(files))
     assert "rejected: file wrong_number.csv, line 2, column quantity, reason " in skipped
     listings = "select count(distinct load_id) from raw.platform_usage_files"
-    assert exports.raw(listings) == [(1,)]
-    again = exports.land()
+    assert files.raw(listings) == [(1,)]
+    again = files.land()
     assert (again.receipts, again.failures) == ([], [])
-    assert exports.raw(listings) == [(1,)]
+    assert files.raw(listings) == [(1,)]
     broken.unlink()
-    exports.write("wrong_number.csv", "org-2", line("7"))
-    (exports.folder / "other_kind.tsv").unlink()
-    assert not exports.land().failures
-    assert rejected(exports) == []
-    exports.build()
-    assert exports.facts("org-2") == [("", "2026-01", "7")]
-    assert says_nothing_is_new(sense(fingerprint(exports)))
+    files.write("wrong_number.csv", "org-2", line("7"))
+    (files.folder / "other_kind.tsv").unlink()
+    assert not files.land().failures
+    assert rejected(files) == []
+    files.build()
+    assert files.facts("org-2") == [("", "2026-01", "7")]
+    assert says_nothing_is_new(sense(fingerprint(files)))
 
 
 def test_a_file_whose_name_is_no_text_stops_no_other(
@@ -196,45 +197,45 @@ def test_what_was_rejected_for_its_date_loads_when_that_has_come(
     assert files.facts("org") == [("", "2026-01", "5")]
 
 
-def test_the_same_folder_is_listed_once(exports: Exports, environment: dict[str, str]) -> None:
+def test_the_same_folder_is_listed_once(files: Exports, environment: dict[str, str]) -> None:
     """Whether a folder stands before a file or behind it."""
-    (exports.folder / "2026").mkdir()
-    exports.write("2026/jan.csv", "org", line())
-    exports.write("2026-02.csv", "org", line("6"))
+    (files.folder / "2026").mkdir()
+    files.write("2026/jan.csv", "org", line())
+    files.write("2026-02.csv", "org", line("6"))
     for _ in range(3):
-        exports.land()
+        files.land()
     listings = "select count(*) from raw.loads where resource = 'platform_usage_files'"
-    assert exports.raw(listings) == [(1,)]
+    assert files.raw(listings) == [(1,)]
 
 
 def test_the_sensor_asks_for_a_run_when_the_folder_differs(
-    exports: Exports, environment: dict[str, str]
+    files: Exports, environment: dict[str, str]
 ) -> None:
     """A new file, a changed one, one that is gone: each is one run; else one a day."""
-    exports.write("b.csv", "org", line())
+    files.write("b.csv", "org", line())
     keys = [sense().run_key]
     for change in (
-        lambda: exports.write("a.csv", "org", line()),
-        lambda: exports.write("a.csv", "org", line("66")),
-        lambda: (exports.folder / "a.csv").unlink(),
+        lambda: files.write("a.csv", "org", line()),
+        lambda: files.write("a.csv", "org", line("66")),
+        lambda: (files.folder / "a.csv").unlink(),
     ):
-        before = fingerprint(exports)
+        before = fingerprint(files)
         assert says_nothing_is_new(sense(before))
         change()
         keys.append(sense(before).run_key)
     # the folder is what it was at first, and that is news
     assert len(set(keys)) == 4
-    assert says_nothing_is_new(sense(fingerprint(exports)))
-    assert sense(fingerprint(exports, days_ago=1)).run_key not in keys
+    assert says_nothing_is_new(sense(fingerprint(files)))
+    assert sense(fingerprint(files, days_ago=1)).run_key not in keys
 
 
-@pytest.mark.parametrize("status", ["FAILURE", "CANCELED"])
+@pytest.mark.parametrize("status", ["FAILURE", pytest.param("CANCELED", marks=pytest.mark.slow)])
 def test_the_sensor_asks_again_for_what_was_not_loaded(
-    exports: Exports, environment: dict[str, str], status: str
+    files: Exports, environment: dict[str, str], status: str
 ) -> None:
     """The folder is the same, and the run that it was for failed or was canceled."""
-    exports.write("a.csv", "org", line())
-    before = f"{fingerprint(exports)} 2026-11-26T12:00:00+00:00"
+    files.write("a.csv", "org", line())
+    before = f"{fingerprint(files)} 2026-11-26T12:00:00+00:00"
     again = sense(before, status)
     assert again.run_key == f"{before}, attempt 2"
     assert says_nothing_is_new(sense(before, "STARTED"))
@@ -242,11 +243,11 @@ def test_the_sensor_asks_again_for_what_was_not_loaded(
 
 
 def test_a_folder_that_was_set_and_is_not_there_is_an_error(
-    exports: Exports, environment: dict[str, str]
+    files: Exports, environment: dict[str, str]
 ) -> None:
     """For the sensor, for a run, for the terminal: not a source that is skipped."""
-    exports.folder.rmdir()
-    with pytest.raises(VendorError, match=f"{exports.folder} .PLATFORM_USAGE_DIR.: cannot be"):
+    files.folder.rmdir()
+    with pytest.raises(VendorError, match=f"{files.folder} .PLATFORM_USAGE_DIR.: cannot be"):
         sense()
     done = CliRunner().invoke(main, ["run"])
     assert done.exit_code == 1
@@ -310,15 +311,11 @@ def test_the_asset_shows_how_many_rows_it_landed(
         assert landed.asset_key == raw_key("platform_usage", "snapshot")
         metadata = landed.metadata
         assert (metadata["rows landed"].value, metadata["dagster/row_count"].value) == (2, 2)
-        assert build.execute_in_process(
-            instance=instance, tags=tags, asset_selection=[*built]
-        ).success
-        assert all(map(instance.get_latest_materialization_event, built))
+        exports.build()
         assert exports.facts("org") != []
-    days = [Line("rovo_credits", "org", f"2026-02-{n:02}", "7", "2026-03-03") for n in (1, 20)]
-    exports.write("b.csv", "org", *days)
-    with dg.DagsterInstance.ephemeral() as instance:
-        assert load.execute_in_process(instance=instance, tags=tags).success
+        days = [Line("rovo_credits", "org", f"2026-02-{n:02}", "7", "2026-03-03") for n in (1, 20)]
+        exports.write("b.csv", "org", *days)
+        assert not exports.land().failures
         assert build.execute_in_process(
             instance=instance, tags=tags, asset_selection=[*built]
         ).success
@@ -331,6 +328,7 @@ def test_the_asset_shows_how_many_rows_it_landed(
     assert exports.raw("select count(*) from raw.platform_usage where org_id = 'org-2'") == [(1,)]
 
 
+@pytest.mark.slow  # by default tests/dagster/test_definitions.py has it, of 168 hours of Neon
 def test_one_run_turns_ten_days_of_bitbucket_green(
     world: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
