@@ -54,9 +54,17 @@ FACTS = """
 # what is told of usage besides facts, and of no money
 USAGE = (
     *("marts.dim_site", "reports.allowance", "reports.coverage", "reports.export_freshness"),
-    *("reports.forge_environments", "reports.reconciliation", "reports.restatements"),
+    *(
+        "marts.dim_org",
+        "marts.dim_project",
+        "reports.forge_environments",
+        "reports.reconciliation",
+        "reports.restatements",
+    ),
     "reports.unmapped_meters",
 )
+# what needs somebody, and facts of one family
+NEEDS = ("marts.fct_compute", "reports.needs_you")
 USAGE_TABLES = ("neon_project_usage", "neon_branch_usage")
 PROJECTS = 11
 builds.read_models()

@@ -3,6 +3,7 @@
 from assets.runs.loading import Loader
 from assets.sources import endpoint_of
 from pipelines.source import VendorError, reasons
+from tests import conftest
 from tests.conftest import Open
 
 ORGANIZATIONS, PROJECTS = endpoint_of("neon_organizations"), endpoint_of("neon_projects")
@@ -11,7 +12,7 @@ USAGE, BRANCHES = endpoint_of("neon_project_usage"), endpoint_of("neon_branch_us
 
 def test_two_keys_ask_for_an_organization_once(world: Open) -> None:
     """One key names the first of two, another both: three names, two walks, the facts of one."""
-    here = world(projects=4, orgs=2, facts_alone=True)
+    here = world(projects=2, orgs=2, facts_alone=True)
     first, second = here.company.orgs
     key = here.environment["NEON_API_KEY"]
     here.settings = here.settings_with(
@@ -29,7 +30,7 @@ def test_two_keys_ask_for_an_organization_once(world: Open) -> None:
 
 def test_organizations_of_two_keys_are_all_there(world: Open) -> None:
     """Each key lists what it sees: what only the first lists is not taken for deleted."""
-    here = world(projects=2, orgs=2, built=True)
+    here = world(projects=2, orgs=2, facts_alone=True, reports=conftest.USAGE)
     first, second = here.company.orgs
     key = here.environment["NEON_API_KEY"]
     here.settings = here.settings_with(

@@ -79,6 +79,7 @@ def test_all_grains_of_a_part_of_a_month_are_the_whole_month(world: Open) -> Non
     assert any(key[5] == last for key in truth)
 
 
+@pytest.mark.slow  # by default days of Neon are
 def test_runs_until_noon_are_those_of_the_whole_day(world: Open) -> None:
     """Bitbucket's seconds of a day that was asked for until noon are all of that day."""
     here = small(world, workspaces=1, repositories=1, facts_alone=True)

@@ -25,7 +25,7 @@ from pipelines.windows import Window, floor
 from tests.atlassian_usage.folder import Exports, Line, facts_of
 from tests.clients import load_due
 from tests.clock import TODAY
-from tests.conftest import Open, World, Worlds, land_tables
+from tests.conftest import USAGE, Open, World, Worlds, land_tables
 from tests.sandbox.atlassian_runs import Run
 from tests.sandbox.desk import Fault
 from tests.sandbox.platform_exports import write_rows
@@ -207,6 +207,7 @@ def test_what_costs_nothing_more_is_looked_at_again(
     assert ((FOUR_DAYS.since - since).days, len(uuids)) == (days_back, alone)
 
 
+@pytest.mark.slow  # by default tests/neon/test_exactness.py has a walk that breaks
 def test_a_walk_that_breaks_counts_for_nothing(four_days_ago: World) -> None:
     """Of that repository; the others land, and the same again heals it."""
     here, last_day = four_days_ago, four_days_ago.company.now.date()
@@ -456,7 +457,7 @@ def october(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports
     of a user and a run; of `moved` a repository that two workspaces listed, one after the other.
     """
     folder = tmp_path_factory.mktemp("october")
-    here = Exports.in_folder(folder, worlds.begin(folder, True, "marts.dim_project"))
+    here = Exports.in_folder(folder, worlds.begin(folder, True, *USAGE))
     land_tables(
         here.settings,
         RUNS,

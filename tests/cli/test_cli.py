@@ -20,7 +20,7 @@ from assets.terminal.facts import show_facts
 from dbt_like_sql.engine import publishing, warehouse
 from dbt_like_sql.engine.build_state import publish_later
 from tests.clock import NOW
-from tests.conftest import Open, World
+from tests.conftest import Open, World, Worlds
 from tests.proxy import listening
 from tests.sandbox.desk import Fault
 
@@ -130,7 +130,7 @@ def test_names_are_shown_as_they_are(
 
 def test_a_source_that_fails_is_exit_1(world: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other org lands; the failure is in the JSON and no traceback is shown."""
-    here = world(projects=4, apps=0, workspaces=0)
+    here = world(projects=2, branches=1, apps=0, workspaces=0)
     here.configure(monkeypatch)
     here.sandbox.faults.append(Fault("/consumption_history/v2/projects", 404))
     result = call("load", "--source", "neon", "--grain", "daily", "--json", **here.environment)
@@ -142,13 +142,14 @@ def test_a_source_that_fails_is_exit_1(world: Open, monkeypatch: pytest.MonkeyPa
     assert "Traceback" not in result.output
 
 
-def test_a_file_that_is_taken_away_troubles_no_later_run(tmp_path: Path) -> None:
+def test_a_file_that_is_taken_away_troubles_no_later_run(tmp_path: Path, worlds: Worlds) -> None:
     """Though nothing else is due, and the hour is the same: what it broke is worked out anew."""
+    worlds.begin(tmp_path)
     (tmp_path / "exports").mkdir()
     broken = tmp_path / "exports" / "broken.csv"
     broken.write_text("no usage", encoding="utf-8")
     only_files = {
-        "WAREHOUSE": str(tmp_path / "here.duckdb"),
+        "WAREHOUSE": str(tmp_path / "meterhouse.duckdb"),
         "PLATFORM_USAGE_DIR": str(broken.parent),
         "XDG_STATE_HOME": str(tmp_path),
     }

@@ -369,7 +369,13 @@ def test_a_source_without_a_key_is_skipped(
     assert configured.new_requests() == []
 
 
-@pytest.mark.parametrize("path", ["/users/me/organizations", "/consumption_history/v2/projects"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/users/me/organizations", marks=pytest.mark.slow),
+        "/consumption_history/v2/projects",
+    ],
+)
 def test_a_refusing_vendor_fails_the_run_in_words(
     configured: World, instance: dg.DagsterInstance, path: str
 ) -> None:
@@ -385,6 +391,7 @@ def test_a_refusing_vendor_fails_the_run_in_words(
     assert key not in log_of(instance, result)
 
 
+@pytest.mark.slow  # by default tests/neon/test_refusals.py has a free organization
 def test_a_free_org_keeps_no_branches_from_starting(
     world: Open, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -456,11 +463,9 @@ def built(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Iterator[
         yield Built(here, opened, result)
 
 
-def test_a_build_materializes_what_was_selected(
-    built: Built, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_build_materializes_what_was_selected(built: Built) -> None:
     """Selected models turn green, marts for the run's days, with row counts and check results; so
-    does a table that they are made from, where it was written. What is as before has no event."""
+    does a table that they are made from, where it was written."""
     found = materialized(built.result, COMPUTE)
     assert set(found) == {YESTERDAY, today()}
     ((rows,),) = built.here.read("select count(*) from marts.fct_compute")
@@ -475,25 +480,26 @@ def test_a_build_materializes_what_was_selected(
     ((built_at,),) = built.here.raw("select max(built_at) from meta.builds")
     assert built.result.dagster_run.tags["meterhouse/built"] == built_at.isoformat()
     assert str(found[today()]["some rows"]).startswith("| source | org_id |")
-    built.here.configure(monkeypatch)
-    again = run(built.instance, "build", [COMPUTE, COVERAGE], today(), today())
-    keys = {event.asset_key for event in again.get_asset_materialization_events()}
-    assert COMPUTE in keys
-    assert not keys & {COVERAGE, model_key("marts.dim_org"), model_key("staging.stg_neon__usage")}
 
 
-def test_a_check_is_told_with_its_table(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the table is as before, and no check is asked for, as in the runs of the sensor:
-    Dagster shows a check that is older than its table as not evaluated."""
+def test_what_is_as_before_is_told_of_its_days_alone(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table without days has no event. With one that has, its checks are told, though none was
+    asked for, as in the runs of the sensor: Dagster shows a check that is older than its table as
+    not evaluated."""
     built.here.configure(monkeypatch)
     owners = model_key("marts.series_owners")
     job = defs.resolve_job_def("build").get_subset(
-        asset_selection={owners}, asset_check_selection=set()
+        asset_selection={COMPUTE, COVERAGE, owners}, asset_check_selection=set()
     )
     names = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
-    done = job.execute_in_process(instance=built.instance, tags=dict.fromkeys(names, today()))
-    assert materialized(done, owners)[today()]["built"] == "unchanged"
-    checks = {check.check_name: check.passed for check in done.get_asset_check_evaluations()
+    again = job.execute_in_process(instance=built.instance, tags=dict.fromkeys(names, today()))
+    keys = {event.asset_key for event in again.get_asset_materialization_events()}
+    assert {COMPUTE, owners} <= keys
+    assert not keys & {COVERAGE, model_key("marts.dim_org"), model_key("staging.stg_neon__usage")}
+    assert materialized(again, owners)[today()]["built"] == "unchanged"
+    checks = {check.check_name: check.passed for check in again.get_asset_check_evaluations()
               if check.asset_key == owners}  # fmt: skip
     assert checks == {"grain_is_unique": True, "owner_key_is_not_null": True}
 

@@ -22,6 +22,7 @@ from assets.automation import RANGE_END, RANGE_START, SCHEDULES, build_what_land
 from assets.catalog.tables import model_key
 from assets.definitions import defs
 from assets.model_assets import models
+from assets.runs import building
 from assets.runs.loading import Loader
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
@@ -156,7 +157,7 @@ def test_a_build_that_failed_is_done_when_all_is_well(
     landed_hours.raw("delete from meta.builds where model = 'seeds.meters'")
     again = sense(instance)
     assert again.run_key != request.run_key
-    assert build(instance, again)
+    building.build(landed_hours.settings)
     assert sense(instance) == "every receipt is built"
 
 

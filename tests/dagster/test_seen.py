@@ -50,9 +50,14 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def here(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A small company of whose tables the facts stand."""
+    return configured(world, monkeypatch, facts_alone=True)
+
+
+def configured(world: Open, monkeypatch: pytest.MonkeyPatch, **begun: bool) -> World:
     """A small company, with the settings that runs read pointed at its vendor."""
     small = {"projects": 2, "branches": 1, "orgs": 2, "apps": 0, "workspaces": 0}
-    opened = world(built=True, oddities=False, **small)
+    opened = world(oddities=False, **small, **begun)
     opened.configure(monkeypatch)
     return opened
 
@@ -96,10 +101,11 @@ def land(here: World, hours: int) -> list[str]:
 
 
 def test_what_the_terminal_did_is_told_once(
-    here: World, instance: dg.DagsterInstance, tick: Ticks
+    world: Open, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance, tick: Ticks
 ) -> None:
     """Hours that landed, days that were built, and every table once; then nothing, and nothing
     either where the sensor has forgotten that it told it."""
+    here = configured(world, monkeypatch, built=True)
     hours = land(here, 20)
     building.build(here.settings)
     told = tick()

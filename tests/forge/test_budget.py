@@ -89,6 +89,7 @@ def taken(process: subprocess.Popen[str]) -> list[float]:
     return [float(line) for line in out.split()]
 
 
+@pytest.mark.slow  # by default a day is
 def test_a_month_is_a_request_for_each_resource_and_the_pages_that_follow(world: Open) -> None:
     """Twelve resources, three groupings: 36, and the second pages that have to be."""
     options = {"forge_page_size": 50, "forge_page_counts": "groups"}

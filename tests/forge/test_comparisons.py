@@ -11,7 +11,7 @@ from dbt_like_sql.engine import warehouse
 from pipelines.forge.records import TABLES
 from pipelines.windows import Window
 from tests.builds import build
-from tests.conftest import Worlds, land_tables
+from tests.conftest import USAGE, Worlds, land_tables
 from tests.forge.world import APP, CUBE, ENVIRONMENT, SITE
 
 SCOPE = "app/KVS_READ"
@@ -43,7 +43,7 @@ def test_parts_that_are_missing_show_also_where_none_was_answered(
 ) -> None:
     """A receipt of parts says that they were asked: if none was told of a day that has a total, the
     difference is that total. Days that are not settled are not compared."""
-    models = worlds.begin_alone(tmp_path, "reports.reconciliation")
+    models = worlds.begin(tmp_path, True, *USAGE)
     warehouse_file = {"WAREHOUSE": str(tmp_path / "meterhouse.duckdb")}
     settings = read_settings(warehouse_file, lambda: datetime(2026, 11, 6, tzinfo=UTC))
     window = Window("daily", DAYS[0], DAYS[-1] + timedelta(days=1))

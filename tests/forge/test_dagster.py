@@ -33,6 +33,7 @@ def configured(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
     return opened
 
 
+@pytest.mark.slow  # by default 168 hours of Neon are
 def test_ten_days_are_one_run_and_ten_partitions(
     configured: World, instance: dg.DagsterInstance
 ) -> None:

@@ -252,6 +252,7 @@ def test_environments_that_are_not_held_are_asked_for(world: Open) -> None:
     assert asked == {meter: 1 + len(used[meter]) for meter in RESOURCES}
 
 
+@pytest.mark.slow  # by default tests/neon/test_exactness.py has such an org
 def test_an_app_that_fails_is_no_fact_beside_one_that_lands(world: Open) -> None:
     """One resource of one app fails: all else is there, and the next run asks for it alone."""
     here, window = world(**SMALL | {"apps": 2}, facts_alone=True), last_days(1)

@@ -89,6 +89,7 @@ def test_facts_of_a_warehouse_of_0_1_are_equal(tmp_path: Path, worlds: Worlds) -
     }
 
 
+@pytest.mark.slow  # by default tests/test_whole_buckets.py has such receipts
 def test_receipts_that_end_within_a_bucket_are_healed(tmp_path: Path, worlds: Worlds) -> None:
     """The bucket was not asked for whole: what an earlier receipt says of it counts again.
 

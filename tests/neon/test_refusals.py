@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from assets.alerts.needs import Needs
 from assets.runs.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
@@ -22,8 +21,9 @@ from pipelines.source import LoadResult, VendorError
 from pipelines.windows import Window, floor
 from tests.builds import build
 from tests.clock import NOW
-from tests.conftest import USAGE, Worlds
+from tests.conftest import NEEDS, USAGE, Worlds
 from tests.neon.teller import HOURS, Teller, at, telling
+from tests.reading import rows
 
 PROJECTS, BRANCHES = "/consumption_history/v2/projects", "/consumption_history/v2/branches"
 # as it was recorded
@@ -42,7 +42,7 @@ def neon(tmp_path: Path) -> Iterator[Teller]:
 def loaded(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Path:
     """A folder into whose warehouse two organizations have been loaded."""
     folder = tmp_path_factory.mktemp("loaded")
-    worlds.begin(folder)
+    worlds.begin_alone(folder, *NEEDS)
     with telling(folder, orgs=["org", "here"]) as opened:
         assert opened.load()["failures"] == []
     return folder
@@ -94,7 +94,7 @@ def test_a_free_org_is_named_once_and_keeps_no_other_from_loading(neon: Teller) 
     """One request of it a run, exit 0, and how to leave it out; branches of the other load too."""
     neon.orgs, neon.says = ["free", "paid"], OF_A_PLAN
     neon.refused = {(path, "free"): 403 for path in (PROJECTS, BRANCHES)}
-    result = neon.load()
+    result = neon.load("hourly")
     assert result["failures"] == []
     notes = {note for line in result["asked"] for note in line["notes"]}
     (note,) = notes
@@ -141,13 +141,14 @@ def test_usage_of_a_project_that_was_not_asked_for_is_refused(neon: Teller) -> N
             list(asker.client.branch_usage("org", window, ["another"]))  # type: ignore[attr-defined]
 
 
-def test_that_a_key_sees_no_org_is_a_failure(neon: Teller) -> None:
+def test_that_a_key_sees_no_org_is_a_failure(neon: Teller, tmp_path: Path, worlds: Worlds) -> None:
     """It ends none that was seen before: that would be told of all that it ever used."""
+    models = worlds.begin(tmp_path, True, *USAGE)
     assert ask_usage(neon).failures == []
     there, neon.orgs = neon.orgs, []
     (failure,) = ask_usage(neon).failures
     assert "neon organizations of this key: it sees none. Check whose key" in str(failure)
-    ended = read(neon, "select count(*) from reports.coverage where state = 'ended'")
+    ended = read(neon, "select count(*) from reports.coverage where state = 'ended'", models)
     assert ended == [(0,)]
     neon.orgs = there
     assert ask_usage(neon).failures == []
@@ -161,7 +162,7 @@ def test_an_org_that_is_named_and_refused_is_a_failure(neon: Teller) -> None:
     assert ask_usage(neon).failures == []
 
 
-def test_an_org_that_is_gone_has_ended(held: Teller) -> None:
+def test_an_org_that_is_gone_has_ended(held: Teller, worlds: Worlds) -> None:
     """Its past stays; it is neither due nor missing nor at risk, and nothing asks for it."""
     neon = held
     neon.orgs, neon.now = ["here"], neon.now + 30 * HOURS
@@ -174,16 +175,20 @@ def test_an_org_that_is_gone_has_ended(held: Teller) -> None:
         neon,
         "select scope, state, bool_or(is_at_risk) from reports.coverage"
         " where resource = 'neon_project_usage' group by all",
+        worlds.models_alone(*NEEDS),
     )
     assert {state for scope, state, _ in spans if scope == "org"} == {"held", "ended"}
     assert {state for scope, state, _ in spans if scope == "here"} >= {"held", "missing"}
     assert {scope for scope, _, is_at_risk in spans if is_at_risk} == {"here"}
-    told = [row for row in Needs(neon.settings).found if row["kind"] == "at risk"]
-    assert {row["subject"] for row in told} == {
+    told = rows(
+        neon.settings.warehouse,
+        "select subject, what from reports.needs_you where kind = 'at risk'",
+    )
+    assert {subject for subject, _ in told} == {
         "neon_project_usage hourly",
         "neon_branch_usage hourly",
     }
-    assert all(row["what"].endswith(" of here for one") for row in told)
+    assert all(what.endswith(" of here for one") for _, what in told)
     ((used,),) = raw(neon, "select sum(quantity) from marts.fct_compute where org_id = 'org'")
     assert used > 0
     # it comes back: there again, and its hole closes as far as Neon reaches
