@@ -151,9 +151,9 @@ def test_seconds_are_bitbuckets_to_the_last_one(bitbucket: Open) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"page_size_cap": 1},
+        pytest.param({"page_size_cap": 1}, marks=pytest.mark.slow),
         {"page_size_cap": 7, "arrivals": 3},
-        {"page_size_cap": 7, "next_of_pipelines": False},
+        pytest.param({"page_size_cap": 7, "next_of_pipelines": False}, marks=pytest.mark.slow),
         {"page_size_cap": 7, "next_of_pipelines": False, "arrivals": 3},
     ],
     ids=str,

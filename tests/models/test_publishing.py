@@ -165,7 +165,16 @@ def test_a_system_that_cannot_share_blocks_copies_them(
     published(warehouse, folder)
 
 
-@pytest.mark.parametrize("call", ["_write", "_sync", "_note", "_remove_side_files"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "_note",
+        *(
+            pytest.param(call, marks=pytest.mark.slow)
+            for call in ("_write", "_sync", "_remove_side_files")
+        ),
+    ],
+)
 def test_what_a_killed_publish_left_the_next_one_takes_over(
     warehouse: duckdb.DuckDBPyConnection,
     folder: Path,
