@@ -23,7 +23,7 @@ from assets.runs import planning
 from assets.runs.loading import Loader
 from assets.settings import Settings, read_settings
 from assets.sources import endpoint_of, source_of
-from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine import warehouse, words
 from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from dbt_like_sql.engine.runner import BuildReport
 from pipelines.load import load
@@ -68,6 +68,10 @@ NEEDS = ("marts.fct_compute", "reports.needs_you")
 USAGE_TABLES = ("neon_project_usage", "neon_branch_usage")
 PROJECTS = 11
 builds.read_models()
+# workers take the cores: threads of DuckDB's own are a sixth of a run's CPU. Processes that tests
+# start have as many as ever
+words.CONFIG["threads"] = 1
+vars(warehouse)["AS_BEFORE"] = words.AS_BEFORE.replace("reset threads", "set threads = 1")
 IN_MEMORY = "/dev/shm"  # noqa: S108  (a folder of its own is made in it)
 # whether other workers of this run test at the same time
 IS_SHARED = "PYTEST_XDIST_WORKER" in os.environ

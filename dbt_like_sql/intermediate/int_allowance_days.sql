@@ -51,7 +51,8 @@ select
     sized.granularity,
     sized.day_start,
     sized.allowance_key, -- source, meter, unit, org, owner type, owner and period
-    cast(sized.period = 'bucket' as boolean) as is_by_bucket, -- true: each bucket has its own; false: it lasts a calendar month
+    cast(sized.period = 'bucket' as boolean)
+        as is_by_bucket, -- true: each bucket has its own; false: it lasts a calendar month
     -- of a bucket: for each of its hours
     cast(sized.included_quantity as decimal(38, 9)) as included_quantity, -- null: not known
     cast(case when sized.period = 'bucket' then 0

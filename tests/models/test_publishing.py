@@ -168,11 +168,9 @@ def test_a_system_that_cannot_share_blocks_copies_them(
 @pytest.mark.parametrize(
     "call",
     [
+        "_write",
         "_note",
-        *(
-            pytest.param(call, marks=pytest.mark.slow)
-            for call in ("_write", "_sync", "_remove_side_files")
-        ),
+        *(pytest.param(call, marks=pytest.mark.slow) for call in ("_sync", "_remove_side_files")),
     ],
 )
 def test_what_a_killed_publish_left_the_next_one_takes_over(
