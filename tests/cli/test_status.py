@@ -128,12 +128,13 @@ def test_a_build_that_failed_is_told_until_one_does_not(here: Here, tmp_path: Pa
     here.settings["PRICE_BOOK_OVERRIDES"] = str(own)
     build = here.call("build")
     assert build.exit_code == 1
-    assert build.stdout.startswith("FAILED intermediate.int_prices: check `allowed_per is not null")
+    promise = "intermediate.int_price_rules: check `allowed_per is not null"
+    assert build.stdout.startswith(f"FAILED {promise}")
     assert build.stderr == "FAILED the build; readers see the build before it.\n"
     code, lines = here.status()
     assert code == 1
     (told,) = [line for line in lines if line.startswith("FAILED BUILD")]
-    assert "intermediate.int_prices: check `allowed_per is not null" in told
+    assert promise in told
     assert told.endswith("Readers see the build before it: mend that, and run `meterhouse build`.")
     here.settings["PRICE_BOOK_OVERRIDES"] = None
     assert here.call("build").exit_code == 0  # all that there is was built before
