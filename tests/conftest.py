@@ -53,14 +53,9 @@ FACTS = """
 """
 # what is told of usage besides facts, and of no money
 USAGE = (
-    *("marts.dim_site", "reports.allowance", "reports.coverage", "reports.export_freshness"),
-    *(
-        "marts.dim_org",
-        "marts.dim_project",
-        "reports.forge_environments",
-        "reports.reconciliation",
-        "reports.restatements",
-    ),
+    *("marts.dim_org", "marts.dim_project", "marts.dim_site"),
+    *("reports.allowance", "reports.coverage", "reports.export_freshness"),
+    *("reports.forge_environments", "reports.reconciliation", "reports.restatements"),
     "reports.unmapped_meters",
 )
 # what needs somebody, and facts of one family
