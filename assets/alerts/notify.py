@@ -108,7 +108,7 @@ def tell(
         try:
             held.enter_context(lock)
         except OSError as error:
-            _is_of_disk(error)
+            _unnoted(error)
         # by channel: what one did not take is told again by that one alone
         told_by = _told(file)
         causes = {_key(row): row for row in found}
@@ -130,11 +130,11 @@ def tell(
                 try:
                     write_note(file, json.dumps(told_by, indent=1))
                 except OSError as error:
-                    unnoted = _is_of_disk(error)
+                    unnoted = _unnoted(error)
     return [*failures, unnoted] if unnoted else failures
 
 
-def _is_of_disk(error: OSError) -> str:
+def _unnoted(error: OSError) -> str:
     """What is said where nobody can note what was told; any other error is raised."""
     if error.errno not in NO_DISK:
         raise error

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from assets.report.page import HERE, Span, answers, render
+from assets.runs.opening import in_place_of
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.warehouse import WarehouseError
@@ -22,16 +23,11 @@ RENEWS = (HERE / "renews.html").read_text(encoding="utf-8")
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Where to write what takes the place of a file in one step; what failed or was killed has
-    changed nothing. Raises WarehouseError where it cannot be written."""
-    draft = path.with_name(f"{path.name}.draft")
+    """in_place_of, of a file that a person names. Raises WarehouseError if it cannot be."""
     with warehouse.in_words(path, "Name another place with --to; what stood there is as it was."):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with in_place_of(path) as draft:
             yield draft
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
 
 
 def write_page(settings: Settings, month: date | None, to: Path) -> Path:

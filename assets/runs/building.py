@@ -97,7 +97,7 @@ def last_build(at: Warehouse) -> Row:
         note = json.loads(file.read_text(encoding="utf-8"))
         failure, known = note.get("failure", ""), note.keys() & {"started_at", "ended_at"}
         instants = {name: datetime.fromisoformat(note[name]).astimezone(UTC) for name in known}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, TypeError, AttributeError):
         failure = f"{file}, which says how it ended, cannot be read"

@@ -1,7 +1,7 @@
 """The warehouse as runs open it, what a query answers as rows, and how notes beside it are kept."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,25 @@ def open_warehouse(
         yield connection
 
 
+@contextmanager
+def in_place_of(file: Path) -> Iterator[Path]:
+    """Where to write what takes the place of a file in one step; what failed or was killed has
+    changed nothing."""
+    draft = file.with_name(f"{file.name}.draft")
+    try:
+        yield draft
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def write_note(file: Path, text: str) -> None:
     """Write what is kept beside the warehouse: whoever reads it meanwhile, or after a kill, finds
     the old one or the new one."""
-    draft = Path(f"{file}.draft")
     try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(file)
+        with in_place_of(file) as draft:
+            draft.write_text(text, encoding="utf-8")
     except OSError:
-        with suppress(OSError):
-            draft.unlink()
         file.write_text(text, encoding="utf-8")  # a full disk has room for as much as it gives up
 
 

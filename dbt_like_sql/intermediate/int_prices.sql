@@ -24,8 +24,8 @@ candidates as (
         book.quantity_ceiling, book.quantity_included, book.allowed_per, book.period,
         book.quantity_per_block, book.valid_from_date, book.valid_until_date, book.certainty,
         book.plan is null as is_of_any_plan,
-        case when book.file = 'price_overrides.csv' then 0 else 2 end
-        + case when book.plan is null then 1 else 0 end as standing, -- the lowest comes first
+        case when is_override then 0 else 2 end
+        + case when is_of_any_plan then 1 else 0 end as standing, -- the lowest comes first
         book.valid_from_date > cast(used.day_start as date) as is_later
     from used
     left join seeds.meters as meter

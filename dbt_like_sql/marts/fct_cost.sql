@@ -8,8 +8,8 @@
 -- window: period_start
 with priced as (
     select
-        usage.*, price.period_date, price.sku, price.invoice_line, price.billed_unit, price.list_usd_per_unit,
-        price.usd_per_unit, price.is_included, price.tier_floor, price.certainty,
+        usage.*, price.period_date, price.sku, price.invoice_line, price.billed_unit,
+        price.list_usd_per_unit, price.usd_per_unit, price.is_included, price.tier_floor, price.certainty,
         price.tier_since_quantity, price.tier_until_quantity, price.quantity_per_billed_unit,
         price.billionths_per_block, price.billionth_usd, price.list_billionth_usd,
         price.list_attousd_per_unit, price.billed_attos_per_unit,
@@ -70,6 +70,7 @@ cut as (
     from bounded
 ),
 
+-- by way of a double, for to cast so wide a decimal to a whole number takes longer than a join
 counted as (
     select
         cut.*, cut.ends_at - cut.begins_at as part_quantity,

@@ -9,7 +9,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -112,7 +112,10 @@ def hour_goes_by(path: Path, projects: int, number: int) -> Cost:
     settings = settings_at(path, until - HOUR + ASKED_AFTER)
     answers = {table: _page(table, projects, window) for table in BRANCHES}
     return Cost(
-        sum(cpu_seconds(partial(_load, settings, t, window, page)) for t, page in answers.items()),
+        sum(
+            cpu_seconds(partial(load_pages, settings, t, window, [page]))
+            for t, page in answers.items()
+        ),
         cpu_seconds(partial(building.build, settings)),
         cpu_seconds(partial(building.build, settings)),
     )
@@ -133,9 +136,10 @@ def _page(table: str, projects: int, window: Window) -> pa.Table:
         return rows.to_arrow_table().select(schema.names).cast(schema)
 
 
-def _load(settings: Settings, table: str, window: Window, page: pa.Table) -> None:
+def load_pages(settings: Settings, table: str, window: Window, pages: Iterable[pa.Table]) -> None:
+    """Land what was told of a window."""
     endpoint, opened = endpoint_of(table), partial(warehouse.writer, settings.warehouse)
-    slices = [Slice("org", window, lambda _: iter([page]))]
+    slices = [Slice("org", window, lambda _: iter(pages))]
     result = load(opened, endpoint, source_of(endpoint).resources, slices, settings.clock)
     assert not result.failures
 

@@ -6,7 +6,6 @@ Each step is a process of its own. Pages are made beforehand, so what is measure
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -14,12 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.runs import building
-from assets.sources import endpoint_of, source_of
-from dbt_like_sql.engine import warehouse
-from pipelines.load import load as land
-from pipelines.source import Slice
+from assets.sources import endpoint_of
 from pipelines.windows import Window
-from tests.benchmarks.history import BRANCHES, END, HOUR, METRICS, settings_at, usage
+from tests.benchmarks.history import BRANCHES, END, HOUR, METRICS, load_pages, settings_at, usage
 
 # as many as Neon tells at once, and their branches
 PROJECTS_OF_A_PAGE = 100
@@ -39,14 +35,10 @@ def load(folder: Path) -> None:
     """Land it, page by page."""
     settings = settings_at(folder / "meterhouse.duckdb", WINDOW.until + timedelta(minutes=20))
     for table in BRANCHES:
-        endpoint = endpoint_of(table)
-        slices = [Slice("org", WINDOW, partial(_pages, folder, table))]
-        opened = partial(warehouse.writer, settings.warehouse)
-        result = land(opened, endpoint, source_of(endpoint).resources, slices, settings.clock)
-        assert not result.failures, result.failures
+        load_pages(settings, table, WINDOW, _pages(folder, table))
 
 
-def _pages(folder: Path, table: str, _: Window) -> Iterator[pa.Table]:
+def _pages(folder: Path, table: str) -> Iterator[pa.Table]:
     schema = endpoint_of(table).schema
     rows = PROJECTS_OF_A_PAGE * BRANCHES[table] * len(METRICS[table])
     with pq.ParquetFile(folder / f"{table}.parquet") as file:
