@@ -75,12 +75,12 @@ by_plan as (
         >= coalesce(included.valid_from_date, date '1970-01-01')
         and cast(period.period_start as date)
         < coalesce(included.valid_until_date, date '9999-12-31')
-    left join seeds.plans as plans
+    left join intermediate.int_plans as plans
         on period.plan is null and period.source = plans.source
-        and lower(period.org_id) = lower(plans.org_id)
+        and lower(period.org_id) = plans.org_id
         and coalesce(plans.meter, period.meter) = period.meter
     where included.period <> 'bucket' and (included.plan is null
-        or lower(coalesce(period.plan, plans.plan)) = lower(included.plan))
+        or coalesce(lower(period.plan), plans.plan) = lower(included.plan))
     group by period.allowance_key, period.period_start, included.allowed_per
 )
 

@@ -5,10 +5,12 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from assets.settings import SettingsError, read_settings
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.checks import CheckFailedError
 from dbt_like_sql.engine.warehouse import WarehouseError
 from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import Worlds
@@ -182,3 +184,50 @@ def test_a_file_of_ones_own_that_cannot_be_read_is_named(tmp_path: Path, worlds:
     file.write_text(f"\ufeff{FIRST_OF_BUDGETS}\xfcber,,,,,,1,,,\n".replace("\n", "\r\n"))
     here.build()
     assert here.read("select budget, amount_usd from reports.budgets") == [("\xfcber", 1)]
+
+
+OF_STANDARD = "atlassian_platform,o,rovo_credits,Standard,"
+UNFITTING = (
+    # of two rows of a plan each would be added, and a plan nobody sells has no allowance
+    (
+        "plans",
+        f"{FIRST_OF_PLANS}{OF_STANDARD}100\n{OF_STANDARD.replace('Standard', 'STANDARD')}50\n",
+        "grain",
+    ),
+    ("plans", f"{FIRST_OF_PLANS}atlassian_platform,o,,Standart,9\n", "has_an_allowance"),
+    ("plans", f"{FIRST_OF_PLANS}atlassian_platform,o,rovo,Standard,9\n", "has_an_allowance"),
+    ("plans", f"{FIRST_OF_PLANS}atlassian_platform,,,Standard,9\n", "org_id"),
+    ("plans", f"{FIRST_OF_PLANS}{OF_STANDARD}-9\n", "user_count"),
+    ("names", "kind,id,name\nperson,ann,Ann\n", "kind"),
+    ("workspace_orgs", "workspace_uuid,org_id\n{w},a\nW,b\n", "grain"),
+)
+
+
+def test_a_row_of_ones_own_that_fits_nothing_is_refused(tmp_path: Path, worlds: Worlds) -> None:
+    """It would be passed over, or count twice, without a word. What is meant is read in any case,
+    and lines of commas are no rows."""
+    models = {
+        "plans": "intermediate.int_plans",
+        "names": "intermediate.int_names",
+        "workspace_orgs": "intermediate.int_bitbucket_owners",
+    }
+    here = opened(tmp_path, worlds, *models.values())
+    for seed, text, said in UNFITTING:
+        file = tmp_path / f"{seed}.csv"
+        file.write_text(text)
+        here.settings = replace(here.settings, own_seeds={f"seeds.{seed}": file})
+        with pytest.raises(CheckFailedError, match=rf"{models[seed]}: (check `)?.*{said}"):
+            here.build()
+    good = {
+        "plans": f"{FIRST_OF_PLANS}atlassian_platform,O,,STANDARD,9\n,,,,\n",
+        "names": "kind,id,name\nUser,ANN,Ann\n,,\n",
+        "workspace_orgs": "workspace_uuid,org_id\nW,A\n{w},a\n,\n",
+    }
+    for seed, text in good.items():
+        (tmp_path / f"{seed}.csv").write_text(text)
+    own = {f"seeds.{seed}": tmp_path / f"{seed}.csv" for seed in good}
+    here.settings = replace(here.settings, own_seeds=own)
+    here.build()
+    with duckdb.connect(str(here.settings.warehouse)) as opened_here:
+        owners = opened_here.table(models["workspace_orgs"])
+        assert owners.fetchall() == [("{w}", "a")]

@@ -1,6 +1,6 @@
 -- One row per Bitbucket workspace whose Atlassian organization was stated: in
 -- seeds/workspace_orgs.csv, or else by the exports that name it, where they agree. No documented
--- endpoint tells it, and nothing is guessed.
+-- endpoint tells it, and nothing is guessed: a workspace that is stated to be of two is refused.
 -- grain: workspace_uuid
 with named as (
     select line.site_id as workspace_uuid, min(line.org_id) as org_id
@@ -11,9 +11,12 @@ with named as (
 ),
 
 seeded as (
-    select lower(seed.workspace_uuid) as workspace_uuid, lower(min(seed.org_id)) as org_id
+    select distinct
+        concat('{', replace(replace(lower(seed.workspace_uuid), '{', ''), '}', ''), '}')
+            as workspace_uuid,
+        lower(seed.org_id) as org_id
     from seeds.workspace_orgs as seed
-    group by lower(seed.workspace_uuid)
+    where seed.workspace_uuid is not null and seed.org_id is not null
 )
 
 select
