@@ -75,6 +75,18 @@ with found as (
         'See reports.budgets, and reports.cost_drivers for what changed.'
     from reports.budgets as spent
     where spent.passed_threshold is not null
+    union all
+    select
+        'unknown plan', own.source, own.plan, false,
+        'price_overrides.csv has prices of it, and nothing was used under a plan of that name',
+        null, null, 'Mend its name, if that is wrong: list prices hold meanwhile.'
+    from intermediate.int_price_rules as own
+    anti join (
+        select book.source, lower(book.plan) as plan from seeds.price_book as book
+        union
+        select used.source, lower(used.plan) from intermediate.int_prices as used
+    ) as known on own.source = known.source and lower(own.plan) = known.plan
+    where own.plan is not null
 )
 
 select

@@ -622,6 +622,20 @@ def test_a_price_that_fits_nothing_is_refused(tmp_path: Path, worlds: Worlds) ->
             build(FITTING | wrong)
 
 
+def test_a_price_of_a_plan_that_nobody_knows_is_told(tmp_path: Path, worlds: Worlds) -> None:
+    """One that the price book has, or under which something was used, is known."""
+    here = opened(tmp_path, worlds, "reports.needs_you")
+    land(here.settings, Neon("p", COMPUTE, "2026-08-02 05", 3600, "Special"))
+    plans = "lunch", "special", "Launch", ""
+    own, columns = tmp_path / "own.csv", OVERRIDES.partition("\n")[0].split(",")
+    rows = [[(FITTING | {"plan": plan}).get(column, "") for column in columns] for plan in plans]
+    own.write_text("".join(",".join(row) + "\n" for row in [columns, *rows]))
+    here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": own})
+    here.build()
+    told = here.read("select subject from reports.needs_you where kind = 'unknown plan'")
+    assert told == [("lunch",)]
+
+
 def test_the_company_works_out_the_same_bill(landed_world: World) -> None:
     """Every project and meter of a month, by a calculator that knows no price book: days, hours,
     branches and remainders, and an org whose plan changes in mid-hour."""
