@@ -6,23 +6,30 @@
 -- check: period_month is not null
 -- check: invoiced_usd is not null or found_in = 'worked out alone'
 -- check: not is_repeated
-with invoiced as (
+with listed as (
     select
-        try_cast(concat(left(invoice.month, 7), '-01') as date) as period_month,
-        lower(invoice.source) as source, invoice.org as org_id,
-        lower(invoice.invoice_line) as line_key, min(invoice.invoice_line) as invoice_line,
-        string_agg(distinct invoice.invoice_id, ', ' order by invoice.invoice_id) as invoice_id,
-        sum(invoice.quantity) as quantity,
-        case when count(*) = count(invoice.amount_usd) then sum(invoice.amount_usd)
-        end as amount_usd,
-        count(*) > count(distinct concat_ws(
-            '/', coalesce(invoice.invoice_id, ''), coalesce(cast(invoice.quantity as varchar), ''),
-            coalesce(cast(invoice.amount_usd as varchar), '')
-        )) as is_repeated
+        invoice.*, try_cast(concat(left(invoice.month, 7), '-01') as date) as period_month,
+        lower(invoice.source) as source_key, lower(invoice.invoice_line) as line_key,
+        count(*) over (
+            partition by
+                left(invoice.month, 7), lower(invoice.source), invoice.org,
+                lower(invoice.invoice_line), invoice.invoice_id, invoice.quantity,
+                invoice.amount_usd
+        ) as times
     from seeds.invoices as invoice
-    group by
-        try_cast(concat(left(invoice.month, 7), '-01') as date), lower(invoice.source),
-        invoice.org, lower(invoice.invoice_line)
+),
+
+invoiced as (
+    select
+        listed.period_month, listed.source_key as source, listed.org as org_id, listed.line_key,
+        min(listed.invoice_line) as invoice_line,
+        string_agg(distinct listed.invoice_id, ', ' order by listed.invoice_id) as invoice_id,
+        sum(listed.quantity) as quantity,
+        case when count(*) = count(listed.amount_usd) then sum(listed.amount_usd)
+        end as amount_usd,
+        max(listed.times) > 1 as is_repeated
+    from listed
+    group by listed.period_month, listed.source_key, listed.org, listed.line_key
 ),
 
 -- not of the bill, which rounds each project's line: an invoice rounds the sum of them
