@@ -24,6 +24,7 @@ settled as (
     anti join intermediate.int_usage_by_day as open_usage
         on day.resource = open_usage.resource and day.scope = open_usage.scope
         and day.day_start = open_usage.day_start and open_usage.is_open
+        and open_usage.day_start >= current_date - interval '62' day
     where day.is_settled and day.day_start >= current_date - interval '62' day
     group by day.scope, day.resource
 ),
