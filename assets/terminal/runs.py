@@ -75,9 +75,10 @@ def load_due(
                 for endpoint, grain in wanted:
                     if due := loader.due(endpoint, grain, only_gaps):
                         loads.load(endpoint, grain, due.window, partial(loader.load, due))
-        loads.show_outcome(
-            f"Nothing is due before the next :{planning.TICK_MINUTE}; no request was sent."
-        )
+        nothing = f"Nothing is due before the next :{planning.TICK_MINUTE}"
+        if only_gaps:
+            nothing = "There is no gap to close (what never answered is none: `meterhouse run`)"
+        loads.show_outcome(f"{nothing}; no request was sent.")
         return loads
 
 
@@ -239,7 +240,7 @@ class Loads:
             limited = f", {accounts.rate_limited} answered 429" if accounts.rate_limited else ""
             rows = sum(line["rows"] for line in self.asked)
             say(f"{accounts.requests_sent} requests sent{limited}, {rows:,} rows landed.")
-        elif self.skipped:
+        elif not any(self._loader.settings.accounts.values()):
             say("To look around without an account: meterhouse sandbox -- meterhouse run")
         else:
             say(nothing)

@@ -171,6 +171,11 @@ def test_a_source_without_settings_is_skipped_and_says_so() -> None:
         f"atlassian_platform ({METERS}) skipped: ATLASSIAN_ORG_ID, ATLASSIAN_ORG_API_KEY are",
     ):
         assert text in result.output
+    hint = "To look around without an account"
+    assert hint in result.output
+    some = call("load", "--gaps", NEON_API_KEY="napi_of_nobody")
+    assert hint not in some.output
+    assert "There is no gap to close (what never answered is none" in some.output
     as_json = call("load", "--json")
     assert as_json.exit_code == 0
     skipped = {row["source"]: row["why"] for row in answered(as_json)["skipped"]}
