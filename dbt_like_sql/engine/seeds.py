@@ -78,7 +78,8 @@ def content_hash(path: Path) -> str:
 
 
 def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> None:
-    """Replace table `name` by the file's rows (empty = NULL).
+    """Replace table `name` by the file's rows (empty = NULL). A line of commas alone, which
+    spreadsheets leave behind, is none.
 
     Raises duckdb.Error naming the file where a row has other columns or a value is not of its type,
     and SeedError where a number has more decimals than are kept.
@@ -87,11 +88,13 @@ def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> N
     _refuse_to_round(path, columns)
     ddl = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
     typed = ", ".join(f"{literal(column)}: {literal(kind)}" for column, kind in columns.items())
+    says_something = " or ".join(f'"{column}" is not null' for column in columns)
     connection.execute(f"create or replace table {name} ({ddl})")
     try:
         connection.execute(
             f"insert into {name} from read_csv({literal(str(path))}, auto_detect=false,"
             f" header=true, delim=',', quote='\"', escape='\"', columns={{{typed}}})"
+            f" where {says_something}"
         )
     except duckdb.Error as error:
         error.add_note(f"while loading the seed {path}")

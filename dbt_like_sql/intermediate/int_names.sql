@@ -8,5 +8,4 @@ select
     lower(listed.id) as id, -- the vendor's, in small letters; of a site its cloud id
     min(listed.name) as name -- as people call it
 from seeds.names as listed
-where coalesce(listed.kind, listed.id) is not null
 group by lower(listed.kind), lower(listed.id)

@@ -25,5 +25,3 @@ from seeds.plans as listed
 left join allowed
     on listed.source = allowed.source and lower(listed.plan) = allowed.plan
     and listed.meter is not distinct from allowed.meter
--- a line of commas is what spreadsheets leave behind
-where coalesce(listed.source, listed.org_id, listed.plan) is not null

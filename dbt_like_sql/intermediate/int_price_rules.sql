@@ -43,5 +43,3 @@ from book
 left join sold
     on book.source = sold.source and book.meter = sold.meter
     and book.billed_unit = sold.billed_unit
--- a line of commas is what spreadsheets leave behind
-where coalesce(book.source, book.sku, book.meter) is not null

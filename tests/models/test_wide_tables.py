@@ -11,6 +11,7 @@ import pytest
 from assets.settings import SettingsError, read_settings
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.checks import CheckFailedError
+from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from dbt_like_sql.engine.warehouse import WarehouseError
 from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import Worlds
@@ -184,6 +185,20 @@ def test_a_file_of_ones_own_that_cannot_be_read_is_named(tmp_path: Path, worlds:
     file.write_text(f"\ufeff{FIRST_OF_BUDGETS}\xfcber,,,,,,1,,,\n".replace("\n", "\r\n"))
     here.build()
     assert here.read("select budget, amount_usd from reports.budgets") == [("\xfcber", 1)]
+
+
+def test_a_line_of_commas_is_no_row(tmp_path: Path, worlds: Worlds) -> None:
+    """Spreadsheets leave it behind. It was a rule without a priority, for which nothing was built,
+    a budget of everything without an amount, and a line of no invoice."""
+    here = opened(tmp_path, worlds, "reports.budgets", "reports.invoice_reconciliation")
+    own = {}
+    for seed in ("owners", "monthly_budgets", "invoices", "price_overrides"):
+        first = (PACKAGE_FOLDER / f"seeds/{seed}.csv").read_text().partition("\n")[0]
+        own[f"seeds.{seed}"] = tmp_path / f"{seed}.csv"
+        own[f"seeds.{seed}"].write_text(f"{first}\n{',' * first.count(',')}\n")
+    here.settings = replace(here.settings, own_seeds=own)
+    assert not here.build().failed_checks
+    assert [here.read(f"from {seed}") for seed in own] == [[], [], [], []]
 
 
 OF_STANDARD = "atlassian_platform,o,rovo_credits,Standard,"
