@@ -49,7 +49,8 @@ budgets as (
 spent as (
     select
         budget.budget, budget.scope, budget.amount_usd, budget.thresholds,
-        sum(line.cost) as cost, sum(line.forecast_cost) as forecast_cost,
+        -- what is cut off at 18 places would leave what is spent below its threshold
+        cast(sum(line.cost) as decimal(38, 12)) as cost, sum(line.forecast_cost) as forecast_cost,
         list_transform(
             string_split(budget.thresholds, ';'),
             lambda share: coalesce(try_cast(share as decimal(9, 4)), 1)
@@ -73,8 +74,7 @@ select
     cast(date_trunc('month', current_date) as date) as period_month, -- first of the UTC month
     spent.amount_usd, -- of a month
     spent.thresholds, -- shares of the amount that are told of
-    cast(cast(spent.cost as decimal(38, 12)) as decimal(38, 2))
-        as cost, -- US dollars so far; null: nothing with a price
+    cast(spent.cost as decimal(38, 2)) as cost, -- US dollars so far; null: nothing with a price
     cast(cast(spent.cost as double) / nullif(cast(spent.amount as double), 0) as double)
         as spent_share, -- of the amount; 1: all of it
     cast(spent.forecast_cost as decimal(38, 2))

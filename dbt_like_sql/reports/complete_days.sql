@@ -27,8 +27,8 @@ unbroken as (
 select
     retention.source, -- vendor API family
     cast(max(unbroken.since) as date) as complete_since_date, -- UTC day
-    cast(count(distinct concat(unbroken.resource, unbroken.scope)) as bigint)
-        as scope_count -- what is asked about
+    cast(count(distinct unbroken.scope) as bigint)
+        as scope_count -- things asked about: orgs, repositories, app/resource
 from unbroken
 inner join (
     -- a running total is kept for a day, and the next one has what it missed

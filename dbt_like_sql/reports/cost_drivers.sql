@@ -100,7 +100,7 @@ select
         abs(changes.cost - changes.cost_before)
     ) over (partition by changes.comparison, changes.dimension, days.is_comparable) as double), 0)
         as double)
-        as change_share, -- of all that this dimension changed, up and down; 1: all of it
+        as change_share, -- of all that this dimension changed, up and down, in sources as comparable
     cast(rank() over (
         partition by changes.comparison, changes.dimension
         order by days.is_comparable desc, abs(changes.cost - changes.cost_before) desc

@@ -4,9 +4,7 @@
 -- told by the month alone goes on as up to the hour when it was read, and a gauge stays as it is.
 -- grain: source, org_id, meter, unit
 with latest as (
-    select
-        history.*,
-        date_diff('day', history.period_month, current_date) as over_count
+    select history.*
     from reports.forecast_history as history
     where history.period_month = date_trunc('month', current_date)
     qualify row_number() over (
@@ -69,22 +67,27 @@ select
     cast(sum(case when used.is_month then used.quantity else latest.quantity end)
         as decimal(38, 9)) as quantity, -- in `unit`, on the settled days, or as told of the month
     cast(sum(case when used.is_month then used.cost else latest.cost end)
-        as decimal(38, 18)) as cost, -- US dollars, of this quantity; null: unpriced
+        as decimal(38, 18)) as cost, -- US dollars, of this quantity; null: unpriced, or nothing used
     cast(sum(greatest(latest.straight_line_quantity, used.end_quantity)) as decimal(38, 9))
         as straight_line_quantity, -- at the end of the month, as so far
     cast(sum(greatest(latest.straight_line_cost, used.end_cost)) as decimal(38, 9))
         as straight_line_cost, -- US dollars at the end of the month, as so far
-    cast(case when count(latest.scope) = count(latest.last_7_days_quantity)
+    cast(case when bool_and(used.is_month or latest.last_7_days_quantity is not null)
         then sum(greatest(latest.last_7_days_quantity, used.end_quantity)) end as decimal(38, 9))
         as last_7_days_quantity, -- at its end, as on the last 7 days; null: one is not known
-    cast(case when count(latest.scope) = count(latest.last_7_days_quantity)
+    cast(case when bool_and(used.is_month or latest.last_7_days_quantity is not null)
         then sum(greatest(latest.last_7_days_cost, used.end_cost)) end as decimal(38, 9))
         as last_7_days_cost, -- US dollars at its end, as on the last 7 days
-    -- of the scope of which least is known; null: no day is settled, or it is told by the month
-    min(latest.known_day_count) as known_day_count, -- settled days that it is made of
-    max(latest.over_count - latest.known_day_count)
+    -- of the scope of which least is known; null: it is told by the month
+    cast(min(case when not used.is_month then coalesce(latest.known_day_count, 0) end) as bigint)
+        as known_day_count, -- settled days that it is made of
+    cast(max(case when not used.is_month
+        then extract(day from current_date) - 1 - coalesce(latest.known_day_count, 0)
+    end) as bigint)
         as open_day_count, -- days that are over, and unknown or not settled: counted as the others
-    min(latest.day_count - latest.over_count) as coming_day_count -- days that are not over, today too
+    cast(max(case when not used.is_month
+        then extract(day from last_day(current_date)) - extract(day from current_date) + 1
+    end) as bigint) as coming_day_count -- days that are not over, today too
 from used
 left join latest
     on not used.is_month and used.source = latest.source and used.scope = latest.scope

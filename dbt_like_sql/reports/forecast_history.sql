@@ -66,7 +66,7 @@ select
     projected.day_count, -- days of the month
     projected.known_count as known_day_count, -- settled days that it is made of
     cast(projected.used as decimal(38, 9)) as quantity, -- in `unit`, on these days
-    cast(projected.spent as decimal(38, 18)) as cost, -- US dollars, on these days; null: unpriced
+    cast(projected.spent as decimal(38, 18)) as cost, -- US dollars, on these days; null: unpriced, or nothing used
     projected.line_quantity as straight_line_quantity, -- at the end of the month, as so far
     projected.line_cost as straight_line_cost, -- US dollars at the end of the month, as so far
     projected.week_end

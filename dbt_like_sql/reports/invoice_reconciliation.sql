@@ -39,8 +39,8 @@ estimated as (
         cost.source, cost.org_id,
         lower(coalesce(cost.invoice_line, cost.meter)) as line_key,
         min(coalesce(cost.invoice_line, cost.meter)) as invoice_line,
-        coalesce(sum(cost.billed_quantity)
-            filter (where not cost.is_included and cost.unpriced_reason is null), 0) as quantity,
+        case when count(cost.cost) > 0 then coalesce(sum(cost.billed_quantity)
+            filter (where not cost.is_included and cost.unpriced_reason is null), 0) end as quantity,
         cast(sum(cost.cost) as decimal(38, 12)) as cost, min(cost.billed_unit) as billed_unit
     from marts.fct_cost_by_day as cost
     semi join invoiced
@@ -59,7 +59,7 @@ select
     invoiced.invoice_id, -- null: the line is on no invoice
     cast(invoiced.quantity as decimal(38, 9)) as invoiced_quantity, -- as on the invoice
     cast(estimated.quantity as decimal(38, 9))
-        as estimated_quantity, -- charged for beyond allowances, in `billed_unit`
+        as estimated_quantity, -- charged for beyond allowances, in `billed_unit`; null: as of the dollars
     estimated.billed_unit, -- what it is sold by
     cast(invoiced.amount_usd as decimal(38, 2)) as invoiced_usd, -- null: it is on no invoice
     cast(estimated.cost as decimal(38, 2))
@@ -68,7 +68,7 @@ select
         cast(coalesce(estimated.cost, 0) as decimal(38, 2)) - coalesce(invoiced.amount_usd, 0)
         as decimal(38, 2)
     )
-        as difference_usd, -- how much more was worked out than was billed
+        as difference_usd, -- how much more was worked out than was billed; what has no price is nothing
     cast(cast(cast(coalesce(estimated.cost, 0) as decimal(38, 2)) - invoiced.amount_usd as double)
         / nullif(cast(invoiced.amount_usd as double), 0) as double)
         as difference_share, -- the same as a share of what was billed

@@ -12,7 +12,7 @@ with used as (
     -- the first says no more than the second, and keeps days before them from being read
     where cost.period_end >= date_trunc('day', current_timestamp) - interval '29' day
         and extract(epoch from cost.day_start) + extract(epoch from cost.period_end)
-            >= 2 * extract(epoch from date_trunc('day', current_timestamp) - interval '29' day)
+            > 2 * extract(epoch from date_trunc('day', current_timestamp) - interval '29' day)
     qualify meter.aggregation is distinct from 'last' or rank() over (
         partition by cost.series_key order by cost.day_start desc
     ) = 1

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import Worlds, copy_warehouse
 from tests.landed import Names, Neon, Receipt, Roots, land, receive
-from tests.models.test_cost import COMPUTE, GB, OVERRIDES, ROOT, opened
+from tests.models.test_cost import COMPUTE, GB, OVERRIDES, ROOT, TRANSFER, opened
 
 Rows = list[tuple[Any, ...]]
 
@@ -99,10 +100,21 @@ def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
     ]
     known = "select distinct day_count, day_count_before from reports.cost_drivers"
     assert here.read(f"{known} where comparison = 'last month'") == [(4, 30)]
-    complete = "select source, complete_since_date from reports.complete_days"
-    assert here.read(complete) == [("neon", date(2026, 8, 11))]
+    complete = "select source, complete_since_date, scope_count from reports.complete_days"
+    assert here.read(complete) == [("neon", date(2026, 8, 11), 1)]
     of_30_days = "select project_id, billed_quantity, cost from reports.last_30_days where cost > 0"
     assert here.read(f"{of_30_days} order by 1") == [("p", 30, Decimal("3.18")), ("q", 1000, 106)]
+
+
+def test_a_month_is_of_the_last_30_days_where_most_of_it_is(tmp_path: Path, worlds: Worlds) -> None:
+    """On 15 December these begin on 16 November, after half of it; the day before with its 15th."""
+    here = opened(tmp_path, worlds, "reports.last_30_days")
+    land(here.settings, compute("p", "2026-11", 10), asked_at="2026-12-05")
+    for day, found in ((14, [(10,)]), (15, [])):
+        clock = partial(datetime, 2026, 12, day, 12, tzinfo=UTC)
+        here.settings = replace(here.settings, clock=clock)
+        here.build()
+        assert here.read("select billed_quantity from reports.last_30_days") == found
 
 
 TUESDAYS = ("06-30", "07-07", "07-14", "07-21", "07-28", "08-04")
@@ -121,9 +133,10 @@ def coming() -> Iterator[Neon]:
 
 
 def growing() -> Iterator[Neon]:
-    """A settled day, and a day of which one hour is known."""
+    """A settled day, and a day of which one hour is known; and one without the other."""
     yield compute("p", "2026-08-01", 1, org="growing")
     yield compute("p", "2026-08-10 05", 100, org="growing")
+    yield compute("p", "2026-08-10 05", 100, org="begun")
 
 
 def over() -> Iterator[Neon]:
@@ -187,6 +200,7 @@ def invoiced() -> Iterator[Neon]:
     for n in range(100):
         yield Neon(f"p{n}", COMPUTE, "2026-07-05", 360, "launch", org="invoiced")
     yield Neon("p", ROOT, "2026-07-01", 2 * GB, org="invoiced")
+    yield Neon("p", TRANSFER, "2026-07-01", 2 * GB, None, org="invoiced")
     yield compute("p", "2026-08-01", 10, org="invoiced")
 
 
@@ -250,6 +264,15 @@ def test_a_month_never_ends_below_what_is_spent(told: Exports) -> None:
         "select quantity / 3600, straight_line_quantity / 3600, straight_line_cost,"
         " last_7_days_cost from reports.forecast where org_id = 'growing'"
     ) == [(1, 101, Decimal("10.706"), None)]
+
+
+def test_a_month_of_no_settled_day_ends_where_it_is(told: Exports) -> None:
+    """Of its 10 days that are over none is known, nor any of the last 7."""
+    assert told.read(
+        "select quantity, cost, straight_line_quantity / 3600, straight_line_cost,"
+        " last_7_days_quantity, last_7_days_cost, known_day_count, open_day_count, coming_day_count"
+        " from reports.forecast where org_id = 'begun'"
+    ) == [(None, None, 100, Decimal("10.6"), None, None, 0, 10, 21)]
 
 
 def test_a_month_that_is_told_whole_goes_on_as_up_to_its_reading(told: Exports) -> None:
@@ -366,8 +389,9 @@ def test_what_was_read_is_stored_for_62_days(told: Exports) -> None:
 
 def test_an_invoice_is_compared_line_by_line(told: Exports) -> None:
     """10 hours of July, a tenth in each of 100 projects, are $1.06 here, and not 100 cents that
-    were rounded, and $1.10 there, on two invoices; tax is there alone, storage here alone. What no
-    invoice is of (August, another organization) is not compared."""
+    were rounded, and $1.10 there, on two invoices; tax is there alone, storage here alone, and so
+    is what was sent under no plan, of which nobody knows how much is charged for. What no invoice
+    is of (August, another organization) is not compared."""
     assert told.read(
         "select invoice_line, invoice_id, invoiced_quantity, estimated_quantity, invoiced_usd,"
         " estimated_usd, difference_usd, round(difference_share, 4), found_in"
@@ -379,6 +403,7 @@ def test_an_invoice_is_compared_line_by_line(told: Exports) -> None:
          "worked out alone"),
         ("Tax", "INV-1", None, None, Decimal("0.20"), None, Decimal("-0.20"), -1,
          "on the invoice alone"),
+        (TRANSFER, None, None, None, None, None, 0, None, "worked out alone"),
     ]  # fmt: skip
 
 
@@ -427,6 +452,23 @@ later,,,,,,1,0.8,2026-09-01,
 web,,,,web,,14,0.8,,
 web,,,,web,,15.5,0.8,,
 """
+
+
+def test_a_budget_that_is_spent_to_the_last_digit_is_passed(tmp_path: Path, worlds: Worlds) -> None:
+    """2.5 hours at 22.2 cents are 55.5 cents, though of 100 and of 8,900 seconds neither is a
+    decimal number."""
+    here = opened(tmp_path, worlds, "reports.budgets")
+    clock, own = partial(datetime, 2026, 8, 11, tzinfo=UTC), tmp_path / "own.csv"
+    own.write_text(f"{BUDGETS.splitlines()[0]}\nall,,,,,,0.555,,,\n")
+    own_seeds = {"seeds.monthly_budgets": own}
+    here.settings = replace(here.settings, own_seeds=own_seeds, clock=clock)
+    parts = (
+        Neon("p", COMPUTE, "2026-08-01", 9000),
+        Neon("p", COMPUTE, "2026-08-01", 8900, branch="a"),
+    )
+    land(here.settings, *parts)
+    here.build()
+    assert here.read("select passed_threshold from reports.budgets") == [(1,)]
 
 
 def test_a_budget_tells_which_threshold_is_passed(tmp_path: Path, worlds: Worlds) -> None:
