@@ -1,6 +1,6 @@
 -- What was used over the last 30 days, today included, and what it costs: one row per project (where a
 -- vendor names none, per organization) and meter, also in the unit that it is billed in. A month counts,
--- and whole, where most of it is in these days; of readings the last one of each scope counts.
+-- and whole, where most of it is in these days; of readings those of the last month with one count.
 -- grain: source, org_id, project_id, meter, unit
 with used as (
     select
@@ -13,8 +13,9 @@ with used as (
     where cost.period_end >= date_trunc('day', current_timestamp) - interval '29' day
         and extract(epoch from cost.day_start) + extract(epoch from cost.period_end)
             > 2 * extract(epoch from date_trunc('day', current_timestamp) - interval '29' day)
+    -- what parts or their whole were read at is no more where the next month has others
     qualify meter.aggregation is distinct from 'last' or rank() over (
-        partition by cost.series_key order by cost.day_start desc
+        partition by cost.source, cost.org_id, cost.meter order by cost.day_start desc
     ) = 1
 ),
 

@@ -117,6 +117,20 @@ def test_a_month_is_of_the_last_30_days_where_most_of_it_is(tmp_path: Path, worl
         assert here.read("select billed_quantity from reports.last_30_days") == found
 
 
+def test_of_readings_those_of_the_last_month_count(tmp_path: Path, worlds: Worlds) -> None:
+    """A workspace stores 120 GB, and the organization 60 more, of which the next reading tells
+    nothing: 120 in all, and not 180. What was stored no more is not stored now either."""
+    here = opened_at("2026-08-11T09:00", tmp_path, worlds)
+    for read, total in (("2026-07-31T06:00", "180"), ("2026-08-05T06:00", "120")):
+        scopes = (("org", total), ("workspace:w", "120"))
+        lines = (Line("large_file_storage", scope, read, stored, read) for scope, stored in scopes)
+        here.write(f"{read[:10]}.csv", "org", *lines)
+    assert not here.land().failures
+    here.build()
+    for report in ("last_30_days", "storage_now"):
+        assert here.read(f"select quantity from reports.{report}") == [(120,)]  # noqa: S608
+
+
 TUESDAYS = ("06-30", "07-07", "07-14", "07-21", "07-28", "08-04")
 INVOICES = """\
 source,org,month,invoice_line,quantity,amount_usd,invoice_id
