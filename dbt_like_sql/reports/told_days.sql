@@ -2,6 +2,10 @@
 -- about and on which nothing was used. A month that is told only as a whole stands on its first day.
 -- grain: source, period_date, is_month
 -- window: period_date, by month
+with wholes as (
+    select distinct usage.source, usage.resource from intermediate.int_usage_by_day as usage
+)
+
 select
     cost.source, -- vendor API family
     cost.period_date, -- UTC day
@@ -15,6 +19,9 @@ select
     cast(false as boolean) as is_month
 from intermediate.int_days_known as day
 inner join seeds.retention as retention on day.resource = retention.resource
+-- a day of which parts alone were asked (branches, sites) is in no fact, and what it used is unknown
+where day.resource in (select wholes.resource from wholes)
+    or retention.source not in (select wholes.source from wholes)
 union
 select
     moved.source,

@@ -117,6 +117,20 @@ def test_a_month_is_of_the_last_30_days_where_most_of_it_is(tmp_path: Path, worl
         assert here.read("select billed_quantity from reports.last_30_days") == found
 
 
+def test_a_day_of_which_parts_alone_were_asked_is_not_told(tmp_path: Path, worlds: Worlds) -> None:
+    """What the branches used on the 2nd is known, and what their project did is not; on the 3rd
+    nothing was used."""
+    here = opened(tmp_path, worlds, "reports.told_days")
+    land(here.settings, compute("p", "2026-08-01", 1))
+    for table, day in (("branch", 2), ("project", 3)):
+        since, until = f"2026-08-0{day}", f"2026-08-0{day + 1}"
+        receipt = Receipt(f"neon_{table}_usage", "daily", "2026-08-11", since, until)
+        receive(here.settings, receipt)
+    here.build()
+    told = "select period_date from reports.told_days order by 1"
+    assert here.read(told) == [(date(2026, 8, 1),), (date(2026, 8, 3),)]
+
+
 def test_of_readings_those_of_the_last_month_count(tmp_path: Path, worlds: Worlds) -> None:
     """A workspace stores 120 GB, and the organization 60 more, of which the next reading tells
     nothing: 120 in all, and not 180. What was stored no more is not stored now either."""
