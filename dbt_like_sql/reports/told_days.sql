@@ -3,7 +3,9 @@
 -- grain: source, period_date, is_month
 -- window: period_date, by month
 with wholes as (
-    select distinct usage.source, usage.resource from intermediate.int_usage_by_day as usage
+    select distinct
+        usage.source, usage.resource, date_trunc('month', usage.day_start) as month_start
+    from intermediate.int_usage_by_day as usage
 )
 
 select
@@ -19,9 +21,10 @@ select
     cast(false as boolean) as is_month
 from intermediate.int_days_known as day
 inner join seeds.retention as retention on day.resource = retention.resource
+left join wholes
+    on retention.source = wholes.source and date_trunc('month', day.day_start) = wholes.month_start
 -- a day of which parts alone were asked (branches, sites) is in no fact, and what it used is unknown
-where day.resource in (select wholes.resource from wholes)
-    or retention.source not in (select wholes.source from wholes)
+where coalesce(day.resource = wholes.resource, true)
 union
 select
     moved.source,
