@@ -5,10 +5,10 @@ select named.kind, named.source, named.org_id, named.thing_id, named.name
 from marts.dim_name as named
 semi join intermediate.int_owner_rules as rule
     on contains(rule.owner_text, concat('{', named.kind, '}'))
-    or lower(named.name) glob case named.kind
+    or lower(named.name) like case named.kind
         when 'org' then rule.org_pattern
         when 'project' then rule.project_pattern
         when 'branch' then rule.branch_pattern
         when 'site' then rule.site_pattern
         when 'user' then rule.user_pattern
-    end
+    end escape '!'

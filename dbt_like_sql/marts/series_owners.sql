@@ -28,17 +28,17 @@ with matched as (
         on person.kind = 'user' and series.source = person.source
         and series.user_id = person.thing_id
     left join intermediate.int_owner_rules as rule
-        on (rule.source_pattern is null or lower(series.source) glob rule.source_pattern)
-        and (rule.org_pattern is null or lower(series.org_id) glob rule.org_pattern
-            or lower(org.name) glob rule.org_pattern)
-        and (rule.project_pattern is null or lower(series.project_id) glob rule.project_pattern
-            or lower(project.name) glob rule.project_pattern)
-        and (rule.branch_pattern is null or lower(series.branch_id) glob rule.branch_pattern
-            or lower(branch.name) glob rule.branch_pattern)
-        and (rule.site_pattern is null or lower(series.site_id) glob rule.site_pattern
-            or lower(site.name) glob rule.site_pattern)
-        and (rule.user_pattern is null or lower(series.user_id) glob rule.user_pattern
-            or lower(person.name) glob rule.user_pattern)
+        on (rule.source_pattern is null or lower(series.source) like rule.source_pattern escape '!')
+        and (rule.org_pattern is null or lower(series.org_id) like rule.org_pattern escape '!'
+            or lower(org.name) like rule.org_pattern escape '!')
+        and (rule.project_pattern is null or lower(series.project_id) like rule.project_pattern escape '!'
+            or lower(project.name) like rule.project_pattern escape '!')
+        and (rule.branch_pattern is null or lower(series.branch_id) like rule.branch_pattern escape '!'
+            or lower(branch.name) like rule.branch_pattern escape '!')
+        and (rule.site_pattern is null or lower(series.site_id) like rule.site_pattern escape '!'
+            or lower(site.name) like rule.site_pattern escape '!')
+        and (rule.user_pattern is null or lower(series.user_id) like rule.user_pattern escape '!'
+            or lower(person.name) like rule.user_pattern escape '!')
         and coalesce(rule.valid_from_date <= cast(series.since_at as date), true)
         and coalesce(rule.valid_until_date > cast(series.since_at as date), true)
     where series.family is not null

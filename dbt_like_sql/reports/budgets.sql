@@ -29,6 +29,19 @@ with lines as (
     where cost.period_month = date_trunc('month', current_date)
 ),
 
+listed as (
+    select
+        budget.*,
+        -- as of the rules of owners
+        lower(translate(replace(replace(replace(concat_ws(
+            chr(31), coalesce(budget.source, ''), coalesce(budget.org, ''),
+            coalesce(budget.project, ''), coalesce(budget.team, ''), coalesce(budget.customer, '')
+        ), '!', '!!'), '%', '!%'), '_', '!_'), '*?', '%_')) as patterns
+    from seeds.monthly_budgets as budget
+    where coalesce(budget.valid_from_date <= date_trunc('month', current_date), true)
+        and coalesce(budget.valid_until_date > date_trunc('month', current_date), true)
+),
+
 budgets as (
     select distinct
         listed.budget, listed.amount_usd, coalesce(listed.thresholds, '1') as thresholds,
@@ -36,14 +49,12 @@ budgets as (
             ', ', 'source=' || listed.source, 'org=' || listed.org, 'project=' || listed.project,
             'team=' || listed.team, 'customer=' || listed.customer
         ) as scope,
-        lower(replace(coalesce(listed.source, '*'), '[', '[[]')) as source,
-        lower(replace(listed.org, '[', '[[]')) as org,
-        lower(replace(listed.project, '[', '[[]')) as project,
-        lower(replace(listed.team, '[', '[[]')) as team,
-        lower(replace(listed.customer, '[', '[[]')) as customer
-    from seeds.monthly_budgets as listed
-    where coalesce(listed.valid_from_date <= date_trunc('month', current_date), true)
-        and coalesce(listed.valid_until_date > date_trunc('month', current_date), true)
+        nullif(split_part(listed.patterns, chr(31), 1), '') as source,
+        nullif(split_part(listed.patterns, chr(31), 2), '') as org,
+        nullif(split_part(listed.patterns, chr(31), 3), '') as project,
+        nullif(split_part(listed.patterns, chr(31), 4), '') as team,
+        nullif(split_part(listed.patterns, chr(31), 5), '') as customer
+    from listed
 ),
 
 spent as (
@@ -58,13 +69,13 @@ spent as (
         cast(budget.amount_usd as decimal(18, 4)) as amount
     from budgets as budget
     left join lines as line
-        on lower(line.source) glob budget.source
-        and (budget.org is null or lower(line.org_id) glob budget.org
-            or lower(line.org_name) glob budget.org)
-        and (budget.project is null or lower(line.project_id) glob budget.project
-            or lower(line.project_name) glob budget.project)
-        and (budget.team is null or lower(line.team) glob budget.team)
-        and (budget.customer is null or lower(line.customer) glob budget.customer)
+        on (budget.source is null or lower(line.source) like budget.source escape '!')
+        and (budget.org is null or lower(line.org_id) like budget.org escape '!'
+            or lower(line.org_name) like budget.org escape '!')
+        and (budget.project is null or lower(line.project_id) like budget.project escape '!'
+            or lower(line.project_name) like budget.project escape '!')
+        and (budget.team is null or lower(line.team) like budget.team escape '!')
+        and (budget.customer is null or lower(line.customer) like budget.customer escape '!')
     group by budget.budget, budget.scope, budget.amount_usd, budget.thresholds
 )
 

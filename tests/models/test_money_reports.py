@@ -472,7 +472,7 @@ BUDGETS = """\
 budget,source,org,project,team,customer,amount_usd,thresholds,valid_from_date,valid_until_date
 all,,,,,,20,0.5; 0.8; 1.0,,2027-01-01
 web,,,,WEB,,15,0.8;1,2026-08-01,
-shop,neon,org,Sh*,,,100,,,
+shop,neon,org,Sh?p*,,,100,,,
 apps,forge,,,,,10,80%;,,
 bare,forge,,,,,,,,
 hundreds,forge,,,,,10,80,,
@@ -512,7 +512,7 @@ def test_a_budget_tells_which_threshold_is_passed(tmp_path: Path, worlds: Worlds
     here.settings = replace(here.settings, own_seeds=files)
     land(
         here.settings,
-        Names({"p": "Shop"}),
+        Names({"p": "sh\xf6p"}),
         *(compute(project, f"2026-08-{day:02}", n) for project, n in
           (("p", 10), ("q", 5), ("s", 4)) for day in range(1, 11)),
         compute("p", "2026-07-05", 1000),
@@ -528,7 +528,7 @@ def test_a_budget_tells_which_threshold_is_passed(tmp_path: Path, worlds: Worlds
     ) == [
         ("all", None, Decimal("20.14"), 1.007, Decimal("62.43"), 1, 1),
         *((name, "source=forge", *[None] * 5) for name in ("apps", "bare", "hundreds")),
-        ("shop", "source=neon, org=org, project=Sh*", Decimal("10.60"), 0.106, Decimal("32.86"),
+        ("shop", "source=neon, org=org, project=Sh?p*", Decimal("10.60"), 0.106, Decimal("32.86"),
          None, None),
         ("web", "team=WEB", Decimal("12.72"), 0.848, Decimal("39.43"), 0.8, 1),
     ]  # fmt: skip

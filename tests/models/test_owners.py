@@ -103,6 +103,25 @@ def test_the_first_rule_that_matches_says_who_owns_it(tmp_path: Path, worlds: Wo
     ]
 
 
+def test_all_but_two_characters_of_a_pattern_stand_for_themselves(
+    tmp_path: Path, worlds: Worlds
+) -> None:
+    """And one of these two for any one, also where that takes two bytes."""
+    here = opened_here(tmp_path, worlds)
+    names = (
+        "Caf\xe9_1\\2%![",
+        "caf_1\\2%![",
+        "caf\xe9x1\\2%![",
+        "caf\xe9_1\\2x![",
+        "caf\xe9_1\\2%[",
+    )
+    things = {f"{number}": name for number, name in enumerate(names)}
+    usage = (Neon(thing, COMPUTE, "2026-08-01", 3600) for thing in things)
+    land(here.settings, Names(things), *usage)
+    owned(here, "1,,,caf?_1\\2%![,,,,,,data,,,,\n")
+    assert [owners(here, thing)[0][-1] for thing in things] == ["team=data", *["unassigned"] * 4]
+
+
 def test_another_name_is_another_owner_of_all_months(tmp_path: Path, worlds: Worlds) -> None:
     """A rename, and a name that comes after the usage, build owners again; a name that no rule
     looks at builds nothing."""

@@ -133,14 +133,6 @@ def _function(node: exp.Anonymous) -> exp.Expr:
 
 
 @_in_spark.register
-def _glob(node: exp.Glob) -> exp.Expr:
-    """A pattern of `*` and `?` as a regular expression; a bracket is written `[[]`."""
-    special = r"regexp_replace(replace(:b, '[[]', '['), '([\\\\.+^$|(){}\\[\\]])', '\\\\$1')"
-    pattern = rf"concat('\\A(?s:', replace(replace({special}, '*', '.*'), '?', '.'), ')\\z')"
-    return _spark(f"rlike(:a, {pattern})", a=node.this, b=node.expression)
-
-
-@_in_spark.register
 def _cast(node: exp.Cast) -> exp.Expr:
     """In text with all of its places: a decimal that was a float has as many there as it needs. And
     a row of a subquery is no value there."""
