@@ -47,9 +47,7 @@ sized as (
 )
 
 select
-    sized.series_key,
-    sized.granularity,
-    sized.day_start,
+    sized.series_key, sized.granularity, sized.day_start,
     sized.allowance_key, -- source, meter, unit, org, owner type, owner and period
     cast(sized.period = 'bucket' as boolean)
         as is_by_bucket, -- true: each bucket has its own; false: it lasts a calendar month

@@ -4,8 +4,7 @@
 -- grain: series_key, period_start
 -- window: period_start
 select
-    usage.series_key,
-    usage.period_start,
+    usage.series_key, usage.period_start,
     cast(case when allowance.is_by_bucket
         then allowance.included_quantity * cast(
             extract(epoch from usage.period_end) - extract(epoch from usage.period_start)

@@ -27,8 +27,7 @@ with running as (
 )
 
 select
-    running.allowance_key,
-    running.period_start,
+    running.allowance_key, running.period_start,
     min(case when running.used_so_far > running.included_quantity then running.day_start end)
         as first_day_over, -- UTC day; null: not yet
     cast(

@@ -36,9 +36,8 @@ monthly as (
 
 used as (
     select
-        told.source, told.resource, told.scope, told.org_id, told.meter, told.unit,
-        told.owner_type, told.owner_id, told.period_start, told.period_end, told.quantity,
-        told.is_settled,
+        told.source, told.resource, told.scope, told.org_id, told.meter, told.unit, told.owner_type,
+        told.owner_id, told.period_start, told.period_end, told.quantity, told.is_settled,
         case when monthly.meter is null then told.allowed_from
             else date_trunc('month', told.period_start) end as allowed_from,
         case when monthly.meter is null then told.resets_at

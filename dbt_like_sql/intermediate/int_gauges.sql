@@ -2,7 +2,6 @@
 -- grain: source, meter
 -- materialized: view
 select distinct
-    meter.source,
-    meter.meter
+    meter.source, meter.meter
 from seeds.meters as meter
 where meter.aggregation = 'last'

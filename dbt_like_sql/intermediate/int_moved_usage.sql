@@ -22,16 +22,8 @@ with grown as (
 )
 
 select
-    grown.source,
-    grown.resource,
-    grown.scope,
-    grown.org_id,
-    grown.project_id,
-    grown.meter,
-    grown.unit,
-    grown.is_open,
-    grown.series_key,
-    grown.granularity,
+    grown.source, grown.resource, grown.scope, grown.org_id, grown.project_id, grown.meter,
+    grown.unit, grown.is_open, grown.series_key, grown.granularity,
     grown.told_on, -- UTC day on which the growth stands
     calendar.bucket_start as day_start, -- UTC day
     cast(cast(cast(grown.quantity as double) / (grown.moved_count + 1) as decimal(38, 9))

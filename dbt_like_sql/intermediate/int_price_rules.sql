@@ -41,5 +41,4 @@ select
     book.certainty -- of the price
 from book
 left join sold
-    on book.source = sold.source and book.meter = sold.meter
-    and book.billed_unit = sold.billed_unit
+    on book.source = sold.source and book.meter = sold.meter and book.billed_unit = sold.billed_unit

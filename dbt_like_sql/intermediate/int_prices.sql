@@ -66,11 +66,7 @@ ranked as (
 )
 
 select
-    ranked.source,
-    ranked.meter,
-    ranked.unit,
-    ranked.plan,
-    ranked.granularity,
+    ranked.source, ranked.meter, ranked.unit, ranked.plan, ranked.granularity,
     ranked.day_start, -- UTC day on which the periods begin
     cast(ranked.day_start at time zone 'UTC' as date) as period_date, -- the same
     part.is_included, -- true: what the allowance covers; false: what is beyond it

@@ -63,8 +63,7 @@ judged as (
 )
 
 select
-    judged.resource,
-    judged.scope,
+    judged.resource, judged.scope,
     judged.day_start as period_start, -- UTC day
     cast(case
         when not judged.is_month_covered then 'monthly'

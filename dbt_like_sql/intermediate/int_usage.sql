@@ -87,10 +87,8 @@ select
     usage.plan -- as the vendor reported it of the period; null where it reports none (all but Neon)
 from usage
 left join meters
-    on usage.source = meters.source
-    and usage.meter = meters.meter
+    on usage.source = meters.source and usage.meter = meters.meter
     and usage.period_start >= meters.valid_from and usage.period_start < meters.valid_until
 left join seeds.retention as retention
-    on usage.source = retention.source
-    and usage.resource = retention.resource
+    on usage.source = retention.source and usage.resource = retention.resource
     and usage.granularity = retention.granularity

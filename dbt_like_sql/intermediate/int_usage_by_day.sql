@@ -6,21 +6,10 @@ select
     -- as a list, quoted: null is not '', and no two things' parts are one text
     md5(cast(json_array(
         usage.source, usage.org_id, usage.project_id, usage.branch_id, usage.site_id,
-        usage.environment_id, usage.user_id, usage.meter, usage.unit,
-        usage.plan
+        usage.environment_id, usage.user_id, usage.meter, usage.unit, usage.plan
     ) as varchar)) as series_key, -- source, all ids, meter, unit and plan
-    usage.source,
-    usage.resource,
-    usage.scope,
-    usage.org_id,
-    usage.project_id,
-    usage.branch_id,
-    usage.site_id,
-    usage.environment_id,
-    usage.user_id,
-    usage.family,
-    usage.meter,
-    usage.unit,
+    usage.source, usage.resource, usage.scope, usage.org_id, usage.project_id, usage.branch_id,
+    usage.site_id, usage.environment_id, usage.user_id, usage.family, usage.meter, usage.unit,
     usage.granularity,
     cast(date_trunc('day', usage.period_start) as timestamptz) as day_start, -- UTC day
     coalesce(min(case when usage.quantity <> 0 then usage.period_start end), min(usage.period_start))

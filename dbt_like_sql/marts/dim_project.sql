@@ -4,9 +4,7 @@
 -- grain: source, org_id, project_id
 with used as (
     select
-        series.source,
-        series.org_id,
-        series.project_id,
+        series.source, series.org_id, series.project_id,
         min(series.first_told_at) as first_told_at,
         min(series.first_used_at) as first_used_at,
         max(series.last_used_at) as last_used_at,
@@ -61,8 +59,7 @@ select
     used.last_computed_at -- end of the last period with compute, UTC; null: none is known
 from listed
 full join used
-    on listed.source = used.source
-    and listed.org_id = used.org_id
+    on listed.source = used.source and listed.org_id = used.org_id
     and listed.project_id = used.project_id
 left join staging.stg_loads__listings as listing
     on listing.resource in ('neon_projects', 'bitbucket_repositories') and listing.is_latest

@@ -122,9 +122,7 @@ select
     listed.granularity, listed.period_start, listed.period_end,
     listed.period_date, -- UTC day of period_start
     cast(listed.part_quantity as decimal(38, 9)) as quantity, -- in `unit`
-    listed.unit,
-    listed.sku,
-    listed.invoice_line,
+    listed.unit, listed.sku, listed.invoice_line,
     cast(cast(coalesce(
         listed.units * listed.billed_attos_per_unit,
         listed.billionths * 1000000000 // listed.quantity_per_billed_unit
@@ -132,8 +130,7 @@ select
         as billed_quantity, -- in `billed_unit`; of what is sold in blocks, the blocks it opened
     listed.billed_unit,
     listed.is_included, -- true: the allowance covers it; false: beyond it, or there is none
-    listed.tier_floor,
-    listed.list_usd_per_unit as list_unit_price,
+    listed.tier_floor, listed.list_usd_per_unit as list_unit_price,
     case when listed.unpriced_reason is null then listed.usd_per_unit end
         as unit_price, -- US dollars per billed unit, as it is charged; of what is included 0
     -- mostly the list price is what is charged
@@ -148,7 +145,5 @@ select
     true as is_estimate, -- worked out of usage and list prices; no invoice says so
     listed.certainty as price_certainty,
     listed.unpriced_reason, -- why it has no cost; null: it has one
-    listed.is_open,
-    listed.observed_at,
-    listed.series_key
+    listed.is_open, listed.observed_at, listed.series_key
 from listed

@@ -24,8 +24,7 @@ select
     any_value(cost.invoice_line) as invoice_line, -- as the vendor calls it
     cast(sum(cost.billed_quantity) as decimal(38, 18)) as billed_quantity, -- in `billed_unit`
     any_value(cost.billed_unit) as billed_unit, -- what it is sold by
-    cost.is_included,
-    cost.tier_floor,
+    cost.is_included, cost.tier_floor,
     any_value(cost.list_unit_price) as list_unit_price, -- US dollars per billed unit, as listed
     cost.unit_price,
     cast(sum(cost.cost) as decimal(38, 18)) as cost, -- US dollars, an estimate; null: unpriced

@@ -8,23 +8,10 @@
 -- window: period_start
 -- materialized: view
 select
-    usage.source,
-    usage.org_id,
-    usage.project_id,
-    usage.branch_id,
-    usage.site_id,
-    usage.environment_id,
-    usage.user_id,
-    usage.family,
-    usage.meter,
-    usage.granularity,
-    usage.period_start,
-    usage.period_end,
+    usage.source, usage.org_id, usage.project_id, usage.branch_id, usage.site_id,
+    usage.environment_id, usage.user_id, usage.family, usage.meter, usage.granularity,
+    usage.period_start, usage.period_end,
     cast(usage.period_start at time zone 'UTC' as date) as period_date, -- UTC day of period_start
-    usage.quantity,
-    usage.unit,
-    usage.is_open,
-    usage.observed_at,
-    usage.plan
+    usage.quantity, usage.unit, usage.is_open, usage.observed_at, usage.plan
 from intermediate.int_usage as usage
 where usage.family is not null

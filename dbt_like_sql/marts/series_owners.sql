@@ -71,8 +71,7 @@ parted as (
 select
     parted.series_key,
     cast(parted.month_start as date) as period_month, -- first of the UTC month
-    parted.since_at,
-    parted.until_at,
+    parted.since_at, parted.until_at,
     cast(coalesce(nullif(concat_ws(
         ', ', 'team=' || parted.team, 'customer=' || parted.customer,
         'product=' || parted.product, 'environment=' || parted.environment

@@ -7,8 +7,7 @@
 with one_unit as (
     -- what a meter is told in now; what it was told in before is converted through what is billed
     select
-        meter.source, meter.meter, meter.unit, meter.billed_unit,
-        meter.quantity_per_billed_unit,
+        meter.source, meter.meter, meter.unit, meter.billed_unit, meter.quantity_per_billed_unit,
         first_value(meter.unit) over latest as unit_now,
         first_value(meter.quantity_per_billed_unit) over latest as quantity_per_billed_unit_now
     from seeds.meters as meter
@@ -48,11 +47,7 @@ select
     summed.environment_id, -- of a Forge app
     summed.user_id, -- null: what no user accounts for
     person.name as user_name, -- as it is called now; null: not known
-    owner.owner_key,
-    owner.team,
-    owner.customer,
-    owner.product,
-    owner.environment,
+    owner.owner_key, owner.team, owner.customer, owner.product, owner.environment,
     summed.family, -- compute, storage, transfer, credits or operations
     summed.meter, -- the vendor's name of what is metered
     summed.plan, -- as the vendor reported it

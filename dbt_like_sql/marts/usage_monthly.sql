@@ -6,27 +6,10 @@
 -- window: period_month, by month
 -- materialized: view
 select
-    usage.source,
-    usage.org_id,
-    usage.org_name,
-    usage.project_id,
-    usage.project_name,
-    usage.branch_id,
-    usage.branch_name,
-    usage.site_id,
-    usage.site_name,
-    usage.environment_id,
-    usage.user_id,
-    usage.user_name,
-    usage.owner_key,
-    usage.team,
-    usage.customer,
-    usage.product,
-    usage.environment,
-    usage.family,
-    usage.meter,
-    usage.plan,
-    usage.period_month,
+    usage.source, usage.org_id, usage.org_name, usage.project_id, usage.project_name,
+    usage.branch_id, usage.branch_name, usage.site_id, usage.site_name, usage.environment_id,
+    usage.user_id, usage.user_name, usage.owner_key, usage.team, usage.customer, usage.product,
+    usage.environment, usage.family, usage.meter, usage.plan, usage.period_month,
     cast(sum(usage.quantity) as decimal(38, 9)) as quantity, -- in `unit`
     usage.unit,
     cast(sum(usage.billed_quantity) as decimal(38, 18))

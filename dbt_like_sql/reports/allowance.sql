@@ -46,17 +46,11 @@ projected as (
 )
 
 select
-    projected.source,
-    projected.meter,
-    projected.unit,
-    projected.owner_type,
-    projected.owner_id,
+    projected.source, projected.meter, projected.unit, projected.owner_type, projected.owner_id,
     cast(coalesce(
         project.project_name, site.site_name, person.user_name, org.org_name, projected.owner_id
     ) as varchar) as owner_name, -- whose allowance it is; the id where no name is known
-    projected.org_id,
-    projected.period_start,
-    projected.resets_at,
+    projected.org_id, projected.period_start, projected.resets_at,
     cast(projected.quantity as decimal(38, 9)) as used_quantity, -- so far
     projected.included_quantity,
     cast(projected.used / nullif(projected.included, 0) as double)

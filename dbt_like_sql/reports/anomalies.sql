@@ -66,12 +66,8 @@ measured as (
 )
 
 select
-    measured.source,
-    measured.org_id,
-    measured.project_id,
-    project.name as project_name,
-    measured.meter,
-    measured.unit,
+    measured.source, measured.org_id, measured.project_id, project.name as project_name,
+    measured.meter, measured.unit,
     cast(measured.day_start as date) as period_date, -- UTC day
     measured.quantity, -- in `unit`, on this day
     measured.usual_quantity, -- median of the same weekdays before

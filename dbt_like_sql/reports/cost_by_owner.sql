@@ -70,17 +70,11 @@ parts as (
 )
 
 select
-    parts.period_month,
-    parts.source,
-    parts.org_id,
-    parts.project_id,
+    parts.period_month, parts.source, parts.org_id, parts.project_id,
     cast(parts.part_of as varchar) as owner_key, -- whose it is; unassigned: no rule says
     cast(parts.shared_by as varchar)
         as shared_by, -- the owner whose shared cost it is a part of; null: it is not shared
-    parts.split_by,
-    parts.meter,
-    parts.unit,
-    parts.sku,
+    parts.split_by, parts.meter, parts.unit, parts.sku,
     cast(parts.invoice_line as varchar)
         as invoice_line, -- as the vendor calls it; the meter where no price is known
     parts.billed_unit,
@@ -98,6 +92,5 @@ from parts
 window line as (
     partition by
         parts.period_month, parts.source, parts.org_id, parts.project_id, parts.owner_key,
-        parts.split_by, parts.meter, parts.unit, parts.sku, parts.invoice_line,
-        parts.billed_unit
+        parts.split_by, parts.meter, parts.unit, parts.sku, parts.invoice_line, parts.billed_unit
 )

@@ -5,12 +5,7 @@
 -- materialized: view
 select
     cast(date_trunc('month', cost.period_date) as date) as period_month, -- first of the UTC month
-    cost.source,
-    cost.org_id,
-    cost.meter,
-    cost.unit,
-    cost.plan,
-    cost.granularity,
+    cost.source, cost.org_id, cost.meter, cost.unit, cost.plan, cost.granularity,
     cost.unpriced_reason,
     cast(count(*) as bigint) as row_count, -- rows of marts.fct_cost_by_day that are left out
     cast(count(distinct cost.series_key) as bigint) as series_count, -- things that used it

@@ -59,10 +59,7 @@ used as (
 
 -- a scope of which no day is settled ends where it is; greatest passes over null
 select
-    used.source,
-    used.org_id,
-    used.meter,
-    used.unit,
+    used.source, used.org_id, used.meter, used.unit,
     cast(date_trunc('month', current_date) as date) as period_month, -- first of the UTC month
     cast(sum(case when used.is_month then used.quantity else latest.quantity end)
         as decimal(38, 9)) as quantity, -- in `unit`, on the settled days, or as told of the month

@@ -56,11 +56,7 @@ projected as (
 )
 
 select
-    projected.source,
-    projected.scope,
-    projected.org_id,
-    projected.meter,
-    projected.unit,
+    projected.source, projected.scope, projected.org_id, projected.meter, projected.unit,
     cast(projected.month_start as date) as period_month, -- first of the UTC month
     cast(projected.day_start as date) as period_date, -- the last UTC day that it is made of
     projected.day_count, -- days of the month

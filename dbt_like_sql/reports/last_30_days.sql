@@ -31,14 +31,8 @@ summed as (
 )
 
 select
-    used.source,
-    used.org_id,
-    org.org_name,
-    used.project_id,
-    project.project_name,
-    project.is_deleted,
-    used.family,
-    used.meter,
+    used.source, used.org_id, org.org_name, used.project_id, project.project_name,
+    project.is_deleted, used.family, used.meter,
     cast(used.quantity as decimal(38, 9)) as quantity, -- in `unit`
     used.unit,
     cast(cast(used.quantity as double) / cast(used.quantity_per_billed_unit as double) as double)

@@ -4,10 +4,7 @@
 -- window: period_month, by month
 select
     cast(date_trunc('month', cost.period_date) as date) as period_month, -- first of the UTC month
-    cost.source,
-    cost.org_id,
-    cost.project_id,
-    cost.sku,
+    cost.source, cost.org_id, cost.project_id, cost.sku,
     cast(coalesce(cost.invoice_line, cost.meter) as varchar)
         as invoice_line, -- as the vendor calls it; the meter where no price is known
     cost.billed_unit,

@@ -11,8 +11,7 @@ with settled as (
         ) as asked_before_at
     from staging.stg_loads__asks as ask
     inner join seeds.retention as retention
-        on ask.source = retention.source
-        and ask.resource = retention.resource
+        on ask.source = retention.source and ask.resource = retention.resource
         and ask.granularity = retention.granularity
     where ask.asked_at >= ask.bucket_end + retention.settles_minutes * interval '1' minute
 ),
@@ -24,8 +23,7 @@ corrections as (
     from staging.stg_loads__usage as told
     inner join settled
         on told.resource = settled.resource and told.scope = settled.scope
-        and told.granularity = settled.granularity
-        and told.bucket_start = settled.bucket_start
+        and told.granularity = settled.granularity and told.bucket_start = settled.bucket_start
         and told.landed_at = settled.landed_at
     where settled.asked_before_at is not null
 ),
@@ -40,26 +38,17 @@ said as (
         ) over same_part as is_before
     from corrections as correction
     inner join staging.stg_loads__usage as told
-        on correction.thing_key = told.thing_key
-        and correction.bucket_start = told.bucket_start
+        on correction.thing_key = told.thing_key and correction.bucket_start = told.bucket_start
         and correction.landed_at >= told.landed_at
     window same_part as (
         partition by
-            correction.thing_key, correction.bucket_start, correction.landed_at,
-            told.part_key
+            correction.thing_key, correction.bucket_start, correction.landed_at, told.part_key
     )
 )
 
 select
-    said.source,
-    said.resource,
-    said.org_id,
-    said.project_id,
-    said.branch_id,
-    said.site_id,
-    said.meter,
-    said.unit,
-    said.granularity,
+    said.source, said.resource, said.org_id, said.project_id, said.branch_id, said.site_id,
+    said.meter, said.unit, said.granularity,
     said.bucket_start as period_start, -- first instant, UTC
     cast(sum(case when said.is_before then said.quantity end) as decimal(38, 9))
         as quantity_before, -- what the vendor said first; null: nothing
@@ -70,7 +59,6 @@ select
 from said
 group by
     said.source, said.resource, said.org_id, said.project_id, said.branch_id, said.site_id,
-    said.meter, said.unit, said.granularity, said.bucket_start, said.asked_before_at,
-    said.asked_at
+    said.meter, said.unit, said.granularity, said.bucket_start, said.asked_before_at, said.asked_at
 having sum(case when said.is_before then said.quantity end)
     is distinct from sum(case when said.is_after then said.quantity end)

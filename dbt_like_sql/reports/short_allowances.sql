@@ -2,17 +2,9 @@
 -- renews.
 -- grain: source, meter, unit, org_id, owner_type, owner_id, period_start
 select
-    allowance.source,
-    allowance.meter,
-    allowance.unit,
-    allowance.org_id,
-    allowance.owner_type,
-    allowance.owner_id,
-    allowance.owner_name,
-    allowance.period_start,
-    allowance.resets_at,
-    allowance.included_quantity,
-    allowance.used_share,
+    allowance.source, allowance.meter, allowance.unit, allowance.org_id, allowance.owner_type,
+    allowance.owner_id, allowance.owner_name, allowance.period_start, allowance.resets_at,
+    allowance.included_quantity, allowance.used_share,
     cast(
         allowance.straight_line_quantity / cast(allowance.included_quantity as double) as double
     ) as projected_share, -- of the allowance, at its renewal, as so far; 1: all of it

@@ -3,13 +3,7 @@
 -- fails for it, as a plan without a published price has none on any day.
 -- grain: source, meter, unit, plan, org_id, sku, unpriced_reason
 select
-    cost.source,
-    cost.meter,
-    cost.unit,
-    cost.plan,
-    cost.org_id,
-    cost.sku,
-    cost.unpriced_reason,
+    cost.source, cost.meter, cost.unit, cost.plan, cost.org_id, cost.sku, cost.unpriced_reason,
     cast(cost.sku is not null and sum(cost.list_cost) is null as boolean)
         as is_stated, -- true: the price book itself says so; false: a row is missing somewhere
     min(cost.period_date) as first_date, -- UTC day
@@ -20,5 +14,4 @@ select
 from marts.fct_cost_by_day as cost
 where cost.unpriced_reason is not null
 group by
-    cost.source, cost.meter, cost.unit, cost.plan, cost.org_id, cost.sku,
-    cost.unpriced_reason
+    cost.source, cost.meter, cost.unit, cost.plan, cost.org_id, cost.sku, cost.unpriced_reason

@@ -22,15 +22,13 @@ buckets as (
     union all
     select
         'daily' as granularity,
-        days.day_start,
-        days.day_start as bucket_start,
+        days.day_start, days.day_start as bucket_start,
         days.day_start + interval '1' day as bucket_end
     from days
     union all
     select
         'monthly' as granularity,
-        days.day_start,
-        days.day_start as bucket_start,
+        days.day_start, days.day_start as bucket_start,
         days.day_start + interval '1' month as bucket_end
     from days
     where extract(day from days.day_start) = 1

@@ -30,7 +30,5 @@ select
     receipt.ask_number -- its place in the order of asking; null: before there was one
 from receipts as receipt
 inner join staging.stg_calendar__buckets as calendar
-    on receipt.granularity = calendar.granularity
-    and receipt.day_start = calendar.day_start
-    and calendar.bucket_start >= receipt.window_start
-    and calendar.bucket_end <= receipt.window_end
+    on receipt.granularity = calendar.granularity and receipt.day_start = calendar.day_start
+    and calendar.bucket_start >= receipt.window_start and calendar.bucket_end <= receipt.window_end

@@ -9,7 +9,6 @@ select
 from reports.anomalies as odd
 left join marts.dim_org as org on odd.source = org.source and odd.org_id = org.org_id
 left join seeds.meters as meter
-    on odd.source = meter.source and odd.meter = meter.meter
-    and odd.unit = meter.unit
+    on odd.source = meter.source and odd.meter = meter.meter and odd.unit = meter.unit
 order by abs(odd.score) desc
 limit 200

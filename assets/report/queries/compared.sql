@@ -26,8 +26,7 @@ counted as (
 )
 
 select
-    counted.source, counted.period, counted.day_count, counted.day_count_before,
-    counted.has_months,
+    counted.source, counted.period, counted.day_count, counted.day_count_before, counted.has_months,
     case when counted.has_months then $today = $until
         else least(counted.day_count, counted.day_count_before)
             >= 0.9 * greatest(counted.day_count, counted.day_count_before)

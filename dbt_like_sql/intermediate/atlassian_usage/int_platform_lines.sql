@@ -11,8 +11,7 @@ with named as (
         -- periods are whole UTC days
         date_trunc('day', line.period_start + interval '12' hour) as first_day,
         date_trunc('day', line.period_end + interval '12' hour) as last_day,
-        renewal.renewed_at,
-        renewal.renews_at,
+        renewal.renewed_at, renewal.renews_at,
         case line.scope_type
             when 'site' then line.name
             when 'workspace' then coalesce(slugs.workspace_uuid, line.name)
@@ -32,12 +31,10 @@ with named as (
     left join staging.stg_bitbucket__names as slugs
         on line.scope_type in ('workspace', 'repository') and slugs.repository_uuid is null
         and split_part(line.name, '/', 1) = slugs.name
-        and line.exported_at >= slugs.valid_from
-        and line.exported_at < slugs.valid_until
+        and line.exported_at >= slugs.valid_from and line.exported_at < slugs.valid_until
     left join staging.stg_bitbucket__names as repositories
         on line.scope_type = 'repository' and repositories.repository_uuid is not null
-        and line.name = repositories.name
-        and line.exported_at >= repositories.valid_from
+        and line.name = repositories.name and line.exported_at >= repositories.valid_from
         and line.exported_at < repositories.valid_until
 ),
 
@@ -56,8 +53,7 @@ lines as (
         cast(null as timestamptz) as told_from,
         named.quantity, named.included_quantity, named.extra_usage_limit,
         cast(null as varchar) as pay_as_you_go,
-        named.forecast_quantity, named.renewed_at, named.renews_at, named.is_final,
-        named.read_at,
+        named.forecast_quantity, named.renewed_at, named.renews_at, named.is_final, named.read_at,
         case named.granularity when 'snapshot' then named.read_at else named.exported_at end
             as exported_at,
         concat_ws(' ', named.granularity, named.file_name, named.file_sha256) as precedence,
@@ -67,8 +63,7 @@ lines as (
     select
         asked.org_id, asked.meter, asked.unit, null,
         case when asked.user_id is null then 'org' else 'user' end, null, null, asked.user_id,
-        asked.granularity, asked.period_start, asked.period_end, asked.told_from,
-        asked.quantity,
+        asked.granularity, asked.period_start, asked.period_end, asked.told_from, asked.quantity,
         asked.allowance_quantity, asked.limit_quantity, asked.pay_as_you_go, null,
         asked.cycle_start, asked.cycle_end, false, asked.read_at, asked.exported_at, 'asked',
         concat_ws(

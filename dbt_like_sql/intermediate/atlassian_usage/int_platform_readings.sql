@@ -87,8 +87,7 @@ union all
 select
     grown.org_id, grown.meter, grown.unit, grown.user_id, grown.cycle_start, grown.cycle_end,
     'month', grown.cycle_start, grown.cycle_end, grown.cycle_start, grown.total,
-    grown.allowance_quantity,
-    grown.limit_quantity, grown.pay_as_you_go, grown.read_at, grown.last_read_at,
-    grown.is_partial
+    grown.allowance_quantity, grown.limit_quantity, grown.pay_as_you_go, grown.read_at,
+    grown.last_read_at, grown.is_partial
 from grown
 where grown.is_last

@@ -20,8 +20,7 @@ spans as (
     from heard
     anti join heard as total
         on heard.app is not null and total.app is null
-        and heard.scope_key = total.scope_key
-        and heard.period_start >= total.period_start
+        and heard.scope_key = total.scope_key and heard.period_start >= total.period_start
         and heard.period_end <= total.period_end
     window
         of_scope as (partition by heard.scope_key, heard.whole_start),

@@ -17,8 +17,7 @@ with placed as (
         ) as resets_at
     from intermediate.int_platform_lines as line
     left join intermediate.int_platform_periods as period
-        on line.org_id = period.org_id and line.meter = period.meter
-        and line.unit = period.unit
+        on line.org_id = period.org_id and line.meter = period.meter and line.unit = period.unit
         -- what was told at once of days in an exported period and after it lies beside it, too; a first
         -- reading of a cycle is a period that takes nothing from accounts which it lacks
         and case when period.period_end = period.renews_at

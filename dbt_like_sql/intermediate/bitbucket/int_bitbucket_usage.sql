@@ -27,15 +27,12 @@ from intermediate.int_bitbucket_minutes as minutes
 left join intermediate.int_bitbucket_owners as owner
     on minutes.workspace_uuid = owner.workspace_uuid
 anti join exported as workspace
-    on minutes.workspace_uuid = workspace.told_of
-    and minutes.period_start < workspace.told_until
+    on minutes.workspace_uuid = workspace.told_of and minutes.period_start < workspace.told_until
     and minutes.period_end > workspace.period_start
 anti join exported as repository
-    on minutes.repository_uuid = repository.told_of
-    and minutes.period_start < repository.told_until
+    on minutes.repository_uuid = repository.told_of and minutes.period_start < repository.told_until
     and minutes.period_end > repository.period_start
 -- or of users or sites there, where it is known whose it is
 anti join exported as org
-    on owner.org_id = org.told_of
-    and minutes.period_start < org.told_until
+    on owner.org_id = org.told_of and minutes.period_start < org.told_until
     and minutes.period_end > org.period_start

@@ -57,8 +57,7 @@ select
     totals.asked_at as observed_at -- when the app's total was last asked
 from entries
 inner join staging.stg_loads__buckets as totals
-    on entries.scope = totals.scope
-    and entries.bucket_start = totals.bucket_start
+    on entries.scope = totals.scope and entries.bucket_start = totals.bucket_start
 where totals.resource = 'forge_app_usage' and totals.granularity = 'daily'
 group by
     entries.split_by, totals.resource, totals.scope, entries.app_id, entries.site_id,

@@ -17,8 +17,7 @@ with shared as (
     qualify min(usage.period_id) over same_bucket <> max(usage.period_id) over same_bucket
     window same_bucket as (
         partition by
-            usage.org_id, usage.project_id, usage.meter, usage.granularity,
-            usage.bucket_start
+            usage.org_id, usage.project_id, usage.meter, usage.granularity, usage.bucket_start
     )
 ),
 
@@ -37,10 +36,8 @@ repeats as (
     inner join shared as earlier
         on later.org_id = earlier.org_id and later.project_id = earlier.project_id
         and later.meter = earlier.meter and later.granularity = earlier.granularity
-        and later.bucket_start = earlier.bucket_start
-        and later.period_id > earlier.period_id
-        and later.quantity = earlier.quantity
-        and later.timeframe_start < earlier.timeframe_end
+        and later.bucket_start = earlier.bucket_start and later.period_id > earlier.period_id
+        and later.quantity = earlier.quantity and later.timeframe_start < earlier.timeframe_end
         and later.timeframe_end > earlier.timeframe_start
     group by
         later.org_id, later.project_id, later.meter, later.granularity, later.bucket_start,
@@ -50,8 +47,7 @@ repeats as (
 select
     repeats.org_id,
     repeats.project_id, -- Neon project
-    repeats.meter,
-    repeats.granularity,
+    repeats.meter, repeats.granularity,
     repeats.bucket_start as period_start, -- first instant of the bucket, UTC
     cast(max(repeats.bucket_quantity) as decimal(38, 9)) as quantity, -- all periods added up
     cast(max(repeats.bucket_quantity) - sum(repeats.quantity) as decimal(38, 9))
@@ -60,5 +56,4 @@ select
         as is_shared -- true: the periods have equal parts of the bucket, and the sum is right
 from repeats
 group by
-    repeats.org_id, repeats.project_id, repeats.meter, repeats.granularity,
-    repeats.bucket_start
+    repeats.org_id, repeats.project_id, repeats.meter, repeats.granularity, repeats.bucket_start

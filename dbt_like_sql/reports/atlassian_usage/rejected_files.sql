@@ -3,10 +3,6 @@
 -- grain: file_name, line, column_name, reason
 -- expect: no rows
 select
-    file.file_name,
-    file.line,
-    file.column_name,
-    file.reason,
-    file.found_at
+    file.file_name, file.line, file.column_name, file.reason, file.found_at
 from staging.stg_atlassian__files as file
 where file.reason is not null and not file.is_loaded

@@ -5,11 +5,6 @@
 select
     usage.app_id,
     usage.environment_id, -- Forge environment; null: what none accounts for
-    usage.meter,
-    usage.unit,
-    usage.period_start,
-    usage.period_end,
-    usage.quantity,
-    usage.observed_at
+    usage.meter, usage.unit, usage.period_start, usage.period_end, usage.quantity, usage.observed_at
 from intermediate.int_forge_usage as usage
 where usage.split_by = 'environment'

@@ -6,8 +6,7 @@
 -- check: looks_like = unit
 with sizes as (
     select
-        branch.org_id,
-        branch.project_id,
+        branch.org_id, branch.project_id,
         sum(branch.logical_size_bytes) as logical_size_bytes,
         max(branch.created_at) as last_created_at
     from marts.dim_branch as branch

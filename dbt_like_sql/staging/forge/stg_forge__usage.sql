@@ -16,25 +16,17 @@ with observed as (
 )
 
 select
-    observed.resource,
-    observed.scope,
-    observed.app_id,
-    observed.site_id,
-    observed.environment_id,
-    observed.meter,
-    observed.unit,
-    observed.bucket_start,
+    observed.resource, observed.scope, observed.app_id, observed.site_id, observed.environment_id,
+    observed.meter, observed.unit, observed.bucket_start,
     bucket.bucket_end, -- first instant of the next day, UTC
     cast(sum(observed.quantity) as decimal(38, 9)) as quantity, -- hours of the day added up
     max(observed.load_id) as load_id, -- the last load that told otherwise of it
     bucket.asked_at as observed_at -- when Atlassian said so
 from observed
 inner join staging.stg_loads__buckets as bucket
-    on observed.resource = bucket.resource
-    and observed.scope = bucket.scope
+    on observed.resource = bucket.resource and observed.scope = bucket.scope
     and observed.bucket_start = bucket.bucket_start
 where bucket.granularity = 'daily' and not observed.is_withdrawn
 group by
-    observed.resource, observed.scope, observed.app_id, observed.site_id,
-    observed.environment_id, observed.meter, observed.unit, observed.bucket_start,
-    bucket.bucket_end, bucket.asked_at
+    observed.resource, observed.scope, observed.app_id, observed.site_id, observed.environment_id,
+    observed.meter, observed.unit, observed.bucket_start, bucket.bucket_end, bucket.asked_at

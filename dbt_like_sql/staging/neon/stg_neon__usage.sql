@@ -15,28 +15,17 @@ with observed as (
 )
 
 select
-    observed.resource,
-    observed.org_id,
-    observed.project_id,
-    observed.branch_id,
-    observed.period_id,
-    observed.period_plan,
-    observed.billing_period_start,
-    observed.billing_period_end,
-    observed.granularity,
-    observed.timeframe_start,
+    observed.resource, observed.org_id, observed.project_id, observed.branch_id, observed.period_id,
+    observed.period_plan, observed.billing_period_start, observed.billing_period_end,
+    observed.granularity, observed.timeframe_start,
     cast(coalesce(observed.timeframe_end, bucket.bucket_end) as timestamptz)
         as timeframe_end, -- as Neon says it, else the end of the bucket
     observed.bucket_start,
     bucket.bucket_end, -- first instant of the next bucket, UTC
-    observed.meter,
-    observed.quantity,
-    observed.load_id,
+    observed.meter, observed.quantity, observed.load_id,
     bucket.asked_at as observed_at -- when Neon said so
 from observed
 inner join staging.stg_loads__buckets as bucket
-    on observed.resource = bucket.resource
-    and observed.org_id = bucket.scope
-    and observed.granularity = bucket.granularity
-    and observed.bucket_start = bucket.bucket_start
+    on observed.resource = bucket.resource and observed.org_id = bucket.scope
+    and observed.granularity = bucket.granularity and observed.bucket_start = bucket.bucket_start
 where not observed.is_withdrawn
