@@ -9,75 +9,29 @@ select
     cast(null as varchar) as AllocatedResourceId, -- null: no cost is split here
     cast(null as varchar) as AllocatedResourceName, -- null: no cost is split here
     cast(null as varchar) as AllocatedTags, -- null: no cost is split here
-    charge.AvailabilityZone, -- null: no vendor meters by zone
-    charge.BilledCost, -- US dollars; 0 where an allowance covers it; an estimate
-    charge.BillingAccountId, -- the organization; of what names none (Forge) the app
-    charge.BillingAccountName, -- its current name, else its id
-    charge.BillingAccountType, -- Organization, App or Workspace
-    charge.BillingCurrency, -- prices are in US dollars
-    charge.BillingPeriodEnd, -- first instant of the next UTC month
-    charge.BillingPeriodStart, -- UTC month in which the charge begins
-    charge.CapacityReservationId, -- null: there are none
-    charge.CapacityReservationStatus, -- null: there are none
-    charge.ChargeCategory, -- always Usage: subscriptions, taxes and credits are not metered
-    charge.ChargeClass, -- null: a correction replaces the row that it corrects
-    charge.ChargeDescription, -- line of the invoice, and whether an allowance covers it
-    charge.ChargeFrequency, -- always Usage-Based
-    charge.ChargePeriodEnd, -- end of the UTC day, or of the longer period; exclusive
-    charge.ChargePeriodStart, -- start of the UTC day on which the period begins
-    charge.CommitmentDiscountCategory, -- null: there are none
-    charge.CommitmentDiscountId, -- null: there are none
-    charge.CommitmentDiscountName, -- null: there are none
-    charge.CommitmentDiscountQuantity, -- null: there are none
-    charge.CommitmentDiscountStatus, -- null: there are none
-    charge.CommitmentDiscountType, -- null: there are none
-    charge.CommitmentDiscountUnit, -- null: there are none
+    charge.AvailabilityZone, charge.BilledCost, charge.BillingAccountId, charge.BillingAccountName,
+    charge.BillingAccountType, charge.BillingCurrency, charge.BillingPeriodEnd,
+    charge.BillingPeriodStart, charge.CapacityReservationId, charge.CapacityReservationStatus,
+    charge.ChargeCategory, charge.ChargeClass, charge.ChargeDescription, charge.ChargeFrequency,
+    charge.ChargePeriodEnd, charge.ChargePeriodStart, charge.CommitmentDiscountCategory,
+    charge.CommitmentDiscountId, charge.CommitmentDiscountName, charge.CommitmentDiscountQuantity,
+    charge.CommitmentDiscountStatus, charge.CommitmentDiscountType, charge.CommitmentDiscountUnit,
     cast(null as varchar) as CommitmentProgramEligibilityDetails, -- null: there are none
-    charge.ConsumedQuantity, -- as metered, in ConsumedUnit
-    charge.ConsumedUnit, -- the vendor's unit, written as FOCUS writes units
+    charge.ConsumedQuantity, charge.ConsumedUnit,
     cast(null as varchar) as ContractApplied, -- null: contracts are not known
-    charge.ContractedCost, -- ContractedUnitPrice times PricingQuantity
-    charge.ContractedUnitPrice, -- what you pay; of what is included 0
-    charge.EffectiveCost, -- as BilledCost: nothing is amortized
+    charge.ContractedCost, charge.ContractedUnitPrice, charge.EffectiveCost,
     cast(null as varchar) as HostProviderName, -- null: vendors do not say; RegionId names a cloud
     cast(null as varchar) as InvoiceDetailId, -- null: estimates are on no invoice
-    charge.InvoiceId, -- null: estimates are on no invoice
+    charge.InvoiceId,
     charge.InvoiceIssuerName, -- as ServiceProviderName
-    charge.ListCost, -- as if nothing were included
-    charge.ListUnitPrice, -- as listed; what you pay where nothing is listed
-    charge.PricingCategory, -- always Standard
-    charge.PricingCurrency, -- US dollars, of credits too: these are units
-    charge.PricingCurrencyContractedUnitPrice, -- as ContractedUnitPrice
-    charge.PricingCurrencyEffectiveCost, -- as EffectiveCost
-    charge.PricingCurrencyListUnitPrice, -- as ListUnitPrice
-    charge.PricingQuantity, -- in PricingUnit; whole blocks where these are sold
-    charge.PricingUnit, -- what it is sold by, written as FOCUS writes units
-    charge.RegionId, -- cloud and region; null where the vendor names none
-    charge.RegionName, -- as RegionId
-    charge.ResourceId, -- the least thing that is known to have used it
-    charge.ResourceName, -- its current name; null: it has none, or none is known
-    charge.ResourceType, -- Branch, User, Site, Workspace, Repository, Project or App
-    charge.ServiceCategory, -- of seeds.focus_services
-    charge.ServiceName, -- of seeds.focus_services
-    charge.ProviderName as ServiceProviderName, -- the vendor, as seeds.focus_services names it
-    charge.ServiceSubcategory, -- of seeds.focus_services
-    charge.SkuId, -- as seeds.price_book names what is sold
-    charge.SkuMeter, -- the vendor's name of what is metered
-    charge.SkuPriceDetails, -- null: x_plan and x_tier_floor say it
-    charge.SkuPriceId, -- SkuId, plan and list price
-    charge.SubAccountId, -- project, app, site or workspace; null: of the account
-    charge.SubAccountName, -- its current name, else its id
-    charge.SubAccountType, -- Project, App, Site or Workspace
-    charge.Tags, -- who owns it: team, customer, product, environment; null: unassigned
-    charge.x_series_key, -- source, all ids, meter, unit and plan; with period_start the grain
-    charge.x_source, -- vendor API family
-    charge.x_meter, -- the vendor's name of what is metered
-    charge.x_plan, -- as the vendor reported it
-    charge.x_granularity, -- which of hourly, daily, monthly served this period
-    charge.x_environment_id, -- of a Forge app
-    charge.x_is_included, -- true: the allowance covers it; false: beyond it, or there is none
-    charge.x_tier_floor, -- billed units beyond the allowance from which on it holds
-    charge.x_is_estimate, -- worked out of usage and prices; no invoice says so
-    charge.x_price_certainty, -- of the price
-    charge.x_is_open -- true: one of them will still change
+    charge.ListCost, charge.ListUnitPrice, charge.PricingCategory, charge.PricingCurrency,
+    charge.PricingCurrencyContractedUnitPrice, charge.PricingCurrencyEffectiveCost,
+    charge.PricingCurrencyListUnitPrice, charge.PricingQuantity, charge.PricingUnit, charge.RegionId,
+    charge.RegionName, charge.ResourceId, charge.ResourceName, charge.ResourceType,
+    charge.ServiceCategory, charge.ServiceName, charge.ProviderName as ServiceProviderName,
+    charge.ServiceSubcategory, charge.SkuId, charge.SkuMeter, charge.SkuPriceDetails,
+    charge.SkuPriceId, charge.SubAccountId, charge.SubAccountName, charge.SubAccountType,
+    charge.Tags, charge.x_series_key, charge.x_source, charge.x_meter, charge.x_plan,
+    charge.x_granularity, charge.x_environment_id, charge.x_is_included, charge.x_tier_floor,
+    charge.x_is_estimate, charge.x_price_certainty, charge.x_is_open
 from reports.focus_1_2 as charge

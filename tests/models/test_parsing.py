@@ -174,6 +174,8 @@ select
 from both
 left join seeds.meters as meter on both.org_id = meter.meter
 group by both.org_id, both.quantity * meter.quantity_per_unit""",
+        reports__focus="select f.amount as BilledCost from marts.fct as f",
+        reports__charge="select focus.BilledCost from reports.focus as focus",
     )
     lineage = {name: dict(model.lineage) for name, model in models.items()}
     assert lineage["marts.fct"] == {
@@ -184,6 +186,8 @@ group by both.org_id, both.quantity * meter.quantity_per_unit""",
     }
     assert lineage["staging.stg_usage"]["quantity"] == (("raw.usage", "value"),)
     assert lineage["staging.stg_starred"]["body"] == (("raw.page", "body"),)
+    # of names as they are written, capitals and all
+    assert lineage["reports.charge"] == {"BilledCost": (("reports.focus", "BilledCost"),)}
 
 
 def test_the_fingerprint_is_of_what_is_computed(tmp_path: Path) -> None:

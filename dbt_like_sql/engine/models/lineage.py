@@ -18,6 +18,9 @@ from dbt_like_sql.engine.models.model import Model, Source
 from dbt_like_sql.engine.models.parsing import query_of, table_name
 from dbt_like_sql.engine.seeds import seed_columns
 
+# names as they are written: FOCUS has capitals
+_DIALECT = "duckdb, normalization_strategy=case_sensitive"
+
 
 def traced(models: Mapping[str, Model], seeds: Mapping[str, Path]) -> Iterator[Model]:
     """The models, inputs before readers, with the lineage of their columns and what these mean.
@@ -44,7 +47,7 @@ def _nodes(model: Model, names: MappingSchema) -> dict[str, Node | None]:
         query = qualify(
             query_of(model).copy(),
             schema=names,
-            dialect="duckdb",
+            dialect=_DIALECT,
             validate_qualify_columns=False,
             identify=False,
         )
@@ -52,7 +55,7 @@ def _nodes(model: Model, names: MappingSchema) -> dict[str, Node | None]:
             None,
             query,
             schema=names,
-            dialect="duckdb",
+            dialect=_DIALECT,
             scope=build_scope(query),
             copy=False,
             trim_selects=False,
@@ -113,4 +116,4 @@ def _nested(models: Mapping[str, Model], seeds: Mapping[str, Path]) -> MappingSc
         of_schema, table = name.split(".", 1)
         nested.setdefault(of_schema, {})[table] = dict.fromkeys(named, "unknown")
     # normalised names once for all models: it is a third of the time otherwise
-    return MappingSchema(dict(nested), dialect="duckdb", normalize=False)
+    return MappingSchema(dict(nested), dialect=_DIALECT, normalize=False)
