@@ -42,27 +42,23 @@ ranked as (
     select
         candidates.*,
         rank() over (
-            partition by
-                candidates.source, candidates.meter, candidates.unit, candidates.plan,
-                candidates.granularity, candidates.day_start
-            order by
+            of_use order by
                 candidates.is_later is true, candidates.standing,
                 candidates.valid_from_date desc nulls last
         ) as place,
         first_value(candidates.usd_per_unit) over (
-            partition by
-                candidates.source, candidates.meter, candidates.unit, candidates.plan,
-                candidates.granularity, candidates.day_start
-            order by
+            of_use order by
                 candidates.is_later is true, candidates.is_override, candidates.is_of_any_plan,
                 candidates.valid_from_date desc nulls last, candidates.quantity_floor nulls first
         ) as list_usd_per_unit,
-        min(case when candidates.is_later then candidates.standing end) over (
-            partition by
-                candidates.source, candidates.meter, candidates.unit, candidates.plan,
-                candidates.granularity, candidates.day_start
-        ) as later_standing
+        min(case when candidates.is_later then candidates.standing end) over of_use
+            as later_standing
     from candidates
+    window of_use as (
+        partition by
+            candidates.source, candidates.meter, candidates.unit, candidates.plan,
+            candidates.granularity, candidates.day_start
+    )
 )
 
 select
@@ -95,11 +91,10 @@ select
     cast(ranked.quantity_ceiling as decimal(20, 9))
     * cast(ranked.quantity_per_billed_unit as decimal(18, 0))
         as tier_until_quantity, -- up to which it holds, in `unit`; null: without an end
-    ranked.quantity_per_block, -- billed units that are sold together; null: any quantity is
     cast(
         cast(ranked.quantity_per_block as decimal(20, 9))
         * cast(ranked.quantity_per_billed_unit as decimal(18, 0)) * 1000000000 as hugeint
-    ) as billionths_per_block, -- the same in billionths of `unit`
+    ) as billionths_per_block, -- what is sold together, in billionths of `unit`; null: any quantity is
     cast(ranked.quantity_included as decimal(20, 9))
     * cast(ranked.quantity_per_billed_unit as decimal(18, 0))
         as included_quantity, -- in `unit`, where the price says it itself

@@ -8,7 +8,7 @@ with readings as (
     select
         reading.org_id, reading.meter, reading.unit, reading.user_id, reading.read_at,
         reading.quantity, reading.limit_quantity, reading.allowance_quantity,
-        reading.pay_as_you_go, reading.is_partial,
+        reading.pay_as_you_go,
         -- an account that was in error when all was read again is of the same day
         max(reading.read_at) over (
             partition by
@@ -79,8 +79,7 @@ select
     cast(null as decimal(38, 9)) as limit_quantity, -- the cap that an admin set
     cast(null as varchar) as pay_as_you_go, -- its setting, in the vendor's words
     grown.read_at, -- up to when it tells
-    grown.last_read_at as exported_at, -- when the cycle was last read
-    grown.is_partial
+    grown.last_read_at as exported_at -- when the cycle was last read
 from grown
 where not grown.is_gauge
 union all
@@ -88,6 +87,6 @@ select
     grown.org_id, grown.meter, grown.unit, grown.user_id, grown.cycle_start, grown.cycle_end,
     'month', grown.cycle_start, grown.cycle_end, grown.cycle_start, grown.total,
     grown.allowance_quantity, grown.limit_quantity, grown.pay_as_you_go, grown.read_at,
-    grown.last_read_at, grown.is_partial
+    grown.last_read_at
 from grown
 where grown.is_last

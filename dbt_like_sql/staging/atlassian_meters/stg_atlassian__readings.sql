@@ -15,7 +15,6 @@ select
     reading.pay_as_you_go, -- what is used beyond it: the setting in the vendor's words; null: not told
     reading.cycle_start, -- when the allowance renewed, as this reading says
     reading.cycle_end, -- and when it renews next
-    reading.is_partial, -- true: the account may have used more, as the API has only a part of it
     reading.load_id -- the load that landed it
 from raw.platform_readings as reading
 inner join staging.stg_loads__buckets as bucket

@@ -5,7 +5,7 @@
 -- grain: file_sha256, line
 with contents as (
     -- in the order in which they landed: a clock may have been wrong
-    select usage.*, receipt.asked_at as loaded_at, receipt.landed_at as told_at
+    select usage.*, receipt.landed_at as told_at
     from raw.platform_usage as usage
     inner join raw.loads as receipt
         on receipt.resource = 'platform_usage' and usage.scope = receipt.scope
@@ -83,7 +83,6 @@ select
     said.allowance_reset_at, -- when the allowance renews
     said.is_final, -- true: it cannot change any more
     said.exported_at, -- when it was read off the page
-    said.loaded_at, -- when the file was loaded
     said.file_name, -- where it was in the folder
     said.file_sha256, -- its content
     said.line, -- the line of the file

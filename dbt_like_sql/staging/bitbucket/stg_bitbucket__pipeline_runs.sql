@@ -8,9 +8,6 @@ select
     run.repository_uuid, -- Bitbucket repository
     run.run_uuid, -- the run
     run.bucket_start, -- UTC day on which it was created
-    run.created_at, -- when it was created
-    run.completed_at, -- when it ended; null: it had not when last seen
-    run.state, -- as Bitbucket says it
     run.build_seconds_used, -- seconds counted as used; null: none said (self-hosted, or not yet)
     run.load_id, -- the load that told it
     -- a run that was seen was seen, whether or not all of its day was ever asked for

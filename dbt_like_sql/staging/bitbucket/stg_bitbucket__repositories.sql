@@ -5,7 +5,6 @@ select
     repository.workspace_uuid, -- Bitbucket workspace
     repository.repository_uuid, -- Bitbucket repository
     repository.full_name, -- workspace/repository, as in its address
-    repository.size_bytes, -- size of the git repository, without large files
     repository.created_at, -- when it was made
     cast(min(listing.listed_at) over same_repository as timestamptz)
         as first_seen_at, -- first time it was listed to us
@@ -18,6 +17,4 @@ from raw.bitbucket_repositories as repository
 inner join staging.stg_loads__listings as listing
     on listing.resource = 'bitbucket_repositories' and repository.landed_at = listing.landed_at
 window same_repository as (partition by repository.workspace_uuid, repository.repository_uuid)
-qualify row_number() over (
-    partition by repository.workspace_uuid, repository.repository_uuid order by repository.landed_at desc
-) = 1
+qualify row_number() over (same_repository order by repository.landed_at desc) = 1

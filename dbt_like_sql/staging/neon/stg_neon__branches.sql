@@ -9,7 +9,6 @@ select
     branch.parent_id as parent_branch_id, -- branch it was made from; null: a root branch
     branch.logical_size as logical_size_bytes, -- size of its data when last listed, bytes
     branch.is_default, -- the project's default branch
-    branch.is_protected, -- protected from deletion
     branch.created_at, -- when it was made
     cast(min(listing.listed_at) over same_branch as timestamptz)
         as first_seen_at, -- first time it was listed to us
@@ -22,6 +21,4 @@ from raw.neon_branches as branch
 inner join staging.stg_loads__listings as listing
     on listing.resource = 'neon_branches' and branch.landed_at = listing.landed_at
 window same_branch as (partition by branch.org_id, branch.project_id, branch.branch_id)
-qualify row_number() over (
-    partition by branch.org_id, branch.project_id, branch.branch_id order by branch.landed_at desc
-) = 1
+qualify row_number() over (same_branch order by branch.landed_at desc) = 1

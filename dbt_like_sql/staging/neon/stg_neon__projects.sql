@@ -8,7 +8,6 @@ select
     project.name as project_name, -- its name
     project.region_id, -- cloud and region
     project.pg_version, -- Postgres major version
-    project.history_retention_seconds, -- instant restore window, seconds
     project.created_at, -- when it was made
     cast(min(listing.listed_at) over same_project as timestamptz)
         as first_seen_at, -- first time it was listed to us
@@ -21,6 +20,4 @@ from raw.neon_projects as project
 inner join staging.stg_loads__listings as listing
     on listing.resource = 'neon_projects' and project.landed_at = listing.landed_at
 window same_project as (partition by project.org_id, project.project_id)
-qualify row_number() over (
-    partition by project.org_id, project.project_id order by project.landed_at desc
-) = 1
+qualify row_number() over (same_project order by project.landed_at desc) = 1
