@@ -12,7 +12,7 @@ import tempfile
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -36,9 +36,7 @@ from pipelines.source import (
     Note,
     OutOfReachError,
     Pages,
-    PartialAnswerError,
     RefusedError,
-    RetiredError,
     Slice,
     UnknownBeforeError,
     VendorError,
@@ -82,32 +80,41 @@ def load(
     stands does. A slice that fails is in `LoadResult.failures` and leaves nothing; the others land.
     `done` is called after each. Errors `of_the_machine` are no vendor's, and end the load.
     """
+    waiting = deque(slices)
     load_id = f"{clock():%Y%m%dT%H%M%S.%f}-{uuid.uuid4().hex[:8]}"
-    waiting, landed_count = deque(slices), 0
     result = LoadResult([load_id], slice_count=len(waiting))
     walk = Walk(endpoint, clock, waiting, result, done, of_the_machine)
-    while walk.waiting and not walk.is_interrupted:
+    while waiting and not walk.is_interrupted:
         try:
-            with open_warehouse() as connection:
-                ask_number = receipts.next_ask_number(connection)
-            with _folder() as folder:
-                answers = _land(resources(walk.pages).with_resources(endpoint.table), folder)
-                if landed := result.receipts[landed_count:]:
-                    with open_warehouse() as connection:
-                        receipts.create_raw_tables(connection, [endpoint])
-                        if not landed_count:  # should the others not be reached, they are known
-                            others = {asked.scope for asked in walk.waiting}
-                            receipts.see(connection, endpoint, sorted(others), clock())
-                        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'; set threads = 1")
-                        receipts.write(
-                            connection, endpoint, load_id, ask_number, landed, answers, clock()
-                        )
-                    landed_count = len(result.receipts)
+            _ask_and_land(open_warehouse, resources, walk)
         except KeyboardInterrupt:
             walk.is_interrupted = True
     if walk.is_interrupted:
-        raise KeyboardInterrupt(f"{landed_count} of {result.slice_count} loaded")
+        raise KeyboardInterrupt(f"{walk.landed_count} of {result.slice_count} loaded")
     return result
+
+
+def _ask_and_land(
+    open_warehouse: OpenWarehouse, resources: Callable[[Pages], Any], walk: "Walk"
+) -> None:
+    """Go on with a walk until it is time to land, and land that."""
+    endpoint, result, clock = walk.endpoint, walk.result, walk.clock
+    with open_warehouse() as connection:
+        ask_number = receipts.next_ask_number(connection)
+    with _folder() as folder:
+        answers = _answers(resources(walk.pages).with_resources(endpoint.table), folder)
+        landed = result.receipts[walk.landed_count :]
+        if not landed:
+            return
+        with open_warehouse() as connection:
+            receipts.create_raw_tables(connection, [endpoint])
+            if not walk.landed_count:  # should the others not be reached, they are known
+                others = {asked.scope for asked in walk.waiting}
+                receipts.see(connection, endpoint, sorted(others), clock())
+            connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'; set threads = 1")
+            load_id, now = result.load_ids[0], clock()
+            receipts.write(connection, endpoint, load_id, ask_number, landed, answers, now)
+    walk.landed_count = len(result.receipts)
 
 
 @contextmanager
@@ -149,7 +156,7 @@ class _Told:
         return ""
 
 
-def _land(source: Any, folder: Path) -> list[str]:
+def _answers(source: Any, folder: Path) -> list[str]:
     """The answers of a dlt source, as Parquet files of a dataset in `folder`."""
     import dlt  # here, because it costs a second
     from dlt.common.configuration.container import Container
@@ -193,6 +200,7 @@ class Walk:
     done: Callable[[Slice], None]
     of_the_machine: tuple[type[Exception], ...]
     slices_asked: int = 0
+    landed_count: int = 0
     is_interrupted: bool = False
 
     def pages(self, endpoint: Endpoint) -> Iterator[pa.Table]:
@@ -213,61 +221,43 @@ class Walk:
     def _pages_of(self, asked: Slice, is_second_try: bool = False) -> Iterator[pa.Table]:
         """The pages of one slice, and its receipt after the last one."""
         self.slices_asked += 1
-        number, asked_at, rows, pages, complete = self.slices_asked, self.clock(), 0, 0, True
-        window = asked.window
+        number, asked_at, window = self.slices_asked, self.clock(), asked.window
+        rows, pages, complete = 0, 0, True
         windows: list[Window | None] = [window]
         unclaimed, left_out = {*asked.less}, list[str]()
         try:
             for page in asked.ask(window):
-                if isinstance(page, Note):
-                    self.result.notes.append(page)
-                    continue
-                if isinstance(page, BucketsRefusedError):
-                    self.result.failures.append(page)
-                    unclaimed |= page.buckets
-                    continue
-                if isinstance(page, Window):
-                    windows.append(page)
-                    continue
-                if strange := _strange(page, self.endpoint):
-                    page = self._without(page, strange, left_out)
-                pages, rows = pages + 1, rows + len(page)
-                if len(page):
-                    yield _numbered(page, number, pages)
+                match page:
+                    case Note():
+                        self.result.notes.append(page)
+                    case BucketsRefusedError():
+                        self.result.failures.append(page)
+                        unclaimed |= page.buckets
+                    case Window():
+                        windows.append(page)
+                    case _:
+                        known = self._without_strange(page, left_out)
+                        pages, rows = pages + 1, rows + len(known)
+                        if len(known):
+                            yield _numbered(known, number, pages)
         except OutOfReachError as error:
             # the oldest bucket aged out in this very moment: once more without it
-            shorter = window.without([window.since]) if window else []
-            if not shorter or is_second_try:
-                self.result.failures.append(error)
-            else:
+            if shorter := window.without([window.since]) if window and not is_second_try else []:
                 yield from self._pages_of(replace(asked, window=shorter[0]), is_second_try=True)
-            return
-        except PartialAnswerError as partial:
-            if partial.is_failure:
-                self.result.failures.append(partial)
             else:
-                self.result.notes.append(str(partial))
-            complete = False
-        except UnknownBeforeError as unknown:
-            self.result.notes.append(str(unknown))
-            if unknown.window is None:
-                return
-            windows = [unknown.window]
-        except RefusedError as refused:
-            self.result.failures.append(refused)
-            complete, number = False, 0  # of no slice: what was told before it counts for nothing
-        except RetiredError as retired:
-            self.result.notes.append(str(retired))
-            complete = False  # asked, and known to have no answer: not asked again at every tick
-        except VendorError as error:
-            self.result.failures.append(error)
+                self._told(asked, error)
             return
         except self.of_the_machine:
             raise
         except Exception as error:
-            about = f"{asked.scope}, {window}" if window else asked.scope
-            self.result.failures.append(unexpected(self.endpoint, about, error))
-            return
+            ended = self._told(asked, error)
+            if not ended.is_answer:
+                return
+            complete = isinstance(ended, UnknownBeforeError)
+            if isinstance(ended, UnknownBeforeError):
+                windows = [ended.window] if ended.window else []
+            if isinstance(ended, RefusedError):
+                number = 0  # of no slice: what was told before it counts for nothing
         if left_out:
             self.result.failures.append(self._listed_without(asked.scope, left_out))
             complete = False
@@ -276,8 +266,23 @@ class Walk:
             self.result.receipts.append(receipt)
             rows = pages = 0  # counted once
 
-    def _without(self, page: pa.Table, strange: Mapping[int, str], left_out: list[str]) -> pa.Table:
-        """What is listed, but for these rows, which are named. Of usage it would not be all."""
+    def _told(self, asked: Slice, error: Exception) -> VendorError:
+        """What ended a slice, among the failures or notes of the load."""
+        if not isinstance(error, VendorError):
+            about = f"{asked.scope}, {asked.window}" if asked.window else asked.scope
+            error = unexpected(self.endpoint, about, error)
+        if error.is_failure:
+            self.result.failures.append(error)
+        else:
+            self.result.notes.append(str(error))
+        return error
+
+    def _without_strange(self, page: pa.Table, left_out: list[str]) -> pa.Table:
+        """What is listed, but for rows that nobody could use, which are named. Of usage it would
+        not be all."""
+        strange = _strange(page, self.endpoint)
+        if not strange:
+            return page
         for number, why in strange.items():
             if self.endpoint.is_windowed:
                 raise ValueError(why)

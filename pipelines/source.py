@@ -35,8 +35,11 @@ class VendorError(RuntimeError):
     """A vendor could not be asked, refused, or answered something that is not documented.
 
     `status` is the HTTP status, or None where there was no HTTP answer to blame. `why`: what is
-    said of whatever was asked `about`, where the message has both.
+    said of whatever was asked `about`, where the message has both. `is_failure`: a run fails for
+    it, else it is a note. `is_answer`: it is one all the same, of which a receipt tells.
     """
+
+    is_failure, is_answer = True, False
 
     def __init__(
         self, message: str, status: int | None = None, about: str = "", why: str = ""
@@ -63,6 +66,8 @@ class PartialAnswerError(VendorError):
     note; any other trouble is a failure of the run.
     """
 
+    is_answer = True
+
     def __init__(self, message: str, refused: Iterable[VendorError] = ()) -> None:
         super().__init__(message)
         self.is_failure = any(error.status not in (403, 404) for error in refused)
@@ -71,13 +76,17 @@ class PartialAnswerError(VendorError):
 class UnknownBeforeError(VendorError):
     """The answer counts for `window` only (None: for nothing): what was before is not known."""
 
+    is_failure, is_answer = False, True
+
     def __init__(self, message: str, window: Window | None) -> None:
         super().__init__(message)
         self.window = window
 
 
 class RetiredError(VendorError):
-    """The vendor has taken this endpoint away; that is known, and no failure of a run."""
+    """The vendor has taken this endpoint away. That is known, so it is not asked at every tick."""
+
+    is_failure, is_answer = False, True
 
 
 def readable(text: str) -> str:
@@ -99,6 +108,8 @@ class RefusedError(VendorError):
 
     Others are asked all the same. How long it has been so says whether a run fails for it.
     """
+
+    is_answer = True
 
     def __init__(self, error: VendorError, scope: str) -> None:
         super().__init__(str(error), error.status, error.about, error.why)
