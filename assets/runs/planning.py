@@ -166,30 +166,27 @@ def due_buckets(
     reach = [*everything_in_reach(table, grain, now).buckets()]
     # what is told of today alone is due before the first tick of the day, too
     begun = [start for start in reach if start <= tick] or reach
-    wanted = [(start, next_bucket(start, grain) + settles) for start in begun]
     trailing_since = trailing(table, grain, now).since
     # hours are read again once a day as far back as days are (see trailing)
     daily_tick, daily_since = last_tick(table, "daily", now), trailing(table, "daily", now).since
-    if only_gaps:
-        wanted = [(start, settled_at) for start, settled_at in wanted if settled_at <= now]
-
-    def is_due(start: datetime, settled_at: datetime, asked_at: datetime | None) -> bool:
-        if asked_at is None or not is_believed(asked_at, now):
-            return True
-        was_open = asked_at < settled_at
-        if only_gaps:
-            return was_open
-        if grain == "hourly" and asked_at < daily_tick and start >= daily_since:
-            return True
-        return (start >= trailing_since or was_open) and asked_at < tick
-
+    # by bucket, since when an answer counts: what was asked before is asked again
+    counts_since: dict[datetime, datetime] = {}
+    for start in begun:
+        settled_at = next_bucket(start, grain) + settles
+        if only_gaps and settled_at <= now:
+            counts_since[start] = settled_at
+        elif not only_gaps:
+            since = tick if start >= trailing_since else min(settled_at, tick)
+            is_of_day = grain == "hourly" and start >= daily_since
+            counts_since[start] = max(since, daily_tick) if is_of_day else since
     due: Due = {}
     for scope in scopes:
         asked, standing = held.get(scope, {}), standings.get(scope)
         is_left_out = only_gaps and (standing is None or standing.answered_at is None)
         if is_left_out or _is_put_off(standing, tick, now):
             continue
-        if starts := [start for start, at in wanted if is_due(start, at, asked.get(start))]:
+        wanted = (s for s, since in counts_since.items() if not _is_since(since, asked.get(s), now))
+        if starts := [*wanted]:
             due[scope] = starts
     return due
 
@@ -245,10 +242,6 @@ def is_retired(endpoint: Endpoint, last: Answer | None, now: datetime) -> bool:
     return not complete and _is_since(last_tick(endpoint.table, "daily", now), asked_at, now)
 
 
-def is_believed(asked_at: datetime, now: datetime) -> bool:
-    """Whether the clock was right by which this was asked; two processes may overlap."""
-    return asked_at <= now + timedelta(hours=1)
-
-
 def _is_since(tick: datetime, asked_at: datetime | None, now: datetime) -> bool:
-    return asked_at is not None and asked_at >= tick and is_believed(asked_at, now)
+    # what is asked later than that was asked by a clock that was wrong; two processes may overlap
+    return asked_at is not None and tick <= asked_at <= now + timedelta(hours=1)
