@@ -8,7 +8,7 @@ so that Dagster, cron and a terminal tell it once between them. Not here: what n
 import errno
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -102,17 +102,14 @@ def tell(
     """
     if not channels:
         return []
-    file, unnoted = Path(f"{at}.alerts.json"), ""
+    file, causes = Path(f"{at}.alerts.json"), {_key(row): row for row in found}
+    failures, unnoted = list[str](), set[str]()
     with ExitStack() as held:
-        lock = turn(Path(f"{file}.lock"), "the list of alerts", "Run it again.", WAITS_SECONDS)
-        try:
-            held.enter_context(lock)
-        except OSError as error:
-            _unnoted(error)
+        with _whatever_the_disk(set()):
+            lock = Path(f"{file}.lock")
+            held.enter_context(turn(lock, "the list of alerts", "Run it again.", WAITS_SECONDS))
         # by channel: what one did not take is told again by that one alone
         told_by = _told(file)
-        causes = {_key(row): row for row in found}
-        failures = []
         for name, send in channels.items():
             told = told_by.setdefault(name, {})
             known = {key: text for key, text in told.items() if is_known(*json.loads(key))}
@@ -123,22 +120,23 @@ def tell(
                 except DeliveryError as error:
                     failures.append(f"not told: {subject} ({error})")
                     continue
-                if key in causes:
-                    told[key] = subject
-                else:
+                told[key] = subject
+                if key not in causes:
                     del told[key]
-                try:
+                with _whatever_the_disk(unnoted):
                     write_note(file, json.dumps(told_by, indent=1))
-                except OSError as error:
-                    unnoted = _unnoted(error)
-    return [*failures, unnoted] if unnoted else failures
+    return [*failures, *unnoted]
 
 
-def _unnoted(error: OSError) -> str:
-    """What is said where nobody can note what was told; any other error is raised."""
-    if error.errno not in NO_DISK:
-        raise error
-    return f"what was told could not be noted, and is told again ({error})"
+@contextmanager
+def _whatever_the_disk(unnoted: set[str]) -> Iterator[None]:
+    """A disk that takes nothing keeps nobody from being told: that is `unnoted`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_DISK:
+            raise
+        unnoted.add(f"what was told could not be noted, and is told again ({error})")
 
 
 def _told(file: Path) -> dict[str, dict[str, str]]:
