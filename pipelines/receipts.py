@@ -298,25 +298,19 @@ def end(connection: Connection, endpoint: Endpoint, scopes: Iterable[str], now: 
 
     One that answers later is there again.
     """
-    _mark(connection, endpoint, scopes, now, ENDED, "true")
+    _mark(connection, endpoint, scopes, now, ENDED)
 
 
 def see(connection: Connection, endpoint: Endpoint, scopes: Iterable[str], now: datetime) -> None:
     """Write down, of scopes that have no receipt, that there are such: or nobody would know, before
     it is looked again which there are, that something of them is due."""
-    told = (
-        f"select told.scope from raw.loads as told where told.resource = {literal(endpoint.table)}"
-    )
-    _mark(connection, endpoint, scopes, now, SEEN, f"scopes.scope not in ({told})")
+    sql = f"select distinct scope from raw.loads where resource = {literal(endpoint.table)}"
+    known = {scope for (scope,) in connection.execute(sql).fetchall()}
+    _mark(connection, endpoint, (scope for scope in scopes if scope not in known), now, SEEN)
 
 
 def _mark(
-    connection: Connection,
-    endpoint: Endpoint,
-    scopes: Iterable[str],
-    now: datetime,
-    mark: str,
-    where: str,
+    connection: Connection, endpoint: Endpoint, scopes: Iterable[str], now: datetime, mark: str
 ) -> None:
     if not (written := ", ".join(f"({literal(scope)})" for scope in scopes)):
         return
@@ -331,7 +325,6 @@ def _mark(
             greatest({literal(now)}, (select max(landed_at) from raw.loads))
                 + row_number() over () * interval '1' microsecond as landed_at
         from (values {written}) as scopes (scope)
-        where {where}
         """
     )
 
