@@ -79,7 +79,7 @@ select
     days.meter, -- the vendor's name of what is metered
     days.unit, -- the vendor's unit
     cast(days.month_start as timestamptz) as month_start, -- UTC month
-    days.day_start, -- UTC day
+    days.day_start,
     cast(sum(days.quantity) as decimal(38, 9)) as quantity, -- in `unit`
     cast(sum(days.cost) as decimal(38, 18)) as cost -- US dollars; null: unpriced, or nothing used
 from days

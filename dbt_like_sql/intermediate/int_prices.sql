@@ -68,7 +68,7 @@ select
     part.is_included, -- true: what the allowance covers; false: what is beyond it
     ranked.sku, -- what is sold, as seeds.price_book names it; null: nobody knows a price
     ranked.invoice_line, -- as the vendor calls it
-    ranked.billed_unit, -- what it is sold by
+    ranked.billed_unit,
     ranked.quantity_per_billed_unit, -- how much of `unit` that is
     ranked.list_usd_per_unit, -- US dollars per billed unit, as the vendor lists it
     cast(case when part.is_included then 0 else ranked.usd_per_unit end as decimal(18, 9))
@@ -98,9 +98,9 @@ select
     cast(ranked.quantity_included as decimal(20, 9))
     * cast(ranked.quantity_per_billed_unit as decimal(18, 0))
         as included_quantity, -- in `unit`, where the price says it itself
-    ranked.allowed_per, -- whose allowance it is beyond; null: there is none
+    ranked.allowed_per,
     ranked.period, -- of the allowance: bucket, (calendar) month, or (billing) cycle
-    ranked.certainty, -- of the price
+    ranked.certainty,
     cast(case
         when ranked.quantity_per_billed_unit is null
             then 'seeds/meters.csv does not say what this unit is billed by'

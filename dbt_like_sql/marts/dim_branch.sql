@@ -20,11 +20,9 @@ select
     coalesce(listed.branch_id, used.branch_id) as branch_id, -- the vendor's id
     listed.branch_name, -- current name; null where the vendor never listed it
     listed.parent_branch_id, -- branch it was made from; null: a root branch, or not known
-    listed.logical_size_bytes, -- size of its data when last listed, bytes
-    listed.is_default, -- the project's default branch
+    listed.logical_size_bytes, listed.is_default,
     listed.created_at, -- when it was made, as the vendor says
-    listed.first_seen_at, -- first time it was listed to us
-    listed.last_seen_at, -- last time it was listed to us
+    listed.first_seen_at, listed.last_seen_at,
     -- used but never listed: gone, if the org was listed since it was first used
     cast(coalesce(listed.is_deleted, listing.listed_at > used.first_told_at, false) as boolean)
         as is_deleted, -- no longer listed; false: listed, or nobody lists it

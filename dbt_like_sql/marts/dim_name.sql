@@ -25,7 +25,7 @@ with named as (
 
 select
     named.kind, -- org, project, branch, site or user
-    named.source, -- vendor API family
+    named.source,
     named.org_id, -- the vendor's organization; null where it names none, and of sites and users
     named.thing_id, -- the vendor's id
     named.name, -- as it is called now

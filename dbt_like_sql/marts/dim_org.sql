@@ -31,8 +31,7 @@ select
     coalesce(listed.org_name, name.name) as org_name, -- its name; null: not known
     listed.plan, -- plan, in the vendor's words
     listed.created_at, -- when it was made, as the vendor says
-    listed.first_seen_at, -- first time it was listed to us
-    listed.last_seen_at, -- last time it was listed to us
+    listed.first_seen_at, listed.last_seen_at,
     cast(coalesce(listed.is_deleted, false) as boolean) as is_deleted, -- no longer listed
     used.first_used_at, -- start of the first period with usage, UTC
     used.last_used_at -- end of the last period with usage, UTC

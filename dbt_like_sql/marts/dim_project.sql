@@ -49,8 +49,7 @@ select
     listed.region_id, -- cloud and region
     listed.pg_version, -- Postgres major version
     listed.created_at, -- when it was made, as the vendor says
-    listed.first_seen_at, -- first time it was listed to us
-    listed.last_seen_at, -- last time it was listed to us
+    listed.first_seen_at, listed.last_seen_at,
     -- used but never listed: gone, if the org was listed since it was first used
     cast(coalesce(listed.is_deleted, listing.listed_at > used.first_told_at, false) as boolean)
         as is_deleted, -- no longer listed; false: listed, or nobody lists it

@@ -17,7 +17,7 @@ with used as (
 )
 
 select
-    used.source, -- vendor API family
+    used.source,
     used.site_id, -- as the vendor gives it
     cast(used.cloud_id as varchar) as cloud_id, -- the site's cloud id
     cast(case when workspace.workspace_uuid is null then used.product else 'bitbucket' end

@@ -75,7 +75,7 @@ select
         as list_cost, -- US dollars at list price, as if nothing were included
     summed.unpriced_reason, -- why some of it has no cost; null: all of it has one
     summed.is_open, -- true: it will still change
-    summed.day_start, -- UTC day, its first instant
+    summed.day_start,
     summed.series_key -- source, all ids, meter, unit and plan
 from summed
 left join one_unit

@@ -68,7 +68,7 @@ measured as (
 select
     measured.source, measured.org_id, measured.project_id, project.name as project_name,
     measured.meter, measured.unit,
-    cast(measured.day_start as date) as period_date, -- UTC day
+    cast(measured.day_start as date) as period_date,
     measured.quantity, -- in `unit`, on this day
     measured.usual_quantity, -- median of the same weekdays before
     measured.usual_distance, -- median distance of these from it

@@ -124,7 +124,7 @@ select
     coalesce(named.service_subcategory, 'Other (Other)')
         as ServiceSubcategory, -- of seeds.focus_services
     named.sku as SkuId, -- as seeds.price_book names what is sold
-    named.meter as SkuMeter, -- the vendor's name of what is metered
+    named.meter as SkuMeter,
     cast(null as varchar) as SkuPriceDetails, -- null: x_plan and x_tier_floor say it
     concat_ws(
         '/', named.sku, lower(named.plan), rtrim(rtrim(cast(named.list_price as varchar), '0'), '.')

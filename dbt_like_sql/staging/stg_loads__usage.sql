@@ -32,7 +32,7 @@ select
         told.unit, told.granularity
     ) as varchar)) as thing_key, -- resource, scope, all ids, meter, unit and granularity
     told.part_key, -- what of the bucket: a billing period, or an hour of the day
-    told.resource, -- the table in raw.*
+    told.resource,
     told.scope, -- what was asked about, as receipts have it
     told.org_id, -- the vendor's organization; null where it names none
     told.project_id, -- the vendor's project

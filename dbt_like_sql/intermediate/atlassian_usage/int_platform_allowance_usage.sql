@@ -57,9 +57,7 @@ select
     -- a day on which one user was exported is known of all users of the organization
     concat_ws('/', used.owner_type, used.meter, used.unit, used.org_id)
         as scope, -- owners whose days are exported together
-    used.org_id, -- Atlassian organization
-    used.meter, -- what was used
-    used.unit, -- of the quantity
+    used.org_id, used.meter, used.unit,
     cast(used.owner_type as varchar) as owner_type, -- org, site, workspace, user or repository
     cast(used.owner_id as varchar) as owner_id, -- whose usage
     used.period_start, -- first instant, UTC

@@ -79,7 +79,7 @@ lines as (
 select
     lines.org_id, -- Atlassian organization
     lines.meter, -- what was used
-    lines.unit, -- of the quantity
+    lines.unit,
     cast(lines.app as varchar) as app, -- the app that used it; null: all of them
     cast(lines.scope_type as varchar) as scope_type, -- org, site, workspace, user or repository
     cast(coalesce(lines.user_id, lines.project_id, lines.site_id, lines.org_id) as varchar)
@@ -105,7 +105,7 @@ select
     cast(lines.renewed_at as timestamptz) as renewed_at, -- when its allowance renewed; null: not shown
     cast(lines.renews_at as timestamptz) as renews_at, -- when it does next
     cast(coalesce(lines.is_final, false) as boolean) as is_final, -- it cannot change any more
-    lines.read_at, -- up to when it tells
+    lines.read_at,
     -- a reading says nothing of what came after it, whenever it was exported
     cast(lines.exported_at as timestamptz) as exported_at, -- when it was read off the page
     -- of two lines of one instant this decides, and not which was loaded first

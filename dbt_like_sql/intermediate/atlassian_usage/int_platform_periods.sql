@@ -57,7 +57,7 @@ chosen as (
 
 select
     chosen.org_id, chosen.meter, chosen.unit,
-    cast(chosen.period_start as timestamptz) as period_start, -- first instant, UTC
+    cast(chosen.period_start as timestamptz) as period_start,
     cast(chosen.period_end as timestamptz) as period_end, -- first instant after the period, UTC
     cast(chosen.period_start as timestamptz) as renewed_at, -- when allowances renewed, UTC
     cast(chosen.period_end as timestamptz) as renews_at -- when they do next, UTC

@@ -7,8 +7,7 @@
 with readings as (
     select
         reading.org_id, reading.meter, reading.unit, reading.user_id, reading.read_at,
-        reading.quantity, reading.limit_quantity, reading.allowance_quantity,
-        reading.pay_as_you_go,
+        reading.quantity, reading.limit_quantity, reading.allowance_quantity, reading.pay_as_you_go,
         -- an account that was in error when all was read again is of the same day
         max(reading.read_at) over (
             partition by
@@ -78,7 +77,7 @@ select
     cast(null as decimal(38, 9)) as allowance_quantity, -- what is included in the cycle
     cast(null as decimal(38, 9)) as limit_quantity, -- the cap that an admin set
     cast(null as varchar) as pay_as_you_go, -- its setting, in the vendor's words
-    grown.read_at, -- up to when it tells
+    grown.read_at,
     grown.last_read_at as exported_at -- when the cycle was last read
 from grown
 where not grown.is_gauge

@@ -67,7 +67,7 @@ cycles as (
 
 select
     cycles.file_sha256, -- the content of its file
-    cycles.line, -- the line of the file
+    cycles.line,
     cast(coalesce(
         max(case when shown.renewed_at = date_trunc('day', cycles.renewed_at)
             then shown.renewed_at end),

@@ -4,15 +4,14 @@
 -- among them.
 -- grain: org_id, site_id, project_id, period_start
 select
-    told.org_id, -- Atlassian organization
+    told.org_id,
     told.meter, -- Pipelines minutes
-    told.unit, -- of the quantity
+    told.unit,
     run.workspace_uuid as site_id, -- workspace
     run.repository_uuid as project_id, -- repository
-    run.period_start, -- UTC day
-    run.period_end, -- the next day, UTC
+    run.period_start, run.period_end,
     told.split_start, -- of the period whose minutes are split
-    told.split_end, -- first instant after that
+    told.split_end,
     cast(cast(run.build_seconds as double) / 60 as decimal(38, 9)) as quantity, -- by its runs
     told.exported_at -- when the minutes that it splits were read off the page
 from intermediate.int_platform_scopes as told

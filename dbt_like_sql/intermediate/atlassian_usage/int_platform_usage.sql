@@ -79,9 +79,9 @@ remaining as (
 )
 
 select
-    remaining.org_id, -- Atlassian organization
+    remaining.org_id,
     remaining.meter, -- what was used
-    remaining.unit, -- of the quantity
+    remaining.unit,
     remaining.site_id, -- site, or workspace; null: what none accounts for
     remaining.project_id, -- repository; null: what none accounts for
     remaining.user_id, -- user; null: what none accounts for

@@ -3,8 +3,7 @@
 -- grain: workspace_uuid, repository_uuid, period_start
 -- window: period_start
 select
-    run.workspace_uuid, -- Bitbucket workspace
-    run.repository_uuid, -- Bitbucket repository
+    run.workspace_uuid, run.repository_uuid,
     run.bucket_start as period_start, -- UTC day
     cast(run.bucket_start + interval '1' day as timestamptz) as period_end, -- the next day, UTC
     cast(sum(cast(run.build_seconds_used as decimal(38, 9))) as decimal(38, 9))

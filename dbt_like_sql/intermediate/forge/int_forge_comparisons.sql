@@ -32,9 +32,7 @@ told as (
 select
     cast(comparisons.comparison as varchar) as comparison, -- what is compared with the facts
     whole.app_id, -- Forge app
-    whole.meter, -- Atlassian's name of the resource
-    whole.unit, -- Atlassian's unit
-    whole.bucket_start as period_start, -- UTC day
+    whole.meter, whole.unit, whole.bucket_start as period_start,
     cast(whole.quantity as decimal(38, 9)) as fact_quantity, -- of the app, or of its sites
     cast(coalesce(parts.quantity, 0) as decimal(38, 9)) as other_quantity -- the parts added up
 from comparisons

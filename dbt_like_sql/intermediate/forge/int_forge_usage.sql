@@ -46,8 +46,7 @@ select
     entries.app_id, -- Forge app
     entries.site_id, -- the site's ARI; null: what no site accounts for
     entries.environment_id, -- Forge environment, where asked by environment; else null
-    entries.meter, -- Atlassian's name of the resource
-    entries.unit, -- Atlassian's unit
+    entries.meter, entries.unit,
     totals.granularity, -- Atlassian answers by the day
     totals.bucket_start as period_start, -- UTC day
     totals.bucket_end as period_end, -- first instant of the next day, UTC

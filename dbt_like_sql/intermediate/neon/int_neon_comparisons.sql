@@ -78,7 +78,7 @@ served as (
 select
     cast(case when told.project_id is null then 'legacy account' else 'coarser bucket' end
         as varchar) as comparison, -- what is compared with the facts
-    told.org_id, -- Neon organization
+    told.org_id,
     told.project_id, -- Neon project; null: the whole org
     told.meter, -- Neon's name of the metric
     told.granularity, -- of the other side

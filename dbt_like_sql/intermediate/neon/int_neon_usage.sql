@@ -33,10 +33,10 @@ entries as (
 )
 
 select
-    entries.org_id, -- Neon organization
+    entries.org_id,
     entries.project_id, -- Neon project
     entries.branch_id, -- Neon branch; null: what no branch accounts for
-    entries.meter, -- Neon's name of the metric
+    entries.meter,
     entries.granularity, -- which of hourly, daily, monthly served this period
     entries.bucket_start as period_start, -- first instant, UTC
     entries.bucket_end as period_end, -- first instant of the next period, UTC

@@ -4,8 +4,7 @@
 -- grain: org_id, meter
 -- check: not is_stale
 select
-    line.org_id, -- Atlassian organization
-    line.meter, -- what was used
+    line.org_id, line.meter,
     max(line.exported_at) as last_exported_at, -- when it was last read off the page
     max(least(line.period_end, line.exported_at)) as exported_until, -- first instant not told
     cast(

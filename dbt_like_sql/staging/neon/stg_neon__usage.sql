@@ -20,9 +20,7 @@ select
     observed.granularity, observed.timeframe_start,
     cast(coalesce(observed.timeframe_end, bucket.bucket_end) as timestamptz)
         as timeframe_end, -- as Neon says it, else the end of the bucket
-    observed.bucket_start,
-    bucket.bucket_end, -- first instant of the next bucket, UTC
-    observed.meter, observed.quantity, observed.load_id,
+    observed.bucket_start, bucket.bucket_end, observed.meter, observed.quantity, observed.load_id,
     bucket.asked_at as observed_at -- when Neon said so
 from observed
 inner join staging.stg_loads__buckets as bucket
