@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 # what is longer is no id, whatever it is
 LONGEST_ID = 500
@@ -47,15 +47,21 @@ class Setting:
         return repr(re.sub(r"(?<=//)[^/]*@|\?.*|(?i:passw).*", "***", text))
 
 
-def url(value: str) -> str:
-    """An address; of another machine https alone, for a credential is sent there."""
+def parts_of(value: str) -> SplitResult:
+    """The parts of an address; all empty where it is none, or its port is no number above zero."""
     try:
         address = urlsplit(value)
-        host, port = address.hostname or "", address.port
+        return urlsplit("") if address.port == 0 else address
     except ValueError:
-        address, host, port = urlsplit(""), "", 0
+        return urlsplit("")
+
+
+def url(value: str) -> str:
+    """An address; of another machine https alone, for a credential is sent there."""
+    address = parts_of(value)
+    host = address.hostname or ""
     is_safe = address.scheme == "https" or (address.scheme == "http" and is_loopback(host))
-    is_plain = host and port != 0 and "@" not in address.netloc and not address.query
+    is_plain = host and "@" not in address.netloc and not address.query
     if not (is_safe and is_plain and re.fullmatch(r"[!-~]+", value)):
         raise ValueError("an address like https://host/path")
     return value
@@ -93,19 +99,16 @@ owners = between_commas(
 )
 
 
-def header(value: str) -> str:
+def header(value: str, shown: str = "") -> str:
     """What a header of a request may hold."""
     if not (value.isascii() and value.isprintable()):
-        raise ValueError("ASCII characters, without line breaks")
+        raise ValueError(f"{shown}ASCII characters, without line breaks")
     return value
 
 
 def key(value: str) -> str:
-    """A key or token, as the vendor shows it."""
-    try:
-        return header(value)
-    except ValueError as error:
-        raise ValueError(f"as the vendor shows it: {error}") from None
+    """A key or token."""
+    return header(value, "as the vendor shows it: ")
 
 
 def positive(value: str) -> int:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from pipelines.settings import between_commas, is_loopback, setting
+from pipelines.settings import between_commas, is_loopback, parts_of, setting
 
 SECONDS = 15.0
 # sends a message by its subject and text, or raises DeliveryError
@@ -18,11 +18,8 @@ def _address(*schemes: str) -> Callable[[str], str]:
     """Reads an address of one of these schemes; the first is for this machine alone."""
 
     def read(value: str) -> str:
-        try:
-            address = urlsplit(value)
-            host, _ = address.hostname or "", address.port
-        except ValueError:
-            address, host = urlsplit(""), ""
+        address = parts_of(value)
+        host = address.hostname or ""
         usable = schemes if is_loopback(host) else schemes[1:]
         if value and not (host and address.scheme in usable and value.isprintable()):
             raise ValueError(f"an address like {schemes[1]}://host")
