@@ -77,19 +77,13 @@ def in_words(
     try:
         yield
     except _OF_STORAGE as error:
-        cause = str(error).rpartition("Original error: ")[2]  # why a checkpoint failed
-        what = re.sub(r"^(\[Errno \d+\]|\w+ Error:) |[!.]?(\n.*)?$", "", cause, flags=re.S)
-        found = (said for pattern, said in _ADVICE.items() if re.search(pattern, what))
-        raise WarehouseError(f"{path} cannot be used: {what}. {advice or next(found)}") from None
+        text = f"{path} cannot be used: {_of_storage(str(error), advice)}"
+        raise WarehouseError(text) from None
     except (duckdb.DataError, duckdb.ProgrammingError) as error:
         where = " ".join(getattr(error, "__notes__", ()))
         if not where:  # of no model and no seed: a fault of the code
             raise
-        lines = str(error).splitlines()
-        # of a CSV the first says in which line, and another what is wrong there
-        wrong = (line for line in lines[1:] if line.startswith(("Error when", "Expected Number")))
-        what = ". ".join(line.rstrip(".") for line in (lines[0], *wrong))
-        text = f"{where}: {what}. Nothing was changed; readers see the build before it."
+        text = f"{where}: {_of_model(str(error).splitlines())}"
         raise WarehouseError(text) from None
     except duckdb.Error as error:
         if type(error) is not duckdb.Error:
@@ -101,6 +95,22 @@ def in_words(
         if str(error) != "Query interrupted":  # how DuckDB takes a Ctrl-C
             raise
         raise KeyboardInterrupt from None
+
+
+def _of_storage(error: str, advice: str) -> str:
+    """What a disk or a file does not allow, and what to do."""
+    cause = error.rpartition("Original error: ")[2]  # why a checkpoint failed
+    what = re.sub(r"^(\[Errno \d+\]|\w+ Error:) |[!.]?(\n.*)?$", "", cause, flags=re.S)
+    found = (said for pattern, said in _ADVICE.items() if re.search(pattern, what))
+    return f"{what}. {advice or next(found)}"
+
+
+def _of_model(lines: list[str]) -> str:
+    """What is wrong with a model or a seed: of a CSV the first line of an error says in which line,
+    and another what is wrong there."""
+    wrong = (line for line in lines[1:] if line.startswith(("Error when", "Expected Number")))
+    what = ". ".join(line.rstrip(".") for line in (lines[0], *wrong))
+    return f"{what}. Nothing was changed; readers see the build before it."
 
 
 def instance(place: Path, process: int) -> duckdb.DuckDBPyConnection:
