@@ -19,16 +19,8 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
+from dbt_like_sql.engine import words
 from dbt_like_sql.engine.lakes.address import Lake, Warehouse, beside
-from dbt_like_sql.engine.words import (
-    AS_BEFORE,
-    BESIDE,
-    CONFIG,
-    NOTHING_BUILT,
-    SILENT_SECONDS,
-    busy,
-    instance,
-)
 from dbt_like_sql.engine.words import WarehouseBusyError as WarehouseBusyError
 from dbt_like_sql.engine.words import WarehouseError as WarehouseError
 from dbt_like_sql.engine.words import in_words as in_words
@@ -47,7 +39,7 @@ _WRITTEN_ANEW = "Delete it, and run `meterhouse build`, which writes it anew."
 _MAGIC = b"DUCK"  # from the ninth byte on
 _log = logging.getLogger(__name__)
 # one for all openings of a file, which is closed between them: to start it takes 10 ms of CPU
-_engine = lru_cache(maxsize=1)(instance)
+_engine = lru_cache(maxsize=1)(words.instance)
 os.register_at_fork(before=_engine.cache_clear)  # a process that is forked has none of its threads
 
 
@@ -61,12 +53,12 @@ def turn(file: Path, what: str, advice: str, timeout_seconds: float) -> Iterator
     lock = FileLock(file)
     try:
         try:
-            lock.acquire(timeout=min(SILENT_SECONDS, timeout_seconds))
+            lock.acquire(timeout=min(words.SILENT_SECONDS, timeout_seconds))
         except Timeout:
             _log.warning("waiting for %s, held by %s", what, _holder(file))
-            lock.acquire(timeout=max(timeout_seconds - SILENT_SECONDS, 0))
+            lock.acquire(timeout=max(timeout_seconds - words.SILENT_SECONDS, 0))
     except Timeout:
-        raise WarehouseBusyError(busy(what, _holder(file), timeout_seconds, advice)) from None
+        raise WarehouseBusyError(words.busy(what, _holder(file), timeout_seconds, advice)) from None
     try:
         with contextlib.suppress(OSError):  # only for what a waiter says: a full disk is to be told
             file.write_text(str(os.getpid()))
@@ -195,7 +187,7 @@ def _file_reader(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     except WarehouseError:
         with in_words(path):
             if not (path.exists() and path.stat().st_size):
-                text = f"{NOTHING_BUILT} (no {copy})"
+                text = f"{words.NOTHING_BUILT} (no {copy})"
                 raise WarehouseError(text) from None
             connection, copy, advice = _opened(path), path, ""
     with in_words(copy, advice), contextlib.closing(connection):
@@ -240,7 +232,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def models_file(connection: duckdb.DuckDBPyConnection) -> Path | None:
     """Where what was read of the models is kept: meterhouse.duckdb -> meterhouse.models.json."""
     ((path,),) = connection.execute(
-        f"select coalesce(getvariable('{BESIDE}'), path) from duckdb_databases()"  # noqa: S608
+        f"select coalesce(getvariable('{words.BESIDE}'), path) from duckdb_databases()"  # noqa: S608
         " where database_name = current_database()"
     ).fetchall()
     return models_beside(Path(path)) if path else None
@@ -293,7 +285,7 @@ def comment_on(
 def _attach(
     connection: duckdb.DuckDBPyConnection, path: Path, deadline: float, timeout_seconds: float
 ) -> None:
-    say_at = time.monotonic() + SILENT_SECONDS
+    say_at = time.monotonic() + words.SILENT_SECONDS
     while True:
         _is_duckdb(path)
         try:
@@ -308,17 +300,17 @@ def _attach(
             _log.warning("waiting for %s, held by %s", path, holder)
             say_at = math.inf
         if time.monotonic() >= deadline:
-            text = busy(str(path), holder, timeout_seconds, _when_busy(path))
+            text = words.busy(str(path), holder, timeout_seconds, _when_busy(path))
             raise WarehouseBusyError(text)
         time.sleep(_RETRY_SECONDS)
-    connection.execute(f"use warehouse; {AS_BEFORE}")
+    connection.execute(f"use warehouse; {words.AS_BEFORE}")
 
 
 def _opened(path: Path) -> duckdb.DuckDBPyConnection:
     """A connection to a file of DuckDB's that is only read."""
     _is_duckdb(path, read_only=True)
-    connection = duckdb.connect(path, read_only=True, config=CONFIG)
-    connection.execute(AS_BEFORE)
+    connection = duckdb.connect(path, read_only=True, config=words.CONFIG)
+    connection.execute(words.AS_BEFORE)
     return connection
 
 

@@ -12,16 +12,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 from pyrate_limiter import Duration, Rate
 
-from pipelines.atlassian_meters import READINGS, Settings, org_ids
-from pipelines.atlassian_meters.declared import (
-    REQUIRED,
-    Meter,
-    Operation,
-    instant,
-    pointed,
-    quantity,
-    without,
-)
+from pipelines.atlassian_meters import READINGS, Settings, declared, org_ids
 from pipelines.decode import INSTANT, NUMBER, TEXT, as_json, impersonal
 from pipelines.endpoint import Endpoint
 from pipelines.http import Budget, VendorClient, VendorError
@@ -113,20 +104,25 @@ class Meters(VendorClient):
             cycle = {name: whole[name] for name in ("cycle_start", "cycle_end")}
             for first in range(0, len(known), at_once := self._api.accounts_at_once):
                 ids = known[first : first + at_once]
-                told = [*self._told("accounts", values | {"account_ids": ids})]
-                if others := [
-                    a for each in told if (a := each.get("account_id", ids[0])) not in known
-                ]:
-                    what = f"it has account {others[0]}, which was not asked for"
-                    raise self.undocumented("accounts of {org_id}, {window}".format(**values), what)
-                fine = {each["account_id"]: cycle | each for each in told if not each.get("error")}
-                yield page(fine.values())
+                fine = self._accounts(ids, known, values)
+                yield page(cycle | each for each in fine.values())
                 if unread := [account_id for account_id in ids if account_id not in fine]:
                     yield Note(
                         f"{self.name} {org_id}: {len(unread)} of {len(ids)} accounts of "
                         f"{meter.key} in error, or not answered ({', '.join(unread[:5])}): the "
                         "next reading has what they used"
                     )
+
+    def _accounts(
+        self, ids: list[str], known: list[str], values: Mapping[str, Any]
+    ) -> dict[str, dict[str, Any]]:
+        """What some of the known accounts used, by their ids; not of those in error."""
+        told = [*self._told("accounts", {**values, "account_ids": ids})]
+        answered = [each.get("account_id", ids[0]) for each in told]
+        if others := [account_id for account_id in answered if account_id not in known]:
+            what = f"it has account {others[0]}, which was not asked for"
+            raise self.undocumented("accounts of {org_id}, {window}".format(**values), what)
+        return {each["account_id"]: each for each in told if not each.get("error")}
 
     def _meter(self, values: Mapping[str, Any]) -> dict[str, Any]:
         told = [*self._told("find_meter", values)]
@@ -159,7 +155,7 @@ class Meters(VendorClient):
             path, request = operation.path_for(filled), operation.request(filled)
             body = self.ask(operation.method, path, about, **request)
             answer = self.decoded(body, object, about)
-            items = pointed(answer, operation.items) if operation.items else [answer]
+            items = declared.pointed(answer, operation.items) if operation.items else [answer]
             if not isinstance(items, list):
                 raise self._lacks(about, f"{name}.items", operation.items, body)
             yield from (self._fields(name, operation, item, about) for item in items)
@@ -170,10 +166,12 @@ class Meters(VendorClient):
                 raise self.endless(about, what)
             seen.add(cursor)
 
-    def _fields(self, name: str, operation: Operation, item: Any, about: str) -> dict[str, Any]:
-        told = {field: pointed(item, at) for field, at in operation.fields.items() if at}
+    def _fields(
+        self, name: str, operation: declared.Operation, item: Any, about: str
+    ) -> dict[str, Any]:
+        told = {field: declared.pointed(item, at) for field, at in operation.fields.items() if at}
         found = {field: value for field, value in told.items() if value is not None}
-        for field in () if "error" in found else REQUIRED[name]:
+        for field in () if "error" in found else declared.REQUIRED[name]:
             if field not in found:
                 raise self._lacks(about, f"{name}.fields.{field}", operation.fields[field])
         for field in IDS & found.keys():
@@ -181,7 +179,7 @@ class Meters(VendorClient):
                 raise self.undocumented(about, f"{name}.fields.{field} is no text ({found[field]})")
             found[field] = str(found[field])
         # the name of an account is a person's
-        rest = impersonal(without(item, {*operation.fields.values(), "/name"}))
+        rest = impersonal(declared.without(item, {*operation.fields.values(), "/name"}))
         return found | {"extra": self.strike(as_json(rest)) if rest else None}
 
     def _lacks(self, about: str, where: str, pointer: str, body: bytes = b"") -> VendorError:
@@ -189,7 +187,7 @@ class Meters(VendorClient):
 
     def _page(
         self,
-        meter: Meter,
+        meter: declared.Meter,
         values: Mapping[str, Any],
         read_at: datetime,
         told: Iterable[Mapping[str, Any]],
@@ -214,16 +212,16 @@ class Meters(VendorClient):
         return pa.Table.from_pylist(rows, READINGS.schema)
 
     def _row(self, told: Mapping[str, Any], read_at: datetime) -> dict[str, Any]:
-        start, end = instant(told["cycle_start"]), instant(told["cycle_end"])
+        start, end = declared.instant(told["cycle_start"]), declared.instant(told["cycle_end"])
         if not start or not end or not start <= read_at < end:
             raise ValueError(f"a cycle from {start} to {end} is not the current")
         extra_use, account_id = told.get("pay_as_you_go"), told.get("account_id")
         is_text = extra_use is None or isinstance(extra_use, str)
         return {
             "account_id": account_id,
-            "used": quantity(told["used"]),
-            "limit_quantity": quantity(told.get("limit")),
-            "allowance_quantity": quantity(told.get("allowance")),
+            "used": declared.quantity(told["used"]),
+            "limit_quantity": declared.quantity(told.get("limit")),
+            "allowance_quantity": declared.quantity(told.get("allowance")),
             "pay_as_you_go": extra_use if is_text else as_json(extra_use),
             "cycle_start": start,
             "cycle_end": end,

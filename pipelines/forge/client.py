@@ -14,19 +14,10 @@ from typing import Any, ClassVar
 import msgspec
 from pyrate_limiter import Rate
 
+import pipelines.forge.records as records
 from pipelines.decode import decode, typed
 from pipelines.endpoint import Endpoint
 from pipelines.forge import APP_USAGE, Settings, app_uuid, scopes_of
-from pipelines.forge.records import (
-    Envelope,
-    FlatUsage,
-    GroupedPeriod,
-    GroupedUsage,
-    Period,
-    Usage,
-    day_of,
-    usage_table,
-)
 from pipelines.http import RETRIED_STATUSES, Answer, Budget, VendorClient, VendorError
 from pipelines.source import Account, BucketsRefusedError, UsagePages
 from pipelines.windows import Window, floor
@@ -93,7 +84,7 @@ class Forge(VendorClient):
         if answer.status != 200 or b"statusCode" not in answer.body:
             return answer.status
         try:
-            envelope = decode(answer.body, Envelope)
+            envelope = decode(answer.body, records.Envelope)
         except msgspec.DecodeError:
             return 200  # what it is instead is told where it is read
         usage, errors = _answer_of(envelope), _listed(envelope.errors)
@@ -139,17 +130,17 @@ class Forge(VendorClient):
             if environment_id is not None:
                 variables["environment"] = owner["environment_id"] = environment_id
                 of = f"{about}, environment {environment_id}"
-            resolutions, written = dict[datetime, str](), dict[datetime, str]()
+            days = _Days(group_by, window)
             for page in self._pages(variables, of):
                 try:
-                    _check(page, group_by, window, resolutions, written)
-                    yield usage_table(table, owner, page, column, refused)
+                    days.check(page)
+                    yield records.usage_table(table, owner, page, column, refused)
                 except ValueError as error:
                     raise self.undocumented(of, str(error)) from None
         if refused:
             yield BucketsRefusedError(f"forge {about}", refused, self.title)
 
-    def _pages(self, variables: dict[str, Any], about: str) -> Iterator[Usage]:
+    def _pages(self, variables: dict[str, Any], about: str) -> Iterator[records.Usage]:
         """Every page. There is no total: the last one is empty, or short however one counts.
 
         How many a page holds is known from the pages alone: where none says so, only an empty one
@@ -173,7 +164,7 @@ class Forge(VendorClient):
                 return
             page_number = (usage.pagination.page if usage.pagination else page_number or 1) + 1
 
-    def _ask(self, variables: dict[str, Any], about: str) -> Usage:
+    def _ask(self, variables: dict[str, Any], about: str) -> records.Usage:
         """One page, checked; an account or app that was refused is not asked about again."""
         for refused in ("", variables["appId"]):
             if refused in self._refused:
@@ -193,9 +184,9 @@ class Forge(VendorClient):
                 self._refused[variables["appId"]] = error
             raise
 
-    def _checked(self, body: bytes, variables: dict[str, Any], about: str) -> Usage:
+    def _checked(self, body: bytes, variables: dict[str, Any], about: str) -> records.Usage:
         try:
-            envelope = decode(body, Envelope)
+            envelope = decode(body, records.Envelope)
             if envelope.errors:
                 raise self._refusal(about, envelope.errors)
             answer = _answer_of(envelope)
@@ -207,7 +198,9 @@ class Forge(VendorClient):
                 )
             if isinstance(answer, dict) and answer.get("error") is not None:
                 raise self._refusal(about, [answer["error"]])
-            return typed(answer, GroupedUsage if variables["groupBy"] else FlatUsage)
+            return typed(
+                answer, records.GroupedUsage if variables["groupBy"] else records.FlatUsage
+            )
         except (ValueError, ArithmeticError) as error:
             raise self.undocumented(about, str(error), body) from None
 
@@ -220,42 +213,40 @@ class Forge(VendorClient):
         return self.error(about, text.rstrip("."), self.explain(status or 0, text), status)
 
 
-def _check(
-    usage: Usage,
-    group_by: str | None,
-    window: Window,
-    resolutions: dict[datetime, str],
-    written: dict[datetime, str],
-) -> None:
-    """ValueError where a day was not asked for, or is told twice: as a whole and by its hours, or
-    written in two ways; or where groups are others than asked for.
+class _Days:
+    """What the pages of a walk have told of so far: how each day, and how each time was written."""
 
-    `resolutions` of days and how times were `written` are those of all pages of a walk.
-    """
-    for period in usage.resourceUsage:
-        day = day_of(period.period)
-        if not window.since <= day < window.until:
-            raise ValueError(f"it has {period.period}, which was not asked for")
-        if resolutions.setdefault(day, period.resolution) != period.resolution:
-            raise ValueError(f"{day:%Y-%m-%d} comes by the day and by the hour")
-        at = day if period.resolution == "ONE_DAY" else day_of(period.period, "hourly")
-        if (before := written.setdefault(at, period.period)) != period.period:
-            raise ValueError(f"one time comes twice, as {before} and as {period.period}")
-        # the schema has free text here, the documentation no answer: only what is surely wrong
-        told = {group.groupBy for group in period.groups} if group_by else set()
-        if others := told & GROUPS.keys() - {group_by}:
-            raise ValueError(f"it is grouped by {', '.join(sorted(others))}")
+    def __init__(self, group_by: str | None, window: Window) -> None:
+        self._group_by, self._window = group_by, window
+        self._resolutions, self._written = dict[datetime, str](), dict[datetime, str]()
+
+    def check(self, usage: records.Usage) -> None:
+        """ValueError where a day was not asked for, or is told twice: as a whole and by its hours,
+        or written in two ways; or where groups are others than asked for."""
+        for period in usage.resourceUsage:
+            text, resolution, day = period.period, period.resolution, records.day_of(period.period)
+            if not self._window.since <= day < self._window.until:
+                raise ValueError(f"it has {text}, which was not asked for")
+            if self._resolutions.setdefault(day, resolution) != resolution:
+                raise ValueError(f"{day:%Y-%m-%d} comes by the day and by the hour")
+            at = day if resolution == "ONE_DAY" else records.day_of(text, "hourly")
+            if (before := self._written.setdefault(at, text)) != text:
+                raise ValueError(f"one time comes twice, as {before} and as {text}")
+            # the schema has free text here, the documentation no answer: only what is surely wrong
+            told = {group.groupBy for group in period.groups} if self._group_by else set()
+            if others := told & GROUPS.keys() - {self._group_by}:
+                raise ValueError(f"it is grouped by {', '.join(sorted(others))}")
 
 
-def _parts(period: Period | GroupedPeriod) -> list[tuple[str | None, ...]]:
+def _parts(period: records.Period | records.GroupedPeriod) -> list[tuple[str | None, ...]]:
     """What a page says of a period: of each group, or of the whole."""
-    if isinstance(period, Period):
+    if isinstance(period, records.Period):
         return [(period.period, None, period.tokenUnit)]
     found = [(period.period, group.groupValue, group.tokenUnit) for group in period.groups]
     return [*found] or [(period.period, None, None)]
 
 
-def _answer_of(envelope: Envelope) -> Any:
+def _answer_of(envelope: records.Envelope) -> Any:
     answer = envelope.data
     for level in ("ecosystem", "devConsole", "appResourceUsage"):
         answer = answer.get(level) if isinstance(answer, dict) else None

@@ -22,19 +22,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 
+from dbt_like_sql.engine import words
 from dbt_like_sql.engine.lakes.address import Lake, beside
-from dbt_like_sql.engine.words import (
-    AS_BEFORE,
-    BESIDE,
-    NOTHING_BUILT,
-    SILENT_SECONDS,
-    WarehouseBusyError,
-    WarehouseError,
-    busy,
-    in_words,
-    instance,
-    literal,
-)
+from dbt_like_sql.engine.words import WarehouseBusyError, WarehouseError, literal
 
 if TYPE_CHECKING:
     import psycopg
@@ -74,11 +64,11 @@ def turn(at: Lake, name: str, advice: str, timeout_seconds: float) -> Iterator[N
     """
     started, what = time.monotonic(), f"{name} of {at}"
     with _session(at) as session:
-        if not _locked(session, name, min(SILENT_SECONDS, timeout_seconds)):
+        if not _locked(session, name, min(words.SILENT_SECONDS, timeout_seconds)):
             _log.warning("waiting for %s, held by %s", what, _held_by(session, name))
             left = started + timeout_seconds - time.monotonic()
             if not _locked(session, name, left):
-                text = busy(what, _held_by(session, name), timeout_seconds, advice)
+                text = words.busy(what, _held_by(session, name), timeout_seconds, advice)
                 raise WarehouseBusyError(text)
         yield
 
@@ -116,7 +106,7 @@ def writer(
 @contextmanager
 def reader(at: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
     """The lake as it is at the beginning, read-only."""
-    with in_words(at), connected(at, read_only=True) as connection:
+    with words.in_words(at), connected(at, read_only=True) as connection:
         yield connection
 
 
@@ -131,9 +121,9 @@ def connected(at: Lake, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConn
         outside.execute(f"create secret {name} (type postgres, password {password})")
         try:
             _attach(outside, at, name, parts, read_only)
-            connection.execute(
-                f"use {name}; {AS_BEFORE}; set variable {BESIDE} = {literal(str(beside(at)))}"
-            )
+            place = literal(str(beside(at)))
+            connection.execute(f"use {name}; {words.AS_BEFORE}")
+            connection.execute(f"set variable {words.BESIDE} = {place}")
             if read_only:
                 connection.execute("begin")
             yield connection
@@ -157,7 +147,7 @@ def _attach(
         outside.execute(f"attach {where} as {name} ({options})")
     except duckdb.Error as error:
         if read_only and "FATAL" not in str(error) and "does not exist" in str(error):
-            raise WarehouseError(f"{NOTHING_BUILT} ({at} is empty)") from None
+            raise WarehouseError(f"{words.NOTHING_BUILT} ({at} is empty)") from None
         text = re.sub(r"^(.*(?=Unable to connect)|\w+ Error: )|\.?\n.*", "", str(error), flags=re.S)
         raise WarehouseError(f"{at} cannot be used: {text}. {_ADVICE}") from None
 
@@ -169,7 +159,7 @@ def _engine(place: Path, is_remote: bool, process: int) -> duckdb.DuckDBPyConnec
     DuckDB checks the signatures of its own extensions; nothing is downloaded. Of a bucket it knows
     the key as AWS's own tools do, and its server by DUCKDB_S3_ENDPOINT.
     """
-    engine = instance(place, process)
+    engine = words.instance(place, process)
     for name in ("ducklake", "postgres_scanner"):
         _load(engine, name)
     if is_remote:

@@ -12,20 +12,9 @@ from pathlib import Path
 
 from sqlglot import exp
 
+import dbt_like_sql.engine.models.parsing as parsing
 from dbt_like_sql.engine.models.model import Model, ModelError
-from dbt_like_sql.engine.models.parsing import (
-    BY_MONTH,
-    Header,
-    check_clock,
-    column_docs,
-    named_tables,
-    normalised,
-    parse_header,
-    parse_statement,
-    query_of,
-    rendered,
-    table_name,
-)
+from dbt_like_sql.engine.models.parsing import Header, named_tables, query_of, table_name
 
 
 def read_models(texts: Iterable[tuple[str, Path, str]], seeds: Set[str]) -> Iterator[Model]:
@@ -38,16 +27,16 @@ def read_models(texts: Iterable[tuple[str, Path, str]], seeds: Set[str]) -> Iter
     for name in _in_order(found):
         model = found[name]
         by_window = model.is_windowed_table or model.by_month
-        windowed = rendered(query_of(model), windows) if by_window else ""
+        windowed = parsing.rendered(query_of(model), windows) if by_window else ""
         keeps_grain = model.is_view and _keeps_grain(model, found)
         own = _fingerprint(model)
         yield replace(model, fingerprint=own, windowed=windowed, keeps_grain=keeps_grain)
 
 
 def _read(path: Path, schema: str, sql: str) -> Model:
-    header, statement = parse_header(path, sql), parse_statement(path, sql)
+    header, statement = parsing.parse_header(path, sql), parsing.parse_statement(path, sql)
     query = statement.query
-    window, by_month, _ = (header.says("window") or "").partition(BY_MONTH)
+    window, by_month, _ = (header.says("window") or "").partition(parsing.BY_MONTH)
     usual = "view" if schema == "staging" else "table"
     model = Model(
         name=f"{schema}.{path.stem}",
@@ -64,12 +53,12 @@ def _read(path: Path, schema: str, sql: str) -> Model:
         expects_no_rows=header.says("expect") is not None,
         inputs=tuple(sorted({table_name(table) for table in named_tables(query)})),
         columns=tuple(query.named_selects),
-        column_docs=column_docs(sql, statement),
-        fingerprint=normalised(sql, statement.tokens),
-        whole=rendered(query),
+        column_docs=parsing.column_docs(sql, statement),
+        fingerprint=parsing.normalised(sql, statement.tokens),
+        whole=parsing.rendered(query),
     )
     _check_header(model, header)
-    check_clock(path, statement, may_ask=not (model.is_view or model.window))
+    parsing.check_clock(path, statement, may_ask=not (model.is_view or model.window))
     return model
 
 
