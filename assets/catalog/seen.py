@@ -93,16 +93,16 @@ def _instant(text: str) -> datetime | None:
 def _loaded(connection: Connection, since: str, landed: str) -> Iterator[News]:
     """What landed after an instant: names, and partitions that every scope holds."""
     yield News(RECEIPTS.key, None, landed)
+    endpoints = {endpoint.table: endpoint for endpoint in ENDPOINTS}
     found = receipts.landed_since(connection, _instant(since))
-    for (table, grain), group in groupby(found, lambda row: row[:2]):
-        endpoint = next((e for e in ENDPOINTS if e.table == table), None)
-        windows = [row[2:] for row in group]
-        if endpoint and grain == SNAPSHOT:
+    known = (row for row in found if row[0] in endpoints)
+    for (table, grain), group in groupby(known, lambda row: row[:2]):
+        endpoint, windows = endpoints[table], [row[2:] for row in group]
+        if grain == SNAPSHOT:
             yield News(raw_key(table, grain), None, text_of(max(at for *_, at in windows)))
-        elif endpoint:
-            for shown in endpoint.grains:
-                if endpoint.receipts_at(shown) == grain:
-                    yield from _partitions(connection, endpoint, shown, grain, windows)
+            continue
+        for shown in (each for each in endpoint.grains if endpoint.receipts_at(each) == grain):
+            yield from _partitions(connection, endpoint, shown, grain, windows)
 
 
 def _partitions(

@@ -68,13 +68,10 @@ def load_due(
         askable = loads.askable(families, {*grains, *names})
         for source, listed in groupby(askable, lambda each: source_of(each[0]).name):
             wanted = [(e, grain) for e, grain in listed if grain not in e.only_backfilled]
-            if not any(loader.due(*each, only_gaps) for each in wanted):
-                continue
-            with loader.turn(source):
-                loader.forget()  # whoever had the turn before may have loaded it
-                for endpoint, grain in wanted:
-                    if due := loader.due(endpoint, grain, only_gaps):
-                        loads.load(endpoint, grain, due.window, partial(loader.load, due))
+            if any(loader.due(*each, only_gaps) for each in wanted):
+                with loader.turn(source):
+                    loader.forget()  # whoever had the turn before may have loaded it
+                    loads.load_due(wanted, only_gaps)
         nothing = f"Nothing is due before the next :{planning.TICK_MINUTE}"
         if only_gaps:
             nothing = "There is no gap to close (what never answered is none: `meterhouse run`)"
@@ -191,6 +188,12 @@ class Loads:
                     self.skipped[called(source)] = settings.missing[source.name]
                 elif settings.is_wanted(source, endpoint):
                     yield from ((endpoint, grain) for grain in wanted)
+
+    def load_due(self, wanted: Iterable[tuple[Endpoint, str]], only_gaps: bool) -> None:
+        """Load what is due of these endpoints and grains."""
+        for endpoint, grain in wanted:
+            if due := self._loader.due(endpoint, grain, only_gaps):
+                self.load(endpoint, grain, due.window, partial(self._loader.load, due))
 
     def load(
         self,

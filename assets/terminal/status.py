@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 
 from assets.alerts.needs import NEEDS_YOU, RETIRED, Needs, need, told_until
@@ -91,14 +91,11 @@ def _requests_left(
     what keeps a budget from being read."""
     for source in SOURCES:
         for account in settings.accounts[source.name]:
-            left = None
             try:
-                with in_words(), closing(source.client(account)) as client:
-                    left = client.requests_left
-            except VendorError:
-                pass  # `meterhouse doctor` tells
+                # what is wrong with a client `meterhouse doctor` tells
+                with suppress(VendorError), in_words(), closing(source.client(account)) as client:
+                    if left := client.requests_left:
+                        yield f"{called(source)} {account.name}".rstrip(), left
             except WarehouseError as error:
                 text = str(error)
                 unusable[text] = need("unreadable", None, "requests", text, "Nothing is asked.")
-            if left:
-                yield f"{called(source)} {account.name}".rstrip(), left
