@@ -47,25 +47,19 @@ with matched as (
     ) = 1
 ),
 
-filled as (
+parted as (
     select
         matched.*,
         replace(replace(replace(replace(replace(replace(
             matched.owner_text, '{source}', matched.source), '{org}', matched.org_shown),
             '{project}', matched.project_shown), '{branch}', matched.branch_shown),
             '{site}', matched.site_shown), '{user}', matched.user_shown
-        ) as owner
+        ) as owner,
+        nullif(split_part(owner, chr(31), 1), '') as team,
+        nullif(split_part(owner, chr(31), 2), '') as customer,
+        nullif(split_part(owner, chr(31), 3), '') as product,
+        nullif(split_part(owner, chr(31), 4), '') as environment
     from matched
-),
-
-parted as (
-    select
-        filled.*,
-        nullif(split_part(filled.owner, chr(31), 1), '') as team,
-        nullif(split_part(filled.owner, chr(31), 2), '') as customer,
-        nullif(split_part(filled.owner, chr(31), 3), '') as product,
-        nullif(split_part(filled.owner, chr(31), 4), '') as environment
-    from filled
 )
 
 select

@@ -39,34 +39,27 @@ takers as (
     window in_month as (partition by lines.period_month, lines.source)
 ),
 
--- what is not split is one part, and all of it
-shared as (
+-- what is not split is one part, and all of it; of what is, the first takes what the others leave
+parts as (
     select
         lines.*, coalesce(taker.owner_key, lines.owner_key) as part_of,
         case when lines.split_by is not null then lines.owner_key end as shared_by,
         coalesce(taker.place, 1) = 1 as has_rest,
         case when lines.split_by = 'even' then 1 / cast(taker.taker_count as double)
-            else taker.cost / taker.total_cost end as share
+            else taker.cost / taker.total_cost end as share,
+        case when share is null then lines.quantity
+            else cast(cast(lines.quantity as double) * share as decimal(38, 9))
+        end as part_quantity,
+        case when share is null then lines.billed_quantity
+            else cast(cast(lines.billed_quantity as double) * share as decimal(38, 18))
+        end as part_billed_quantity,
+        case when share is null then lines.cost
+            else cast(cast(lines.cost as double) * share as decimal(38, 18))
+        end as part_cost
     from lines
     left join takers as taker
         on lines.split_by is not null and lines.period_month = taker.period_month
         and lines.source = taker.source
-),
-
--- what is not split is not touched; of what is, the first takes what the others' parts leave
-parts as (
-    select
-        shared.*,
-        case when shared.share is null then shared.quantity
-            else cast(cast(shared.quantity as double) * shared.share as decimal(38, 9))
-        end as part_quantity,
-        case when shared.share is null then shared.billed_quantity
-            else cast(cast(shared.billed_quantity as double) * shared.share as decimal(38, 18))
-        end as part_billed_quantity,
-        case when shared.share is null then shared.cost
-            else cast(cast(shared.cost as double) * shared.share as decimal(38, 18))
-        end as part_cost
-    from shared
 )
 
 select

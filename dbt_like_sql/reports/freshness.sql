@@ -11,30 +11,24 @@ with asked as (
         coalesce(
             max(case when span.state = 'held' then span.span_end end), min(span.span_start)
         ) as held_until,
-        max(span.told_until) + max(retention.stale_hours) * interval '1' hour as late_at
+        max(span.told_until) + max(retention.stale_hours) * interval '1' hour as late_at,
+        is_ended or late_at < current_timestamp - interval '30' day as is_stopped
     from reports.coverage as span
     inner join seeds.retention as retention
         on span.resource = retention.resource and span.granularity = retention.granularity
     group by span.source, span.resource, span.scope, span.granularity
 ),
 
-stands as (
-    select
-        asked.*,
-        asked.is_ended or asked.late_at < current_timestamp - interval '30' day as is_stopped
-    from asked
-),
-
 judged as (
     select
-        stands.*,
-        case when bool_and(stands.is_stopped) over same_scope then 'stopped'
-            when min(case when not stands.is_stopped then stands.late_at end) over same_scope
+        asked.*,
+        case when bool_and(asked.is_stopped) over same_scope then 'stopped'
+            when min(case when not asked.is_stopped then asked.late_at end) over same_scope
                 <= current_timestamp then 'late'
             else 'ok' end as verdict
-    from stands
-    window same_scope as (partition by stands.source, stands.scope)
-    qualify not stands.is_stopped or bool_and(stands.is_stopped) over same_scope
+    from asked
+    window same_scope as (partition by asked.source, asked.scope)
+    qualify not asked.is_stopped or bool_and(asked.is_stopped) over same_scope
 ),
 
 -- what is looked at whenever there is a run, and by no tick, is no list of names

@@ -31,40 +31,34 @@ own as (
         and scope.split_start = totals.split_start
     qualify totals.org_id is null or totals.quantity
         <= sum(scope.quantity) over (partition by scope.scope_key, scope.split_start)
-),
-
-used as (
-    select
-        own.org_id, own.meter, own.unit, own.scope_type as owner_type, own.holder_id as owner_id,
-        least(own.told_from, own.period_start) as period_start, own.period_end, own.quantity,
-        own.is_final or own.exported_at >= own.period_end as is_settled,
-        own.allowed_from, own.resets_at, own.exported_at as observed_at
-    from own
-    union all
-    select
-        totals.org_id, totals.meter, totals.unit, 'org', totals.org_id, totals.split_start,
-        totals.split_end, totals.quantity, totals.first_observed_at >= totals.split_end,
-        totals.allowed_from, totals.resets_at, totals.observed_at
-    from totals
-    anti join own
-        on own.scope_type = 'org' and own.org_id = totals.org_id and own.meter = totals.meter
-        and own.unit = totals.unit and own.split_start = totals.split_start
 )
 
 select
     cast('atlassian_platform' as varchar) as source, -- vendor API family
     cast('platform_usage' as varchar) as resource, -- the table in raw.*
     -- a day on which one user was exported is known of all users of the organization
-    concat_ws('/', used.owner_type, used.meter, used.unit, used.org_id)
+    concat_ws('/', own.scope_type, own.meter, own.unit, own.org_id)
         as scope, -- owners whose days are exported together
-    used.org_id, used.meter, used.unit,
-    cast(used.owner_type as varchar) as owner_type, -- org, site, workspace, user or repository
-    cast(used.owner_id as varchar) as owner_id, -- whose usage
-    used.period_start, -- first instant, UTC
-    used.period_end, -- first instant after it, UTC
-    cast(used.quantity as decimal(38, 9)) as quantity, -- as exported
-    cast(used.is_settled as boolean) as is_settled, -- exported after its end, or final
-    cast(used.allowed_from as timestamptz) as allowed_from, -- when the allowance last renewed
-    cast(used.resets_at as timestamptz) as resets_at, -- when it renews next, UTC
-    used.observed_at -- when it was read off the page
-from used
+    own.org_id, own.meter, own.unit,
+    own.scope_type as owner_type, -- org, site, workspace, user or repository
+    own.holder_id as owner_id, -- whose usage
+    cast(least(own.told_from, own.period_start) as timestamptz) as period_start, -- first instant, UTC
+    own.period_end, -- first instant after it, UTC
+    own.quantity, -- as exported
+    cast(own.is_final or own.exported_at >= own.period_end as boolean)
+        as is_settled, -- exported after its end, or final
+    own.allowed_from, -- when the allowance last renewed
+    own.resets_at, -- when it renews next, UTC
+    own.exported_at as observed_at -- when it was read off the page
+from own
+union all
+select
+    'atlassian_platform', 'platform_usage',
+    concat_ws('/', 'org', totals.meter, totals.unit, totals.org_id), totals.org_id, totals.meter,
+    totals.unit, 'org', totals.org_id, totals.split_start, totals.split_end,
+    cast(totals.quantity as decimal(38, 9)), totals.first_observed_at >= totals.split_end,
+    totals.allowed_from, totals.resets_at, totals.observed_at
+from totals
+anti join own
+    on own.scope_type = 'org' and own.org_id = totals.org_id and own.meter = totals.meter
+    and own.unit = totals.unit and own.split_start = totals.split_start

@@ -37,32 +37,20 @@ dated as (
         or (line.granularity = 'day' and line.allowance_reset_at is not null)
 ),
 
-counted as (
+-- renewals are whole months apart: the first one after the line
+cycles as (
     select
         dated.*,
         cast(
             (extract(year from dated.renewal) - extract(year from dated.period_start)) * 12
             + extract(month from dated.renewal) - extract(month from dated.period_start)
             as integer
-        ) as months_away
+        ) as months_away,
+        months_away - case when dated.renewal - interval '1' month * months_away
+            > dated.period_start then 0 else 1 end as months_after,
+        dated.renewal - interval '1' month * (months_after + 1) as renewed_at,
+        dated.renewal - interval '1' month * months_after as renews_at
     from dated
-),
-
--- renewals are whole months apart: the first one after the line
-turned as (
-    select
-        counted.*,
-        counted.months_away - case when counted.renewal - interval '1' month * counted.months_away
-            > counted.period_start then 0 else 1 end as months_after
-    from counted
-),
-
-cycles as (
-    select
-        turned.*,
-        turned.renewal - interval '1' month * (turned.months_after + 1) as renewed_at,
-        turned.renewal - interval '1' month * turned.months_after as renews_at
-    from turned
 )
 
 select
