@@ -12,10 +12,10 @@ from typing import Any
 import duckdb
 
 from assets.report.page import HERE, Span, answers, render
-from assets.runs.opening import in_place_of
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.warehouse import WarehouseError
+from dbt_like_sql.engine.words import in_place_of
 
 # in a page that is served: it asks whether there was a build, and then loads itself again
 RENEWS = (HERE / "renews.html").read_text(encoding="utf-8")

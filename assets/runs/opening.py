@@ -10,6 +10,7 @@ import duckdb
 from assets.settings import Settings
 from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.words import in_place_of
 from pipelines import upgrade
 from pipelines.receipts import Connection
 
@@ -24,18 +25,6 @@ def open_warehouse(
     with warehouse.writer(settings.warehouse, timeout_seconds, builds) as connection:
         upgrade.upgrade(connection, ENDPOINTS)
         yield connection
-
-
-@contextmanager
-def in_place_of(file: Path) -> Iterator[Path]:
-    """Where to write what takes the place of a file in one step; what failed or was killed has
-    changed nothing."""
-    draft = file.with_name(f"{file.name}.draft")
-    try:
-        yield draft
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def write_note(file: Path, text: str) -> None:

@@ -5,6 +5,7 @@ A column's type follows from its name, so a seed needs no second file: see `colu
 
 import csv
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
@@ -19,6 +20,16 @@ from dbt_like_sql.engine.warehouse import WarehouseError, comment_on, literal
 # by the name of a seed, a file of one's own that takes the place of the shipped one
 Own = Mapping[str, Path]
 NONE: Own = MappingProxyType({})
+# of what is called so; tried from the top
+_TYPES = {
+    "_at$": "TIMESTAMPTZ",
+    "(^|_)date$": "DATE",
+    "_per_billed_unit$": "BIGINT",
+    "^usd_": "DECIMAL(18,9)",  # a price: with every row of cost, so that 64 bits are worth it
+    "_usd$|^quantity": "DECIMAL(27,9)",
+    "_(hours|minutes|count)$": "INTEGER",
+    "": "VARCHAR",
+}
 _ABOUT = Path(__file__).parents[1] / "seeds" / "about_seeds.csv"
 
 
@@ -41,19 +52,7 @@ def seed_files(folder: Path, own: Own = NONE) -> dict[str, Path]:
 
 def column_type(name: str) -> str:
     """`_at`: instant; `date`, `_date`: day; numbers by their unit; anything else is text."""
-    if name.endswith("_at"):
-        return "TIMESTAMPTZ"
-    if name == "date" or name.endswith("_date"):
-        return "DATE"
-    if name.endswith("_per_billed_unit"):
-        return "BIGINT"
-    if name.startswith("usd_"):
-        return "DECIMAL(18,9)"  # a price: with every row of cost, so that 64 bits are worth it
-    if name.endswith("_usd") or name.startswith("quantity"):
-        return "DECIMAL(27,9)"
-    if name.endswith(("_hours", "_minutes", "_count")):
-        return "INTEGER"
-    return "VARCHAR"
+    return next(kind for pattern, kind in _TYPES.items() if re.search(pattern, name))
 
 
 def seed_columns(path: Path) -> dict[str, str]:

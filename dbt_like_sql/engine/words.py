@@ -113,6 +113,18 @@ def _of_model(lines: list[str]) -> str:
     return f"{what}. Nothing was changed; readers see the build before it."
 
 
+@contextlib.contextmanager
+def in_place_of(file: Path) -> Iterator[Path]:
+    """Where to write what takes the place of a file in one step; what failed or was killed has
+    changed nothing."""
+    draft = file.with_name(f"{file.name}.draft")
+    try:
+        yield draft
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def instance(place: Path, process: int) -> duckdb.DuckDBPyConnection:
     """DuckDB, for what a process does to the warehouse at this place. It spills into a folder of
     its own; those of processes that are gone are removed."""

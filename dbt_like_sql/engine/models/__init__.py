@@ -14,6 +14,7 @@ import msgspec
 
 from dbt_like_sql.engine.models.model import SCHEMAS, Model, ModelError, fingerprinted
 from dbt_like_sql.engine.seeds import NONE, Own, content_hash, seed_columns, seed_files
+from dbt_like_sql.engine.words import in_place_of
 
 __all__ = ["PACKAGE_FOLDER", "SCHEMAS", "Model", "ModelError", "load_models"]
 
@@ -74,14 +75,10 @@ def _kept(key: str, file: Path) -> _Read | None:
 
 
 def _keep(key: str, models: _Read, file: Path) -> None:
-    with contextlib.suppress(OSError):  # a folder that cannot be written to, a full disk
-        draft = Path(f"{file}.draft")
+    # a folder may be one that cannot be written to, and a disk be full
+    with contextlib.suppress(OSError), in_place_of(file) as draft:
         text = msgspec.json.encode(models, enc_hook=str)
-        try:
-            draft.write_bytes(_seal(key, text) + b"\n" + text)
-            draft.replace(file)
-        finally:
-            draft.unlink(missing_ok=True)
+        draft.write_bytes(_seal(key, text) + b"\n" + text)
 
 
 def _seal(key: str, text: bytes) -> bytes:

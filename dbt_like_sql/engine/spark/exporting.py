@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from dbt_like_sql.engine.warehouse import literal
+from dbt_like_sql.engine.words import in_place_of, literal
 
 _RECEIPTS = "loads"
 # before all days: the columns of a table, or the receipts, which are few
@@ -49,6 +49,5 @@ def _export_table(landed: duckdb.DuckDBPyConnection, table: str, target: Path) -
 
 def write(connection: duckdb.DuckDBPyConnection, rows: str, file: Path) -> None:
     """Write these rows to a Parquet file, in one step."""
-    draft = file.with_suffix(".draft")
-    connection.execute(f"copy ({rows}) to {literal(str(draft))} (format parquet)")
-    draft.replace(file)
+    with in_place_of(file) as draft:
+        connection.execute(f"copy ({rows}) to {literal(str(draft))} (format parquet)")

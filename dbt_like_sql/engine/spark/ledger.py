@@ -12,6 +12,7 @@ from dbt_like_sql.engine.build_state import Built, Ledger
 from dbt_like_sql.engine.checks import CheckResult
 from dbt_like_sql.engine.spark.session import Spark
 from dbt_like_sql.engine.windows import Windows
+from dbt_like_sql.engine.words import in_place_of
 
 Differing = dict[str, Windows] | Windows
 
@@ -47,9 +48,8 @@ class SparkLedger(Ledger):
 
     def write(self) -> None:
         """Write it down, in one step."""
-        draft = Path(f"{self.file}.draft")
-        draft.write_bytes(msgspec.json.encode(self.state))
-        draft.replace(self.file)
+        with in_place_of(self.file) as draft:
+            draft.write_bytes(msgspec.json.encode(self.state))
 
     def save(self, now: datetime) -> None:
         """All of it is built up to the newest receipt."""
