@@ -32,12 +32,7 @@ Columns = Mapping[str, str]
 
 INSTANT = "TIMESTAMP WITH TIME ZONE"
 # of the receipt that told the row: what was asked about, by which load, and its place in the order
-STAMP = {
-    "scope": "VARCHAR",
-    "load_id": "VARCHAR",
-    "landed_at": INSTANT,
-    "is_withdrawn": "BOOLEAN",
-}
+STAMP = {"scope": "VARCHAR", "load_id": "VARCHAR", "landed_at": INSTANT, "is_withdrawn": "BOOLEAN"}
 _TYPES = {
     "string": "VARCHAR",
     "bool": "BOOLEAN",

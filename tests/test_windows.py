@@ -214,7 +214,9 @@ def receipts_of(
     """The receipts of one scope of a call over a window, and the buckets that it was asked for."""
     if "forge_environment_usage" in call.needs:
         load_environments(loader)
-    slices = loader.slices(call, window)
+    wanted = loader._window(call, window, loader._answers_of(call, window))
+    askers = loader.accounts.wanting(call)
+    slices = [it for asker in askers for it in loader._slices(wanted, asker, LoadResult())]
     here.sandbox.requests.clear()
     here.sandbox.forge.requests.clear()
     of_one = deque(a_slice for a_slice in slices if a_slice.scope == slices[0].scope)

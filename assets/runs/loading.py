@@ -173,12 +173,6 @@ class Loader(AbstractContextManager["Loader"]):
         """Load what an endpoint lists, as it is now."""
         return self.load(names(endpoint), progress)
 
-    def slices(self, endpoint: Endpoint, window: Window) -> list[Slice]:
-        """What a load of this window would ask for, of every account; what it needs is loaded."""
-        wanted = self._window(endpoint, window, self._answers_of(endpoint, window))
-        askers = self.accounts.wanting(endpoint)
-        return [it for asker in askers for it in self._slices(wanted, asker, LoadResult())]
-
     def _window(self, endpoint: Endpoint, window: Window, answers: Answers) -> Wanted:
         now, held = self.settings.clock(), answers.held(endpoint.table, window.grain)
         choose = partial(planning.buckets_to_ask, endpoint, window, held, now=now)

@@ -22,21 +22,11 @@ from pipelines.windows import Window
 TABLES = {
     "platform_readings": pa.schema(
         {
-            "org_id": TEXT,
-            "usage_type": TEXT,
-            "unit": TEXT,
-            "account_id": TEXT,
-            "bucket_start": INSTANT,
-            "read_at": INSTANT,
-            "used": NUMBER,
-            "limit_quantity": NUMBER,
-            "allowance_quantity": NUMBER,
-            "pay_as_you_go": TEXT,
-            "cycle_start": INSTANT,
-            "cycle_end": INSTANT,
-            "is_partial": pa.bool_(),
-            "meter_id": TEXT,
-            "extra": TEXT,
+            **{"org_id": TEXT, "usage_type": TEXT, "unit": TEXT, "account_id": TEXT},
+            **{"bucket_start": INSTANT, "read_at": INSTANT, "used": NUMBER},
+            **{"limit_quantity": NUMBER, "allowance_quantity": NUMBER, "pay_as_you_go": TEXT},
+            **{"cycle_start": INSTANT, "cycle_end": INSTANT, "is_partial": pa.bool_()},
+            **{"meter_id": TEXT, "extra": TEXT},
         }
     )
 }

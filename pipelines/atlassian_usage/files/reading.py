@@ -40,13 +40,7 @@ SCHEMA = pa.schema(
 TABLES = {
     "platform_usage": SCHEMA,
     "platform_usage_files": pa.schema(
-        {
-            "file_name": TEXT,
-            "file_sha256": TEXT,
-            "line": pa.int32(),
-            "column": TEXT,
-            "reason": TEXT,
-        }
+        {"file_name": TEXT, "file_sha256": TEXT, "line": pa.int32(), "column": TEXT, "reason": TEXT}
     ),
 }
 MAX_ROWS = 2_000_000
