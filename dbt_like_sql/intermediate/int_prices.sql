@@ -10,8 +10,7 @@ with used as (
         max(usage.period_end) as period_end
     from intermediate.int_usage_by_day as usage
     where usage.family is not null
-    group by
-        usage.source, usage.meter, usage.unit, usage.plan, usage.granularity, usage.day_start
+    group by usage.source, usage.meter, usage.unit, usage.plan, usage.granularity, usage.day_start
 ),
 
 -- those that hold on some day of the period

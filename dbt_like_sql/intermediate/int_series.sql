@@ -16,11 +16,8 @@ days as (
         used.day_start, date_trunc('month', used.day_start) as month_start,
         max(case when turns.turns_at <= used.day_start then turns.turns_at end) as turned_at,
         min(case when turns.turns_at > used.day_start then turns.turns_at end) as turns_at
-    from (
-        select distinct usage.day_start from intermediate.int_usage_by_day as usage
-    ) as used
-    left join turns
-        on date_trunc('month', used.day_start) = date_trunc('month', turns.turns_at)
+    from (select distinct usage.day_start from intermediate.int_usage_by_day as usage) as used
+    left join turns on date_trunc('month', used.day_start) = date_trunc('month', turns.turns_at)
     group by used.day_start
 )
 

@@ -28,7 +28,5 @@ select
     used.first_used_at, -- start of the first period with usage, UTC
     used.last_used_at -- end of the last period with usage, UTC
 from used
-left join intermediate.int_names as name
-    on name.kind = 'site' and lower(used.cloud_id) = name.id
-left join staging.stg_bitbucket__workspaces as workspace
-    on used.site_id = workspace.workspace_uuid
+left join intermediate.int_names as name on name.kind = 'site' and lower(used.cloud_id) = name.id
+left join staging.stg_bitbucket__workspaces as workspace on used.site_id = workspace.workspace_uuid

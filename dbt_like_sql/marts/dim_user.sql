@@ -17,5 +17,4 @@ select
     used.first_used_at, -- start of the first period with usage, UTC
     used.last_used_at -- end of the last period with usage, UTC
 from used
-left join intermediate.int_names as name
-    on name.kind = 'user' and lower(used.user_id) = name.id
+left join intermediate.int_names as name on name.kind = 'user' and lower(used.user_id) = name.id

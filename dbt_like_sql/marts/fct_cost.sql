@@ -97,9 +97,7 @@ charged as (
                 - (cast((counted.begins_at - counted.since_quantity) * 1000000000 as hugeint)
                     + counted.billionths_per_block - 1) // counted.billionths_per_block
             ) * counted.billionths_per_block
-            else coalesce(
-                units * 1000000000, cast(counted.part_quantity * 1000000000 as hugeint)
-            )
+            else coalesce(units * 1000000000, cast(counted.part_quantity * 1000000000 as hugeint))
         end as billionths
     from counted
 ),

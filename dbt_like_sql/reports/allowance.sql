@@ -89,5 +89,4 @@ left join marts.dim_site as site
     on projected.source = site.source and projected.owner_id = site.site_id
 left join marts.dim_user as person
     on projected.source = person.source and projected.owner_id = person.user_id
-left join marts.dim_org as org
-    on projected.source = org.source and projected.owner_id = org.org_id
+left join marts.dim_org as org on projected.source = org.source and projected.owner_id = org.org_id

@@ -45,16 +45,14 @@ used as (
     select
         usage.source, usage.scope, usage.org_id, usage.meter, usage.unit, usage.is_month,
         sum(cost.quantity) as quantity, sum(cost.cost) as cost,
-        sum(cast(cast(cost.quantity as double) * usage.factor as decimal(38, 9)))
-            as end_quantity,
+        sum(cast(cast(cost.quantity as double) * usage.factor as decimal(38, 9))) as end_quantity,
         sum(cast(cast(cost.cost as double) * usage.factor as decimal(38, 9))) as end_cost
     from usage
     inner join marts.fct_cost_by_day as cost
         on usage.series_key = cost.series_key and usage.granularity = cost.granularity
         and usage.day_start = cost.day_start
     where cost.day_start >= date_trunc('month', current_date)
-    group by
-        usage.source, usage.scope, usage.org_id, usage.meter, usage.unit, usage.is_month
+    group by usage.source, usage.scope, usage.org_id, usage.meter, usage.unit, usage.is_month
 )
 
 -- a scope of which no day is settled ends where it is; greatest passes over null

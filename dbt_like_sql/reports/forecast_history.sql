@@ -11,8 +11,7 @@ with daily as (
         date_diff('day', day.month_start, day.month_start + interval '1' month) as day_count,
         sum(day.quantity) as quantity, sum(day.cost) as cost
     from intermediate.int_daily_usage as day
-    group by
-        day.source, day.scope, day.org_id, day.meter, day.unit, day.month_start, day.day_start
+    group by day.source, day.scope, day.org_id, day.meter, day.unit, day.month_start, day.day_start
 ),
 
 paced as (

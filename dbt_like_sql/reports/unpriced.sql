@@ -13,5 +13,4 @@ select
     cast(sum(cost.quantity) as decimal(38, 9)) as quantity -- in `unit`
 from marts.fct_cost_by_day as cost
 where cost.unpriced_reason is not null
-group by
-    cost.source, cost.meter, cost.unit, cost.plan, cost.org_id, cost.sku, cost.unpriced_reason
+group by cost.source, cost.meter, cost.unit, cost.plan, cost.org_id, cost.sku, cost.unpriced_reason

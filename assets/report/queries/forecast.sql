@@ -9,8 +9,7 @@ select
         as last_7_days_quantity,
     forecast.open_day_count, forecast.coming_day_count
 from reports.forecast as forecast
-left join marts.dim_org as org
-    on forecast.source = org.source and forecast.org_id = org.org_id
+left join marts.dim_org as org on forecast.source = org.source and forecast.org_id = org.org_id
 left join seeds.meters as meter
     on forecast.source = meter.source and forecast.meter = meter.meter
     and forecast.unit = meter.unit

@@ -14,15 +14,13 @@ with runs as (
         and run.period_end <= told.period_end
     where told.meter = 'pipelines_build_minutes' and told.scope_type = 'workspace'
         and told.exported_at >= told.period_end
-    group by
-        told.org_id, told.site_id, told.meter, told.unit, told.period_start, told.quantity
+    group by told.org_id, told.site_id, told.meter, told.unit, told.period_start, told.quantity
 ),
 
 months as (
     select line.scope_key, line.period_start, line.period_end, line.quantity
     from intermediate.int_platform_lines as line
-    where line.granularity = 'month' and line.app is null
-        and line.exported_at >= line.period_end
+    where line.granularity = 'month' and line.app is null and line.exported_at >= line.period_end
     qualify row_number() over (
         partition by line.scope_key, line.period_start
         order by line.exported_at desc, line.precedence desc, line.line desc
@@ -97,8 +95,7 @@ left join intermediate.int_platform_usage as fact
     on homeless.org_id = fact.org_id and homeless.meter = fact.meter
     and homeless.unit = fact.unit and homeless.split_start = fact.split_start
     and fact.site_id is not null and fact.project_id is null
-group by
-    homeless.org_id, homeless.meter, homeless.unit, homeless.split_start, homeless.quantity
+group by homeless.org_id, homeless.meter, homeless.unit, homeless.split_start, homeless.quantity
 union all
 select
     'last reading of a cycle', totals.org_id,

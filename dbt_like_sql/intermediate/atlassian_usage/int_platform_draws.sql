@@ -47,8 +47,7 @@ select
     owned.published_quantity as included_quantity, -- where no contract says it; null: not known
     cast(sum(owned.quantity) over (
         partition by owned.allowance_key, owned.renewed_at
-        order by
-            owned.period_start, owned.project_id, owned.site_id, owned.user_id
+        order by owned.period_start, owned.project_id, owned.site_id, owned.user_id
         rows between unbounded preceding and current row
     ) - owned.quantity as decimal(38, 9)) as quantity_before -- used since it renewed
 from owned

@@ -4,8 +4,7 @@
 -- 32 days) before its own end: renewals move by a day now and then.
 -- grain: file_sha256, line
 with shown as (
-    select line.org_id, line.usage_type,
-        date_trunc('day', line.allowance_reset_at) as renewed_at
+    select line.org_id, line.usage_type, date_trunc('day', line.allowance_reset_at) as renewed_at
     from staging.stg_atlassian__platform_usage as line
     where line.allowance_reset_at is not null
     union

@@ -18,8 +18,7 @@ from intermediate.int_platform_scopes as told
 inner join intermediate.int_bitbucket_minutes as run
     on run.period_start >= told.period_start
     and run.period_end <= least(told.period_end, told.exported_at)
-left join intermediate.int_bitbucket_owners as owner
-    on run.workspace_uuid = owner.workspace_uuid
+left join intermediate.int_bitbucket_owners as owner on run.workspace_uuid = owner.workspace_uuid
 anti join intermediate.int_platform_scopes as part
     on told.org_id = part.org_id and told.meter = part.meter and told.unit = part.unit
     and told.split_start = part.split_start

@@ -27,10 +27,8 @@ with placed as (
         or (line.told_from >= period.period_start and line.period_end <= period.period_end)
         else line.period_start = period.period_start and line.period_end = period.period_end end
     qualify row_number() over (
-        partition by
-            line.scope_key, line.app, line.granularity, line.period_start, line.is_asked
-        order by
-            line.read_at desc, line.exported_at desc, line.precedence desc, line.line desc
+        partition by line.scope_key, line.app, line.granularity, line.period_start, line.is_asked
+        order by line.read_at desc, line.exported_at desc, line.precedence desc, line.line desc
     ) = 1
 ),
 
@@ -51,8 +49,7 @@ sides as (
             as is_exported_alone
     from placed
     window same_kind as (
-        partition by
-            placed.org_id, placed.meter, placed.unit, placed.scope_type, placed.whole_start
+        partition by placed.org_id, placed.meter, placed.unit, placed.scope_type, placed.whole_start
     )
 )
 

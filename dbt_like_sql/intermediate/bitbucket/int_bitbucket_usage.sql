@@ -7,8 +7,7 @@ with exported as (
     select
         case
             -- or of a repository there that cannot be told
-            when scope.scope_type = 'workspace' or scope.project_id not like '{%'
-                then scope.site_id
+            when scope.scope_type = 'workspace' or scope.project_id not like '{%' then scope.site_id
             when scope.scope_type = 'repository' then scope.project_id
             else scope.org_id
         end as told_of,

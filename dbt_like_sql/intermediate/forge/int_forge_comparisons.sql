@@ -25,8 +25,7 @@ told as (
     -- what no site accounts for is in no site within environments either
     where usage.resource = 'forge_app_usage' or usage.resource = 'forge_environment_usage'
         or usage.site_id is not null
-    group by
-        usage.resource, usage.scope, usage.app_id, usage.meter, usage.unit, usage.bucket_start
+    group by usage.resource, usage.scope, usage.app_id, usage.meter, usage.unit, usage.bucket_start
 )
 
 select

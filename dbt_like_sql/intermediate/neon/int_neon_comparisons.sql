@@ -30,8 +30,7 @@ days as (
         bool_or(usage.is_open) as is_open
     from intermediate.int_usage_by_day as usage
     where usage.source = 'neon'
-    group by
-        usage.org_id, usage.project_id, usage.meter, usage.granularity, usage.day_start
+    group by usage.org_id, usage.project_id, usage.meter, usage.granularity, usage.day_start
 ),
 
 -- what either of them is of: v2/projects of a project, the legacy endpoint of an organization
@@ -83,8 +82,7 @@ select
     told.meter, -- Neon's name of the metric
     told.granularity, -- of the other side
     told.bucket_start as period_start, -- first instant, UTC
-    cast(coalesce(sum(facts.quantity), 0) as decimal(38, 9))
-        as fact_quantity, -- sum over the facts
+    cast(coalesce(sum(facts.quantity), 0) as decimal(38, 9)) as fact_quantity, -- sum over the facts
     cast(told.quantity as decimal(38, 9)) as other_quantity, -- what the other side says
     -- Neon reports whole numbers: each fact row may be off by its rounding, and be 0 by it
     cast(coalesce(sum(facts.row_count), max(served.bucket_count)) as bigint)

@@ -22,8 +22,7 @@ days as (
         max(sizes.logical_size_bytes) as logical_size_bytes, sum(usage.quantity) as quantity,
         date_diff('hour', min(usage.period_start), max(usage.period_end)) as hour_count
     from intermediate.int_usage_by_day as usage
-    inner join sizes
-        on usage.org_id = sizes.org_id and usage.project_id = sizes.project_id
+    inner join sizes on usage.org_id = sizes.org_id and usage.project_id = sizes.project_id
     where usage.source = 'neon' and usage.family = 'storage' and usage.meter = 'root_branch_bytes_month'
         and not usage.is_open
         and usage.period_start >= sizes.last_created_at

@@ -16,8 +16,7 @@ with contents as (
         order by receipt.landed_at desc, usage.landed_at desc
     ) = 1
     -- under another layout the same file says something else, and nothing of what it said before
-    and receipt.landed_at
-        = max(receipt.landed_at) over (partition by left(usage.file_sha256, 64))
+    and receipt.landed_at = max(receipt.landed_at) over (partition by left(usage.file_sha256, 64))
 ),
 
 -- a file that is copied or renamed says the same under its other name, and is not loaded again

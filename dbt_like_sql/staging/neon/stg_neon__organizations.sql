@@ -5,8 +5,7 @@ with told as (
     select
         listing.source,
         org.*,
-        cast(min(listing.listed_at) over (partition by org.org_id) as timestamptz)
-            as first_seen_at,
+        cast(min(listing.listed_at) over (partition by org.org_id) as timestamptz) as first_seen_at,
         cast(greatest(
             max(case when not org.is_withdrawn then listing.listed_at end)
                 over (partition by org.scope, org.org_id),
@@ -15,9 +14,7 @@ with told as (
     from raw.neon_organizations as org
     inner join staging.stg_loads__listings as listing
         on listing.resource = 'neon_organizations' and org.landed_at = listing.landed_at
-    qualify row_number() over (
-        partition by org.scope, org.org_id order by org.landed_at desc
-    ) = 1
+    qualify row_number() over (partition by org.scope, org.org_id order by org.landed_at desc) = 1
 )
 
 select
@@ -30,6 +27,4 @@ select
     told.last_seen_at, -- last time it was listed to us
     bool_and(told.is_withdrawn) over (partition by told.org_id) as is_deleted -- no longer listed
 from told
-qualify row_number() over (
-    partition by told.org_id order by told.last_seen_at desc, told.scope
-) = 1
+qualify row_number() over (partition by told.org_id order by told.last_seen_at desc, told.scope) = 1
