@@ -95,14 +95,13 @@ def load_window(
             # the same receipts are not asked for twice
             if grain in endpoint.only_backfilled and endpoint.grains[0] in wanted:
                 continue
-            now = settings.clock()
-            if not planning.reaches(endpoint, grain, since, now):
-                text = planning.out_of_reach(endpoint, grain, since, now)
-                others = wanted & {*endpoint.grains}
-                if any(planning.reaches(endpoint, other, since, now) for other in others):
-                    loads.tell(text)
-                else:
-                    beyond[endpoint] = text  # of the grain that reaches the farthest
+            now, its = settings.clock(), wanted & {*endpoint.grains}
+            reaching = [each for each in its if planning.reaches(endpoint, each, since, now)]
+            text = planning.out_of_reach(endpoint, grain, since, now)
+            if not reaching:
+                beyond[endpoint] = text  # of the grain that reaches the farthest
+            elif grain not in reaching:
+                loads.tell(text)
             if window := reachable(endpoint, grain, since, until, now):
                 load = partial(loader.load_window, endpoint, window)
                 with loader.turn(source_of(endpoint).name):

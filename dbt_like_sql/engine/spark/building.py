@@ -39,11 +39,6 @@ class _Build(Build):
     ledger: SparkLedger
     folder: Path
 
-    def go_on(self) -> None:
-        """What differed when a build broke off differs still for those that read it."""
-        self.differing |= self.ledger.state.differing
-        self.changed |= self.differing.keys()
-
     def _make(self, model: Model, stale: bool) -> tuple[str, int, Windows]:
         with in_words(f"while building {model.name} ({model.path})"):
             return super()._make(model, stale)
@@ -154,7 +149,9 @@ def build(
             spark.show_files(f"raw.{table.name}", newest, "")
         this = _Build(spark, SparkLedger(spark, exported / "state.json"), models, seeds, asked, now)
         this.folder = exported
-        this.go_on()
+        # what differed when a build broke off differs still for those that read it
+        this.differing |= this.ledger.state.differing
+        this.changed |= this.differing.keys()
         return this.run()
 
 
