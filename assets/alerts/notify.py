@@ -120,8 +120,9 @@ def tell(
                 except DeliveryError as error:
                     failures.append(f"not told: {subject} ({error})")
                     continue
-                told[key] = subject
-                if key not in causes:
+                if key in causes:
+                    told[key] = subject
+                else:
                     del told[key]
                 with _whatever_the_disk(unnoted):
                     write_note(file, json.dumps(told_by, indent=1))
