@@ -9,7 +9,6 @@ import pytest
 from assets.automation import SCHEDULES, build_what_landed
 from assets.catalog.partitions import partition_key
 from assets.definitions import defs
-from assets.runs import building
 from assets.runs.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
@@ -142,19 +141,18 @@ def test_the_sensor_skips_without_a_warehouse() -> None:
     assert not beside(read_settings().warehouse).exists()
 
 
-def test_the_sensor_builds_what_landed_once(configured: World) -> None:
-    """A load is followed by one run over its days; after the build there is nothing to do."""
-    land_today(configured)
+def test_the_sensor_builds_what_landed_once(built_hours: World) -> None:
+    """After a build there is nothing to do; a load is followed by one run over its days."""
+    found = sense()
+    assert found.run_requests == []
+    assert found.skip_message == "every receipt is built"
+    land_today(built_hours)
     today = partition_key("daily", NOW)
     (request,) = sense().run_requests
     assert partitions_of(request) == (today, today)
     (again,) = sense().run_requests
     assert again.run_key == request.run_key
-    building.build(configured.settings)
-    found = sense()
-    assert found.run_requests == []
-    assert found.skip_message == "every receipt is built"
-    land_today(configured)
+    land_today(built_hours)
     (later,) = sense().run_requests
     assert later.run_key != request.run_key
 

@@ -18,13 +18,13 @@ from assets.catalog import seen
 from assets.catalog.partitions import partition_key, whole_partitions
 from assets.catalog.tables import BUILT, model_key, raw_key
 from assets.definitions import defs
-from assets.runs import building
 from assets.runs.opening import open_warehouse
 from assets.sources import endpoint_of
 from pipelines import receipts
 from pipelines.windows import Window, next_bucket
 from tests.clock import NOW, TODAY
 from tests.conftest import Open, World
+from tests.dagster.conftest import HOURS
 
 HOURLY, COMPUTE = raw_key("neon_project_usage", "hourly"), model_key("marts.fct_compute")
 RECEIPTS = model_key("raw.loads")
@@ -50,14 +50,10 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def here(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A small company of whose tables the facts stand."""
-    return configured(world, monkeypatch, facts_alone=True)
-
-
-def configured(world: Open, monkeypatch: pytest.MonkeyPatch, **begun: bool) -> World:
-    """A small company, with the settings that runs read pointed at its vendor."""
+    """A small company of whose tables the facts stand, with the settings that runs read pointed at
+    its vendor."""
     small = {"projects": 2, "branches": 1, "orgs": 2, "apps": 0, "workspaces": 0}
-    opened = world(oddities=False, **small, **begun)
+    opened = world(oddities=False, facts_alone=True, **small)
     opened.configure(monkeypatch)
     return opened
 
@@ -101,13 +97,12 @@ def land(here: World, hours: int) -> list[str]:
 
 
 def test_what_the_terminal_did_is_told_once(
-    world: Open, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance, tick: Ticks
+    built_hours: World, instance: dg.DagsterInstance, tick: Ticks
 ) -> None:
     """Hours that landed, days that were built, and every table once; then nothing, and nothing
     either where the sensor has forgotten that it told it."""
-    here = configured(world, monkeypatch, built=True)
-    hours = land(here, 20)
-    building.build(here.settings)
+    here, ends = built_hours, (END - timedelta(hours=n) for n in range(HOURS, 0, -1))
+    hours = [partition_key("hourly", start) for start in ends]
     told = tick()
     assert set(told.values()) == {1}
     assert instance.get_materialized_partitions(HOURLY) == {*hours}
