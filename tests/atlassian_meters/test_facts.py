@@ -63,9 +63,8 @@ def used(here: World, readings: Iterable[datetime]) -> Sums:
     return {key: quantity for key, quantity in found.items() if quantity}
 
 
-@pytest.mark.parametrize(
-    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))]
-)
+@pytest.mark.slow  # by default test_readings.py has renewals, errors and cycles that move
+@pytest.mark.parametrize("seed", range(10))
 def test_three_cycles_whatever_days_were_missed(world: Open, seed: int) -> None:
     """Renewals between readings, an account that leaves, one in error, a total that falls, a cycle
     that is said to have begun on another day: what was used is the last total of each cycle, by
