@@ -22,6 +22,7 @@ from assets.cli import main
 from assets.definitions import defs
 from assets.report.page import Span
 from assets.settings import SettingsError, read_settings
+from tests.conftest import Worlds
 from tests.models.test_storage import files_up_to
 
 NOW = datetime(2026, 11, 27, 9, tzinfo=UTC)
@@ -258,10 +259,10 @@ def test_the_week_is_a_message() -> None:
 
 
 def test_a_run_tells_what_became_of_it(
-    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    receiver: Receiver, tmp_path: Path, worlds: Worlds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the warehouse cannot be read; a tick that knows of no run resolves none."""
-    warehouse = tmp_path / "w.duckdb"
+    warehouse = tmp_path / "meterhouse.duckdb"
     warehouse.write_text("something else")
     monkeypatch.chdir(tmp_path)
     for name, value in (receiver.environment | {"WAREHOUSE": f"{warehouse}"}).items():
@@ -271,8 +272,7 @@ def test_a_run_tells_what_became_of_it(
         "failed run",
         "unreadable",
     ]
-    warehouse.unlink()
-    CliRunner().invoke(main, ["build"])
+    worlds.begin(tmp_path)
     assert CliRunner().invoke(main, ["notify"]).exit_code == 0
     assert [text.partition(":")[2][:12] for text in receiver.posted[2:]] == [" unreadable:"]
     assert CliRunner().invoke(main, ["run", "--notify"]).exit_code == 0

@@ -245,11 +245,11 @@ def test_the_sensor_asks_again_for_what_was_not_loaded(
 def test_a_folder_that_was_set_and_is_not_there_is_an_error(
     files: Exports, environment: dict[str, str]
 ) -> None:
-    """For the sensor, for a run, for the terminal: not a source that is skipped."""
+    """For the sensor and for the terminal: not a source that is skipped."""
     files.folder.rmdir()
     with pytest.raises(VendorError, match=f"{files.folder} .PLATFORM_USAGE_DIR.: cannot be"):
         sense()
-    done = CliRunner().invoke(main, ["run"])
+    done = CliRunner().invoke(main, ["load"])
     assert done.exit_code == 1
     assert "(PLATFORM_USAGE_DIR): cannot be listed (No such file or directory)" in " ".join(
         done.output.split()
@@ -258,7 +258,7 @@ def test_a_folder_that_was_set_and_is_not_there_is_an_error(
 
 
 def test_without_a_setting_the_sensor_says_why_it_does_nothing(
-    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    files: Exports, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Nobody is expected to have the default folder."""
     monkeypatch.setenv("PLATFORM_USAGE_DIR", "")
@@ -291,19 +291,13 @@ def line_of_bob() -> Line:
 
 
 def test_the_asset_shows_how_many_rows_it_landed(
-    exports: Exports, environment: dict[str, str]
+    files: Exports, environment: dict[str, str]
 ) -> None:
-    """The run that the sensor asks for: raw/platform_usage materializes with its rows, which are
-    facts after a build. Of a correction the days turn green that differ, though the build is about
-    today, and none of Neon's usage; a broken file fails its run after the others have landed."""
+    """The run that the sensor asks for: raw/platform_usage materializes with its rows; a broken
+    file fails its run after the others have landed."""
     assert FILES_SENSORS[0].default_status == dg.DefaultSensorStatus.RUNNING
-    february = Line("rovo_credits", "org", "2026-02-01", "5", "2026-03-02")
-    exports.write("a.csv", "org", line("3"), february)
-    today = partition_key("daily", floor(datetime.now(UTC), "daily"))
-    load, build = (defs.resolve_job_def(it) for it in ("load_platform_usage_files", "build"))
-    tags = dict.fromkeys(PARTITION_RANGE, today)
-    facts, neon = model_key("marts.fct_credits"), model_key("intermediate.int_neon_usage")
-    built = {facts, neon, model_key("intermediate.int_platform_usage")}
+    files.write("a.csv", "org", line("3"), line_of_bob())
+    load = defs.resolve_job_def("load_platform_usage_files")
     with dg.DagsterInstance.ephemeral() as instance:
         done = load.execute_in_process(instance=instance, tags=sense().tags)
         (event,) = done.get_asset_materialization_events()
@@ -311,6 +305,24 @@ def test_the_asset_shows_how_many_rows_it_landed(
         assert landed.asset_key == raw_key("platform_usage", "snapshot")
         metadata = landed.metadata
         assert (metadata["rows landed"].value, metadata["dagster/row_count"].value) == (2, 2)
+        write_broken(files.folder, "wrong_unit")
+        files.write("c.csv", "org-2", line())
+        failed = load.execute_in_process(instance=instance, tags=sense().tags, raise_on_error=False)
+        assert not failed.success
+    assert files.raw("select count(*) from raw.platform_usage where org_id = 'org-2'") == [(1,)]
+
+
+@pytest.mark.slow  # by default tests/dagster/test_definitions.py has a build that is about today
+def test_days_of_a_correction_turn_green(exports: Exports, environment: dict[str, str]) -> None:
+    """Those that differ, though the build is about today, and none of Neon's usage."""
+    february = Line("rovo_credits", "org", "2026-02-01", "5", "2026-03-02")
+    exports.write("a.csv", "org", line("3"), february)
+    today = partition_key("daily", floor(datetime.now(UTC), "daily"))
+    build, tags = defs.resolve_job_def("build"), dict.fromkeys(PARTITION_RANGE, today)
+    facts, neon = model_key("marts.fct_credits"), model_key("intermediate.int_neon_usage")
+    built = {facts, neon, model_key("intermediate.int_platform_usage")}
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert not exports.land().failures
         exports.build()
         assert exports.facts("org") != []
         days = [Line("rovo_credits", "org", f"2026-02-{n:02}", "7", "2026-03-03") for n in (1, 20)]
@@ -321,11 +333,6 @@ def test_the_asset_shows_how_many_rows_it_landed(
         ).success
         assert instance.get_materialized_partitions(facts) == {"2026-02-01", "2026-02-20", today}
         assert instance.get_latest_materialization_event(neon)
-        write_broken(exports.folder, "wrong_unit")
-        exports.write("c.csv", "org-2", line())
-        failed = load.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
-        assert not failed.success
-    assert exports.raw("select count(*) from raw.platform_usage where org_id = 'org-2'") == [(1,)]
 
 
 @pytest.mark.slow  # by default tests/dagster/test_definitions.py has it, of 168 hours of Neon
