@@ -7,13 +7,16 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from assets.runs import planning
 from assets.runs.loading import Loader
 from assets.sources import endpoint_of
+from pipelines.windows import Window, floor
+from tests.atlassian_meters.test_readings import CREDITS, page
 from tests.atlassian_usage.folder import Line
-from tests.conftest import USAGE, Open, World
+from tests.conftest import USAGE, Open, World, Worlds, land_tables, open_world
 from tests.sandbox.atlassian_meters import AtlassianMeters, MeteredOrg
 from tests.sandbox.platform_exports import write_rows
 
@@ -132,20 +135,34 @@ def test_growth_is_of_the_day_and_the_first_reading_of_all_days_before(world: Op
     assert allowed == [(*org.cycle_of(instants[-1]), total, 25_000, 40_000, "true")]
 
 
-def test_days_that_nobody_read_share_the_growth_that_the_next_reading_tells(world: Open) -> None:
+def answer(org: MeteredOrg, at: datetime) -> tuple[str, Window, pa.Table]:
+    """What an organization and its accounts are told to have used at an instant, as it lands."""
+    used = [(None, org.total(at)), *((each, org.used(each, at)) for each in org.account_ids)]
+    cycle = [f"{end:%Y-%m-%d}" for end in org.cycle_of(at)]
+    readings = [
+        page((org.id, CREDITS, f"{at:%Y-%m-%dT%H:%M}", total, (cycle[0], cycle[1]), account))
+        for account, total in used
+    ]
+    day = floor(at, "daily")
+    return org.id, Window("daily", day, day + timedelta(days=1)), pa.concat_tables(readings)
+
+
+def test_days_that_nobody_read_share_the_growth_that_the_next_reading_tells(
+    tmp_path: Path, worlds: Worlds
+) -> None:
     """The fact is on the day of the later reading. What is projected, and what is usual, is of all
     days that it tells of in its month, alike."""
-    here = world(
-        meters_accounts=1,
-        facts_alone=True,
-        reports=("reports.told_days", "reports.forecast_history"),
-    )
+    models = worlds.once(tmp_path, "reports.told_days", "reports.forecast_history")
+    with open_world(tmp_path, models=models, meters_accounts=1) as here:
+        see_days_that_nobody_read(here)
+
+
+def see_days_that_nobody_read(here: World) -> None:
+    """Of an organization whose cycle renews on the 3rd."""
     org = orgs_of(here)[1]
-    # the cycle renews on the 3rd
     read_on = [datetime(2026, 10, day, 16, tzinfo=UTC) for day in (28, 29)]
     read_on += [datetime(2026, 11, day, 16, tzinfo=UTC) for day in (1, 2, 4, 5, 10, 11, 18, 19)]
-    for at in read_on:
-        read(here, at)
+    land_tables(here.settings, READINGS.table, *(answer(org, at) for at in read_on))
     here.build()
     used = {(at.month, at.day): org.total(at) for at in read_on}
     of_a_day = (used[11, 10] - used[11, 5]) / 5

@@ -23,7 +23,7 @@ CREDITS, OBJECTS = ("rovo_credits", "credits"), ("indexed_objects", "objects")
 OCTOBER = ("2026-10-15", "2026-11-15")
 AT_EIGHT = ("2026-10-15T08:00", "2026-11-15T08:00")
 # organization, meter and unit, when it was read, the total, the cycle, and of which account
-Reading = tuple[str, tuple[str, str], str, int, tuple[str, str], str | None]
+Reading = tuple[str, tuple[str, str], str, int | Decimal, tuple[str, str], str | None]
 TOLD: list[Reading] = [
     ("org", CREDITS, "2026-10-20T16:00", 100, OCTOBER, None),
     ("org", CREDITS, "2026-10-20T16:00", 50, OCTOBER, "ann"),

@@ -39,6 +39,8 @@ def test_a_lake_holds_the_same_rows(lakes: Lakes, tmp_path: Path) -> None:
             seed.unlink()
     with open_world(tmp_path, models=models, orgs=1, projects=2) as on_file:
         both = (on_file, on_lake(on_file, lakes, tmp_path))
+        for here in both:
+            builds.keep_models(models, here.settings.warehouse)
         until = floor(on_file.company.now, "hourly")
         asked = Window("hourly", until - 5 * HOUR, until)
         hour = Neon(

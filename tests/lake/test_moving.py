@@ -71,8 +71,6 @@ def test_a_place_that_holds_something_is_refused(file: Path, at: Lake) -> None:
     """Nothing of it is replaced, and nothing is added; that a doctor looked at it is nothing."""
     with warehouse.writer(at) as connection:
         assert [*warehouse.describe(connection)] == ["meta.warehouse"]
-    moving.move(file, at, quietly)
-    with warehouse.writer(at) as connection:
         receipts.next_ask_number(connection)
     with pytest.raises(WarehouseError, match="holds something else already"):
         moving.move(file, at, quietly)
