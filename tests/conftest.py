@@ -58,8 +58,6 @@ USAGE = (
     *("reports.forge_environments", "reports.reconciliation", "reports.restatements"),
     "reports.unmapped_meters",
 )
-# what needs somebody, and facts of one family
-NEEDS = ("marts.fct_compute", "reports.needs_you")
 USAGE_TABLES = ("neon_project_usage", "neon_branch_usage")
 PROJECTS = 11
 builds.read_models()

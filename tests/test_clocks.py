@@ -59,12 +59,14 @@ def test_nothing_lands_by_a_clock_that_is_wrong(world: Open, off: timedelta) -> 
     assert here.land(NAMES[0], None).receipts
 
 
-@pytest.mark.parametrize("off", [timedelta(days=30), timedelta(days=-30)])
+@pytest.mark.parametrize(
+    "off", [timedelta(days=30), pytest.param(timedelta(days=-30), marks=pytest.mark.slow)]
+)
 def test_a_file_that_is_changed_counts_whatever_the_clock_said(
     tmp_path: Path, worlds: Worlds, off: timedelta
 ) -> None:
     """No vendor tells the time of files: what was put into the folder last is the last word."""
-    here = Exports.in_folder(tmp_path, worlds.models())
+    here = Exports.in_folder(tmp_path, worlds.begin(tmp_path, facts_alone=True))
     environment = {
         "WAREHOUSE": f"{here.settings.warehouse}",
         "PLATFORM_USAGE_DIR": f"{here.folder}",

@@ -63,6 +63,7 @@ def test_days_until_noon_are_whole_days(world: Open) -> None:
     assert here.read("select * from reports.restatements") == []
 
 
+@pytest.mark.slow  # by default days until noon are whole days
 def test_all_grains_of_a_part_of_a_month_are_the_whole_month(world: Open) -> None:
     """Without --grain, ten days of last month ask for all of that month, which was held, and no
     empty answer takes its place."""

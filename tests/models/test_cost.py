@@ -146,8 +146,9 @@ def priced(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     return here
 
 
-def opened(folder: Path, worlds: Worlds, *models: str) -> Exports:
-    """A warehouse in which nothing was loaded, on 1 January 2027; of all models, or of these."""
+def opened(folder: Path, worlds: Worlds, *models: str, is_once: bool = False) -> Exports:
+    """A warehouse in which nothing was loaded, on 1 January 2027; of all models, or of these, that
+    this test `is_once` alone builds."""
     (folder / "exports").mkdir(exist_ok=True)
     environment = {
         "WAREHOUSE": str(folder / "meterhouse.duckdb"),
@@ -157,7 +158,7 @@ def opened(folder: Path, worlds: Worlds, *models: str) -> Exports:
     settings = read_settings(environment, lambda: datetime(2027, 1, 1, tzinfo=UTC))
     if not models:
         return Exports(folder / "exports", settings, worlds.begin(folder))
-    begin = worlds.begin_alone if models == MONEY else worlds.once
+    begin = worlds.once if is_once else worlds.begin_alone
     return Exports(folder / "exports", settings, begin(folder, *models))
 
 
@@ -496,7 +497,7 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
     A month's allowance is not that of an hour: a day of 10 branches in each hour is 24 beyond the 9
     of these, and uses up none of the 744 branch-hours of the contract that begins on the next; of a
     plan of which nothing is said by the month nobody knows how much is included."""
-    here = opened(tmp_path, worlds, *MONEY, "reports.allowance")
+    here = opened(tmp_path, worlds, *MONEY, "reports.allowance", is_once=True)
     own = tmp_path / "own.csv"
     own.write_text(INCLUDED)
     here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": own})
@@ -609,7 +610,7 @@ def test_a_price_that_fits_nothing_is_refused(tmp_path: Path, worlds: Worlds) ->
     """Or a list price would stand where a contract says another; the row is shown. A line of commas
     is no price."""
     rules = "intermediate.int_price_rules"
-    here = opened(tmp_path, worlds, rules)
+    here = opened(tmp_path, worlds, rules, is_once=True)
     own, columns = tmp_path / "own.csv", OVERRIDES.partition("\n")[0].split(",")
     here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": own})
 

@@ -13,7 +13,7 @@ from dbt_like_sql.engine import warehouse
 from pipelines import receipts
 from tests import builds, reading
 from tests.clock import NOW  # 2026-11-21 15:30
-from tests.conftest import NEEDS, Worlds
+from tests.conftest import Worlds
 from tests.landed import Neon, Receipt, land, receive
 
 PROJECTS, BRANCHES = "neon_project_usage", "neon_branch_usage"
@@ -136,19 +136,20 @@ def test_files_are_never_late_and_names_are_no_usage(fresh: Callable[..., Rows])
 def test_what_is_missing_is_told_before_it_is_at_risk(tmp_path: Path, worlds: Worlds) -> None:
     """A day that was refused, say, is in the list until it is held, and no failure while there is
     time."""
-    models, table = worlds.begin_alone(tmp_path, *NEEDS), PROJECTS
+    worlds.begin(tmp_path)
+    table = PROJECTS
     settings = settings_at(tmp_path / "meterhouse.duckdb", NOW)
     before = Receipt(table, "daily", "2026-11-21 02:20", "2026-11-18", "2026-11-19")
     receive(
         settings, before, Receipt(table, "daily", "2026-11-21 02:20", "2026-11-20", "2026-11-22")
     )
-    builds.build(settings, models)
+    builds.build(settings)
     sql = "select kind, subject, is_failure, since_at, what, what_to_do from reports.needs_you"
     what, todo = "1 buckets are not held, of org for one", "Run `meterhouse load --gaps`."
     missing = ("missing", f"{table} daily", False, at("19 00:00"), what, todo)
     assert read(settings, sql) == [missing]
     receive(settings, Receipt(table, "daily", "2026-11-21 02:30", "2026-11-19", "2026-11-20"))
-    builds.build(settings, models)
+    builds.build(settings)
     assert read(settings, sql) == []
 
 

@@ -14,6 +14,7 @@ from tests.conftest import Worlds
 from tests.landed import Forge, Names, Neon, land
 from tests.models.test_cost import COMPUTE, MONEY, opened
 
+OWNERS = ("marts.dim_owner", "marts.series_owners")
 FIRST = (
     "priority,source,org,project,branch,site,user,valid_from_date,valid_until_date,"
     "team,customer,product,environment,split_by\n"
@@ -30,8 +31,8 @@ RULES = """\
 
 
 def opened_here(folder: Path, worlds: Worlds) -> Exports:
-    """A warehouse of owners and what they cost alone, in which nothing was loaded."""
-    return opened(folder, worlds, *MONEY)
+    """A warehouse of owners alone, in which nothing was loaded."""
+    return opened(folder, worlds, *OWNERS)
 
 
 def owned(here: Exports, rules: str) -> None:
@@ -155,7 +156,7 @@ def test_what_is_shared_is_split_and_nothing_is_lost(tmp_path: Path, worlds: Wor
     """$1.06 evenly among three teams, of which the first takes what the division leaves. $2.12 in
     the ratio of their cost, 1 : 1 : 2. Who has no cost of its own takes no part, and where nobody
     has any, nothing moves."""
-    here = opened_here(tmp_path, worlds)
+    here = opened(tmp_path, worlds, *MONEY)
     rules = "".join(f"1,,,{team},,,,,,{team},,,,\n" for team in ("a", "b", "c", "idle"))
     rules += "2,,,even,,,,,,shared,,,,even\n2,,,cost,,,,,,,,,,Cost\n3,,,alone,,,,,,,,,,even\n"
     used = {"a": 10, "b": 10, "c": 20, "idle": 0, "even": 10, "cost": 20, "other": 5}

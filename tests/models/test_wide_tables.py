@@ -98,13 +98,13 @@ def test_rows_are_the_same_in_any_time_zone(named: Exports) -> None:
     """What readers have as views is worked out in their session: its days and months are UTC."""
     views = named.read("select schema_name, view_name from duckdb_views() where not internal")
     assert ("marts", "usage_monthly") in views
-    for schema, view in views:
-        query = f"from {schema}.{view} order by all"
-        told = named.read(query)
-        for zone in ("America/Los_Angeles", "Pacific/Auckland"):
-            with warehouse.reader(named.settings.warehouse) as connection:
-                connection.execute(f"set TimeZone = '{zone}'")
-                assert connection.execute(query).fetchall() == told, (view, zone)
+    queries = [f"from {schema}.{view} order by all" for schema, view in views]
+    told = [named.read(query) for query in queries]
+    for zone in ("America/Los_Angeles", "Pacific/Auckland"):
+        with warehouse.reader(named.settings.warehouse) as connection:
+            connection.execute(f"set TimeZone = '{zone}'")
+            for query, rows in zip(queries, told, strict=True):
+                assert connection.execute(query).fetchall() == rows, (query, zone)
 
 
 def test_a_month_is_a_date_in_every_table(named: Exports) -> None:
@@ -167,7 +167,7 @@ def test_a_file_of_ones_own_that_cannot_be_read_is_named(tmp_path: Path, worlds:
     """A number that is none, or is written for people, those that would be rounded, and what is not
     in UTF-8: one sentence that says where, and nothing was built. The mark that a spreadsheet puts
     before UTF-8 is no part of the first column."""
-    here = opened(tmp_path, worlds, "reports.budgets")
+    here = opened(tmp_path, worlds, "reports.budgets", is_once=True)
     plan = f"{FIRST_OF_PLANS}atlassian_platform,o,m,p,"
     for seed, rows, said in (
         ("plans", f"{plan}many\n", 'Line: 2. .*"user_count".*"many"'),

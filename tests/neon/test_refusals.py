@@ -1,6 +1,5 @@
 """What Neon refuses, or says that cannot be, costs that part alone, and is said once."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,7 +20,7 @@ from pipelines.source import LoadResult, VendorError
 from pipelines.windows import Window, floor
 from tests.builds import build
 from tests.clock import NOW
-from tests.conftest import NEEDS, USAGE, Worlds
+from tests.conftest import USAGE, Worlds, copy_warehouse
 from tests.neon.teller import HOURS, Teller, at, telling
 from tests.reading import rows
 
@@ -42,7 +41,7 @@ def neon(tmp_path: Path) -> Iterator[Teller]:
 def loaded(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Path:
     """A folder into whose warehouse two organizations have been loaded."""
     folder = tmp_path_factory.mktemp("loaded")
-    worlds.begin_alone(folder, *NEEDS)
+    worlds.begin(folder)
     with telling(folder, orgs=["org", "here"]) as opened:
         assert opened.load()["failures"] == []
     return folder
@@ -51,8 +50,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Path:
 @pytest.fixture
 def held(tmp_path: Path, loaded: Path) -> Iterator[Teller]:
     """A Neon with these two, and a warehouse of its own that holds them."""
-    for file in loaded.glob("*.duckdb"):
-        shutil.copy2(file, tmp_path)
+    copy_warehouse(loaded, tmp_path)
     with telling(tmp_path, orgs=["org", "here"]) as opened:
         yield opened
 
@@ -162,7 +160,7 @@ def test_an_org_that_is_named_and_refused_is_a_failure(neon: Teller) -> None:
     assert ask_usage(neon).failures == []
 
 
-def test_an_org_that_is_gone_has_ended(held: Teller, worlds: Worlds) -> None:
+def test_an_org_that_is_gone_has_ended(held: Teller) -> None:
     """Its past stays; it is neither due nor missing nor at risk, and nothing asks for it."""
     neon = held
     neon.orgs, neon.now = ["here"], neon.now + 30 * HOURS
@@ -175,7 +173,6 @@ def test_an_org_that_is_gone_has_ended(held: Teller, worlds: Worlds) -> None:
         neon,
         "select scope, state, bool_or(is_at_risk) from reports.coverage"
         " where resource = 'neon_project_usage' group by all",
-        worlds.models_alone(*NEEDS),
     )
     assert {state for scope, state, _ in spans if scope == "org"} == {"held", "ended"}
     assert {state for scope, state, _ in spans if scope == "here"} >= {"held", "missing"}
