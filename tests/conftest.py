@@ -294,6 +294,13 @@ class Worlds:
         builds.keep_models(models, folder / "meterhouse.duckdb")
         return models
 
+    def begin_facts(self, folder: Path, *reports: str) -> Path:
+        """As begin() of facts alone; where they are with a few reports, of which none stands."""
+        self.begin(folder, True)
+        models = self.models(True, *reports)
+        builds.keep_models(models, folder / "meterhouse.duckdb")
+        return models
+
     def _begun(self, folder: Path, models: Path) -> Path:
         def make(made: Path) -> None:
             made.mkdir()

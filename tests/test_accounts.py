@@ -1,10 +1,11 @@
 """Several accounts of one vendor: what each sees is asked once, and counted once."""
 
+from pathlib import Path
+
 from assets.runs.loading import Loader
 from assets.sources import endpoint_of
 from pipelines.source import VendorError, reasons
-from tests import conftest
-from tests.conftest import Open
+from tests.conftest import Open, Worlds
 
 ORGANIZATIONS, PROJECTS = endpoint_of("neon_organizations"), endpoint_of("neon_projects")
 USAGE, BRANCHES = endpoint_of("neon_project_usage"), endpoint_of("neon_branch_usage")
@@ -28,9 +29,11 @@ def test_two_keys_ask_for_an_organization_once(world: Open) -> None:
     assert here.facts() == here.expected("daily")
 
 
-def test_organizations_of_two_keys_are_all_there(world: Open) -> None:
+def test_organizations_of_two_keys_are_all_there(
+    world: Open, tmp_path: Path, worlds: Worlds
+) -> None:
     """Each key lists what it sees: what only the first lists is not taken for deleted."""
-    here = world(projects=2, orgs=2, facts_alone=True, reports=conftest.USAGE)
+    here = world(projects=2, orgs=2, models=worlds.once(tmp_path, "marts.dim_org"))
     first, second = here.company.orgs
     key = here.environment["NEON_API_KEY"]
     here.settings = here.settings_with(

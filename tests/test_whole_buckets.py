@@ -16,11 +16,12 @@ from assets.sources import endpoint_of
 from assets.terminal import runs
 from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.lakes.address import beside
 from pipelines import log
 from pipelines.receipts import Connection, Landed, create_raw_tables, held_since
 from pipelines.windows import GRAINS, Window, floor
 from tests.builds import build
-from tests.conftest import USAGE, Open, World, Worlds
+from tests.conftest import Open, World, Worlds
 
 DAY = timedelta(days=1)
 PROJECTS = "neon_project_usage"
@@ -50,10 +51,10 @@ def small(world: Open, **more: Any) -> World:
     return world(**of_neon | more)
 
 
-def test_days_until_noon_are_whole_days(world: Open) -> None:
+def test_days_until_noon_are_whole_days(world: Open, tmp_path: Path, worlds: Worlds) -> None:
     """Days that are asked for again until this very moment, and then until yesterday's noon, are
     as they were, and Neon is blamed for no correction."""
-    here = small(world, facts_alone=True, reports=USAGE)
+    here = small(world, models=worlds.begin_facts(tmp_path, "reports.restatements"))
     here.land_reach("daily")
     now, yesterday = here.company.now, floor(here.company.now - DAY, "daily")
     load(here, "neon", ["daily"], now - 2 * DAY, now)
@@ -161,7 +162,8 @@ def land(
 
 def test_what_was_asked_before_counts_again(old: Settings, worlds: Worlds) -> None:
     """Every day of the week is served by the receipt that asked for all of it."""
-    build(old, worlds.models(True, *USAGE))
+    read = ("marts.fct_compute", "reports.restatements", "reports.coverage")
+    build(old, worlds.once(beside(old.warehouse).parent, *read))
     with warehouse.writer(old.warehouse) as connection:
         found = connection.execute(COMPUTE).fetchall()
         restated = connection.execute("select * from reports.restatements").fetchall()

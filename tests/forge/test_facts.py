@@ -5,20 +5,15 @@ import signal
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
-from assets.settings import read_settings
-from dbt_like_sql.engine import warehouse
-from pipelines.forge.records import TABLES
 from pipelines.windows import Window
-from tests.builds import build
 from tests.clock import TODAY
-from tests.conftest import USAGE, Open, World, Worlds, land_tables
+from tests.conftest import USAGE, Open, World, Worlds
 from tests.forge.until_killed import load_until_killed
 from tests.forge.world import (
     APP,
@@ -311,43 +306,3 @@ def test_beyond_60_days_what_is_not_answered_is_unknown(world: Open) -> None:
     land(here, window, [APP])
     here.build()
     assert facts(here) == before | {changed: before[changed] + 5}
-
-
-def test_a_day_that_is_negative_in_all_groupings_is_no_part_above_its_whole(
-    tmp_path: Path, worlds: Worlds
-) -> None:
-    """Atlassian may take usage back: the fact is what it says. Parts that are more than their total
-    are named all the same."""
-    models = worlds.begin(tmp_path, True, *USAGE)
-    settings = read_settings({"WAREHOUSE": str(tmp_path / "meterhouse.duckdb")})
-    days = [datetime(2026, 11, day, tzinfo=UTC) for day in (2, 3)]
-    rows = [
-        {"app_id": "app", "resource": "KVS_READ", "token_unit": "GB", "resolution": "ONE_DAY"}
-        | {"period": f"{day:%Y-%m-%d}", "bucket_start": day, "tokens_consumed": Decimal(amount)}
-        | ({"site_id": "site"} if table == SITE else {})
-        | {"table": table}
-        for table, day, amount in (
-            *((APP, days[0], "-5"), (SITE, days[0], "-5")),
-            *((APP, days[1], "5"), (SITE, days[1], "7")),
-        )
-    ]
-    for table in (APP, SITE):
-        page = pa.Table.from_pylist([r for r in rows if r["table"] == table], TABLES[table])
-        window = Window("daily", days[0], days[1] + timedelta(days=1))
-        land_tables(settings, table, ("app/KVS_READ", window, page))
-    build(settings, models)
-    with warehouse.reader(settings.warehouse) as connection:
-        facts = connection.execute(
-            "select site_id, cast(period_start as date)::varchar, quantity from marts.fct_transfer"
-            " order by all"
-        ).fetchall()
-        named = connection.execute(
-            "select cast(period_start as date)::varchar, difference from reports.reconciliation"
-            " where comparison = 'parts above whole'"
-        ).fetchall()
-    assert facts == [
-        ("site", "2026-11-02", -5),
-        ("site", "2026-11-03", 7),
-        (None, "2026-11-03", -2),
-    ]
-    assert [day for day, _ in named] == ["2026-11-03"]

@@ -20,7 +20,7 @@ from pipelines.source import LoadResult, VendorError
 from pipelines.windows import Window, floor
 from tests.builds import build
 from tests.clock import NOW
-from tests.conftest import USAGE, Worlds, copy_warehouse
+from tests.conftest import Worlds, copy_warehouse
 from tests.neon.teller import HOURS, Teller, at, telling
 from tests.reading import rows
 
@@ -141,7 +141,7 @@ def test_usage_of_a_project_that_was_not_asked_for_is_refused(neon: Teller) -> N
 
 def test_that_a_key_sees_no_org_is_a_failure(neon: Teller, tmp_path: Path, worlds: Worlds) -> None:
     """It ends none that was seen before: that would be told of all that it ever used."""
-    models = worlds.begin(tmp_path, True, *USAGE)
+    models = worlds.once(tmp_path, "reports.coverage")
     assert ask_usage(neon).failures == []
     there, neon.orgs = neon.orgs, []
     (failure,) = ask_usage(neon).failures
@@ -285,7 +285,7 @@ def test_a_value_that_cannot_be_is_refused_in_its_bucket_alone(
     neon: Teller, tmp_path: Path, worlds: Worlds
 ) -> None:
     """That hour is unknown, and due; all else lands, and builds."""
-    models = worlds.begin(tmp_path, True, *USAGE)
+    models = worlds.begin_facts(tmp_path, "reports.coverage")
     hour = floor(neon.now, "hourly") - 9 * HOURS
     neon.instead[hour] = "99999999999999999999999999999"
     result = neon.load("hourly")
