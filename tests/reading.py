@@ -17,13 +17,18 @@ from dbt_like_sql.engine.words import CONFIG
 
 def rows(at: Warehouse, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """What readers of a warehouse are told, as it was last published."""
-    copy = warehouse.read_copy(at) if isinstance(at, Path) else None
-    if copy and copy.exists():
-        is_now = copy.stat()
-        connection = _opened(copy, is_now.st_ino, is_now.st_mtime_ns, is_now.st_size).cursor()
-        return connection.execute("set TimeZone = 'UTC'").execute(sql, list(parameters)).fetchall()
+    if isinstance(at, Path) and warehouse.read_copy(at).exists():
+        return copy_of(at).execute(sql, list(parameters)).fetchall()
     with warehouse.reader(at) as reader:
         return reader.execute(sql, list(parameters)).fetchall()
+
+
+def copy_of(at: Path) -> duckdb.DuckDBPyConnection:
+    """The read copy of a warehouse as it is now, in UTC; it stays open."""
+    copy = warehouse.read_copy(at)
+    is_now = copy.stat()
+    connection = _opened(copy, is_now.st_ino, is_now.st_mtime_ns, is_now.st_size).cursor()
+    return connection.execute("set TimeZone = 'UTC'")
 
 
 @lru_cache(maxsize=2)

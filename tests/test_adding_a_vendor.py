@@ -17,7 +17,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import duckdb
+import pytest
 
+from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from tests.conftest import Worlds
 
 ROOT = Path(__file__).parents[1]
@@ -113,13 +115,27 @@ def served() -> Iterator[str]:
             server.shutdown()
 
 
+LOAD_AND_BUILD = """
+from assets.cli import main
+
+for command in ("load", "build"):
+    main([command], standalone_mode=False)
+"""
+
+
+@pytest.mark.parametrize("are_all", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_vendor_is_a_folder_a_line_rows_a_staging_file_and_a_union(
-    tmp_path: Path, worlds: Worlds
+    tmp_path: Path, worlds: Worlds, are_all: bool
 ) -> None:
-    """`meterhouse run` asks it, its two projects are facts, and nothing but that was changed."""
+    """It is asked, its two projects are facts, and nothing but that was changed: by `load` and
+    `build`, of models of facts alone; and by `run`, of all."""
     (tmp_path / "warehouse").mkdir()
-    worlds.begin(tmp_path / "warehouse")
+    models = worlds.begin(tmp_path / "warehouse", facts_alone=not are_all)
     named = followed(tmp_path)
+    for path in PACKAGE_FOLDER.rglob("*.sql"):
+        name = path.relative_to(PACKAGE_FOLDER)
+        if not (models / name).exists():
+            (tmp_path / "dbt_like_sql" / name).unlink()
     new = [path for path in named if not (ROOT / path).exists()]
     assert {path.rpartition("/")[0] for path in new} == {
         "pipelines/acme",
@@ -139,9 +155,14 @@ def test_a_vendor_is_a_folder_a_line_rows_a_staging_file_and_a_union(
             "ACME_TOKEN": "token",
             "ACME_BASE_URL": address,
         }
-        command = [sys.executable, "-m", "assets.cli", "run"]
+        how = ["-m", "assets.cli", "run"] if are_all else ["-c", LOAD_AND_BUILD]
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            [sys.executable, *how],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     assert done.returncode == 0, done.stdout + done.stderr
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

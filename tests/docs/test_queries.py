@@ -6,7 +6,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from assets.runs.loading import Loader
@@ -16,6 +15,7 @@ from pipelines.windows import Window, next_bucket
 from tests.clock import this_hour
 from tests.conftest import World, Worlds, open_world
 from tests.docs.pages import CURRENT, answers, blocks, cells
+from tests.reading import copy_of
 from tests.sandbox import platform_exports
 from tests.sandbox.atlassian_usage import PlatformUsage
 from tests.sandbox.times import buckets, floor, following
@@ -98,12 +98,9 @@ def restate_an_hour(world: World) -> None:
 def answer(world: World, question: str) -> tuple[list[str], list[dict[str, Any]]]:
     """The columns and rows that the SQL under a question gives on the read copy."""
     sql = QUESTIONS[next(q for q in QUESTIONS if question in q)][0]
-    copy = beside(world.settings.warehouse).with_suffix(".read.duckdb")
-    with duckdb.connect(copy, read_only=True) as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        result = connection.execute(sql)
-        columns = [column[0] for column in result.description or []]
-        return columns, [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+    result = copy_of(beside(world.settings.warehouse)).execute(sql)
+    columns = [column[0] for column in result.description or []]
+    return columns, [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
 
 
 def test_every_block_of_sql_is_covered() -> None:

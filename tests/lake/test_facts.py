@@ -13,7 +13,7 @@ from assets.terminal import runs
 from assets.terminal.console import Report
 from dbt_like_sql.engine.lakes import moving
 from dbt_like_sql.engine.models import load_models
-from pipelines.windows import Window, floor
+from pipelines.windows import floor
 from tests import builds
 from tests.conftest import GRAINS, World, Worlds, open_world
 from tests.lake.conftest import Lakes, on_lake
@@ -32,7 +32,8 @@ def rows(here: World, names: tuple[str, ...]) -> Rows:
 
 
 def test_a_lake_holds_the_same_rows(lakes: Lakes, tmp_path: Path) -> None:
-    """An hour of a project in both, and built; then hours of two, asked for, and built again."""
+    """An hour of a project in both, and built; then that hour anew, and one of another, and built
+    again."""
     models = builds.write_models_alone(tmp_path / "models", *MODELS)
     for seed in (models / "seeds").glob("*.csv"):
         if seed.stem not in ("calendar_days", "retention"):
@@ -42,17 +43,15 @@ def test_a_lake_holds_the_same_rows(lakes: Lakes, tmp_path: Path) -> None:
         for here in both:
             builds.keep_models(models, here.settings.warehouse)
         until = floor(on_file.company.now, "hourly")
-        asked = Window("hourly", until - 5 * HOUR, until)
-        hour = Neon(
-            "p", COMPUTE, f"{until - 2 * HOUR:%Y-%m-%d %H}", 5, org=next(iter(on_file.company.orgs))
-        )
-
-        def ask(here: World) -> None:
-            assert not here.land("neon_project_usage", asked).failures
-
-        for step in (lambda here: land(here.settings, hour), ask):
+        first, second = (f"{until - n * HOUR:%Y-%m-%d %H}" for n in (3, 2))
+        steps = [
+            (Neon("p", COMPUTE, first, 5),),
+            (Neon("p", COMPUTE, first, 7), Neon("q", COMPUTE, second, 3)),
+        ]
+        for number, step in enumerate(steps):
+            asked_at = f"{until + number * HOUR:%Y-%m-%d %H:%M}"
             for here in both:
-                step(here)
+                land(here.settings, *step, asked_at=asked_at)
                 assert not here.build().failed_checks
             found = [rows(here, MODELS) for here in both]
             assert found[0] == found[1]

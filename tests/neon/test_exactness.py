@@ -14,6 +14,7 @@ from assets.runs import planning
 from assets.runs.loading import Loader
 from assets.sources import endpoint_of
 from pipelines.windows import Window, floor
+from tests.builds import keep_models
 from tests.clients import load_due
 from tests.conftest import GRAINS, USAGE_TABLES, Open, World, Worlds
 from tests.neon.until_killed import OF_A_BUILD, OF_A_LOAD, POINTS, build, load_hours, run
@@ -130,9 +131,13 @@ def test_run_twice_changes_nothing(landed_world: World) -> None:
     assert here.facts() == facts == here.expected()
 
 
-def test_a_restatement_reaches_the_facts_and_is_named(landed_world: World) -> None:
+def test_a_restatement_reaches_the_facts_and_is_named(
+    landed_world: World, tmp_path: Path, worlds: Worlds
+) -> None:
     """What Neon corrects or withdraws replaces what it said before, and the report says both."""
     here = landed_world
+    here.models = worlds.models(True, "reports.restatements")
+    keep_models(here.models, tmp_path / "meterhouse.duckdb")
     before = here.facts()
     project, branch, hour = correct_and_withdraw(here.company)
     for table in USAGE_TABLES:
