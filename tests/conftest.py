@@ -240,7 +240,10 @@ class Worlds:
 
         def make(made: Path) -> None:
             made.mkdir()
-            self.begin(made, facts_alone, *reports)
+            if reports:
+                self.begin_facts(made, *reports)
+            else:
+                self.begin(made, facts_alone)
             with open_world(made, **options) as here:
                 load(here)
 

@@ -22,7 +22,7 @@ from pipelines.windows import floor
 from tests.atlassian_usage.cases import CASES, Case
 from tests.atlassian_usage.folder import FACTS, Exports, Line
 from tests.builds import build
-from tests.conftest import USAGE, Worlds
+from tests.conftest import Worlds
 from tests.processes import ended, start
 from tests.sandbox.atlassian_org import AtlassianOrg
 from tests.sandbox.atlassian_usage import UNKNOWN_TYPE, PlatformUsage, Reading
@@ -30,6 +30,7 @@ from tests.sandbox.platform_exports import Format, Row, write, write_rows
 
 FORMATS: tuple[Format, ...] = ("csv", "xlsx", "csv")
 NOW = datetime(2026, 10, 20, 9, 30, tzinfo=UTC)
+REPORTS = ("reports.export_freshness", "reports.reconciliation", "reports.unmapped_meters")
 GAUGES = ("indexed_objects", "large_file_storage", "packages_storage", "runners")
 # org, usage type, workspace, user, first instant
 Totals = dict[tuple[str, str, str | None, str | None, datetime], Decimal]
@@ -40,7 +41,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports
     """Every case in an organization of its own, and others beside them: landed and built step by
     step."""
     folder = tmp_path_factory.mktemp("exports")
-    here = Exports.in_folder(folder, worlds.begin(folder, True, *USAGE))
+    here = Exports.in_folder(folder, worlds.begin_facts(folder, *REPORTS))
     write_months_with_days(here)
     write_repositories_without_a_workspace(here)
     write_months_that_begin_together(here)
@@ -78,7 +79,7 @@ def test_exports_come_to_these_facts(exports: Exports, case: Case) -> None:
 @pytest.fixture
 def folder(tmp_path: Path, worlds: Worlds) -> Exports:
     """An empty folder."""
-    return Exports.in_folder(tmp_path, worlds.begin(tmp_path, True, *USAGE))
+    return Exports.in_folder(tmp_path, worlds.begin_facts(tmp_path, *REPORTS))
 
 
 def truth(org: AtlassianOrg, since: datetime) -> Totals:
@@ -321,8 +322,8 @@ def test_repositories_without_a_workspace_are_named(exports: Exports) -> None:
 def test_the_last_30_days_are_30_and_readings_count_once(tmp_path: Path, worlds: Worlds) -> None:
     """On 1 February: days from 3 January on, the month that most of them are in, one reading. That
     of January cannot change any more: there is one of a later month."""
-    worlds.begin(tmp_path)
-    here = Exports.in_folder(tmp_path)
+    models = worlds.begin_facts(tmp_path, "reports.last_30_days")
+    here = Exports.in_folder(tmp_path, models)
     here.write(
         "a.csv",
         "org",
@@ -336,7 +337,7 @@ def test_the_last_30_days_are_30_and_readings_count_once(tmp_path: Path, worlds:
         Line("large_file_storage", "org", "2026-02-01T00:00", "40", "2026-02-01"),
     )
     assert not here.land().failures
-    build(replace(here.settings, clock=lambda: datetime(2026, 2, 1, 12, tzinfo=UTC)))
+    build(replace(here.settings, clock=lambda: datetime(2026, 2, 1, 12, tzinfo=UTC)), models)
     found = here.read("select meter, quantity from reports.last_30_days order by meter")
     assert found == [("large_file_storage", 40), ("rovo_credits", 900), ("rovo_dev_credits", 29)]
     gauges = "select quantity, is_open from marts.fct_storage order by period_start"

@@ -25,7 +25,7 @@ from pipelines.windows import Window, floor
 from tests.atlassian_usage.folder import Exports, Line, facts_of
 from tests.clients import load_due
 from tests.clock import TODAY
-from tests.conftest import USAGE, Open, World, Worlds, land_tables
+from tests.conftest import Open, World, Worlds, land_tables
 from tests.sandbox.atlassian_runs import Run
 from tests.sandbox.desk import Fault
 from tests.sandbox.platform_exports import write_rows
@@ -458,7 +458,7 @@ def october(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports
     of a user and a run; of `moved` a repository that two workspaces listed, one after the other.
     """
     folder = tmp_path_factory.mktemp("october")
-    here = Exports.in_folder(folder, worlds.begin(folder, True, *USAGE))
+    here = Exports.in_folder(folder, worlds.begin_facts(folder, "marts.dim_project"))
     land_tables(
         here.settings,
         RUNS,

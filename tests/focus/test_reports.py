@@ -13,6 +13,7 @@ from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
 from dbt_like_sql.engine.seeds import load_seed
 from tests.atlassian_usage.folder import Exports, Line
+from tests.builds import keep_models
 from tests.conftest import Worlds
 from tests.focus.ladder import CORRUPTIONS, VERSIONS, complaints, specified
 from tests.landed import Forge, Names, Neon, land
@@ -32,7 +33,9 @@ def here(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     owners.write_text(FIRST + "1,neon,,shop*,,,,,,data,acme,,,\n")
     here = opened(folder, worlds)
     settings = replace(here.settings, own_seeds={"seeds.owners": owners})
-    here = replace(here, settings=settings)
+    models = worlds.models_alone("marts.fct_cost", *VERSIONS.values(), "reports.focus_gaps")
+    keep_models(models, settings.warehouse)
+    here = replace(here, settings=settings, models=models)
     here.write(
         "acme.csv", "acme",
         Line("rovo_dev_credits", "user:ann", "2026-11", "2500", "2026-12-31", included="2000"),

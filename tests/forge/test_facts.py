@@ -13,7 +13,7 @@ import pytest
 
 from pipelines.windows import Window
 from tests.clock import TODAY
-from tests.conftest import USAGE, Open, World, Worlds
+from tests.conftest import Open, World, Worlds
 from tests.forge.until_killed import load_until_killed
 from tests.forge.world import (
     APP,
@@ -33,6 +33,7 @@ from tests.processes import ended, start
 from tests.sandbox.desk import Fault
 from tests.sandbox.forge_apps import RESOURCES, UNKNOWN_UNIT, FactKey
 
+REPORTS = ("marts.dim_site", "reports.forge_environments", "reports.unmapped_meters")
 FAMILIES = {
     "compute": {"FUNCTION_COMPUTE", "SQL_COMPUTE", "CONTAINER_COMPUTE", "CONTAINER_MEMORY"},
     "storage": {"SQL_STORAGE"},
@@ -45,7 +46,7 @@ FAMILIES = {
 @pytest.fixture
 def here(tmp_path: Path, worlds: Worlds) -> Iterator[World]:
     """A world into whose warehouse all that is due at Forge has been loaded and built."""
-    with worlds.opened(tmp_path, "forge", load, True, USAGE, **SMALL | {"apps": 2}) as opened:
+    with worlds.opened(tmp_path, "forge", load, True, REPORTS, **SMALL | {"apps": 2}) as opened:
         yield opened
 
 
@@ -189,7 +190,7 @@ def load_cube(here: World) -> None:
 @pytest.fixture
 def cube(tmp_path: Path, worlds: Worlds) -> Iterator[World]:
     """A world of which this is loaded."""
-    with worlds.opened(tmp_path, "cube", load_cube, True, USAGE, **SMALL | {"apps": 2}) as opened:
+    with worlds.opened(tmp_path, "cube", load_cube, True, REPORTS, **SMALL | {"apps": 2}) as opened:
         yield opened
 
 

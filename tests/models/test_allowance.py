@@ -3,11 +3,13 @@
 from dataclasses import replace
 from datetime import UTC, date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.atlassian_usage.folder import Exports, Line
+from tests.builds import keep_models
 from tests.conftest import USAGE, World, Worlds
 from tests.landed import Neon, land
 
@@ -355,10 +357,14 @@ def test_plans_give_the_allowance_that_no_export_shows(exports: Exports) -> None
     assert found == [[("planned", 100 * 25 + 10 * 70), ("w", 2500)], [("shown", 900)]]
 
 
-def test_neons_egress_is_held_against_the_allowance_of_each_project(landed_world: World) -> None:
+def test_neons_egress_is_held_against_the_allowance_of_each_project(
+    landed_world: World, tmp_path: Path, worlds: Worlds
+) -> None:
     """This month, by the plan of the org: what the company's projects sent, day by day. Months
     before a plan changed are under theirs, whether or not anybody lists organizations."""
     here = landed_world
+    here.models = worlds.models(True, "reports.allowance")
+    keep_models(here.models, tmp_path / "meterhouse.duckdb")
     meter, gb = "public_network_transfer_bytes", 10**9
     sent = (("08-05", 600, "launch"), ("09-02", 1, "launch"), ("09-05", 600, "agent"))
     land(

@@ -11,7 +11,7 @@ from assets.sources import ENDPOINTS
 from dbt_like_sql.engine import warehouse
 from pipelines.receipts import create_raw_tables
 from tests.builds import build
-from tests.conftest import USAGE, Worlds
+from tests.conftest import Worlds
 
 DAY, NEXT = datetime(2026, 8, 14, tzinfo=UTC), datetime(2026, 8, 15, tzinfo=UTC)
 MONTH, NEXT_MONTH = datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 9, 1, tzinfo=UTC)
@@ -49,7 +49,7 @@ TOLD: dict[str, list[Told]] = {
 def settings(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Settings:
     """Of a warehouse in which all this was landed, with one receipt, and built."""
     path: Path = tmp_path_factory.mktemp("periods") / "meterhouse.duckdb"
-    models = worlds.begin(path.parent, True, *USAGE)
+    models = worlds.begin_facts(path.parent, "reports.reconciliation")
     found = read_settings({"WAREHOUSE": str(path)})
     with warehouse.writer(path) as connection:
         create_raw_tables(connection, ENDPOINTS)

@@ -5,7 +5,7 @@ from pathlib import Path
 from assets.settings import read_settings
 from dbt_like_sql.engine import warehouse
 from tests.builds import build
-from tests.conftest import USAGE, Worlds
+from tests.conftest import Worlds
 from tests.landed import Neon, Receipt, land, receive
 
 HOURS = Receipt("neon_project_usage", "hourly", "2026-08-20", "2026-08-01", "2026-08-03")
@@ -16,7 +16,7 @@ def test_hours_that_say_nothing_of_a_day_that_has_usage_are_compared(
 ) -> None:
     """Receipts of all hours say that nothing was used; the day says that something was: one of them
     is wrong. Where the hours were not asked the day itself is the fact."""
-    models = worlds.begin(tmp_path, True, *USAGE)
+    models = worlds.begin_facts(tmp_path, "reports.reconciliation")
     settings = read_settings({"WAREHOUSE": str(tmp_path / "meterhouse.duckdb")})
     days = ("2026-08-01", "2026-08-02", "2026-08-03")
     land(settings, *(Neon("project", "compute_unit_seconds", day, 700) for day in days))
