@@ -291,8 +291,8 @@ class Worlds:
         return self._begun(folder, self.models_alone(*todo))
 
     def once(self, folder: Path, *todo: str) -> Path:
-        """Where these models are, for a test that builds them as no other does: nothing stands, for
-        to build that first would take as long as the test's own build."""
+        """Where these models are, for a test that builds them as no other does: on nothing, for to
+        build that first would take as long as its own build; or on more, of which others go."""
         models = self.models_alone(*todo)
         builds.keep_models(models, folder / "meterhouse.duckdb")
         return models

@@ -13,7 +13,6 @@ from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
 from dbt_like_sql.engine.seeds import load_seed
 from tests.atlassian_usage.folder import Exports, Line
-from tests.builds import keep_models
 from tests.conftest import Worlds
 from tests.focus.ladder import CORRUPTIONS, VERSIONS, complaints, specified
 from tests.landed import Forge, Names, Neon, land
@@ -33,8 +32,7 @@ def here(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     owners.write_text(FIRST + "1,neon,,shop*,,,,,,data,acme,,,\n")
     here = opened(folder, worlds)
     settings = replace(here.settings, own_seeds={"seeds.owners": owners})
-    models = worlds.models_alone("marts.fct_cost", *VERSIONS.values(), "reports.focus_gaps")
-    keep_models(models, settings.warehouse)
+    models = worlds.once(folder, "marts.fct_cost", *VERSIONS.values(), "reports.focus_gaps")
     here = replace(here, settings=settings, models=models)
     here.write(
         "acme.csv", "acme",

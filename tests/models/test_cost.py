@@ -431,6 +431,7 @@ def test_prices_of_a_contract_come_first(tmp_path: Path, worlds: Worlds) -> None
     raw row is touched. (Before that, a day that comes late moves what the days after it cost.) A
     price of all plans that begins within a month is none of the plan that has its own."""
     here = opened(tmp_path, worlds, *MONEY)
+    here.models = worlds.once(tmp_path, "marts.fct_cost", "reports.cost_conservation")
     day = "2026-08-01"
     land(
         here.settings,
@@ -561,6 +562,7 @@ def test_a_contract_includes_what_it_says_on_its_days(
     day 100 are beyond the 500, 200 beyond the 1,000, and then all, at the price of each day. By the
     month, the two days have the 1,000, and what was used of the cycle in October stays used."""
     here = opened(tmp_path, worlds, *MONEY)
+    here.models = worlds.once(tmp_path, "marts.fct_cost")
     own = tmp_path / "own.csv"
     own.write_text(
         OVERRIDES.partition("\n")[0] + "\natlassian_platform,rd,Rovo Dev,rovo_dev_credits,,credit,"

@@ -137,19 +137,19 @@ def test_what_is_missing_is_told_before_it_is_at_risk(tmp_path: Path, worlds: Wo
     """A day that was refused, say, is in the list until it is held, and no failure while there is
     time."""
     worlds.begin(tmp_path)
-    table = PROJECTS
+    models, table = worlds.once(tmp_path, "reports.needs_you"), PROJECTS
     settings = settings_at(tmp_path / "meterhouse.duckdb", NOW)
     before = Receipt(table, "daily", "2026-11-21 02:20", "2026-11-18", "2026-11-19")
     receive(
         settings, before, Receipt(table, "daily", "2026-11-21 02:20", "2026-11-20", "2026-11-22")
     )
-    builds.build(settings)
+    builds.build(settings, models)
     sql = "select kind, subject, is_failure, since_at, what, what_to_do from reports.needs_you"
     what, todo = "1 buckets are not held, of org for one", "Run `meterhouse load --gaps`."
     missing = ("missing", f"{table} daily", False, at("19 00:00"), what, todo)
     assert read(settings, sql) == [missing]
     receive(settings, Receipt(table, "daily", "2026-11-21 02:30", "2026-11-19", "2026-11-20"))
-    builds.build(settings)
+    builds.build(settings, models)
     assert read(settings, sql) == []
 
 
@@ -165,7 +165,8 @@ def test_what_needs_somebody_is_one_row_a_cause(tmp_path: Path, worlds: Worlds) 
     receive(settings, hours("15 00:20", "15 01:00"), hours("19 15:20", "19 16:00"))
     with warehouse.writer(settings.warehouse) as connection:
         receipts.see(connection, endpoint_of("neon_branch_usage"), ["q"], NOW)
-    builds.build(settings)
+    models = worlds.once(tmp_path, "reports.needs_you")
+    builds.build(settings, models)
     sql = (
         "select kind, source, subject, is_failure, since_at, too_late_at, what_to_do"
         " from reports.needs_you order by 1, 3"

@@ -45,6 +45,8 @@ def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
     that is known whole is no comparison, and says so. What is sold under another name from the 10th
     of July on is another thing from then on."""
     here = opened_at("2026-08-11T09:00", tmp_path, worlds)
+    drivers_of = ("reports.cost_drivers", "reports.complete_days", "reports.last_30_days")
+    here.models = worlds.once(tmp_path, *drivers_of)
     own = tmp_path / "own.csv"
     own.write_text(RENAMED)
     here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": own})

@@ -160,7 +160,7 @@ def test_an_org_that_is_named_and_refused_is_a_failure(neon: Teller) -> None:
     assert ask_usage(neon).failures == []
 
 
-def test_an_org_that_is_gone_has_ended(held: Teller) -> None:
+def test_an_org_that_is_gone_has_ended(held: Teller, tmp_path: Path, worlds: Worlds) -> None:
     """Its past stays; it is neither due nor missing nor at risk, and nothing asks for it."""
     neon = held
     neon.orgs, neon.now = ["here"], neon.now + 30 * HOURS
@@ -173,6 +173,7 @@ def test_an_org_that_is_gone_has_ended(held: Teller) -> None:
         neon,
         "select scope, state, bool_or(is_at_risk) from reports.coverage"
         " where resource = 'neon_project_usage' group by all",
+        worlds.once(tmp_path, "marts.fct_compute", "reports.needs_you"),
     )
     assert {state for scope, state, _ in spans if scope == "org"} == {"held", "ended"}
     assert {state for scope, state, _ in spans if scope == "here"} >= {"held", "missing"}
