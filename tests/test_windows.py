@@ -167,7 +167,7 @@ def loader(here: World) -> Iterator[Loader]:
         yield opened
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [1, pytest.param(15, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("call", "grain"), ASKED)
 def test_a_receipt_never_covers_what_was_not_asked(
     here: World, loader: Loader, call: Endpoint, grain: str, count: int

@@ -361,7 +361,7 @@ def rows_of(path: Path) -> list[Json]:
     return [dict(zip(header, row, strict=True)) for row in rows]
 
 
-@pytest.mark.parametrize("fmt", ["csv", "xlsx"])
+@pytest.mark.parametrize("fmt", ["csv", pytest.param("xlsx", marks=pytest.mark.slow)])
 def test_an_export_has_every_reading_to_the_last_digit(
     org: AtlassianOrg, tmp_path: Path, fmt: Format
 ) -> None:
