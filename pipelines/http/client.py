@@ -120,9 +120,11 @@ class VendorClient(Client):
 
     # -- asking -------------------------------------------------------------------------------
 
-    def get_as(self, kind: type[T], path: str, about: str) -> T:
+    def get_as(
+        self, kind: type[T], path: str, about: str, params: dict[str, Any] | None = None
+    ) -> T:
         """What GET `path` answers, as records of a kind."""
-        return self.decoded(self.ask("GET", path, about), kind, about)
+        return self.decoded(self.ask("GET", path, about, params=params), kind, about)
 
     def ask(self, method: str, path: str, about: str, **content: Any) -> bytes:
         """The body of a 200 answer; anything else is a VendorError about `about`. `content` is what
