@@ -75,22 +75,18 @@ def evaluate(
     A grain is tried part after part, for the memory that it takes. A report shows all of its
     trouble, so what it checks is checked on every row.
     """
-    rows = [model.name]
+    whole = [model.name]
+    rows = {"grain": whole, "check": whole, "expect": whole}
     if model.window and model.schema != "reports":
-        rows = [f"(select * from {model.name} where {condition(model.window, windows)})"]
+        within = f"(select * from {model.name} where {condition(model.window, windows)})"
+        rows |= {"check": [within], "expect": [within]}
     # without the window in the grain, its rows may repeat in another window
-    by_window = (
-        [_rows_in(model, near) for near in together(windows)] if model.window in model.grain else []
-    )
-    each = by_window or [model.name]
-    results = [
-        _try(connection, model, promise, each if promise[0] == "grain" else rows)
-        for promise in promises(model)
-    ]
+    if model.window in model.grain:
+        rows["grain"] = [_rows_in(model, near) for near in together(windows)] or whole
+    tried = [(promise, rows[promise[0]]) for promise in promises(model)]
     if model.is_windowed_table:  # a row of no window would never be deleted or built again
-        dated = ("check", f"{model.window} is not null")
-        results.append(_try(connection, model, dated, [model.name]))
-    return results
+        tried.append((("check", f"{model.window} is not null"), whole))
+    return [_try(connection, model, promise, parts) for promise, parts in tried]
 
 
 def _rows_in(model: Model, windows: Windows) -> str:
