@@ -38,7 +38,8 @@ SEEDS = {
     "neon,{org},2026-10,Compute,,12.34,B\nneon,{org},2026-10,Compute,1,0.66,A\n"
     "neon,{org},2026-10,Something else,,5,A\n",
     "plans": "source,org_id,meter,plan,user_count\n"
-    "bitbucket,{workspace},,standard,7\natlassian_platform,{org},rovo_dev_credits,standard,3\n",
+    "atlassian_platform,{org},pipelines_build_minutes,standard,\n"
+    "atlassian_platform,{org},rovo_dev_credits,standard,3\n",
     "workspace_orgs": "workspace_uuid,org_id\n{workspace},{org}\n",
 }
 
