@@ -66,7 +66,10 @@ served as (
         and days.period_start = date_trunc('day', asked.bucket_start)
     inner join seeds.retention as retention
         on asked.resource = retention.resource and asked.granularity = retention.granularity
-    group by all
+    group by
+        days.resource, days.scope, spans.granularity,
+        case when spans.granularity = 'daily' then days.period_start
+            else date_trunc('month', days.period_start) end
     having bool_and(
         days.served_by not in (spans.granularity, 'monthly')
         and asked.asked_at
