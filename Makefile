@@ -5,8 +5,9 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 PORT ?= 3000
-# a worker per core and one more, for tests wait; the tests of a file stay together, for worlds that
-# they share, and in order: files of few and long tests would come last, and keep one worker busy
+# a worker per core (one more takes a fifth more CPU, and no less time); the tests of a file stay
+# together, for worlds that they share, and in order: files of few and long tests would come last,
+# and keep one worker busy
 WORKERS := -n logical --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # compiled imports are kept even where the environment says otherwise: seconds for every command

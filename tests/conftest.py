@@ -3,7 +3,7 @@
 import gc
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -71,13 +71,6 @@ IS_SHARED = "PYTEST_XDIST_WORKER" in os.environ
 
 
 Open = Callable[..., "World"]
-
-
-@pytest.hookimpl(optionalhook=True, wrapper=True)
-def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
-    """A worker more than there are cores: one of them waits, as a rule, for a budget to be free or
-    for a process to end."""
-    return (yield) + 1
 
 
 def pytest_collection_finish() -> None:
