@@ -1,4 +1,4 @@
--- One row per UTC hour, day and month from 2024 to 2035.
+-- One row per UTC hour, day and month from 2016, when the oldest of what is metered began, to 2035.
 -- grain: granularity, bucket_start
 -- window: bucket_start
 with days as (

@@ -4,7 +4,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -88,6 +88,7 @@ def of_forge() -> Iterator[Forge]:
     yield Forge("example", "LLM_OUTPUT", "2026-09-05", "5")
     yield Forge("january", "FUNCTION_COMPUTE", "2026-01-05", "250000")
     yield Forge("requests", "SQL_REQUESTS", "2026-09-05", "1100000")
+    yield Forge("oldest", "KVS_READ", "2016-02-29", "7")
     yield from at_random()
 
 
@@ -250,6 +251,11 @@ def test_any_app_costs_what_a_sum_in_fractions_says(priced: Exports) -> None:
         assert abs(Fraction(cost) - expected[tuple(of)]) < Fraction(1, 10**15), of
 
 
+def test_what_a_vendor_still_answers_of_long_ago_is_a_fact(priced: Exports) -> None:
+    """Of a day on which nothing had a price."""
+    assert parts(priced, "oldest", "period_date, quantity, cost") == [(date(2016, 2, 29), 7, None)]
+
+
 def test_an_allowance_runs_out_in_the_middle_of_a_row(priced: Exports) -> None:
     """500 GB a month: 100 of the second day's 250 are included; September begins anew."""
     columns = "quantity, is_included, billed_quantity, list_unit_price, unit_price, cost, list_cost"
@@ -379,6 +385,7 @@ def test_what_has_no_price_has_no_cost(priced: Exports) -> None:
         ("no allowance", "pipelines_build_minutes", 70, included.format("workspace")),
         ("no plan", COMPUTE, 3600, no_price),
         ("not sold", "network_traffic", 7, "no price: Atlassian publishes none"),
+        ("oldest", "KVS_READ", 7, no_price),
     ]
     report = priced.read("select meter, quantity, month_count, is_stated from reports.unpriced")
     assert len(report) == len(why)
