@@ -16,7 +16,7 @@ import duckdb
 from dbt_like_sql.engine.build_state import BuildReport, Ledger, ModelBuild, publish_later
 from dbt_like_sql.engine.checks import CheckFailedError, CheckResult, evaluate
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, SCHEMAS, Model, load_models
-from dbt_like_sql.engine.seeds import NONE, Own, content_hash, load_seed, seed_files
+from dbt_like_sql.engine.seeds import NONE, Own, load_seed, seed_files, seed_hash
 from dbt_like_sql.engine.warehouse import comment_on, count, models_file, transaction
 from dbt_like_sql.engine.windows import (
     ALL_TIME,
@@ -89,7 +89,7 @@ class Build:
         """Seeds, then every model in order with its checks, then the ledger."""
         self.ledger.drop_others(self.models.keys() | self.seeds.keys())
         for name, path in self.seeds.items():
-            fingerprint = content_hash(path)
+            fingerprint = seed_hash(path)
             if self.ledger.is_stale(name, fingerprint):
                 self._load_seed(name, path)
                 self.ledger.note(name, fingerprint)
@@ -315,7 +315,7 @@ def idle(
     models = load_models(folder, models_file(connection), own_seeds)
     ledger, seeds = Ledger(connection), seed_files(folder, own_seeds)
     prints = {name: model.fingerprint for name, model in models.items()}
-    prints |= {name: content_hash(path) for name, path in seeds.items()}
+    prints |= {name: seed_hash(path) for name, path in seeds.items()}
     built = {name: about.fingerprint for name, about in ledger.built.items()}
     is_other = built != prints or not ledger.standing.keys() >= prints.keys()
     is_later = any(ledger.is_later(model, now) for model in models.values())

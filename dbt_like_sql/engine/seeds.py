@@ -71,9 +71,10 @@ def _opened(path: Path) -> Iterator[TextIO]:
         raise SeedError(f"{path} has to be text in UTF-8: save it as CSV in UTF-8") from None
 
 
-def content_hash(path: Path) -> str:
-    """What a seed holds, as a hash: a model that reads it is rebuilt when this changes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def seed_hash(path: Path) -> str:
+    """What a seed holds, as a hash: its text, and the types that its columns have by now. It is
+    loaded again, and a model that reads it rebuilt, when this changes."""
+    return hashlib.sha256(path.read_bytes() + f"{seed_columns(path)}".encode()).hexdigest()
 
 
 def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from dbt_like_sql.engine import runner, windows
+from dbt_like_sql.engine import runner, seeds, windows
 from dbt_like_sql.engine.checks import CheckFailedError
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, load_models
 from dbt_like_sql.engine.runner import BuildReport
@@ -372,6 +372,24 @@ def test_a_changed_seed_builds_its_readers(
     edit(folder, "seeds/calendar_days.csv", "date\n", "date\n2026-02-10\n")
     build(warehouse, folder=folder)
     assert usage(warehouse) == [(40, 1), (41, 2)]
+
+
+def test_a_seed_whose_columns_are_of_other_types_by_now_is_loaded_again(
+    warehouse: duckdb.DuckDBPyConnection, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version that holds prices in other decimals works with those, and not with the old ones."""
+    write(folder, "seeds/prices.csv", "usd_each\n0.1\n")
+    write(
+        folder,
+        "reports/price.sql",
+        "-- One.\nselect price.usd_each -- one\nfrom seeds.prices as price\n",
+    )
+    build(warehouse, folder=folder)
+    monkeypatch.setitem(seeds._TYPES, "^usd_", "DOUBLE")
+    build(warehouse, folder=folder)
+    assert [describe(warehouse)[table] for table in ("seeds.prices", "reports.price")] == [
+        {"usd_each": "DOUBLE"}
+    ] * 2
 
 
 def test_a_removed_model_leaves_no_table(

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from dbt_like_sql.engine.models.model import SCHEMAS, Model, ModelError, fingerprinted
-from dbt_like_sql.engine.seeds import NONE, Own, content_hash, seed_columns, seed_files
+from dbt_like_sql.engine.seeds import NONE, Own, seed_columns, seed_files, seed_hash
 from dbt_like_sql.engine.words import in_place_of
 
 __all__ = ["PACKAGE_FOLDER", "SCHEMAS", "Model", "ModelError", "load_models"]
@@ -40,7 +40,7 @@ def load_models(
         if keep_in:
             _keep(key, models, keep_in)
     _known[key] = models
-    seeds = {name: content_hash(path) for name, path in files.items()}
+    seeds = {name: seed_hash(path) for name, path in files.items()}
     return {model.name: model for model in fingerprinted(models, seeds)}
 
 
@@ -89,5 +89,5 @@ def _seal(key: str, text: bytes) -> bytes:
 @cache
 def _code() -> str:
     """The same for as long as files are read by the same code."""
-    own = [content_hash(path) for path in sorted(Path(__file__).parent.glob("*.py"))]
+    own = [path.read_text("utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
     return f"{version('sqlglot')} {own}"

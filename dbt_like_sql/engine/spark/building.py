@@ -21,7 +21,7 @@ from dbt_like_sql.engine.build_state import BuildReport
 from dbt_like_sql.engine.checks import CheckFailedError
 from dbt_like_sql.engine.models import PACKAGE_FOLDER, Model, load_models
 from dbt_like_sql.engine.runner import Build
-from dbt_like_sql.engine.seeds import NONE, Own, content_hash, load_seed, seed_docs, seed_files
+from dbt_like_sql.engine.seeds import NONE, Own, load_seed, seed_docs, seed_files, seed_hash
 from dbt_like_sql.engine.spark.dialect import to_spark
 from dbt_like_sql.engine.spark.exporting import export, write
 from dbt_like_sql.engine.spark.ledger import Differing, SparkLedger
@@ -109,7 +109,7 @@ class _Build(Build):
         return int(rows)
 
     def _load_seed(self, name: str, path: Path) -> None:
-        target = self.folder / "seeds" / f"{name}.{content_hash(path)[:8]}"
+        target = self.folder / "seeds" / f"{name}.{seed_hash(path)[:8]}"
         target.mkdir(parents=True, exist_ok=True)
         with duckdb.connect() as memory:
             memory.execute("set TimeZone = 'UTC'; create schema seeds")
