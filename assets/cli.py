@@ -253,12 +253,27 @@ def sandbox(unless_configured: bool, arguments: tuple[str, ...]) -> None:
     `python -m tests.sandbox` (--projects, --orgs, --seed, ...). What they answer goes to a
     warehouse of its own, warehouse/sandbox.duckdb, unless WAREHOUSE is set.
     """
-    if unless_configured and any(read_settings().accounts.values()):
-        os.execvp(arguments[0], arguments)  # noqa: S606  # the caller's own command
+    if unless_configured and _is_configured():
+        if not arguments:
+            raise click.UsageError("which COMMAND? It stands after --")
+        try:
+            os.execvp(arguments[0], arguments)  # noqa: S606  # the caller's own command
+        except OSError as error:
+            text = f"{arguments[0]} cannot be run: {error.strerror}"
+            raise click.UsageError(text) from None
     environment = {"WAREHOUSE": str(Path("warehouse") / "sandbox.duckdb"), **os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")]))
     # in place of this process, so that a Ctrl-C is the command's alone
     os.execve(sys.executable, [sys.executable, "-m", "tests.sandbox", *arguments], environment)  # noqa: S606
+
+
+def _is_configured() -> bool:
+    """Whether a source is; also where its settings are wrong, which COMMAND is to say."""
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
+    return bool(settings.wrong) or any(settings.accounts.values())
 
 
 main.add_command(exports.export)

@@ -345,6 +345,38 @@ def test_sandbox_passes_the_exit_code_on(tmp_path: Path) -> None:
     assert finished.stdout.startswith("http://127.0.0.1:")
 
 
+def test_stand_ins_take_no_place_of_a_vendor_that_is_set_up_wrongly(tmp_path: Path) -> None:
+    """Their company would land in the warehouse that is set: the command runs, and says it."""
+    wrong = {"BITBUCKET_TOKEN": "t", "BITBUCKET_REQUESTS_PER_HOUR": "many"}
+    there = {"WAREHOUSE": str(tmp_path / "mine.duckdb")}
+    command = ["sandbox", "--unless-configured", "--", sys.executable, "-m", "assets.cli", "run"]
+
+    def ran(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "assets.cli", *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | there | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    of_vendor = ran(*command, **wrong)
+    assert of_vendor.returncode == 2
+    assert "BITBUCKET_REQUESTS_PER_HOUR is 'many'" in of_vendor.stdout
+    assert "sandbox: stand-in" not in of_vendor.stderr
+    of_house = ran(*command, MEMORY_LIMIT="much")
+    assert of_house.returncode == 2
+    assert "Error: MEMORY_LIMIT is 'much'" in of_house.stderr
+    for arguments, said in (
+        ((), "which COMMAND?"),
+        (("--", "no-such"), "no-such cannot be run: No such file or directory"),
+    ):
+        none = ran(*command[:2], *arguments, **wrong)
+        assert none.returncode == 2
+        assert f"Error: {said}" in none.stderr
+
+
 def test_dagster_is_not_started_where_its_port_is_taken() -> None:
     """It would go on in the background, with no page."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
