@@ -63,7 +63,8 @@ def receiver() -> Iterator[Receiver]:
                     self.wfile.write(b"354 go on\r\n")
                     lines = iter(self.rfile.readline, b".\r\n")
                     found.mailed.append(b"".join(lines).decode())
-                self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
+                says = {b"QUIT": b"221 bye\r\n", b"EHLO": b"250-mail\r\n250 AUTH PLAIN\r\n"}
+                self.wfile.write(says.get(verb, b"250 ok\r\n"))
                 if verb == b"QUIT":
                     return
 
@@ -148,6 +149,38 @@ def test_a_channel_that_is_down_repeats_nothing_on_another(
     receiver.answers = 200
     assert told(receiver, tmp_path / "w", cause()) == []
     assert (len(receiver.mailed), len(receiver.posted)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("address", "proxy", "kind"),
+    [
+        ("https://a..b/SECRET-OF-THE-HOOK", "", "UnicodeError"),
+        ("https://-\u00fc..x/SECRET-OF-THE-HOOK", "", "InvalidURL"),
+        ("https://hooks.example.com/SECRET-OF-THE-HOOK", "socks5://127.0.0.1:1", "ImportError"),
+        ("https://hooks.example.com/SECRET-OF-THE-HOOK", "ftp://127.0.0.1:1", "ValueError"),
+    ],
+)
+def test_an_address_that_nothing_is_posted_to_keeps_nobody_else_from_being_told(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    address: str, proxy: str, kind: str,
+) -> None:  # fmt: skip
+    """It is a channel that did not take it, whatever httpx raises of it."""
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    receiver.environment["ALERT_WEBHOOK_URL"] = address
+    failures = told(receiver, tmp_path / "w", cause())
+    assert failures == [f"not told: at risk neon: hours are not held (ALERT_WEBHOOK_URL: {kind})"]
+    assert len(receiver.mailed) == 1
+
+
+def test_a_password_that_is_not_ascii_is_a_failure_of_mail_alone(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    """And no secret is told."""
+    server = receiver.environment["ALERT_SMTP_URL"]
+    receiver.environment["ALERT_SMTP_URL"] = server.replace("//", "//me:p%C3%A4ss@")
+    (failure,) = told(receiver, tmp_path / "w", cause())
+    assert failure.endswith("(ALERT_SMTP_URL: UnicodeEncodeError)")
+    assert len(receiver.posted) == 1
 
 
 @pytest.mark.parametrize(

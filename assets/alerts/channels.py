@@ -68,7 +68,8 @@ def _post(address: str, subject: str, text: str) -> None:
 
     try:
         answer = httpx.post(address, json={"text": text}, timeout=SECONDS)
-    except httpx.HTTPError as error:
+    # beside HTTP's own: no host that there can be, or a proxy of a kind that httpx does not speak
+    except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError) as error:
         # its text may have the address in it, which is a secret
         raise DeliveryError(f"ALERT_WEBHOOK_URL: {type(error).__name__}") from None
     if not answer.is_success:
@@ -99,7 +100,7 @@ def _mail(address: str, sender: str, receivers: Sequence[str], subject: str, tex
             if server.username:
                 smtp.login(unquote(server.username), unquote(server.password or ""))
             smtp.send_message(message)
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, smtplib.SMTPException, ValueError) as error:  # a password that is not ASCII
         code = getattr(error, "smtp_code", "")
         raise DeliveryError(f"ALERT_SMTP_URL: {type(error).__name__} {code}".rstrip()) from None
 
