@@ -11,6 +11,8 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from dbt_like_sql.engine.lakes.address import beside
 from pipelines.windows import GRAINS, floor
 
 ROOT = Path(__file__).parents[1]
+PORT = click.IntRange(0, 65535)
 
 
 class Instant(click.ParamType[datetime]):
@@ -204,7 +207,7 @@ def doctor(show: Any) -> dict[str, Any]:
 @click.option("--to", type=click.Path(path_type=Path), help="Default: beside the warehouse.")
 @click.option("--csv", "as_csv", is_flag=True, help="Its tables as CSV files, into a folder.")
 @click.option("--serve", is_flag=True, help="Show it on loopback, and renew it after each build.")
-@click.option("--port", default=8600, show_default=True, help="With --serve.")
+@click.option("--port", type=PORT, default=8600, show_default=True, help="With --serve.")
 @reporting
 def report(
     show: Any, month: datetime | None, to: Path | None, as_csv: bool, serve: bool, port: int
@@ -216,7 +219,8 @@ def report(
     if day and day > settings.clock().date():
         raise click.UsageError(f"{day:%Y-%m} has not begun")
     if serve:
-        files.serve(settings, day, port, show.say)
+        with _listening_at(port):
+            files.serve(settings, day, port, show.say)
         return {}
     write = files.write_csvs if as_csv else files.write_page
     ending = f".report{f'-{day:%Y-%m}' if day else ''}{'' if as_csv else '.html'}"
@@ -226,17 +230,25 @@ def report(
 
 
 @main.command()
-@click.option("--port", default=3000, show_default=True)
+@click.option("--port", type=PORT, default=3000, show_default=True)
 def ui(port: int) -> None:
     """Open Dagster, and say on what it stands: vendors or their stand-ins, and which warehouse."""
     from assets.terminal.ui import open_ui
 
     try:
-        open_ui(read_settings(), port, click.echo)
+        with _listening_at(port, " (make ui PORT=...)"):
+            open_ui(read_settings(), port, click.echo)
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
+
+
+@contextmanager
+def _listening_at(port: int, or_how: str = "") -> Iterator[None]:
+    """A port that is taken, or not for this user, is told as wrong usage."""
+    try:
+        yield
     except OSError as error:
-        text = f"port {port}: {error.strerror}. Name another, with --port (make ui PORT=...)"
+        text = f"port {port}: {error.strerror}. Name another, with --port{or_how}"
         raise click.UsageError(text) from None
 
 

@@ -84,8 +84,8 @@ def serve(settings: Settings, month: date | None, port: int, say: Callable[[str]
     """
 
     @lru_cache(maxsize=1)
-    def page(_built: float) -> bytes:
-        return f"{page_of(settings, month)}{RENEWS}".encode()
+    def page(built: float) -> bytes:
+        return (page_of(settings, month) + RENEWS.replace("{{built}}", f"{built}")).encode()
 
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:

@@ -384,3 +384,13 @@ def test_dagster_is_not_started_where_its_port_is_taken() -> None:
         told = call("ui", "--port", f"{port}")
     assert told.exit_code == 2
     assert f"port {port}: Address already in use" in told.output
+
+
+def test_no_page_is_served_where_the_port_is_taken(landed_world: World) -> None:
+    """It is no file and no budget that cannot be used; and there are 65,535 ports."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = call("report", "--serve", "--port", f"{port}", **landed_world.environment)
+    assert told.exit_code == 2
+    assert f"port {port}: Address already in use. Name another, with --port" in told.output
+    assert "70000 is not in the range" in call("ui", "--port", "70000").output

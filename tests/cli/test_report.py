@@ -173,7 +173,8 @@ def test_a_page_that_is_served_tells_each_build(here: Exports) -> None:
     assert is_up.wait(20)
     address = said[0].split()[0]
     first = httpx.get(address)
-    assert "location.reload()" in first.text
+    # of the build that it shows, also where the next one comes before the page asks
+    assert f"if (etag !== '{first.headers['etag']}') location.reload()" in first.text
     # what no other test looks at: no day more, and no cost
     land(here.settings, Neon("third", COMPUTE, "2026-12-05", 3600, plan="business"))
     here.build()
