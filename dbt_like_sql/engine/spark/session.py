@@ -59,8 +59,8 @@ def claim(spark: Spark, remote: str) -> None:
     there = {schema for schema, *_ in spark.run("show schemas").fetchall()}
     ours = ("meterhouse", "raw", "temp", "seeds", *SCHEMAS)
     if "meterhouse" not in there and (taken := there & {*ours}):
-        text = f"{remote} has a schema {min(taken)} that is not ours: give meterhouse a catalog"
-        raise WarehouseError(f"{text} of its own. Nothing was changed.")
+        text = f"{shown(remote)} has a schema {min(taken)} that is not ours: give meterhouse a"
+        raise WarehouseError(f"{text} catalog of its own. Nothing was changed.")
     for schema in ours:
         spark.run(f"create schema if not exists {schema}")
 
@@ -74,8 +74,8 @@ def session(remote: str) -> Iterator[Spark]:
     except ImportError:
         text = "to build on Spark needs its client: pip install 'meterhouse[spark]'"
         raise WarehouseError(text) from None
-    _check_that_it_answers(remote)
-    with in_words(remote):
+    check_that_it_answers(remote)
+    with in_words(shown(remote)):
         opened = SparkSession.builder.remote(remote).create()
         try:
             # of a table the days that are written, and not all of it
@@ -87,14 +87,19 @@ def session(remote: str) -> Iterator[Spark]:
             opened.stop()
 
 
-def _check_that_it_answers(remote: str) -> None:
+def shown(remote: str) -> str:
+    """An address without what follows its host: a token may be in that."""
+    return remote.partition(";")[0].rstrip("/")
+
+
+def check_that_it_answers(remote: str) -> None:
     """Its client would ask again for ten minutes, and say nothing."""
-    address = urlsplit(remote)
+    address = urlsplit(shown(remote))
     try:
         socket.create_connection((address.hostname or "", address.port or 15002), 10).close()
-    except OSError as error:
-        text = f"no cluster answers at {remote}: {error}. See to SPARK_REMOTE; nothing was changed."
-        raise WarehouseError(text) from None
+    except (OSError, ValueError) as error:
+        text = f"no cluster answers at {shown(remote)}: {error}. See to SPARK_REMOTE; nothing was"
+        raise WarehouseError(f"{text} changed.") from None
 
 
 @contextmanager
