@@ -44,7 +44,7 @@ class Setting:
             or (len(text) > LONGEST_SHOWN and not re.search(r"[/.]", text))
         ):
             return "set"
-        return repr(re.sub(r"(?<=//)[^/]*@|\?.*|(?i:passw).*", "***", text))
+        return repr(re.sub(r"(?<=//).*@|:[^:@]*@|\?.*|(?i:passw).*", "***", text))
 
 
 def parts_of(value: str) -> SplitResult:

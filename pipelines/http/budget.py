@@ -105,6 +105,9 @@ def _in_postgres(address: str, table: str, rates: Sequence[Rate]) -> PostgresBuc
         session.execute("set time zone 'UTC'")  # the bucket writes times without a zone
         session.commit()
 
-    psycopg.connect(address).close()  # a pool would try for half a minute, and not say why
+    try:
+        psycopg.connect(address).close()  # a pool would try for half a minute, and not say why
+    except psycopg.ProgrammingError:  # which may tell a part of the password
+        raise OSError("libpq connects by no such address") from None
     pool = ConnectionPool(address, min_size=1, max_size=1, configure=in_utc, open=True)
     return PostgresBucket(pool, table, list(rates))

@@ -19,7 +19,11 @@ SHOWN = {
     "password = sesame service=usage": "service=usage",
     "postgresql://me:sesame@db:5432/usage?sslmode=require": "//db:5432/usage",
     "postgresql:///usage?host=/run/pg&password=sesame": "///usage",
+    "postgresql://me:[sesame@db,[::1]:5433/u?password=sesame@home": "//db,[::1]:5433/u",
+    "host=db dbname=usage password=postgresql://sesame@home": "host=db dbname=usage",
 }
+# none of them is what it seems to whoever wrote it: libpq ends the password, or its name, before
+UNWRITTEN = ("/sesame@db/usage", "?sesame@db/usage", "#sesame@db", "@sesame@db")
 
 
 @pytest.mark.parametrize("catalog", SHOWN)
@@ -34,6 +38,18 @@ def test_notes_are_beside_the_folder_or_in_one_of_their_own() -> None:
     """Of a bucket they are where those of a file are by default."""
     assert beside(Lake("", "/srv/usage/lake")) == Path("/srv/usage/lake")
     assert beside(Lake("", "s3://bucket/usage/lake/")) == Path("warehouse/lake")
+
+
+@pytest.mark.parametrize("rest", UNWRITTEN)
+def test_a_password_in_an_address_is_written_as_addresses_are(rest: str) -> None:
+    """Or libpq takes a part of it for a host, and says so; it is not told here, either."""
+    with pytest.raises(SettingsError, match="%40 for @") as told:
+        read_settings({"WAREHOUSE": f"ducklake:postgres:postgresql://me:sesame{rest}"})
+    assert "sesame" not in str(told.value)
+    assert str(Lake(f"postgresql://me:sesame{rest}", "")) == "ducklake:postgres:"
+    with pytest.raises(SettingsError, match="a path, or ducklake:postgres:") as told:
+        read_settings({"WAREHOUSE": f"ducklake:me:sesame{rest}"})
+    assert "sesame" not in str(told.value)
 
 
 @pytest.mark.parametrize("kind", ["mysql:host=db.example password=sesame", "sqlite:lake.sqlite"])

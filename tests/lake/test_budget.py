@@ -40,8 +40,9 @@ def test_a_spent_budget_is_waited_for(lakes: Lakes, tmp_path: Path) -> None:
     budget.close()
 
 
-def test_a_database_that_is_gone_is_a_fault_of_the_machine() -> None:
-    """And not of a vendor, whose slices would be told as failed."""
+@pytest.mark.parametrize("password", ["sesame", "open sesame"])
+def test_a_database_that_is_gone_is_a_fault_of_the_machine(password: str) -> None:
+    """And not of a vendor, whose slices would be told as failed; so is one that is no address."""
     with pytest.raises(OSError, match="request budgets in Postgres") as told:
-        Budget("host=127.0.0.1 port=1 password=sesame", "neon", "k", [Rate(1, 9)])
+        Budget(f"host=127.0.0.1 port=1 password={password}", "neon", "k", [Rate(1, 9)])
     assert "sesame" not in str(told.value)

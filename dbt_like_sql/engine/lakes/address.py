@@ -4,9 +4,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import urlsplit
 
 LAKE = "ducklake:postgres:"
+_HOST = r"(?:\[[^]/?#@]*\]|[^:/?#@,[\]]*)(?::\d*)?"
+# where libpq finds a password in an address, and what is none of it
+_URL = re.compile(rf"\w+://(?:[^/?#@]*@)?({_HOST}(?:,{_HOST})*(?:/[^/?#@]*)?)(?:\?\w+=.*)?")
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,9 @@ class Lake:
     data: str
 
     def __str__(self) -> str:
-        if "://" in self.catalog:
-            parts = urlsplit(self.catalog)
-            where = f"//{parts.netloc.rpartition('@')[2]}{parts.path}"
+        if _is_url(self.catalog):
+            found = _URL.fullmatch(self.catalog)
+            where = f"//{found[1]}" if found else ""
         else:
             plain = re.sub(r"'(\\.|[^'\\])*'", "", self.catalog)  # a password may be quoted
             where = " ".join(re.findall(r"\b(?:service|host|port|dbname)\s*=\s*[^\s=]+", plain))
@@ -46,10 +48,21 @@ def exists(at: Warehouse) -> bool:
     return isinstance(at, Lake) or at.exists()
 
 
+def _is_url(catalog: str) -> bool:
+    """As libpq tells an address from keywords and values."""
+    return catalog.startswith(("postgresql://", "postgres://"))
+
+
 def address(text: str) -> Warehouse:
     """What a setting says; where a lake has its data is another."""
     if text.startswith(LAKE):
-        return Lake(text.removeprefix(LAKE), "")
+        catalog = text.removeprefix(LAKE)
+        if _is_url(catalog) and not _URL.fullmatch(catalog):
+            raise ValueError(
+                f"{LAKE} and an address like postgresql://user@host/database, in which signs of a "
+                "password are written as %40 for @, %2F for / and the like"
+            )
+        return Lake(catalog, "")
     if text.startswith("ducklake:"):
         raise ValueError(f"a path, or {LAKE} and how to connect to that Postgres")
     return Path(text).expanduser()
