@@ -89,9 +89,9 @@ class RetiredError(VendorError):
     is_failure, is_answer = False, True
 
 
-def readable(text: str) -> str:
-    """What a terminal would obey is only shown."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+def readable(text: str, keep: str = "") -> str:
+    """What a terminal would obey is only shown, but for signs to keep."""
+    return "".join(c if c.isprintable() or c in keep else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def unexpected(endpoint: Endpoint, about: str, error: Exception) -> VendorError:

@@ -41,7 +41,7 @@ class Report:
 
     def say(self, text: str) -> None:
         """A line, or some."""
-        self.console.print("\n".join(map(readable, text.split("\n"))))
+        self.console.print(readable(text, keep="\n"))
 
     def fail(self, text: str, label: str = "FAILED", indent: str = "") -> None:
         """The same of what went wrong; lines below the first are rows, of which the start tells."""
@@ -134,5 +134,4 @@ def _one_line(cell: str) -> Text:
 
 
 def _failed(text: str, label: str, indent: str) -> Text:
-    lines = "\n".join(map(readable, text.split("\n")))
-    return Text.assemble(indent, (label, "bold red"), f" {lines}")
+    return Text.assemble(indent, (label, "bold red"), " ", readable(text, keep="\n"))

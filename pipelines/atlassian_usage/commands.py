@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipelines.source import Clock
+from pipelines.source import Clock, readable
 
 
 @click.group("platform-usage")
@@ -82,7 +82,7 @@ def check(clock: Clock, paths: tuple[Path, ...], folder: Path) -> None:
             if error.unlisted:
                 _show(f"... the first {len(error.problems)} are listed", indent="  ")
             if seen := files.proposed(path):
-                click.echo(f"\n{seen}")
+                click.echo(readable(f"\n{seen}", keep="\n"))
         else:
             types = ", ".join(sorted({*table["usage_type"].to_pylist()}))
             _show(f"{path}: fine: {_counted(len(table), 'line')}, {types}")
@@ -103,4 +103,4 @@ def _show(text: str, indent: str = "") -> None:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    click.echo(shown)
+    click.echo(readable(shown, keep="\n"))

@@ -306,6 +306,15 @@ def test_check_proposes_a_layout_that_loads(tmp_path: Path) -> None:
     assert " ".join(done.output.split()) == f"{path}: fine: 2 lines, rovo_credits"
 
 
+def test_what_a_terminal_would_obey_is_only_shown(tmp_path: Path) -> None:
+    """Of a header, of a cell, and of a name that is told as wrong."""
+    for header in ("Date\x1b[2J,Credits used", "usage_type,Credits\x1b[2J used"):
+        path = saved(tmp_path, "", "a.csv", f"{header}\n2026-11-05,\x1b]0;me\x07\n".encode())
+        said = CliRunner().invoke(main, ["platform-usage", "check", str(path)]).output
+        assert "\N{REPLACEMENT CHARACTER}[2J" in said
+        assert not {*said} & {"\x1b", "\x07"}
+
+
 def proposed(path: Path, **constants: str) -> str:
     """What check proposes for a file, with these constants filled in."""
     arguments = ["platform-usage", "check", str(path), "--folder", str(path.parent / "none")]
