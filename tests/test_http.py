@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
@@ -109,7 +110,7 @@ def test_retry_after_is_honoured(
 ) -> None:
     """The next try is not before the instant that the vendor named, in each of its forms."""
     here, waits = world(orgs=1, projects=3), list[float]()
-    monkeypatch.setattr("pipelines.http.client.time.sleep", waits.append)
+    monkeypatch.setattr("pipelines.http.Budget.pause", lambda _, seconds: waits.append(seconds))
     named = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=20)
     walk(here, Fault(USAGE, 429, headers={"Retry-After": write(named)}))
     first, at_once = (request.asked_at for request in here.sandbox.requests)
@@ -299,7 +300,7 @@ def test_who_waits_for_a_budget_is_told_so_once(
 ) -> None:
     """And how many requests are left can be asked without spending one."""
     budget = Budget(tmp_path, "vendor", "key", [Rate(2, 60_000)])
-    monkeypatch.setattr("pipelines.http.budget.time.sleep", lambda _: budget._bucket.flush())
+    monkeypatch.setattr(budget, "pause", lambda _: budget._bucket.flush())
     assert budget.left() == (2, 2)
     budget.take()
     assert budget.left() == budget.left() == (1, 2)
@@ -307,6 +308,28 @@ def test_who_waits_for_a_budget_is_told_so_once(
         budget.take()
     assert caplog.messages == ["vendor: the budget of 2 requests is spent, next in 60 s"]
     budget.close()
+
+
+@pytest.mark.parametrize("waits", [Budget.take, partial(Budget.pause, seconds=3600)])
+def test_nobody_waits_for_a_budget_that_is_closed(
+    tmp_path: Path, waits: Callable[[Budget], None]
+) -> None:
+    """A thread that does keeps its process from ending: a Ctrl-C would take an hour."""
+    budget, ended = Budget(tmp_path, "vendor", "key", [Rate(1, 3_600_000)]), list[str]()
+
+    def wait() -> None:
+        with pytest.raises(OSError, match="was closed") as told:
+            waits(budget)
+        ended.append(str(told.value))
+
+    budget.take()
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    thread.join(0.2)
+    assert thread.is_alive()
+    budget.close()
+    thread.join(10)
+    assert len(ended) == 1
 
 
 def test_nobody_waits_for_a_request_of_a_walk_that_was_given_up() -> None:

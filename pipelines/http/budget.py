@@ -4,7 +4,6 @@ import hashlib
 import logging
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +29,7 @@ class Budget:
         self, place: Path | str, name: str, credential: str, rates: Sequence[Rate]
     ) -> None:
         self._name, self._rates, self._has_said = name, rates, False
+        self._closed = threading.Event()
         self._longest_wait_seconds = max(rate.interval for rate in rates) / 1000
         called = f"{name}-{hashlib.sha256(credential.encode()).hexdigest()[:16]}"
         self._bucket: PostgresBucket | SQLiteBucket
@@ -55,7 +55,13 @@ class Budget:
                 self._has_said = True  # once: whoever waits now will wait again
                 told = (self._name, self._rates[-1].limit, wait_seconds)
                 _log.warning("%s: the budget of %d requests is spent, next in %.0f s", *told)
-            time.sleep(wait_seconds)
+            self.pause(wait_seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Wait, in vain where this is closed meanwhile: a thread that slept on, for an answer that
+        nobody wants any more, would keep its process from ending. Raises OSError then."""
+        if self._closed.wait(seconds):
+            raise OSError(f"the {self._where} was closed")
 
     def left(self) -> tuple[int, int]:
         """How many requests may be sent now without a wait, of how many."""
@@ -93,7 +99,8 @@ class Budget:
             raise OSError(f"the {self._where}: {what}") from None
 
     def close(self) -> None:
-        """Let go of the file, or of the connection."""
+        """Let go of the file, or of the connection, and of whoever waits."""
+        self._closed.set()
         self._bucket.close()  # type: ignore[no-untyped-call]
 
 

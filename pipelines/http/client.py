@@ -152,8 +152,9 @@ class VendorClient(Client):
         tries = 1 if place in self._silent else TRIES
         allowed = min(self._limits.request_seconds, self._limits.lost_seconds - self._lost_seconds)
         spent = asked_to_wait = 0.0
+        budget = self.budget_of(request)
         for number in count(1):
-            self.budget_of(request).take()
+            budget.take()
             started = time.monotonic()
             answer = self._try(request, allowed - spent, about)
             spent += time.monotonic() - started
@@ -173,7 +174,7 @@ class VendorClient(Client):
                 return answer
             spent += 0 if wait else backoff
             self._say_wait(answer, number, tries, wait or backoff)
-            time.sleep(wait or backoff)
+            budget.pause(wait or backoff)
         raise AssertionError  # count() has no end
 
     def _say_wait(self, answer: Answer, number: int, tries: int, seconds: float) -> None:

@@ -21,7 +21,7 @@ def here(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
     """Every vendor, and nobody who waits."""
     opened = world(**SMALL)
     opened.configure(monkeypatch)
-    monkeypatch.setattr("pipelines.http.client.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("pipelines.http.Budget.pause", lambda *_: None)
     return opened
 
 
@@ -86,7 +86,7 @@ def test_what_failed_before_anything_of_it_landed_is_asked_for_by_the_next_run(
     two: dict[str, Any] = SMALL | {"orgs": 2, "workspaces": 2}
     here = world(**two)
     here.configure(monkeypatch)
-    monkeypatch.setattr("pipelines.http.client.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("pipelines.http.Budget.pause", lambda *_: None)
     desk, failing = here.sandbox.neon, Fault(PROJECT_USAGE, 400, skip=1, count=99)
     if vendor == "bitbucket":
         desk = here.sandbox.bitbucket

@@ -104,7 +104,7 @@ def test_retry_after_as_an_instant_is_waited_for(
 ) -> None:
     """The gateway's form, a timestamp: not asked again before it."""
     waits: list[float] = []
-    monkeypatch.setattr("pipelines.http.client.time.sleep", waits.append)
+    monkeypatch.setattr("pipelines.http.Budget.pause", lambda _, seconds: waits.append(seconds))
     named = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=20)
     headers = {"Retry-After": f"{named:%Y-%m-%dT%H:%M:%SZ}"}
     gateway.sandbox.forge.faults.append(Fault("/graphql", 429, headers=headers))
