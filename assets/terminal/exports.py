@@ -5,6 +5,7 @@ Both read the read copy, and write nothing into it.
 
 import io
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,8 @@ KINDS = ("parquet", "csv", "xlsx")
 # the first of these that a table has says of which month a row is; one without any is whole
 TIMES = ("ChargePeriodStart", "period_start", "period_date", "period_month")
 ROWS_SHOWN = 40
+# DuckDB draws no more of a result, whatever it is told
+MOST_DRAWN = 9_999
 EVERYTHING = 1_000_000_000
 
 MONTH, PATH = click.DateTime(["%Y-%m"]), click.Path(path_type=Path)
@@ -126,21 +129,34 @@ def sql(show: Any, query: str | None) -> dict[str, Any]:
 
     with reader(warehouse_at()) as connection:
         try:
-            found = connection.sql(query or sys.stdin.read())
-            if found is None:
+            asked = connection.sql(query or sys.stdin.read())
+            if asked is None:
                 return {"rows": []}
-            show.say(_drawn(found, show.console))
-            return {
-                "rows": [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
-            }
+            # kept, for it may answer something else when it is asked for the next part
+            asked.query("asked", "create temp table answered as from asked")
+            found = connection.table("temp.answered")
+            if show.console.quiet:
+                rows = found.fetchall()
+                return {"rows": [dict(zip(found.columns, row, strict=True)) for row in rows]}
+            for drawn in _drawn(found, show.console):
+                show.say(drawn)
+            return {}
         except duckdb.Error as error:
             show.end(str(error))
             return {"failures": [str(error)]}
 
 
-def _drawn(found: Any, console: Any) -> str:
-    """A result as DuckDB draws it: as much of it as fits on a terminal."""
-    width, rows = (console.width, ROWS_SHOWN) if console.is_terminal else (EVERYTHING, EVERYTHING)
+def _drawn(found: Any, console: Any) -> Iterator[str]:
+    """A result as DuckDB draws it: as much of it as fits on a terminal; elsewhere all of it, in as
+    many tables as that takes."""
+    if console.is_terminal:
+        yield _table(found, console.width, ROWS_SHOWN)
+        return
+    for first in range(0, max(len(found), 1), MOST_DRAWN):
+        yield _table(found.limit(MOST_DRAWN, first), EVERYTHING, EVERYTHING)
+
+
+def _table(found: Any, width: int, rows: int) -> str:
     with redirect_stdout(io.StringIO()) as drawn:
         found.show(max_width=width, max_rows=rows)
     return drawn.getvalue().rstrip("\n")

@@ -1,6 +1,7 @@
 """`meterhouse export` and `meterhouse sql`: literal tables in, files and rows of Postgres out."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -185,6 +186,9 @@ def test_sql_prints_what_a_query_gives(here: Path) -> None:
     long = call(here, "sql", "select range as n, repeat('x', 200) as x from range(500)").output
     assert len(long.splitlines()) > 500
     assert "x" * 200 in long
+    # DuckDB draws 10,000 rows at the most
+    many = call(here, "sql", "select range + 1000000 as n from range(20001)").output
+    assert re.findall(r"│ +(\d+) │", many) == [f"{n + 1000000}" for n in range(20001)]
     odd = call(here, "sql", "select 'a' || chr(27) || '[31m' || chr(155) as x").output
     assert not {"\x1b", "\x9b"} & {*odd}
 
