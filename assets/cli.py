@@ -45,10 +45,10 @@ class Instant(click.ParamType[datetime]):
             return floor(ctx.obj(), "daily") - timedelta(days=int(ago[:-1]))
         try:
             found = datetime.fromisoformat(value)
-        except ValueError:
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        except (ValueError, OverflowError):
             like = "2026-11-01T12:00Z, yesterday or 7d"
             self.fail(f"{value!r} is no date and no UTC instant like {like}", param, ctx)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 class OneOf(click.Choice[str]):

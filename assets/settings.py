@@ -173,7 +173,12 @@ def _file() -> dict[str, str]:
         return {}
     from dotenv import dotenv_values
 
-    return {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    try:
+        found = dotenv_values(".env").items()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it has to be text in UTF-8"
+        raise SettingsError(f".env cannot be read: {why}") from None
+    return {name: value for name, value in found if value is not None}
 
 
 def origins() -> dict[str, str]:

@@ -157,3 +157,13 @@ def test_the_clock_is_handed_in() -> None:
     then = datetime(2026, 11, 21, tzinfo=UTC)
     settings = read_settings(NEON, clock=lambda: then)
     assert settings.clock() == settings.accounts["neon"][0].clock() == then
+
+
+def test_a_file_of_settings_that_cannot_be_read_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong with it, and nothing that is in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes(b"NEON_API_KEY=napi_\xff\n")
+    with pytest.raises(SettingsError, match=r"\.env cannot be read: it has to be text in UTF-8$"):
+        read_settings()

@@ -44,7 +44,7 @@ def asked_window(since: datetime | None, until: datetime | None) -> Windows:
     for instant in (since, until):
         if instant is not None and instant.tzinfo is None:
             raise ValueError(f"{instant} has no time zone: write it with one, e.g. {instant}+00:00")
-    window = whole_days(since or BEGINNING, until or END)
+    window = whole_days(since or BEGINNING, min(until or END, END))
     return (window,) if window.since < window.until else ()
 
 

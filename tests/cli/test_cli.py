@@ -188,6 +188,7 @@ def test_a_source_without_settings_is_skipped_and_says_so() -> None:
     ("arguments", "said"),
     [
         (("load", "--since", "soon"), "is no date and no UTC instant"),
+        (("load", "--since", "0001-01-01T00:00+05:00"), "is no date and no UTC instant"),
         (("load", "--since", "2100-01-01"), "2100-01-01T00:00Z is yet to come"),
         (("load", "--until", "2026-11-01"), "--until needs --since"),
         (

@@ -692,6 +692,8 @@ def test_windows_are_whole_days_and_few() -> None:
     )
     assert coalesce(apart, at_most=2) == (Window(day(1), day(5)), Window(day(20), day(31)))
     assert asked_window(None, None) == ()
+    # no day begins after the last one that there is
+    assert asked_window(day(1), datetime.max.replace(tzinfo=UTC)) == ((day(1), END),)
     with pytest.raises(ValueError, match="no time zone"):
         asked_window(datetime(2026, 1, 1), None)  # noqa: DTZ001  (naive is the point)
 
