@@ -11,9 +11,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from assets.runs import planning
 from assets.runs.loading import Loader
 from assets.sources import ENDPOINTS, endpoint_of
-from assets.terminal.runs import reachable
 from pipelines.endpoint import Endpoint
 from pipelines.load import Walk
 from pipelines.log import OF_THE_MACHINE
@@ -187,7 +187,7 @@ def test_a_receipt_never_covers_what_was_not_asked(
         until = since + timedelta(minutes=minutes)
         if snapped_to:
             since, until = floor(since, snapped_to), ceiling(until, snapped_to)
-        window = reachable(call, grain, since, until, now)
+        window = planning.reachable(call, grain, since, until, now)
         assert window is not None
         receipts, asked = receipts_of(here, loader, call, window)
         assert receipts
@@ -214,7 +214,8 @@ def receipts_of(
     """The receipts of one scope of a call over a window, and the buckets that it was asked for."""
     if "forge_environment_usage" in call.needs:
         load_environments(loader)
-    wanted = loader._window(call, window, loader._answers_of(call, window))
+    wanted = loader.within(call, window)
+    assert wanted is not None
     askers = loader.accounts.wanting(call)
     slices = [it for asker in askers for it in loader._slices(wanted, asker, LoadResult())]
     here.sandbox.requests.clear()

@@ -116,12 +116,23 @@ class Loader(AbstractContextManager["Loader"]):
             choose: Choose = partial(planning.due_names, endpoint, standings, now=now)
             return Wanted(endpoint, None, choose, standings) if choose(known) else None
         held = answers.held(endpoint.table, grain)
-        of_buckets = partial(planning.due_buckets, endpoint, grain, held, standings, now=now)
-        choose = partial(of_buckets, only_gaps=only_gaps)
+        choose = partial(
+            planning.due_buckets, endpoint, grain, held, standings, now=now, only_gaps=only_gaps
+        )
         if not (starts := [*chain.from_iterable(choose(known).values())]):
             return None
         until = next_bucket(max(starts) if only_gaps else now, grain)
         return Wanted(endpoint, Window(grain, min(starts), until), choose, standings)
+
+    def within(self, endpoint: Endpoint, window: Window) -> Wanted | None:
+        """A window of an endpoint, due or not; None: its vendor said today that it is no more."""
+        at, now = (endpoint.table, window.grain), self.settings.clock()
+        with self.open_warehouse() as connection:
+            answers = Answers(connection, {at: window.since})
+        if planning.is_retired(endpoint, answers.last.get(endpoint.table), now):
+            return None
+        choose = partial(planning.buckets_to_ask, endpoint, window, answers.held(*at), now=now)
+        return Wanted(endpoint, window, choose, answers.standings(*at))
 
     def load(self, wanted: Wanted, progress: Progress = silent) -> LoadResult:
         """Ask every account that is there for an endpoint, and load what is part of it."""
@@ -160,11 +171,10 @@ class Loader(AbstractContextManager["Loader"]):
         self, endpoint: Endpoint, window: Window, progress: Progress = silent
     ) -> LoadResult:
         """Load a window of an endpoint, due or not."""
-        answers, now = self._answers_of(endpoint, window), self.settings.clock()
-        if planning.is_retired(endpoint, answers.last.get(endpoint.table), now):
+        if (wanted := self.within(endpoint, window)) is None:
             note = f"{endpoint.request} was answered as retired today; it is not asked again"
             return LoadResult(notes=[note])
-        result = self.load(self._window(endpoint, window, answers), progress)
+        result = self.load(wanted, progress)
         if result.scopes and not (result.slice_count or result.failures):
             result.notes.append("nothing to ask: all of it was asked since the last tick")
         return result
@@ -172,11 +182,6 @@ class Loader(AbstractContextManager["Loader"]):
     def load_names(self, endpoint: Endpoint, progress: Progress = silent) -> LoadResult:
         """Load what an endpoint lists, as it is now."""
         return self.load(names(endpoint), progress)
-
-    def _window(self, endpoint: Endpoint, window: Window, answers: Answers) -> Wanted:
-        now, held = self.settings.clock(), answers.held(endpoint.table, window.grain)
-        choose = partial(planning.buckets_to_ask, endpoint, window, held, now=now)
-        return Wanted(endpoint, window, choose, answers.standings(endpoint.table, window.grain))
 
     def _known_scopes(self, endpoint: Endpoint, standings: Standings) -> list[str]:
         """The scopes that the settings name, or else those that were asked before and are there."""
@@ -211,10 +216,6 @@ class Loader(AbstractContextManager["Loader"]):
             endings.end_unasked(self.open_warehouse, self.settings, self._answers)
         self._changed.clear()
         return self._answers
-
-    def _answers_of(self, endpoint: Endpoint, window: Window) -> Answers:
-        with self.open_warehouse() as connection:
-            return Answers(connection, {(endpoint.table, window.grain): window.since})
 
     # -- how it is loaded ---------------------------------------------------------------------
 

@@ -94,10 +94,13 @@ def within_reach(endpoint: Endpoint, window: Window, now: datetime) -> Window | 
     return Window(grain, since, until) if since < until else None
 
 
-def widened(grain: str, since: datetime, until: datetime, now: datetime) -> Window | None:
-    """The buckets that [since, until) touches, up to the open one; None where none has begun."""
+def reachable(
+    endpoint: Endpoint, grain: str, since: datetime, until: datetime, now: datetime
+) -> Window | None:
+    """The buckets that [since, until) touches, as far as the vendor may still answer for them."""
     until = min(until, next_bucket(now, grain))
-    return Window.covering(grain, since, until) if since < until else None
+    window = Window.covering(grain, since, until) if since < until else None
+    return within_reach(endpoint, window, now) if window else None
 
 
 def out_of_reach(endpoint: Endpoint, grain: str, asked_since: datetime, now: datetime) -> str:

@@ -102,21 +102,13 @@ def load_window(
                 beyond[endpoint] = text  # of the grain that reaches the farthest
             elif grain not in reaching:
                 loads.tell(text)
-            if window := reachable(endpoint, grain, since, until, now):
+            if window := planning.reachable(endpoint, grain, since, until, now):
                 load = partial(loader.load_window, endpoint, window)
                 with loader.turn(source_of(endpoint).name):
                     loads.load(endpoint, grain, window, load)
         loads.beyond = [*dict.fromkeys(beyond.values())]
         loads.show_outcome("No request was sent.")
         return loads
-
-
-def reachable(
-    endpoint: Endpoint, grain: str, since: datetime, until: datetime, now: datetime
-) -> Window | None:
-    """The buckets that [since, until) touches and the vendor answers for."""
-    window = planning.widened(grain, since, until, now)
-    return planning.within_reach(endpoint, window, now) if window else None
 
 
 class Loads:

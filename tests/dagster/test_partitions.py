@@ -1,6 +1,7 @@
 """Buckets start where UTC says, reach as far as the vendor keeps, and are read again a while."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -89,9 +90,10 @@ def test_a_window_is_clipped_to_reach() -> None:
 def test_any_instants_become_whole_buckets(grain: str, since: str, until: str) -> None:
     """Widened outwards to where buckets start and end, and not beyond the open one."""
     window = Window(grain, at(since), at(until))
+    asked = partial(planning.reachable, USAGE_ENDPOINT, grain, now=NOW)
     for end in ("2026-11-21T08:10", "2026-11-21T09:00", "2027-01-05", "9999-12-31T23:59:59"):
-        assert planning.widened(grain, at("2026-11-20T13:30"), at(end), NOW) == window
-    assert planning.widened(grain, at("2026-12-01"), at("2026-12-02"), NOW) is None
+        assert asked(at("2026-11-20T13:30"), at(end)) == window
+    assert asked(at("2026-12-01"), at("2026-12-02")) is None
 
 
 def test_out_of_reach_says_what_still_reaches() -> None:
