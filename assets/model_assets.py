@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.catalog.checks import check_specs, evaluations, standing, told
+from assets.catalog.checks import check_specs, evaluations, results_of, standing
 from assets.catalog.page import PAGE, write
 from assets.catalog.partitions import DAYS
 from assets.catalog.tables import (
@@ -131,7 +131,7 @@ def _built(context: dg.AssetExecutionContext, settings: Settings) -> Iterator[An
     try:
         report = build(settings, window and window.start, window and window.end)
     except CheckFailedError as failure:
-        yield from told(evaluations(failure.results), ())
+        yield from results_of(evaluations(failure.results), ())
         raise dg.Failure(str(failure)) from None
     selected, known = context.selected_asset_keys, _known(context)
     shown = [
@@ -153,7 +153,7 @@ def _built(context: dg.AssetExecutionContext, settings: Settings) -> Iterator[An
             _log_days(context, done, report, settings.clock(), {AS_OF: text_of(built_at)})
         if key in metadata:
             yield dg.MaterializeResult(asset_key=key, metadata=metadata[key])
-    yield from told(checks, context.selected_asset_check_keys)
+    yield from results_of(checks, context.selected_asset_check_keys)
     if built_at:
         context.instance.add_run_tags(context.run.run_id, {BUILT: text_of(built_at)})
     if PAGE.key in selected:

@@ -180,7 +180,7 @@ def _freshness(endpoint: Endpoint, grain: str) -> dg.FreshnessPolicy | None:
     return dg.FreshnessPolicy.time_window(fail_window=stale_after)
 
 
-def _told(
+def _progress(
     context: dg.AssetExecutionContext, endpoint: Endpoint, slice_count: int, minutes: float
 ) -> Callable[[Slice], None]:
     if slice_count:
@@ -196,7 +196,7 @@ def _load_names(
 ) -> Loading:
     with loader.turn(source_of(endpoint).name):
         loader.look()  # once a day: what has ended is written down
-        result = loader.load_names(endpoint, partial(_told, context, endpoint))
+        result = loader.load_names(endpoint, partial(_progress, context, endpoint))
     if result.receipts and not result.failures:
         with loader.open_warehouse() as connection:
             metadata = _metadata(connection, endpoint, grain, result)
@@ -216,7 +216,7 @@ def _load_partitions(
     if reach is None:
         return LoadResult()
     with loader.turn(source_of(endpoint).name):
-        result = loader.load_window(endpoint, reach, partial(_told, context, endpoint))
+        result = loader.load_window(endpoint, reach, partial(_progress, context, endpoint))
     if result.failures:
         return result
     with loader.open_warehouse() as connection:

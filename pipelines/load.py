@@ -140,7 +140,7 @@ def _remove(lock: Path) -> None:
     lock.unlink(missing_ok=True)
 
 
-class _Told:
+class _DltSettings:
     """A provider of dlt's configuration, and its only one: those of its own look into the
     environment and into files a thousand times a load, and may find what is meant for others."""
 
@@ -165,7 +165,7 @@ def _answers(source: Any, folder: Path) -> list[str]:
     from dlt.pipeline.exceptions import PipelineStepFailed
 
     logging.getLogger("dlt").disabled = True  # what it tells, in pages, is raised as well
-    settings: list[Any] = [_Told()]
+    settings: list[Any] = [_DltSettings()]
     Container()[PluggableRunContext].providers.providers = settings
     pipeline = dlt.pipeline(
         "meterhouse",
@@ -245,12 +245,12 @@ class Walk:
             if shorter := window.without([window.since]) if window and not is_second_try else []:
                 yield from self._pages_of(replace(asked, window=shorter[0]), is_second_try=True)
             else:
-                self._told(asked, error)
+                self._note_end(asked, error)
             return
         except self.of_the_machine:
             raise
         except Exception as error:
-            ended = self._told(asked, error)
+            ended = self._note_end(asked, error)
             if not ended.is_answer:
                 return
             complete = isinstance(ended, UnknownBeforeError)
@@ -266,7 +266,7 @@ class Walk:
             self.result.receipts.append(receipt)
             rows = pages = 0  # counted once
 
-    def _told(self, asked: Slice, error: Exception) -> VendorError:
+    def _note_end(self, asked: Slice, error: Exception) -> VendorError:
         """What ended a slice, among the failures or notes of the load."""
         if not isinstance(error, VendorError):
             about = f"{asked.scope}, {asked.window}" if asked.window else asked.scope

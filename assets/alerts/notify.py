@@ -109,7 +109,7 @@ def tell(
             lock = Path(f"{file}.lock")
             held.enter_context(turn(lock, "the list of alerts", "Run it again.", WAITS_SECONDS))
         # by channel: what one did not take is told again by that one alone
-        told_by = _told(file)
+        told_by = _noted(file)
         for name, send in channels.items():
             told = told_by.setdefault(name, {})
             known = {key: text for key, text in told.items() if is_known(*json.loads(key))}
@@ -140,7 +140,7 @@ def _whatever_the_disk(unnoted: set[str]) -> Iterator[None]:
         unnoted.add(f"what was told could not be noted, and is told again ({error})")
 
 
-def _told(file: Path) -> dict[str, dict[str, str]]:
+def _noted(file: Path) -> dict[str, dict[str, str]]:
     """By channel what was told, by its key; nothing where that is damaged: it is told again."""
     try:
         told = msgspec.json.decode(file.read_bytes(), type=dict[str, dict[str, str]])

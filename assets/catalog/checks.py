@@ -80,7 +80,7 @@ def standing(connection: Connection) -> Verdicts:
     return evaluations(results, connection)
 
 
-def told(
+def results_of(
     found: Verdicts, asked: Collection[dg.AssetCheckKey]
 ) -> Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]:
     """What a step yields: results of the checks that a person asked for (what was not tried holds

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.catalog.checks import Verdicts, told
+from assets.catalog.checks import Verdicts, results_of
 from assets.catalog.tables import raw_key
 from assets.retention import retention
 from assets.runs.opening import open_warehouse
@@ -55,4 +55,4 @@ def freshness(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
     with open_warehouse(settings := read_settings()) as connection:
         receipts.create_raw_tables(connection)
         found = verdicts(connection, settings)
-    yield from told(found, context.selected_asset_check_keys & found.keys())
+    yield from results_of(found, context.selected_asset_check_keys & found.keys())

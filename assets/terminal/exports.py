@@ -85,7 +85,7 @@ def _write_files_as(kind: str) -> None:
         folder = (to or _folder()) / (f"{month:%Y-%m}" if month else "")
         with reader(warehouse_at()) as connection:
             found = {folder / f"{it.table}.{kind}": it for it in _rows(connection, tables, month)}
-            return _told(show, {f"{f}": write_file(connection, it, f) for f, it in found.items()})
+            return _counts(show, {f"{f}": write_file(connection, it, f) for f, it in found.items()})
 
 
 for each in KINDS:
@@ -106,10 +106,10 @@ def postgres(show: Any, tables: tuple[str, ...], month: datetime | None, to: str
     from dbt_like_sql.engine.warehouse import reader
 
     with reader(warehouse_at()) as connection:
-        return _told(show, write_postgres(connection, _rows(connection, tables, month), to))
+        return _counts(show, write_postgres(connection, _rows(connection, tables, month), to))
 
 
-def _told(show: Any, written: dict[str, int]) -> dict[str, Any]:
+def _counts(show: Any, written: dict[str, int]) -> dict[str, Any]:
     for name, count in written.items():
         show.say(f"{name}: {count:,} rows")
     return {"rows": written}

@@ -74,7 +74,7 @@ class Meters(VendorClient):
     def probe(self) -> Iterable[object]:
         """The meters that the first organization has."""
         of_first = {"org_id": org_ids(self.account)[0], "meter_key": self._api.meters[0].key}
-        return self._told("find_meter", of_first)
+        return self._items("find_meter", of_first)
 
     def readings(
         self, org_id: str, account_ids: Iterable[str], window: Window
@@ -88,7 +88,7 @@ class Meters(VendorClient):
             found = self._meter(values)
             values["meter_id"] = found["meter_id"]
             page = partial(self._page, meter, values, self._clock())
-            (whole,) = self._told("organization", values)
+            (whole,) = self._items("organization", values)
             yield page([found | whole])
             known = [*dict.fromkeys([*account_ids, *self._listed(values)])]
             cycle = {name: whole[name] for name in ("cycle_start", "cycle_end")}
@@ -107,7 +107,7 @@ class Meters(VendorClient):
         self, ids: list[str], known: list[str], values: Mapping[str, Any]
     ) -> dict[str, dict[str, Any]]:
         """What some of the known accounts used, by their ids; not of those in error."""
-        told = [*self._told("accounts", {**values, "account_ids": ids})]
+        told = [*self._items("accounts", {**values, "account_ids": ids})]
         answered = [each.get("account_id", ids[0]) for each in told]
         if others := [account_id for account_id in answered if account_id not in known]:
             what = f"it has account {others[0]}, which was not asked for"
@@ -115,7 +115,7 @@ class Meters(VendorClient):
         return {each["account_id"]: each for each in told if not each.get("error")}
 
     def _meter(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        told = [*self._told("find_meter", values)]
+        told = [*self._items("find_meter", values)]
         found = {
             each["meter_id"]: each for each in told if each["meter_key"] == values["meter_key"]
         }
@@ -133,9 +133,9 @@ class Meters(VendorClient):
 
     def _listed(self, values: Mapping[str, Any]) -> Iterator[str]:
         if self._api.list_accounts:
-            yield from (each["account_id"] for each in self._told("list_accounts", values))
+            yield from (each["account_id"] for each in self._items("list_accounts", values))
 
-    def _told(self, name: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def _items(self, name: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """The fields of every item of every page, with what else it says in `extra`."""
         operation = self._api.operations[name]
         about = f"{name} of {values['org_id']}, {values.get('window', 'now')}"

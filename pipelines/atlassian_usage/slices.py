@@ -33,10 +33,10 @@ def slices(asked: AskedFolder) -> Iterator[Slice]:
     """
     for endpoint, scope, told in asked.client.news(asked.landed, asked.account.clock()):
         if endpoint == asked.endpoint:
-            yield snapshot(scope, _told, told)
+            yield snapshot(scope, _rows_of, told)
 
 
-def _told(told: "pa.Table | RejectedFileError") -> "Iterator[pa.Table]":
+def _rows_of(told: "pa.Table | RejectedFileError") -> "Iterator[pa.Table]":
     if isinstance(told, RejectedFileError):
         raise told
     yield told

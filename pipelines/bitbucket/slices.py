@@ -50,7 +50,7 @@ def slices(asked: AskedBitbucket) -> Iterator[Slice]:
 
 
 @dataclass(frozen=True)
-class Run:
+class SeenRun:
     """A run as it was last seen."""
 
     day: datetime
@@ -76,10 +76,10 @@ def _runs(asked: AskedBitbucket) -> Iterator[Slice]:
         asks.append(partial(_ask, runs, partial(asked.client.runs_again, repository, alone)))
     ahead = _Ahead(asks)
     for number, (repository, window) in enumerate(windows):
-        yield Slice(repository, window, partial(_told, ahead, number, seen[repository]))
+        yield Slice(repository, window, partial(_pages, ahead, number, seen[repository]))
 
 
-def plan(seen: Sequence[Run], window: Window, now: datetime) -> tuple[datetime, list[str]]:
+def plan(seen: Sequence[SeenRun], window: Window, now: datetime) -> tuple[datetime, list[str]]:
     """How far back the runs of a repository are read, and which older ones are asked for alone.
 
     A failed step may be run again when its run has long ended, and nothing tells of it: so all that
@@ -121,8 +121,8 @@ class _Ahead:
         return self._under_way.pop(number).result()
 
 
-def _told(
-    ahead: _Ahead, number: int, seen: Iterable[Run], window: Window
+def _pages(
+    ahead: _Ahead, number: int, seen: Iterable[SeenRun], window: Window
 ) -> Iterator[pa.Table | Note | Window]:
     """The runs of a window; and of those before it the ones that are not as they were seen.
 
@@ -147,12 +147,12 @@ def _told(
         yield pa.Table.from_pylist(changed, RUNS.schema)
 
 
-def _seen(asked: AskedBitbucket, since: datetime | None) -> Mapping[str, list[Run]]:
+def _seen(asked: AskedBitbucket, since: datetime | None) -> Mapping[str, list[SeenRun]]:
     """The runs that landed, by the repository that they are in now."""
     columns = ("landed_at", "repository_uuid", "bucket_start", "run_uuid", *STATE)
     told = asked.landed.last_rows(RUNS, None, columns, since - LOOKED_AT_FOR) if since else []
     latest = {uuid: (repository, (day, uuid, *rest)) for _, repository, day, uuid, *rest in told}
-    seen: dict[str, list[Run]] = defaultdict(list)
+    seen: dict[str, list[SeenRun]] = defaultdict(list)
     for repository, (day, *rest) in latest.values():
-        seen[repository].append(Run(floor(day, "daily"), *rest))
+        seen[repository].append(SeenRun(floor(day, "daily"), *rest))
     return seen

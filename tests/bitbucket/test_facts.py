@@ -17,8 +17,7 @@ import pytest
 from assets.sources import endpoint_of
 from pipelines.bitbucket import records
 from pipelines.bitbucket.records import runs_table
-from pipelines.bitbucket.slices import Run as SeenRun
-from pipelines.bitbucket.slices import plan
+from pipelines.bitbucket.slices import SeenRun, plan
 from pipelines.decode import table_of
 from pipelines.source import LoadResult
 from pipelines.windows import Window, floor
