@@ -14,10 +14,10 @@ from dbt_like_sql.engine.models import Model
 from pipelines.receipts import Connection
 
 Verdicts = dict[dg.AssetCheckKey, dg.AssetCheckEvaluation]
-SIGNS = {"<=": " at most ", ">=": " at least ", "<>": " is not ", "!=": " is not "} | {
-    "<": " below ",
-    ">": " above ",
-    "=": " is ",
+# the longer ones first
+SIGNS = {
+    **{"<=": " at most ", ">=": " at least ", "<>": " is not ", "!=": " is not "},
+    **{"<": " below ", ">": " above ", "=": " is "},
 }
 
 

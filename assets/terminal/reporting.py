@@ -16,33 +16,28 @@ from assets.settings import SettingsError
 def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
     """Print what the command returns (for people, or as JSON) and exit 1 if anything failed."""
 
-    def called(show: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-        from dbt_like_sql.engine.models import ModelError
-        from dbt_like_sql.engine.warehouse import WarehouseError, in_words
-
-        try:
-            with in_words():
-                result = command(show, **arguments)
-        except (WarehouseError, ModelError) as error:
-            show.end(str(error))
-            return {"failures": [str(error)]}
-        if result.get("failed"):
-            show.end(f"{', '.join(result['failed'])}; {', '.join(result['stands'])}.")
-        return result
-
     @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
     @click.option("-q", "--quiet", "is_quiet", is_flag=True, help="Print only what failed.")
     @wraps(command)
     def wrapped(as_json: bool, is_quiet: bool, **arguments: Any) -> None:
-        from assets.terminal.console import Report
-
         try:
-            result = called(Report(as_json, is_quiet), arguments)
-        except SettingsError as error:
-            raise click.UsageError(str(error)) from None
-        except KeyboardInterrupt as interrupted:
+            from assets.terminal.console import Report
+            from dbt_like_sql.engine.models import ModelError
+            from dbt_like_sql.engine.warehouse import WarehouseError, in_words
+
+            show = Report(as_json, is_quiet)
+            with in_words():
+                result = command(show, **arguments)
+        except KeyboardInterrupt as interrupted:  # first: the others may not be imported yet
             interrupt.say(interrupted)
             sys.exit(130)
+        except SettingsError as error:
+            raise click.UsageError(str(error)) from None
+        except (WarehouseError, ModelError) as error:
+            show.end(str(error))
+            result = {"failures": [str(error)]}
+        if result.get("failed"):
+            show.end(f"{', '.join(result['failed'])}; {', '.join(result['stands'])}.")
         if as_json:
             click.echo(json.dumps(result, default=str, indent=2))
         if result.get("unusable_settings"):

@@ -53,8 +53,9 @@ class Rows:
 def write_file(connection: duckdb.DuckDBPyConnection, rows: Rows, path: Path) -> int:
     """Write rows into a file of the kind that its ending says, and how many they are."""
     with whole(path) as draft:
-        write = _write_sheet if path.suffix == ".xlsx" else _copy
-        return write(connection, rows, draft, COPY.get(path.suffix, ""))
+        if path.suffix == ".xlsx":
+            return _write_sheet(connection, rows, draft)
+        return _copy(connection, rows, draft, COPY[path.suffix])
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path, options: str) -> int:
@@ -63,7 +64,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path, options
     return int(count)
 
 
-def _write_sheet(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path, _: str) -> int:
+def _write_sheet(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path) -> int:
     from xlsxwriter import Workbook  # not above: other kinds do without
     from xlsxwriter.exceptions import FileCreateError
 

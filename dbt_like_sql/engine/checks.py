@@ -75,24 +75,25 @@ def evaluate(
     A grain is tried part after part, for the memory that it takes. A report shows all of its
     trouble, so what it checks is checked on every row.
     """
-    whole = [model.name]
-    rows = {"grain": whole, "check": whole, "expect": whole}
+    whole = within = [model.name]
     if model.window and model.schema != "reports":
-        within = f"(select * from {model.name} where {condition(model.window, windows)})"
-        rows |= {"check": [within], "expect": [within]}
-    # without the window in the grain, its rows may repeat in another window
-    if model.window in model.grain:
-        rows["grain"] = [_rows_in(model, near) for near in together(windows)] or whole
-    tried = [(promise, rows[promise[0]]) for promise in promises(model)]
+        within = [_rows_in(model, windows)]
+    of_grain = whole
+    if model.window in model.grain:  # else its rows may repeat in another window
+        of_grain = [_part_of(model, near) for near in together(windows)] or whole
+    tried = [(it, of_grain if it[0] == "grain" else within) for it in promises(model)]
     if model.is_windowed_table:  # a row of no window would never be deleted or built again
         tried.append((("check", f"{model.window} is not null"), whole))
     return [_try(connection, model, promise, parts) for promise, parts in tried]
 
 
-def _rows_in(model: Model, windows: Windows) -> str:
+def _part_of(model: Model, windows: Windows) -> str:
     # DuckDB does not push the filter on a month through a view that makes months of days
-    if model.is_view and model.by_month:
-        return f"({model.select(windows)})"
+    by_itself = model.is_view and model.by_month
+    return f"({model.select(windows)})" if by_itself else _rows_in(model, windows)
+
+
+def _rows_in(model: Model, windows: Windows) -> str:
     return f"(select * from {model.name} where {condition(model.window or '', windows)})"
 
 
