@@ -346,6 +346,15 @@ def test_the_command_lists_a_hundred_problems_and_says_so(tmp_path: Path) -> Non
     assert "... the first 100 are listed" in result.output
 
 
+def test_a_header_without_an_end_is_said(tmp_path: Path) -> None:
+    """More than the longest field that is read stands behind its quote."""
+    bad = tmp_path / "bad.csv"
+    bad.write_text('Date,"User email\n' + "2026-11-05,ann\n" * 10_000)
+    result = call("check", str(bad))
+    assert isinstance(result.exception, SystemExit)
+    assert 'line 1: has a quote (") that is never closed' in result.output
+
+
 def test_the_command_needs_a_file() -> None:
     """Wrong usage is 2."""
     assert call("check").exit_code == 2

@@ -74,9 +74,11 @@ def _csv_rows(content: bytes, problems: list[Problem], layouts: Layouts | None) 
 def _delimiter(text: io.TextIOWrapper, layouts: Layouts | None) -> str:
     """A comma, but for a layout that is known once another sign parts its header; without layouts
     what parts it most."""
-    headers = {}
+    headers: dict[str, list[str]] = {}
     for delimiter in ",;\t":
-        headers[delimiter] = next(filter(_is_header, csv.reader(text, delimiter=delimiter)), [])
+        headers[delimiter] = []
+        with suppress(csv.Error):  # a field without an end, of which it is said where it is read
+            headers[delimiter] = next(filter(_is_header, csv.reader(text, delimiter=delimiter)), [])
         text.seek(0)
     if layouts is None:
         return max(headers, key=lambda delimiter: len(headers[delimiter]))
