@@ -276,7 +276,10 @@ def _read(about: Setting, variable: str, environment: Mapping[str, str]) -> Any:
     try:
         return about.read(text)
     except ValueError as error:
-        raise SettingsError(f"{variable} is {about.shown(text)}: it has to be {error}") from None
+        wanted = str(error)
+    except (OSError, RuntimeError):  # the home of nobody, or a name that is too long
+        wanted = "a path that there can be here"
+    raise SettingsError(f"{variable} is {about.shown(text)}: it has to be {wanted}")
 
 
 def _lacking(source: Source[Any], suffix: str, settings: Any) -> str | None:

@@ -159,6 +159,14 @@ def test_the_clock_is_handed_in() -> None:
     assert settings.clock() == settings.accounts["neon"][0].clock() == then
 
 
+@pytest.mark.parametrize("name", ["SEEDS_DIR", "PRICE_BOOK_OVERRIDES"])
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/x", f"/{'x' * 300}"])
+def test_a_path_that_there_cannot_be_is_said(name: str, path: str) -> None:
+    """In the home of nobody, or with a name that is too long for a file system."""
+    with pytest.raises(SettingsError, match=f"{name} is .*: it has to be a path that there can be"):
+        read_settings({name: path})
+
+
 def test_a_file_of_settings_that_cannot_be_read_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
