@@ -1,6 +1,7 @@
 """Alerts: one message when a cause appears, one when it is gone, over real HTTP and real SMTP."""
 
 import json
+import logging
 import re
 import socketserver
 import threading
@@ -137,6 +138,16 @@ def test_what_was_not_taken_is_told_again(receiver: Receiver, tmp_path: Path) ->
     (failure,) = told(receiver, tmp_path / "other", cause())
     assert "ALERT_WEBHOOK_URL: ConnectError" in failure
     assert "SECRET" not in failure
+
+
+def test_no_log_has_the_address_of_a_webhook(
+    receiver: Receiver, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever Dagster was told to keep of what libraries log."""
+    caplog.set_level(logging.DEBUG)
+    assert told(receiver, tmp_path / "w", cause()) == []
+    assert len(receiver.posted) == 1
+    assert "SECRET" not in caplog.text
 
 
 def test_a_channel_that_is_down_repeats_nothing_on_another(

@@ -1,5 +1,6 @@
 """Where messages go: a webhook that takes Slack's JSON, and mail by SMTP."""
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -66,6 +67,8 @@ def _post(address: str, subject: str, text: str) -> None:
     about."""
     import httpx
 
+    # it logs every address that it asks, and this one is a secret
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         answer = httpx.post(address, json={"text": text}, timeout=SECONDS)
     # beside HTTP's own: no host that there can be, or a proxy of a kind that httpx does not speak
