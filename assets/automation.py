@@ -1,6 +1,6 @@
 """When things run by themselves: schedules derived from endpoints and retention, and what follows.
 
-Start and stop each of them in the UI. Freshness is a policy on every raw asset (raw_assets.py).
+Start and stop each of them in the UI. Not here: how fresh assets are (catalog/freshness.py).
 """
 
 import time

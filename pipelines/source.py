@@ -224,7 +224,7 @@ class Account(Generic[S]):
 
     def in_its_settings(self, text: str) -> str:
         """The same, where it names settings: those of this account are to be set."""
-        return re.sub(r"\b[A-Z]+(?:_[A-Z]+)+\b(?!__)", lambda it: self.own.get(it[0], it[0]), text)
+        return re.sub(r"\b[A-Z]+(?:_[A-Z]+)+\b", lambda it: self.own.get(it[0], it[0]), text)
 
     def says(self, text: str) -> str:
         """What is said of a vendor, with whose credentials it was asked, where it has several."""

@@ -22,8 +22,6 @@ TICK_MINUTE = 20
 NOBODY = "nothing asked yet"
 # by scope the starts of the buckets to ask for; of names, just the scopes
 Due = dict[str, list[datetime]]
-# whether the last answer of an endpoint was complete, and when it was asked
-Answer = tuple[bool, datetime]
 Standings = Mapping[str, Standing]
 # given which scopes there are, what to ask for
 Choose = Callable[[list[str]], Due]
@@ -237,8 +235,11 @@ def buckets_to_ask(
     return left
 
 
-def is_retired(endpoint: Endpoint, last: Answer | None, now: datetime) -> bool:
-    """Whether the vendor's last word, since the last daily tick, was that there is no answer."""
+def is_retired(endpoint: Endpoint, last: tuple[bool, datetime] | None, now: datetime) -> bool:
+    """Whether the vendor's last word, since the last daily tick, was that there is no answer.
+
+    `last`: whether its last answer was complete, and when it was asked.
+    """
     if endpoint.retired_on is None or last is None:
         return False
     complete, asked_at = last

@@ -68,11 +68,6 @@ class BuildReport:
         """Checks on reports that found something to show; any other failure raises."""
         return tuple(check for check in self.checks if not check.passed)
 
-    @property
-    def changed(self) -> tuple[str, ...]:
-        """Models that this build made or rewrote."""
-        return tuple(model.name for model in self.models if model.action != "unchanged")
-
 
 class Built(NamedTuple):
     """The last build of a model or seed: of which SELECT or file, up to which receipt, and when."""
