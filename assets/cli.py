@@ -23,7 +23,7 @@ import assets.interrupt  # noqa: F401  # first, for what the others take
 from assets.settings import SettingsError, read_settings
 from assets.sources import FAMILIES, SOURCES
 from assets.terminal import exports, lakes
-from assets.terminal.reporting import meant, reporting
+from assets.terminal.reporting import Month, meant, reporting
 from dbt_like_sql.engine.lakes.address import beside
 from pipelines.windows import GRAINS, floor
 
@@ -203,7 +203,7 @@ def doctor(show: Any) -> dict[str, Any]:
 
 
 @main.command()
-@click.option("--month", type=click.DateTime(["%Y-%m"]), help="A UTC month. Default: this one.")
+@click.option("--month", type=Month(), help="A UTC month. Default: this one.")
 @click.option("--to", type=click.Path(path_type=Path), help="Default: beside the warehouse.")
 @click.option("--csv", "as_csv", is_flag=True, help="Its tables as CSV files, into a folder.")
 @click.option("--serve", is_flag=True, help="Show it on loopback, and renew it after each build.")

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from assets.settings import warehouse_at
-from assets.terminal.reporting import meant, reporting
+from assets.terminal.reporting import Month, meant, reporting
 from dbt_like_sql.engine.lakes.address import beside
 
 FOCUS = {"1.2": "reports.focus_1_2", "1.4": "reports.focus_1_4"}
@@ -26,7 +26,7 @@ ROWS_SHOWN = 40
 MOST_DRAWN = 9_999
 EVERYTHING = 1_000_000_000
 
-MONTH, PATH = click.DateTime(["%Y-%m"]), click.Path(path_type=Path)
+MONTH, PATH = Month(), click.Path(path_type=Path)
 some_tables = click.argument("tables", metavar="[TABLE...]", nargs=-1)
 a_month = click.option("--month", type=MONTH, help="A UTC month. Default: all of time.")
 

@@ -4,6 +4,7 @@ import difflib
 import json
 import sys
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import wraps
 from typing import Any
 
@@ -11,6 +12,22 @@ import click
 
 from assets import interrupt
 from assets.settings import SettingsError
+
+
+class Month(click.DateTime):
+    """A UTC month, of years that somebody may have used something in."""
+
+    def __init__(self) -> None:
+        super().__init__(["%Y-%m"])
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Its first midnight, without a zone."""
+        found: datetime = super().convert(value, param, ctx)
+        if not 2000 <= found.year < 2200:
+            self.fail(f"{value!r} is no month of these years", param, ctx)
+        return found
 
 
 def reporting(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:

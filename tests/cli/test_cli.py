@@ -189,6 +189,8 @@ def test_a_source_without_settings_is_skipped_and_says_so() -> None:
     [
         (("load", "--since", "soon"), "is no date and no UTC instant"),
         (("load", "--since", "0001-01-01T00:00+05:00"), "is no date and no UTC instant"),
+        (("report", "--month", "0001-01"), "'0001-01' is no month of these years"),
+        (("export", "csv", "--month", "9999-12"), "'9999-12' is no month of these years"),
         (("load", "--since", "2100-01-01"), "2100-01-01T00:00Z is yet to come"),
         (("load", "--until", "2026-11-01"), "--until needs --since"),
         (
