@@ -1,5 +1,6 @@
 """`meterhouse doctor`: what is set up and from where, and whether all of it can be used."""
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +13,6 @@ from assets.settings import Settings, origins
 from assets.sources import SOURCES, called
 from assets.terminal.console import Report
 from dbt_like_sql.engine import warehouse
-from dbt_like_sql.engine.lakes.address import exists
 from dbt_like_sql.engine.warehouse import WarehouseError
 from pipelines.source import Account, Source, VendorError
 
@@ -43,12 +43,18 @@ def show_doctor(report: Report, settings: Settings) -> dict[str, Any]:
 def _warehouse(settings: Settings) -> Iterator[tuple[str, bool, str]]:
     at = settings.warehouse
     try:
-        if (writing := warehouse.holder(at)) or not exists(at):
-            yield "warehouse", True, f"{writing} writes it" if writing else f"no {at} yet"
-            return
-        with warehouse.writer(at, timeout_seconds=0):
-            size = f", {at.stat().st_size / 1e6:,.1f} MB" if isinstance(at, Path) else ""
-            yield "warehouse", True, f"{at}{size}, free to write"
+        if writing := warehouse.holder(at):
+            yield "warehouse", True, f"{writing} writes it"
+        elif isinstance(at, Path) and not at.exists():
+            folder = next(each for each in at.absolute().parents if each.exists())
+            if folder.is_dir() and os.access(folder, os.W_OK):
+                yield "warehouse", True, f"no {at} yet"
+            else:
+                yield "warehouse", False, f"no {at} can be made: {folder} may not be written"
+        else:
+            with warehouse.writer(at, timeout_seconds=0):
+                size = f", {at.stat().st_size / 1e6:,.1f} MB" if isinstance(at, Path) else ""
+                yield "warehouse", True, f"{at}{size}, free to write"
     except WarehouseError as error:
         yield "warehouse", False, str(error)
 

@@ -106,3 +106,7 @@ def test_who_holds_the_warehouse(here: World, tmp_path: Path) -> None:
     assert asked.exit_code == 1
     assert f"(PID {client.pid})" in asked.stdout
     assert doctor(here, **nobody | {"WAREHOUSE": str(tmp_path / "none.duckdb")}).exit_code == 0
+    (tmp_path / "file").touch()
+    asked = doctor(here, **nobody | {"WAREHOUSE": str(tmp_path / "file" / "none.duckdb")})
+    assert asked.exit_code == 1
+    assert f"can be made: {tmp_path / 'file'} may not be written" in asked.stdout
