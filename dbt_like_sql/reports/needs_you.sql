@@ -95,7 +95,9 @@ select
     cast(found.subject as varchar) as subject, -- what it is about, the same for as long as it lasts
     cast(found.is_failure as boolean)
         as is_failure, -- false: nothing is wrong or lost, and `meterhouse status` is exit code 0
-    cast(found.what as varchar) as what, -- what was found
+    cast(case when found.kind in ('late', 'allowance') or starts_with(found.what, found.subject)
+        then found.what else concat(found.subject, ': ', found.what)
+    end as varchar) as what, -- what was found, and where: a sentence that stands alone
     cast(found.since_at as timestamptz) as since_at, -- since when, UTC; null: nobody can say
     cast(found.too_late_at as timestamptz)
         as too_late_at, -- from when on it cannot be mended, UTC; null: it always can

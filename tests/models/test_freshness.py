@@ -145,7 +145,8 @@ def test_what_is_missing_is_told_before_it_is_at_risk(tmp_path: Path, worlds: Wo
     )
     builds.build(settings, models)
     sql = "select kind, subject, is_failure, since_at, what, what_to_do from reports.needs_you"
-    what, todo = "1 buckets are not held, of org for one", "Run `meterhouse load --gaps`."
+    what = f"{table} daily: 1 buckets are not held, of org for one"
+    todo = "Run `meterhouse load --gaps`."
     missing = ("missing", f"{table} daily", False, at("19 00:00"), what, todo)
     assert read(settings, sql) == [missing]
     receive(settings, Receipt(table, "daily", "2026-11-21 02:30", "2026-11-19", "2026-11-20"))

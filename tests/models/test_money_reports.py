@@ -545,8 +545,8 @@ def test_a_budget_tells_which_threshold_is_passed(tmp_path: Path, worlds: Worlds
         "select subject, what, is_failure from reports.needs_you where kind = 'budget' order by 1"
     )
     assert here.read(told) == [
-        ("all", "101 % of it is spent", True),
-        ("web team=WEB", "85 % of it is spent", False),
+        ("all", "all: 101 % of it is spent", True),
+        ("web team=WEB", "web team=WEB: 85 % of it is spent", False),
         # two amounts of one budget are one cause
-        ("web team=web", "82 % of it is spent", False),
+        ("web team=web", "web team=web: 82 % of it is spent", False),
     ]
