@@ -12,6 +12,21 @@ from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.lakes.address import Lake
 from pipelines.receipts import Connection
 
+# what is called alike, with its id
+USED = """
+    select used.* replace (
+        coalesce(org.label, used.org_name) as org_name,
+        coalesce(project.label, used.project_name) as project_name
+    )
+    from reports.last_30_days as used
+    left join marts.dim_name as org
+        on org.kind = 'org' and used.source = org.source and used.org_id = org.thing_id
+        and org.label <> org.name
+    left join marts.dim_name as project
+        on project.kind = 'project' and used.source = project.source
+        and used.org_id is not distinct from project.org_id and used.project_id = project.thing_id
+        and project.label <> project.name
+"""
 FAMILIES = ("compute", "storage", "transfer", "credits", "operations")
 A_QUERY = "select source, sum(cost) from marts.usage_monthly group by all"
 # a source that bills by so few units has a column for each of them, any other a line per meter
@@ -26,7 +41,7 @@ class Facts:
     """What was used over the last 30 days, what a month costs, and what allowances run short."""
 
     def __init__(self, connection: Connection) -> None:
-        self.used = rows_of(connection, "select * from reports.last_30_days")
+        self.used = rows_of(connection, USED)
         self.costs = rows_of(
             connection,
             "select period_month, source, sum(cost) as cost from marts.usage_monthly"

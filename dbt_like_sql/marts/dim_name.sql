@@ -29,6 +29,13 @@ select
     named.org_id, -- the vendor's organization; null where it names none, and of sites and users
     named.thing_id, -- the vendor's id
     named.name, -- as it is called now
+    cast(case when count(*) over same_name > 1
+        then concat(named.name, ' (', named.thing_id, ')') else named.name
+    end as varchar) as label, -- the same, with the id where another of its organization is called so
     named.region_id -- of a project: cloud and region
 from named
 where named.name is not null
+window same_name as (
+    partition by
+        named.kind, named.source, case when named.kind <> 'org' then named.org_id end, named.name
+)

@@ -12,8 +12,7 @@ used as (
         dense_rank() over (
             order by usage.source, usage.org_id, usage.project_id, usage.owner_key
         ) as thing,
-        usage.source, coalesce(usage.org_name, usage.org_id) as org,
-        coalesce(usage.project_name, usage.project_id) as project, usage.owner_key as owner,
+        usage.source, usage.org_id, usage.project_id, usage.owner_key as owner,
         usage.meter, usage.period_date, usage.cost,
         coalesce(usage.billed_quantity, usage.quantity) as quantity,
         case when usage.billed_quantity is null then usage.unit else usage.billed_unit end as unit,
@@ -75,11 +74,17 @@ days as (
 )
 
 select
-    any_value(used.source) as source, any_value(used.org) as org,
-    any_value(used.project) as project, any_value(used.owner) as owner,
-    any_value(of_thing.meters) as meters, any_value(days.days) as days
-from used
-inner join of_thing on used.thing = of_thing.thing
-left join days on used.thing = days.thing
-group by used.thing
-order by source, org, project, owner
+    thing.source, coalesce(org.label, thing.org_id) as org,
+    coalesce(project.label, thing.project_id) as project, thing.owner,
+    of_thing.meters, days.days
+from (
+    select distinct used.thing, used.source, used.org_id, used.project_id, used.owner from used
+) as thing
+inner join of_thing on thing.thing = of_thing.thing
+left join days on thing.thing = days.thing
+left join marts.dim_name as org
+    on org.kind = 'org' and thing.source = org.source and thing.org_id = org.thing_id
+left join marts.dim_name as project
+    on project.kind = 'project' and thing.source = project.source
+    and thing.org_id is not distinct from project.org_id and thing.project_id = project.thing_id
+order by thing.source, org, project, thing.owner
