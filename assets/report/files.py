@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from assets.report.page import HERE, Span, answers, render
+from assets.report.page import HERE, Span, answers, columns, render
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.warehouse import WarehouseError
@@ -19,6 +19,10 @@ from dbt_like_sql.engine.words import in_place_of
 
 # in a page that is served: it asks whether there was a build, and then loads itself again
 RENEWS = (HERE / "renews.html").read_text(encoding="utf-8")
+METERS = [
+    *("source", "org", "project", "owner", "meter", "unit"),
+    *("quantity", "quantity_before", "cost_usd", "cost_usd_before"),
+]
 
 
 @contextmanager
@@ -50,14 +54,14 @@ def page_of(settings: Settings, month: date | None) -> str:
 def write_csvs(settings: Settings, month: date | None, to: Path) -> Path:
     """Write each table of the page into a folder of CSVs, and give its path."""
     with _readers(settings, month) as (connection, span, _):
-        tables = answers(connection, span)
-    tables["meters"] = [*_by_meter(tables.pop("things"))]
+        tables, heads = answers(connection, span), columns(connection, span)
+    tables["meters"], heads["meters"] = [*_by_meter(tables.pop("things"))], METERS
     for name, rows in tables.items():
         with (
             whole(to / f"{name}.csv") as draft,
             draft.open("w", encoding="utf-8", newline="") as file,
         ):
-            writer = csv.DictWriter(file, [*rows[0]] if rows else [])
+            writer = csv.DictWriter(file, heads[name])
             writer.writeheader()
             writer.writerows(rows)
     return to
@@ -67,14 +71,8 @@ def _by_meter(things: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """A row per thing and meter, of the month and of the one before."""
     for thing in things:
         for meter in thing["meters"]:
-            yield {name: thing[name] for name in ("source", "org", "project", "owner")} | {
-                "meter": meter["meter"],
-                "unit": meter["unit"],
-                "quantity": meter["q"][0],
-                "quantity_before": meter["q"][1],
-                "cost_usd": meter["c"][0],
-                "cost_usd_before": meter["c"][1],
-            }
+            told = (*(thing[name] for name in METERS[:4]), meter["meter"], meter["unit"])
+            yield dict(zip(METERS, (*told, *meter["q"][:2], *meter["c"][:2]), strict=True))
 
 
 def serve(settings: Settings, month: date | None, port: int, say: Callable[[str], object]) -> None:

@@ -11,6 +11,8 @@ from assets.runs.opening import Row, rows_of
 from pipelines.receipts import Connection
 
 HERE = Path(__file__).parent
+# from here on eight digits are less than cents
+MILLION = 1_000_000
 QUERIES = {path.stem: path for path in sorted((HERE / "queries").glob("*.sql"))}
 
 
@@ -51,6 +53,14 @@ def answers(connection: Connection, span: Span) -> dict[str, list[Row]]:
     return {name: rows_of(connection, sql) for name, sql in _filled(span).items()}
 
 
+def columns(connection: Connection, span: Span) -> dict[str, list[str]]:
+    """The columns of each, also of what has no row."""
+    return {
+        name: [column for column, *_ in connection.execute(f"describe {sql}").fetchall()]
+        for name, sql in _filled(span).items()
+    }
+
+
 def _filled(span: Span) -> dict[str, str]:
     return {n: span.fill(path.read_text(encoding="utf-8")) for n, path in QUERIES.items()}
 
@@ -72,9 +82,10 @@ def render(connection: Connection, span: Span, built_at: datetime) -> str:
 
 
 def _short(value: Any) -> Any:
-    """The same with numbers of eight digits, which is more than anybody sees: half of the size."""
+    """The same with numbers of eight digits, or up to the cent: half of the size."""
     if isinstance(value, float | Decimal):
-        return float(f"{value:.8g}")
+        number = float(value)
+        return round(number, 2) if abs(number) >= MILLION else float(f"{number:.8g}")
     if isinstance(value, dict):
         return {name: _short(each) for name, each in value.items()}
     return [_short(each) for each in value] if isinstance(value, list) else value

@@ -41,9 +41,9 @@ def rows_of(connection: Connection, sql: str) -> list[Row]:
     """What a report of the read copy holds, by the names of its columns."""
     try:
         result = connection.execute(sql)
-    except duckdb.CatalogException as error:
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
         schemas = "from information_schema.schemata where schema_name = 'reports'"
-        # before this report was thought of, or what was loaded first and not built yet
+        # before this report, or a column, was thought of; or what was loaded first, and not built
         is_built = connection.execute(schemas).fetchall()
         why = "what was built is of another version" if is_built else "nothing has been built yet"
         message = f"{why}: run `meterhouse build`"
