@@ -19,8 +19,8 @@ const percents = new Intl.NumberFormat("en", { style: "percent", maximumFraction
 const amount = (value) => (value == null ? "–" : amounts.format(value));
 const day = (text) => (text == null ? "" : String(text).slice(0, 10));
 const sum = (values) => values.reduce((total, value) => (value == null ? total : (total ?? 0) + value), null);
-function money(value) {
-  if (value == null) return "no price";
+function money(value, isUsed = true) {
+  if (value == null) return isUsed ? "no price" : "–";
   return value !== 0 && Math.abs(value) < 0.005 ? "< $0.01" : dollars.format(value);
 }
 function change(now, before) {
@@ -73,17 +73,20 @@ function table(id, columns, found, limit = 20, empty = "Nothing.") {
   const more = sorted.length > limit ? [make("p", { class: "quiet" }, `… and ${sorted.length - limit} more`)] : [];
   return make("div", { class: "wide" }, make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body)), ...more);
 }
-const compared = (source) => rows.compared.find((row) => row.source === source && row.period === filters.period);
-const isComparable = (source) => compared(source)?.is_comparable ?? false;
-const costs = () => [
-  { key: "cost", text: PERIODS[filters.period].text, isNumber: true, cell: (row) => money(row.cost) },
+const compared = (source, period = filters.period) => rows.compared.find((row) => row.source === source && row.period === period);
+const isComparable = (source, period) => compared(source, period)?.is_comparable ?? false;
+const costs = (period = filters.period) => [
+  { key: "cost", text: PERIODS[period].text, isNumber: true, cell: (row) => money(row.cost, row.isUsed ?? false) },
   { key: "before", text: "Before", isNumber: true, cell: (row) => (row.before == null ? "" : money(row.before)) },
   { key: "difference", text: "Change", isNumber: true, cell: (row) => (row.isComparable ? change(row.cost, row.before) : "") },
 ];
 
+// a project that is called so is meant alone: one may be the beginning of another's name
+const names = new Set(rows.things.map((thing) => thing.project));
+const isProject = (name, text) => (names.has(text) ? name === text : (name ?? "").toLowerCase().includes(text.toLowerCase()));
 const matches = (row) =>
   ["source", "org", "owner"].every((name) => !filters[name] || row[name] === filters[name]) &&
-  (!filters.project || (row.project ?? "").toLowerCase().includes(filters.project.toLowerCase()));
+  (!filters.project || isProject(row.project, filters.project));
 const chosen = () => rows.things.filter(matches);
 const costOf = (thing, place) => sum(thing.meters.map((meter) => meter.c?.[place]));
 function grouped(things, key) {
@@ -91,7 +94,8 @@ function grouped(things, key) {
   const groups = Map.groupBy(things, key);
   return [...groups].map(([name, members]) => {
     const [cost, last] = [sum(members.map((it) => costOf(it, now))), sum(members.map((it) => costOf(it, before)))];
-    return { name, ...members[0], cost, before: last, difference: Math.abs((cost ?? 0) - (last ?? 0)), isComparable: members.every((it) => isComparable(it.source)) };
+    const isUsed = members.some((it) => it.meters.some((meter) => meter.q?.[now] != null));
+    return { name, ...members[0], isUsed, cost, before: last, difference: Math.abs((cost ?? 0) - (last ?? 0)), isComparable: members.every((it) => isComparable(it.source)) };
   }).sort((a, b) => (b.cost ?? -1) - (a.cost ?? -1));
 }
 
@@ -112,16 +116,18 @@ function drawSources(things) {
   const cards = grouped(things, (thing) => thing.source).map((it) => {
     const fresh = rows.freshness.filter((row) => row.source === it.source);
     const forecast = filters.project || filters.owner ? null : sum(rows.forecast.filter((row) => row.source === it.source && matches(row)).map((row) => row.last_7_days_cost ?? row.straight_line_cost));
-    const worst = fresh.find((row) => row.verdict !== "ok") ?? fresh[0];
+    // what has ended is nobody's trouble
+    const worst = ["late", "ok"].map((verdict) => fresh.find((row) => row.verdict === verdict)).find(Boolean) ?? fresh[0];
     return make("article", { class: "card" },
       make("h3", {}, swatch(it.source), it.source),
-      make("div", { class: "big" }, money(it.cost)),
+      make("div", { class: "big" }, money(it.cost, it.isUsed)),
       isWhole || forecast == null || forecast < it.cost ? null : make("div", {}, `${money(forecast)} by the end of the month`),
       make("div", { class: "quiet" }, it.before == null ? "nothing priced before" : `${it.isComparable ? `${change(it.cost, it.before) || "±0%"} against ` : ""}${money(it.before)}, ${against}${it.isComparable ? "" : `: not comparable, ${compared(it.source).has_months ? "some is told by the month" : "fewer days are known"}`}`),
-      worst ? make("div", { class: worst.verdict === "ok" ? "good" : "bad" }, `${worst.verdict}, held to ${String(worst.held_until ?? "").slice(0, 16)}Z`) : null,
+      filters.period !== "month" && compared(it.source, "month")?.has_months ? make("div", { class: "quiet" }, "without what is told by the month") : null,
+      worst ? make("div", { class: { late: "bad", ok: "good" }[worst.verdict] ?? "quiet" }, `${worst.verdict}${worst.held_until ? `, held to ${worst.held_until.slice(0, 16)}Z` : ""}`) : null,
       worst?.complete_since_date ? make("div", { class: "quiet" }, `every day since ${worst.complete_since_date}`) : null);
   });
-  section("sources", "Where it goes", "things", make("div", { class: "cards" }, ...cards));
+  section("sources", "Where it goes", "things", cards.length ? make("div", { class: "cards" }, ...cards) : make("p", { class: "quiet" }, "Nothing was used."));
 }
 
 let chart;
@@ -135,9 +141,10 @@ function drawChart(things) {
   const series = sources.map((source) => {
     const totals = new Array(length).fill(0);
     for (const thing of things) if (thing.source === source) for (const [n, cost] of Object.entries(thing.days ?? {})) totals[n] += cost;
+    const open = new Set(rows.coverage.filter((row) => row.source === source && row.state === "open").map((row) => row.date));
     return {
       name: source, type: "bar", stack: "cost", itemStyle: { color: color(source) }, emphasis: { disabled: true },
-      data: totals.map((value, n) => ({ value: Math.round(value * 100) / 100, itemStyle: days[n] >= span.today ? { decal: hatched } : undefined })),
+      data: totals.map((value, n) => ({ value: Math.round(value * 100) / 100, itemStyle: days[n] >= span.today || open.has(days[n]) ? { decal: hatched } : undefined })),
     };
   }).filter((it) => it.data.some(({ value }) => value));
   chart ??= echarts.init(document.getElementById("chart"));
@@ -156,15 +163,14 @@ function drawChart(things) {
 
 let tab = "project";
 function drawDrivers(things) {
-  const isMonth = filters.period === "month";
-  const parts = (kind) => rows.parts.filter((row) => row.kind === kind && matches(row)).map((row) => ({ ...row, name: row.part, before: row.cost_before, difference: Math.abs((row.cost ?? 0) - (row.cost_before ?? 0)), isComparable: isComparable(row.source) }));
+  const parts = (kind) => rows.parts.filter((row) => row.kind === kind && matches(row)).map((row) => ({ ...row, name: row.part, before: row.cost_before, difference: Math.abs((row.cost ?? 0) - (row.cost_before ?? 0)), isComparable: isComparable(row.source, "month") }));
   const tabs = {
     project: ["Projects", () => grouped(things, (it) => [it.source, it.org, it.project].join("\n")).map((it) => ({ ...it, name: it.project ?? "(no project)" }))],
     branch: ["Branches", () => parts("branch")],
     site: ["Sites", () => parts("site")],
     user: ["Users", () => parts("user")],
     owner: ["Owners", () => grouped(things, (it) => it.owner)],
-    org: ["Organizations", () => grouped(things, (it) => it.org ?? "(none)")],
+    org: ["Organizations", () => grouped(things, (it) => [it.source, it.org].join("\n")).map((it) => ({ ...it, name: it.org ?? "(none)" }))],
   };
   const buttons = Object.entries(tabs).map(([key, [text]]) =>
     make("button", { type: "button", "aria-pressed": String(key === tab), onclick: () => { tab = key; draw(); } }, text));
@@ -174,8 +180,8 @@ function drawDrivers(things) {
   if (tab !== "org" && tab !== "owner") columns.push({ key: "org", text: "Organization" });
   if (tab !== "owner") columns.push({ key: "source", text: "Source", cell: (row) => make("span", {}, swatch(row.source), row.source) });
   section("drivers", "What drove it", isPart ? "parts" : "things", make("div", { class: "tabs" }, ...buttons),
-    isPart && !isMonth ? make("p", { class: "quiet" }, "Of the month: other periods are told by project.") : null,
-    table(`drivers-${tab}`, [...columns, ...costs()], tabs[tab][1](), 20, "Nothing of this kind was used."));
+    isPart && filters.period !== "month" ? make("p", { class: "quiet" }, "Of the month: other periods are told by project.") : null,
+    table(`drivers-${tab}`, [...columns, ...(isPart ? costs("month") : costs())], tabs[tab][1](), 20, "Nothing of this kind was used."));
 }
 
 function drawMeters(things) {
@@ -184,7 +190,7 @@ function drawMeters(things) {
   const found = [...groups.values()].map((members) => {
     const of = (field, place) => sum(members.map((it) => it[field]?.[place]));
     const [cost, last] = [of("c", now), of("c", before)];
-    return { ...members[0], isComparable: isComparable(members[0].source), quantity: of("q", now), quantityBefore: of("q", before), cost, before: last, difference: Math.abs((cost ?? 0) - (last ?? 0)) };
+    return { ...members[0], isComparable: isComparable(members[0].source), isUsed: of("q", now) != null, quantity: of("q", now), quantityBefore: of("q", before), cost, before: last, difference: Math.abs((cost ?? 0) - (last ?? 0)) };
   }).filter((it) => it.quantity != null || it.quantityBefore != null);
   section("meters", "What was used", "things", table("meters", [
     { key: "meter", text: "Meter" },
@@ -198,14 +204,17 @@ function drawMeters(things) {
 function drawForecast() {
   const found = rows.forecast.filter((row) => matches({ ...row, owner: filters.owner, project: filters.project }));
   const of = (field, show) => ({ isNumber: true, key: field, cell: (row) => show(row[field]) });
+  // of what cannot be forecast the cost cannot either, whether it has a price or not
+  const cost = (method) => ({ isNumber: true, key: `${method}_cost`, cell: (row) => (row[`${method}_quantity`] == null ? "–" : money(row[`${method}_cost`])) });
   section("forecast", "Where the month will end", "forecast",
     make("p", { class: "quiet" }, "As on its settled days so far, and as on the last 7 of them; a day that is not known is counted as the others."),
+    filters.project || filters.owner ? make("p", { class: "quiet" }, "Of all projects and owners: a forecast is of an organization.") : null,
     table("forecast", [
       { key: "meter", text: "Meter" }, { key: "org", text: "Organization" },
       { key: "source", text: "Source", cell: (row) => make("span", {}, swatch(row.source), row.source) },
       { ...of("straight_line_quantity", amount), text: "As so far" }, { ...of("last_7_days_quantity", amount), text: "As last 7 days" },
       { key: "unit", text: "Unit" },
-      { ...of("straight_line_cost", money), text: "Cost as so far" }, { ...of("last_7_days_cost", money), text: "As last 7 days" },
+      { ...cost("straight_line"), text: "Cost as so far" }, { ...cost("last_7_days"), text: "As last 7 days" },
     ], found, 20, "Nothing of this month has settled yet, or the month is over."));
 }
 
@@ -218,7 +227,7 @@ function drawAnomalies() {
     { key: "quantity", text: "Quantity", isNumber: true, cell: (row) => amount(row.quantity) },
     { key: "usual", text: "Usual", isNumber: true, cell: (row) => amount(row.usual) }, { key: "unit", text: "Unit" },
     { key: "score", text: "Spreads from it", isNumber: true, cell: (row) => amount(row.score) },
-  ], found, 10, "None in the last five weeks."));
+  ], found, 10, isWhole ? "None: the five weeks before the last build are looked at." : "None in the last five weeks."));
 }
 
 const bar = (share) => make("div", { class: "bar", title: percents.format(share ?? 0).replace("+", "") }, make("i", { class: share > 1 ? "over" : "", style: `width:${Math.min(100, 100 * (share ?? 0))}%` }));
@@ -227,9 +236,9 @@ function drawBudgets() {
   section("budgets", "Budgets of this month", "budgets", table("budgets", [
     { key: "budget", text: "Budget" }, { key: "scope", text: "Of", cell: (row) => row.scope ?? "everything" },
     { key: "spent_share", text: "Spent", cell: (row) => bar(row.spent_share) },
-    { key: "cost", text: "", isNumber: true, cell: (row) => `${money(row.cost)} of ${money(row.amount)}` },
-    { key: "forecast", text: "At its end", isNumber: true, cell: (row) => make("span", { class: row.forecast > row.amount ? "bad" : "" }, money(row.forecast)) },
-  ], rows.budgets, 50, "None is set: a budget is a row of your own monthly_budgets.csv."));
+    { key: "cost", text: "Cost", isNumber: true, cell: (row) => `${row.cost == null ? "–" : money(row.cost)} of ${money(row.amount)}` },
+    { key: "forecast", text: "At its end", isNumber: true, cell: (row) => make("span", { class: row.forecast > row.amount ? "bad" : "" }, row.forecast == null ? "–" : money(row.forecast)) },
+  ], rows.budgets, 50, isWhole ? "They are told of the month under way." : "None is set: a budget is a row of your own monthly_budgets.csv."));
 }
 
 function drawAllowances() {
@@ -237,8 +246,8 @@ function drawAllowances() {
   section("allowances", "Allowances", "allowances", table("allowances", [
     { key: "meter", text: "Meter" }, { key: "owner", text: "Whose" },
     { key: "used_share", text: "Used", cell: (row) => bar(row.used_share) },
-    { key: "used", text: "", isNumber: true, cell: (row) => `${amount(row.used)} of ${amount(row.included)} ${row.unit}` },
-    { key: "days_left", text: "Lasts", isNumber: true, cell: (row) => (row.days_left == null ? "to renewal" : row.days_left <= 0 ? make("span", { class: "bad" }, `used up ${day(row.exhausted_on)}`) : make("span", { class: "warn" }, `${row.days_left} days`)) },
+    { key: "used", text: "Quantity", isNumber: true, cell: (row) => `${amount(row.used)} of ${amount(row.included)} ${row.unit}` },
+    { key: "days_left", text: "Lasts", isNumber: true, cell: (row) => (row.days_left == null ? (row.used_share > 1 ? make("span", { class: "bad" }, "used up") : "to renewal") : row.days_left <= 0 ? make("span", { class: "bad" }, `used up ${day(row.exhausted_on)}`) : make("span", { class: "warn" }, `${row.days_left} days`)) },
     { key: "renews_on", text: "Renews", isNumber: true },
   ], found, 20, "No allowance is known."));
 }
@@ -256,27 +265,30 @@ function drawCoverage() {
     return [make("span", {}, source), make("div", { class: "days", role: "img", "aria-label": `${source}: ${gone ? `${gone} of 60 days have holes` : "no day has a hole"}` }, ...squares)];
   });
   const key = ["held", "open", "missing", "lost"].map((state) => make("span", {}, make("span", { class: "swatch", style: `background:var(--${state})` }), `${state}  `));
-  section("coverage", "What is known, the last 60 days", "coverage", make("p", { class: "quiet" }, ...key), make("div", { class: "calendar" }, ...lines));
+  section("coverage", `What is known, the ${isWhole ? "60 days up to its end" : "last 60 days"}`, "coverage", make("p", { class: "quiet" }, ...key), make("div", { class: "calendar" }, ...lines));
 }
 
 function drawRest() {
-  section("restatements", "Corrected by vendors in the last 35 days", "restatements", table("restatements", [
+  section("restatements", `Corrected by vendors in the ${isWhole ? "35 days up to its end" : "last 35 days"}`, "restatements", table("restatements", [
     { key: "source", text: "Source" }, { key: "meter", text: "Meter" }, { key: "granularity", text: "Grain" },
     { key: "buckets", text: "Buckets", isNumber: true },
     { key: "difference", text: "Difference", isNumber: true, cell: (row) => amount(row.difference) }, { key: "unit", text: "Unit" },
     { key: "since", text: "Since", isNumber: true },
   ], rows.restatements, 20, "Nothing."));
-  section("unpriced", "Used, and in no cost", "unpriced", table("unpriced", [
+  section("unpriced", "Used in this month, and in no cost", "unpriced", table("unpriced", [
     { key: "source", text: "Source" }, { key: "meter", text: "Meter" }, { key: "plan", text: "Plan" }, { key: "reason", text: "Why" },
     { key: "quantity", text: "Quantity", isNumber: true, cell: (row) => amount(row.quantity) }, { key: "unit", text: "Unit" },
   ], rows.unpriced, 50, "All that was used has a price."));
+}
+
+function drawQueries() {
   const queries = Object.entries(sql).map(([name, text]) => make("details", { id: `sql-${name}` }, make("summary", {}, name), make("pre", {}, text)));
   section("queries", null, "", make("h2", {}, "SQL"), make("p", { class: "quiet" }, "Over the read copy, with any DuckDB client, in a session whose time zone is UTC."), ...queries);
 }
 
 function draw() {
   const things = chosen();
-  drawSources(things); drawChart(things); drawDrivers(things); drawMeters(things); drawForecast(); drawAllowances(); drawAnomalies();
+  drawSources(things); drawChart(things); drawDrivers(things); drawMeters(things); drawForecast(); drawBudgets(); drawAllowances(); drawAnomalies(); drawRest();
 }
 
 function begin() {
@@ -301,7 +313,7 @@ function begin() {
     const target = event.target.closest?.('a[href^="#sql-"]');
     if (target) document.querySelector(target.getAttribute("href")).open = true;
   });
-  drawNeeds(); drawBudgets(); drawCoverage(); drawRest(); draw();
+  drawNeeds(); drawCoverage(); drawQueries(); draw();
   addEventListener("resize", () => chart.resize());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   addEventListener("beforeprint", draw);

@@ -1,5 +1,6 @@
 """The page: what it carries, what a browser makes of it, and the files that it becomes."""
 
+import html
 import json
 import re
 import shutil
@@ -10,16 +11,19 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx
 import pytest
 
 from assets.report import files
 from assets.report.page import QUERIES, Span, answers
 from assets.settings import read_settings
+from assets.terminal.console import Report
+from assets.terminal.facts import show_facts
 from dbt_like_sql.engine.warehouse import WarehouseError, reader
-from tests.atlassian_usage.folder import Exports
+from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import Worlds
-from tests.landed import Forge, Neon, land
+from tests.landed import Forge, Names, Neon, land
 from tests.models.test_cost import opened
 from tests.models.test_storage import files_up_to
 
@@ -86,8 +90,8 @@ def looked_at(page: Path, tmp_path: Path, script: str = "", width: int = 1200) -
         pytest.skip("no Chromium on this machine")
     copy = tmp_path / "page.html"
     errors = "<script>addEventListener('error', (it) => { document.title = it.message; });</script>"
-    html = page.read_text().replace("<head>", f"<head>{errors}", 1)
-    copy.write_text(f"{html}<script>{script}</script>")
+    text = page.read_text().replace("<head>", f"<head>{errors}", 1)
+    copy.write_text(f"{text}<script>{script}</script>")
     command = [CHROMIUM, *BROWSER, f"--window-size={width},900", f"--user-data-dir={tmp_path}/user"]
     done = subprocess.run(
         [*command, "--dump-dom", copy.as_uri()], capture_output=True, text=True, timeout=60
@@ -109,6 +113,54 @@ def test_a_page_carries_the_months_sums(page: Path) -> None:
     assert of_small["c"][0] == pytest.approx(2.22)
 
 
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
+    """Three projects of two organizations that have one name, two of one and another whose name
+    goes on; a bill of millions; an app that is no more; and files, of which months are told.
+
+    Of an owner of 12,000,000.37 dollars: 54,054,055.72 hours at 0.222.
+    """
+    folder = tmp_path_factory.mktemp("crowd")
+    here = opened(folder, worlds)
+    land(here.settings, Names({"p1": "shop", "p2": "shop", "p3": "shop 2"}, at="2026-12-30"))
+    land(here.settings, Names({"p4": "shop"}, org="other", at="2026-12-30"))
+    land(
+        here.settings,
+        Neon("p1", COMPUTE, "2026-11-05", 3600 * 5),
+        Neon("p1", COMPUTE, "2026-11-06", 3600 * 5, plan="business"),
+        *(Neon(f"p{n}", COMPUTE, "2026-12-29", 3600 * 10 * n) for n in (1, 2, 3)),
+        Neon("p1", COMPUTE, "2026-12-28", 3600 * 2, plan="business"),
+        Neon("p4", COMPUTE, "2026-12-29", 3600 * 40, org="other"),
+        Neon("huge", COMPUTE, "2026-12-29", 194_594_600_592, org="other"),
+        Forge("app", "FUNCTION_COMPUTE", "2026-12-29", "300000"),
+        Forge("gone", "FUNCTION_COMPUTE", "2026-02-03", "1000"),
+    )
+    here.write(
+        "files.csv",
+        "o",
+        Line("large_file_storage", "workspace:w", "2026-11-30T06:00", "230", "2026-11-30T06:00",
+             included="500"),
+        Line("large_file_storage", "workspace:w", "2026-12-30T06:00", "610", "2026-12-30T06:00",
+             included="500"),
+        *(Line("rovo_dev_credits", f"user:{who}", month, used, f"{month[:5]}12-31",
+               included="2000")
+          for month in ("2026-11", "2026-12") for who, used in (("u1", "2600"), ("u2", "3000"))),
+    )  # fmt: skip
+    (folder / "seeds").mkdir()
+    names = "org,org,Acme\norg,other,Acme\norg,o,Acme\nuser,u1,Sam\nuser,u2,Sam\n"
+    (folder / "seeds" / "names.csv").write_text(f"kind,id,name\n{names}")
+    (folder / "seeds" / "monthly_budgets.csv").write_text(
+        "budget,source,org,project,team,customer,amount_usd,thresholds,valid_from_date,"
+        "valid_until_date\nall,,,,,,100,1,,\nnobody,,,,nobody,,50,1,,\n"
+    )
+    own = read_settings({"SEEDS_DIR": f"{folder}/seeds"}).own_seeds
+    clock = lambda: datetime(2026, 12, 30, 12, tzinfo=UTC)  # noqa: E731
+    here.settings = replace(here.settings, own_seeds=own, clock=clock)
+    here.land()
+    here.build()
+    return here
+
+
 def test_a_correction_is_told_of_each_grain(page: Path) -> None:
     """Two hours less in one hour are two less of its day, and not four."""
     found = carried(page)["rows"]["restatements"]
@@ -118,10 +170,10 @@ def test_a_correction_is_told_of_each_grain(page: Path) -> None:
 
 def test_a_page_needs_nothing_from_elsewhere(page: Path) -> None:
     """Nothing is fetched, no name of a vendor ends a script, and every query runs alone."""
-    html = page.read_text()
-    assert POISON not in html
-    assert "default-src 'none'" in html  # the browser sees to it
-    assert len(html) < 1_500_000
+    text = page.read_text()
+    assert POISON not in text
+    assert "default-src 'none'" in text  # the browser sees to it
+    assert len(text) < 1_500_000
     assert {*carried(page)["sql"]} == {*QUERIES}
     assert "$" not in "".join(carried(page)["sql"].values())
 
@@ -149,10 +201,171 @@ def test_a_filter_changes_every_sum(page: Path, tmp_path: Path) -> None:
     assert re.findall(r'class="big">([^<]*)', shown) == ["$8.88"]
 
 
+READ = """
+    const rows_of = (id) => [...document.querySelectorAll(`#${id} tr`)]
+        .map((row) => [...row.children].map((cell) => cell.textContent));
+    const set = (id, value, event = "change") => {
+        const field = document.getElementById(id);
+        field.value = value; field.dispatchEvent(new Event(event));
+    };
+    const press = (id, text) => [...document.querySelectorAll(`#${id} button`)]
+        .find((it) => it.textContent === text).click();
+    const cards = () => [...document.querySelectorAll(".card")]
+        .map((card) => [...card.children].map((it) => it.textContent));
+    const seen = { cards: cards(), projects: rows_of("drivers"), forecast: rows_of("forecast"),
+        budgets: rows_of("budgets"), allowances: rows_of("allowances"),
+        unpriced: rows_of("unpriced"), needs: document.getElementById("needs").textContent };
+    press("drivers", "Users"); seen.users = rows_of("drivers");
+    press("drivers", "Organizations"); seen.orgs = rows_of("drivers");
+    press("budgets", "Budget"); seen.sorted = rows_of("budgets");
+    set("period", "week"); seen.week = cards();
+    press("drivers", "Users"); seen.users_of_week = rows_of("drivers")[0];
+    set("project", "shop 2", "input"); seen.one = cards();
+    set("project", "SHO", "input"); seen.some = cards();
+    const pre = document.createElement("pre");
+    pre.textContent = JSON.stringify(seen); document.body.replaceChildren(pre);
+"""
+
+
+@pytest.fixture(scope="module")
+def seen(crowd: Exports, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a browser shows of the crowd in December, and after some clicks."""
+    folder = tmp_path_factory.mktemp("seen")
+    page = files.write_page(crowd.settings, None, folder / "report.html")
+    (text,) = re.findall(r"<pre>(.*?)</pre>", looked_at(page, folder, READ), flags=re.S)
+    found: dict[str, Any] = json.loads(html.unescape(text))
+    return found
+
+
+def test_a_bill_of_millions_is_told_to_the_cent(seen: dict[str, Any]) -> None:
+    """Each source in its card, and what has no price in none."""
+    assert [card[:2] for card in seen["cards"]] == [
+        ["neon", "$12,000,022.57"],
+        ["atlassian_platform", "$36.00"],
+        ["forge", "$2.50"],
+    ]
+
+
+def test_what_is_called_alike_is_told_apart(seen: dict[str, Any]) -> None:
+    """Projects of one organization, organizations and users, each with its id; not where the
+    column beside it tells."""
+    assert [row[:4] for row in seen["projects"][1:]] == [
+        ["huge", "Acme (other)", "neon", "$12,000,000.37"],
+        ["(no project)", "Acme", "atlassian_platform", "$36.00"],
+        ["shop", "Acme (other)", "neon", "$8.88"],
+        ["shop 2", "Acme (org)", "neon", "$6.66"],
+        ["shop (p2)", "Acme (org)", "neon", "$4.44"],
+        ["app", "", "forge", "$2.50"],
+        ["shop (p1)", "Acme (org)", "neon", "$2.22"],
+    ]
+    # a hundredth of a dollar for each credit beyond 2,000
+    assert [[row[0], row[4]] for row in seen["users"][1:]] == [
+        ["Sam (u2)", "$10.00"],
+        ["Sam (u1)", "$6.00"],
+    ]
+    assert [row[:3] for row in seen["orgs"][1:]] == [
+        ["Acme (other)", "neon", "$12,000,009.25"],
+        ["Acme", "atlassian_platform", "$36.00"],
+        ["Acme (org)", "neon", "$13.32"],
+        ["(none)", "forge", "$2.50"],
+    ]
+
+
+def test_a_terminal_tells_them_apart_too(
+    crowd: Exports, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was used in 30 days, with ids where names are shared."""
+    show_facts(Report(as_json=False), crowd.settings)
+    shown = capsys.readouterr().out.splitlines()
+    for org, project, cost in (("org", "shop (p1)", "2.22"), ("other", "shop", "8.88")):
+        (line,) = [line for line in shown if f"{project} " in line and line.endswith(cost)]
+        assert line.startswith(f" Acme ({org})")
+
+
+def test_what_was_built_before_a_column_was_thought_of_is_said(
+    crowd: Exports, tmp_path: Path
+) -> None:
+    """Not in forty lines of what DuckDB could not find."""
+    copy = tmp_path / "meterhouse.read.duckdb"
+    shutil.copy(crowd.folder.parent / copy.name, copy)
+    copy.chmod(0o600)
+    with duckdb.connect(copy) as connection:
+        connection.execute("alter table reports.restatements drop column branch_id")
+    settings = replace(crowd.settings, warehouse=tmp_path / "meterhouse.duckdb")
+    with pytest.raises(WarehouseError, match="of another version: run `meterhouse build`"):
+        files.write_page(settings, None, tmp_path / "report.html")
+
+
+def test_a_project_that_is_named_is_chosen_alone(seen: dict[str, Any]) -> None:
+    """And not those whose names go on; a part of a name chooses all that have it."""
+    assert [card[:2] for card in seen["one"]] == [["neon", "$6.66"]]
+    assert [card[:2] for card in seen["some"]] == [["neon", "$22.20"]]
+
+
+def test_a_week_says_what_it_leaves_out(seen: dict[str, Any]) -> None:
+    """Months that are told as a whole are in no week; users are told of the month."""
+    (files_card,) = [card for card in seen["week"] if card[0] == "atlassian_platform"]
+    assert files_card[1:] == [
+        "–", "$36.53 by the end of the month", "nothing priced before",
+        "without what is told by the month", "ok, held to 2026-12-30 12:00Z",
+    ]  # fmt: skip
+    assert seen["users_of_week"][4:] == ["Month to date", "Before", "Change"]
+
+
+def test_what_has_ended_is_no_trouble_of_its_source(seen: dict[str, Any]) -> None:
+    """An app that is gone has stopped; the other is held."""
+    (card,) = [card for card in seen["cards"] if card[0] == "forge"]
+    assert "ok, held to 2026-12-30 00:00Z" in card
+
+
+def test_what_nobody_can_say_is_a_dash(seen: dict[str, Any]) -> None:
+    """A forecast of days that are not known is no price that is not known, nor a budget of nothing;
+    a reading above its allowance does not last to its renewal."""
+    told = {(row[0], row[1]): row for row in seen["forecast"][1:]}
+    assert told["compute_unit_seconds", "Acme (org)"][-1] == "–"
+    budgets = {row[0]: row[3:] for row in seen["budgets"]}
+    assert budgets["nobody"] == ["– of $50.00", "–"]
+    lasts = {(row[0], row[1]): row[4] for row in seen["allowances"]}
+    assert lasts["large_file_storage", "w"] == "used up"
+
+
+def test_usage_without_a_price_is_that_of_the_month(seen: dict[str, Any]) -> None:
+    """Two hours of December, and not the five of November as well."""
+    assert [row[4:] for row in seen["unpriced"][1:]] == [["7,200", "CU-seconds"]]
+
+
+def test_each_table_is_sorted_by_a_click(seen: dict[str, Any]) -> None:
+    """Budgets by their names, backwards: nobody before all."""
+    assert [row[0] for row in seen["budgets"][1:]] == ["all", "nobody"]
+    assert [row[0] for row in seen["sorted"][1:]] == ["nobody", "all"]
+
+
+def test_what_needs_somebody_says_of_what(seen: dict[str, Any]) -> None:
+    """A budget is named."""
+    assert "budget all: all: 12000061 % of it is spent." in seen["needs"]
+
+
+def test_a_month_that_is_over_tells_nothing_of_the_next(crowd: Exports, tmp_path: Path) -> None:
+    """Its allowances are those of its own last day, its corrections were made by then, and its
+    budgets are nobody's any more."""
+    page = files.write_page(crowd.settings, date(2026, 11, 1), tmp_path / "report.html")
+    rows = carried(page)["rows"]
+    told = [(it["meter"], it["owner"], it["used"]) for it in rows["allowances"]]
+    assert told == [
+        ("rovo_dev_credits", "Sam", 3000),
+        ("rovo_dev_credits", "Sam", 2600),
+        ("large_file_storage", "w", 2.3),
+    ]
+    assert rows["budgets"] == rows["anomalies"] == rows["restatements"] == []
+    assert [row["quantity"] for row in rows["unpriced"]] == [18_000]
+
+
 def test_the_tables_are_written_as_csvs(here: Exports, tmp_path: Path) -> None:
     """A file per table; of the meters a row per project."""
     folder = files.write_csvs(here.settings, DECEMBER, tmp_path / "csv")
     assert {path.stem for path in folder.iterdir()} == {*QUERIES} - {"things"} | {"meters"}
+    # also of what has no row
+    assert (folder / "budgets.csv").read_text().startswith("budget,scope,amount,cost,")
     assert "neon,org,big,unassigned,compute_unit_seconds,CU-hour,100.0,50.0," in (
         folder / "meters.csv"
     ).read_text().replace("\r", "")

@@ -7,7 +7,7 @@ select
     ) as double) as difference,
     cast(min(restated.period_start) as date) as since, cast(max(restated.observed_at) as date) as last_seen
 from reports.restatements as restated
-where restated.observed_at >= $today - 35
+where restated.observed_at >= $today - 35 and restated.observed_at < $until
     -- wholes alone: their parts are corrected with them
     and restated.branch_id is null and restated.site_id is null
 group by restated.source, restated.meter, restated.unit, restated.granularity

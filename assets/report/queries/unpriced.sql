@@ -1,8 +1,9 @@
--- Usage without a cost, and why.
+-- Usage of this period without a cost, and why.
 select
-    unpriced.source, unpriced.meter, unpriced.plan, unpriced.unpriced_reason as reason,
-    cast(sum(unpriced.quantity) as double) as quantity, unpriced.unit, max(unpriced.last_date) as last_used
-from reports.unpriced as unpriced
-where unpriced.last_date >= $month_before
-group by unpriced.source, unpriced.meter, unpriced.plan, unpriced.unpriced_reason, unpriced.unit
-order by unpriced.source, unpriced.meter
+    cost.source, cost.meter, cost.plan, cost.unpriced_reason as reason,
+    cast(sum(cost.quantity) as double) as quantity, cost.unit, max(cost.period_date) as last_used
+from marts.fct_cost_by_day as cost
+where cost.unpriced_reason is not null
+    and cost.period_date >= $month and cost.period_date < $until
+group by cost.source, cost.meter, cost.plan, cost.unpriced_reason, cost.unit
+order by cost.source, cost.meter
