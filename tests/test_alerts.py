@@ -302,6 +302,22 @@ def test_the_week_is_a_message() -> None:
     assert lines[-4] == "- neon compute, h: 125.00 (not comparable)"
 
 
+def test_a_little_is_told_as_such() -> None:
+    """It is not 0.00, and three in a thousand less is no less than nothing."""
+    meter = {"meter": "compute", "unit": "h", "c": [0, 0, 0.0004, 0], "q": [0, 0, 2e-9, 0]}
+    more = {"meter": "storage", "unit": "GB", "c": [0, 0, 9.97, 10], "q": [0, 0, 997, 1000]}
+    things = [
+        {"source": source, "org": None, "project": "p", "meters": [its]}
+        for source, its in (("forge", meter), ("neon", more))
+    ]
+    lines = digest(Span.of(date(2026, 11, 1), NOW), things, set(), []).splitlines()
+    assert lines[3:5] == ["- forge: under $0.01 (new)", "- neon: $9.97 (+0%)"]
+    assert lines[-5:-3] == [
+        "- forge compute, h: under 0.01 (new)",
+        "- neon storage, GB: 997.00 (+0%)",
+    ]
+
+
 def test_a_run_tells_what_became_of_it(
     receiver: Receiver, tmp_path: Path, worlds: Worlds, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,8 +54,12 @@ def _sums(things: Iterable[Row]) -> tuple[Sums, Sums, Sums]:
 def _lines(sums: Sums, partial: Set[str], sign: str = "") -> Iterator[str]:
     for (source, name), (now, before) in sums.items():
         change = "not comparable" if source in partial else _change(now, before)
-        yield f"- {name}: {sign}{now:,.2f} ({change})"
+        # little is not nothing
+        amount = f"under {sign}0.01" if 0 < now < 0.005 else f"{sign}{now:,.2f}"
+        yield f"- {name}: {amount} ({change})"
 
 
 def _change(now: float, before: float) -> str:
-    return f"{(now - before) / before:+.0%}" if before else "new" if now else "as before"
+    if not before:
+        return "new" if now else "as before"
+    return f"{round(100 * (now - before) / abs(before)):+d}%"

@@ -192,4 +192,7 @@ def _times(share: float | None) -> str:
 
 
 def _number(value: Any) -> str:
-    return "" if value is None else f"{value:,.2f}"
+    if value is None:
+        return ""
+    # little is not nothing
+    return "< 0.01" if 0 < value < 0.005 else f"{value:,.2f}"

@@ -62,9 +62,10 @@ with found as (
         false,
         concat(
             short.meter, ' of ', short.owner_name,
-            case when short.is_exhausted then ' is used up' else ' will not last' end
+            case when short.is_exhausted then ' is used up'
+                else concat(' will not last: as so far, it is used up on ', short.exhausted_on) end
         ),
-        cast(short.exhausted_on as timestamptz), null,
+        cast(case when short.is_exhausted then short.exhausted_on end as timestamptz), null,
         'Use less, or expect to be charged: see reports.short_allowances.'
     from reports.short_allowances as short
     union all

@@ -130,6 +130,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
         Neon("p1", COMPUTE, "2026-11-06", 3600 * 5, plan="business"),
         *(Neon(f"p{n}", COMPUTE, "2026-12-29", 3600 * 10 * n) for n in (1, 2, 3)),
         Neon("p1", COMPUTE, "2026-12-28", 3600 * 2, plan="business"),
+        Neon("p2", "public_network_transfer_bytes", "2026-12-29", 1000),
         Neon("p4", COMPUTE, "2026-12-29", 3600 * 40, org="other"),
         Neon("huge", COMPUTE, "2026-12-29", 194_594_600_592, org="other"),
         Forge("app", "FUNCTION_COMPUTE", "2026-12-29", "300000"),
@@ -145,6 +146,8 @@ def crowd(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
         *(Line("rovo_dev_credits", f"user:{who}", month, used, f"{month[:5]}12-31",
                included="2000")
           for month in ("2026-11", "2026-12") for who, used in (("u1", "2600"), ("u2", "3000"))),
+        # of 31 days 29 and a half
+        Line("rovo_dev_credits", "user:u3", "2026-12", "1950", "2026-12-30T12:00", included="2000"),
     )  # fmt: skip
     (folder / "seeds").mkdir()
     names = "org,org,Acme\norg,other,Acme\norg,o,Acme\nuser,u1,Sam\nuser,u2,Sam\n"
@@ -274,12 +277,14 @@ def test_what_is_called_alike_is_told_apart(seen: dict[str, Any]) -> None:
 def test_a_terminal_tells_them_apart_too(
     crowd: Exports, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was used in 30 days, with ids where names are shared."""
+    """What was used in 30 days, with ids where names are shared; and a kilobyte is not 0.00 GB."""
     show_facts(Report(as_json=False), crowd.settings)
     shown = capsys.readouterr().out.splitlines()
     for org, project, cost in (("org", "shop (p1)", "2.22"), ("other", "shop", "8.88")):
         (line,) = [line for line in shown if f"{project} " in line and line.endswith(cost)]
         assert line.startswith(f" Acme ({org})")
+    (line,) = [line for line in shown if "shop (p2)" in line]
+    assert line.split()[-4:] == ["20.00", "<", "0.01", "4.44"]
 
 
 def test_what_was_built_before_a_column_was_thought_of_is_said(
@@ -340,9 +345,14 @@ def test_each_table_is_sorted_by_a_click(seen: dict[str, Any]) -> None:
     assert [row[0] for row in seen["sorted"][1:]] == ["nobody", "all"]
 
 
-def test_what_needs_somebody_says_of_what(seen: dict[str, Any]) -> None:
-    """A budget is named."""
+def test_what_needs_somebody_says_of_what(seen: dict[str, Any], crowd: Exports) -> None:
+    """A budget is named, and of what is to come it is said when, and not since when."""
     assert "budget all: all: 12000061 % of it is spent." in seen["needs"]
+    coming = "rovo_dev_credits of u3 will not last: as so far, it is used up on 2026-12-31."
+    assert coming in seen["needs"]
+    assert crowd.read("select since_at from reports.needs_you where what like '%will not last%'")[
+        0
+    ] == (None,)
 
 
 def test_a_month_that_is_over_tells_nothing_of_the_next(crowd: Exports, tmp_path: Path) -> None:
