@@ -51,11 +51,14 @@ def write(settings: Settings) -> dg.MaterializeResult[Any]:
 
 
 def picture(days: Sequence[tuple[date, Decimal]]) -> str:
-    """A bar for what each day cost, as an image in Markdown."""
+    """A bar for what each day cost, as an image in Markdown; a day that cost nothing has its
+    place."""
     if not days:
         return "nothing is priced yet"
+    last = days[-1][0]
+    days = [(day, cost) for day, cost in days if (last - day).days < DAYS_SHOWN]
     top = max(cost for _, cost in days) or Decimal(1)
-    heights = enumerate(100 * cost / top for _, cost in days)
+    heights = [((day - days[0][0]).days, max(100 * cost / top, Decimal(0))) for day, cost in days]
     bars = [
         f'<rect x="{20 * x}" y="{120 - h:.1f}" width="16" height="{h:.1f}"/>' for x, h in heights
     ]

@@ -528,6 +528,18 @@ def test_the_picture_has_a_bar_for_each_day() -> None:
     assert picture([]) == "nothing is priced yet"
 
 
+def test_a_day_without_cost_has_its_place_in_the_picture() -> None:
+    """Two days of one week are not side by side; one of last year is not beside them, and what is
+    taken back is no bar."""
+    costs = ((date(2025, 1, 1), 9), (date(2026, 11, 1), 4), (date(2026, 11, 4), 1))
+    days = [(day, Decimal(cost)) for day, cost in (*costs, (date(2026, 11, 5), -1))]
+    text, _, encoded = picture(days).partition("](data:image/svg+xml;base64,")
+    assert text == "![US dollars a day, 2026-11-01 to 2026-11-05; at most 4.00"
+    svg = b64decode(encoded.removesuffix(")")).decode()
+    bars = re.findall('x="([0-9]+)" .* height="([-0-9.]+)"', svg.replace("/>", "/>\n"))
+    assert bars == [("0", "100.0"), ("60", "25.0"), ("80", "0.0")]
+
+
 def test_a_blocking_check_fails_the_run_and_keeps_the_tables(
     built: Built,
     instance: dg.DagsterInstance,
