@@ -1,5 +1,6 @@
 """What Dagster shows of a table: its key, where it is written, its columns, its first rows."""
 
+import re
 import warnings
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ BUILT = "meterhouse/built"
 MODELS = load_models(keep_in=warehouse.models_beside(warehouse_at()))
 OWNERS = read_one("asset_owners")
 PREVIEW_ROWS, LONGEST_SHOWN = 5, 60
+# names are the vendors': <b> in one is shown, and a bar ends no cell
+MARKUP = re.compile(r"[\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)")
 
 
 def raw_key(table: str, grain: str) -> dg.AssetKey:
@@ -97,5 +100,6 @@ def _cell(value: Any) -> str:
     text = "" if value is None else f"{value}"
     if isinstance(value, datetime):
         text = f"{value:%Y-%m-%d %H:%MZ}"
-    text = text.replace("|", "\\|").replace("\n", " ")
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+    text = text.replace("\n", " ")
+    text = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+    return MARKUP.sub(r"\\\g<0>", text)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 from dagster_shared.yaml_utils import load_yaml_from_path
 
@@ -21,7 +22,7 @@ from assets.catalog.checks import check_name, evaluations
 from assets.catalog.freshness import WATCHED
 from assets.catalog.page import PAGE, picture
 from assets.catalog.partitions import partition_key
-from assets.catalog.tables import model_key, raw_key
+from assets.catalog.tables import model_key, preview, raw_key
 from assets.definitions import defs
 from assets.raw_assets import loader_resource, where_set
 from assets.runs.opening import open_warehouse
@@ -516,6 +517,21 @@ def test_the_page_is_an_asset_with_a_picture(built: Built) -> None:
     assert about["page"] == str(file)
     assert file.read_text().startswith("<!doctype html>")
     assert str(about["cost by day"]).startswith("![US dollars a day, 2026-11-20 to 2026-11-21")
+
+
+def test_names_are_shown_to_dagster_as_they_are() -> None:
+    """No markup of Markdown or HTML, whatever a vendor calls a project; and cut before that."""
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table t as"
+            " select '<b>x</b> *y* `z` _u_ ~~v~~ a_b' as project_name, 'p\\|q' as two"
+        )
+        shown = str(preview(connection, "t").value)
+    assert shown.splitlines() == [
+        "| project_name | two |",
+        "| --- | --- |",
+        r"| \<b\>x\</b\> \*y\* \`z\` \_u\_ \~\~v\~\~ a_b | p\\\|q |",
+    ]
 
 
 def test_the_picture_has_a_bar_for_each_day() -> None:
