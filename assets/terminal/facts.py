@@ -73,7 +73,8 @@ def show_facts(report: Report, settings: Settings, facts: Facts | None = None) -
     if facts.costs:
         month = f"{facts.costs[0]['period_month']:%Y-%m}"
         said = ", ".join(f"{row['source']} ${row['cost']:,.2f}" for row in facts.costs)
-        report.say(f"\nCost of {month} so far, an estimate: {said}")
+        so_far = " so far" if month == f"{settings.clock():%Y-%m}" else ""
+        report.say(f"\nCost of {month}{so_far}, an estimate: {said}")
     if facts.running_short:
         _allowances(report, facts.running_short)
 

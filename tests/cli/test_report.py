@@ -287,6 +287,22 @@ def test_a_terminal_tells_them_apart_too(
     assert line.split()[-4:] == ["20.00", "<", "0.01", "4.44"]
 
 
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        ("2026-12-31", "Cost of 2026-12 so far, an estimate: neon $"),
+        ("2027-01-01", "Cost of 2026-12, an estimate: neon $"),
+    ],
+)
+def test_a_month_that_is_over_has_no_so_far(
+    crowd: Exports, capsys: pytest.CaptureFixture[str], now: str, said: str
+) -> None:
+    """Of what is told last, when nothing is told of the month under way."""
+    instant = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    show_facts(Report(as_json=False), replace(crowd.settings, clock=lambda: instant))
+    assert said in capsys.readouterr().out
+
+
 def test_what_was_built_before_a_column_was_thought_of_is_said(
     crowd: Exports, tmp_path: Path
 ) -> None:
