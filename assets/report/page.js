@@ -127,7 +127,7 @@ function drawSources(things) {
       worst ? make("div", { class: { late: "bad", ok: "good" }[worst.verdict] ?? "quiet" }, `${worst.verdict}${worst.held_until ? `, held to ${worst.held_until.slice(0, 16)}Z` : ""}`) : null,
       worst?.complete_since_date ? make("div", { class: "quiet" }, `every day since ${worst.complete_since_date}`) : null);
   });
-  section("sources", "Where it goes", "things", cards.length ? make("div", { class: "cards" }, ...cards) : make("p", { class: "quiet" }, "Nothing was used."));
+  section("sources", "Where it goes", "things", cards.length ? make("div", { class: "cards" }, ...cards) : make("p", { class: "quiet" }, "No usage is known."));
 }
 
 let chart;
@@ -198,7 +198,7 @@ function drawMeters(things) {
     { key: "quantity", text: "Quantity", isNumber: true, cell: (row) => amount(row.quantity) },
     { key: "quantityBefore", text: "Before", isNumber: true, cell: (row) => amount(row.quantityBefore) },
     { key: "unit", text: "Unit" }, ...costs(),
-  ], found, 100));
+  ], found, 100, "No usage is known."));
 }
 
 function drawForecast() {

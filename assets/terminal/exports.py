@@ -4,6 +4,7 @@ Both read the read copy, and write nothing into it.
 """
 
 import io
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -132,11 +133,12 @@ def sql(show: Any, query: str | None) -> dict[str, Any]:
             asked = connection.sql(query or sys.stdin.read())
             if asked is None:
                 return {"rows": []}
-            # kept, for it may answer something else when it is asked for the next part
+            # kept, for it may answer something else when it is asked for the next part; where two
+            # columns have one name, the second has a number there
             asked.query("asked", "create temp table answered as from asked")
             found = connection.table("temp.answered")
             if show.console.quiet:
-                rows = found.fetchall()
+                rows = (map(_in_json, row) for row in found.fetchall())
                 return {"rows": [dict(zip(found.columns, row, strict=True)) for row in rows]}
             for drawn in _drawn(found, show.console):
                 show.say(drawn)
@@ -144,6 +146,11 @@ def sql(show: Any, query: str | None) -> dict[str, Any]:
         except duckdb.Error as error:
             show.end(str(error))
             return {"failures": [str(error)]}
+
+
+def _in_json(value: Any) -> Any:
+    """A value that JSON has a word for: it has none for infinity and what is no number."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _drawn(found: Any, console: Any) -> Iterator[str]:

@@ -193,6 +193,26 @@ def test_sql_prints_what_a_query_gives(here: Path) -> None:
     assert not {"\x1b", "\x9b"} & {*odd}
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("select 1 as a, 2 as a", {"a": 1, "a_1": 2}),
+        ("select 1 / cast(0 as double) as a, 0 / cast(0 as double) as b", {"a": None, "b": None}),
+        ("select cast(1.5 as decimal(4, 2)) as a, null as b", {"a": "1.50", "b": None}),
+        ("explain select 1", None),
+    ],
+)
+def test_json_has_each_column_and_is_json(here: Path, query: str, expected: Any) -> None:
+    """Two columns of one name, and numbers that JSON has no word for."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    text = call(here, "sql", query, "--json").output
+    (row,) = json.loads(text, parse_constant=refuse)["rows"]
+    assert expected in (None, row)
+
+
 @pytest.mark.parametrize("query", ["selec", "select nothing", "drop table marts.fct_cost", ""])
 def test_sql_that_cannot_be_run_changes_nothing(here: Path, query: str) -> None:
     """What is wrong is the last line; nothing is written."""
