@@ -194,6 +194,25 @@ def test_a_browser_shows_it_at_any_width(page: Path, tmp_path: Path, width: int)
     assert POISON.replace("<", "&lt;").replace(">", "&gt;") in shown
 
 
+def test_a_printed_page_has_every_column_and_says_what_it_is_of(
+    crowd: Exports, tmp_path: Path
+) -> None:
+    """On the width of a sheet nothing is left to scroll to; filters and the tab are told."""
+    page = files.write_page(crowd.settings, None, tmp_path / "report.html")
+    page.write_text(page.read_text().replace("@media print", "@media all"))
+    script = """
+        document.body.style.width = "718px";
+        const shows = (it) => getComputedStyle(it).display !== "none";
+        const told = { cut: [...document.querySelectorAll(".wide")]
+            .filter((it) => it.scrollWidth > it.clientWidth).length,
+            tabs: [...document.querySelectorAll(".tabs button")].filter(shows)
+            .map((it) => it.textContent), filters: shows(document.getElementById("filters")) };
+        document.title = JSON.stringify(told);"""
+    (title,) = re.findall("<title>(.*?)</title>", looked_at(page, tmp_path, script))
+    told = json.loads(html.unescape(title))
+    assert told == {"cut": 0, "tabs": ["Projects"], "filters": True}
+
+
 def test_a_filter_changes_every_sum(page: Path, tmp_path: Path) -> None:
     """One project's cost of the last 7 days of the month, and no other source."""
     script = """
