@@ -87,6 +87,13 @@ const isProject = (name, text) => (names.has(text) ? name === text : (name ?? ""
 const matches = (row) =>
   ["source", "org", "owner"].every((name) => !filters[name] || row[name] === filters[name]) &&
   (!filters.project || isProject(row.project, filters.project));
+const ofSource = (found) => found.filter((row) => !filters.source || row.source === filters.source);
+// which of the filters say nothing of a table
+const KINDS = { org: "organizations", project: "projects", owner: "owners" };
+const ofAll = (...names) => {
+  const all = names.filter((name) => filters[name]).map((name) => KINDS[name]);
+  return all.length ? make("p", { class: "quiet" }, `Of all ${all.join(" and ")}.`) : null;
+};
 const chosen = () => rows.things.filter(matches);
 const costOf = (thing, place) => sum(thing.meters.map((meter) => meter.c?.[place]));
 function grouped(things, key) {
@@ -208,7 +215,7 @@ function drawForecast() {
   const cost = (method) => ({ isNumber: true, key: `${method}_cost`, cell: (row) => (row[`${method}_quantity`] == null ? "–" : money(row[`${method}_cost`])) });
   section("forecast", "Where the month will end", "forecast",
     make("p", { class: "quiet" }, "As on its settled days so far, and as on the last 7 of them; a day that is not known is counted as the others."),
-    filters.project || filters.owner ? make("p", { class: "quiet" }, "Of all projects and owners: a forecast is of an organization.") : null,
+    ofAll("project", "owner"),
     table("forecast", [
       { key: "meter", text: "Meter" }, { key: "org", text: "Organization" },
       { key: "source", text: "Source", cell: (row) => make("span", {}, swatch(row.source), row.source) },
@@ -222,6 +229,7 @@ function drawAnomalies() {
   const found = rows.anomalies.filter((row) => matches({ ...row, owner: filters.owner }));
   section("anomalies", "Days out of line", "anomalies",
     make("p", { class: "quiet" }, "Against the median of the same weekdays of the 8 weeks before, where 4 or more are known; reports.anomalies says what a spread is."),
+    ofAll("owner"),
     table("anomalies", [
     { key: "day", text: "Day" }, { key: "project", text: "Project" }, { key: "meter", text: "Meter" },
     { key: "quantity", text: "Quantity", isNumber: true, cell: (row) => amount(row.quantity) },
@@ -242,14 +250,13 @@ function drawBudgets() {
 }
 
 function drawAllowances() {
-  const found = rows.allowances.filter((row) => !filters.source || row.source === filters.source);
-  section("allowances", "Allowances", "allowances", table("allowances", [
+  section("allowances", "Allowances", "allowances", ofAll("org", "project", "owner"), table("allowances", [
     { key: "meter", text: "Meter" }, { key: "owner", text: "Whose" },
     { key: "used_share", text: "Used", cell: (row) => bar(row.used_share) },
     { key: "used", text: "Quantity", isNumber: true, cell: (row) => `${amount(row.used)} of ${amount(row.included)} ${row.unit}` },
     { key: "days_left", text: "Lasts", isNumber: true, cell: (row) => (row.days_left == null ? (row.used_share > 1 ? make("span", { class: "bad" }, "used up") : "to renewal") : row.days_left <= 0 ? make("span", { class: "bad" }, `used up ${day(row.exhausted_on)}`) : make("span", { class: "warn" }, `${row.days_left} days`)) },
     { key: "renews_on", text: "Renews", isNumber: true },
-  ], found, 20, "No allowance is known."));
+  ], ofSource(rows.allowances), 20, "No allowance is known."));
 }
 
 function drawCoverage() {
@@ -274,11 +281,11 @@ function drawRest() {
     { key: "buckets", text: "Buckets", isNumber: true },
     { key: "difference", text: "Difference", isNumber: true, cell: (row) => amount(row.difference) }, { key: "unit", text: "Unit" },
     { key: "since", text: "Since", isNumber: true },
-  ], rows.restatements, 20, "Nothing."));
+  ], ofSource(rows.restatements), 20, "Nothing."));
   section("unpriced", "Used in this month, and in no cost", "unpriced", table("unpriced", [
     { key: "source", text: "Source" }, { key: "meter", text: "Meter" }, { key: "plan", text: "Plan" }, { key: "reason", text: "Why" },
     { key: "quantity", text: "Quantity", isNumber: true, cell: (row) => amount(row.quantity) }, { key: "unit", text: "Unit" },
-  ], rows.unpriced, 50, "All that was used has a price."));
+  ], ofSource(rows.unpriced), 50, "All that was used has a price."));
 }
 
 function drawQueries() {

@@ -72,8 +72,9 @@ def _line(needs: Needs, row: Row) -> str:
 
 
 def _instant(needs: Needs, instant: datetime) -> str:
-    """To the minute, with the day where it is not today's."""
-    return instant.strftime("%H:%MZ" if instant.date() == needs.now.date() else "%m-%d %H:%MZ")
+    """To the minute, with the day where it is not today's, and the year where not this one."""
+    day = "%m-%d " if instant.year == needs.now.year else "%Y-%m-%d "
+    return instant.strftime("%H:%MZ" if instant.date() == needs.now.date() else f"{day}%H:%MZ")
 
 
 def _ago(age: timedelta) -> str:

@@ -63,7 +63,8 @@ with found as (
         concat(
             short.meter, ' of ', short.owner_name,
             case when short.is_exhausted then ' is used up'
-                else concat(' will not last: as so far, it is used up on ', short.exhausted_on) end
+                else concat(' will not last: as so far, it is used up on ', cast(short.exhausted_on as varchar))
+            end
         ),
         cast(case when short.is_exhausted then short.exhausted_on end as timestamptz), null,
         'Use less, or expect to be charged: see reports.short_allowances.'

@@ -244,6 +244,10 @@ READ = """
     press("drivers", "Users"); seen.users_of_week = rows_of("drivers")[0];
     set("project", "shop 2", "input"); seen.one = cards();
     set("project", "SHO", "input"); seen.some = cards();
+    seen.of_all = ["forecast", "allowances", "anomalies"].map((id) => document
+        .getElementById(id).textContent.match(/Of all [^.]*/)?.[0] ?? null);
+    document.getElementById("filters").reset();
+    set("source", "forge"); seen.unpriced_of_forge = rows_of("unpriced");
     const pre = document.createElement("pre");
     pre.textContent = JSON.stringify(seen); document.body.replaceChildren(pre);
 """
@@ -340,6 +344,12 @@ def test_a_project_that_is_named_is_chosen_alone(seen: dict[str, Any]) -> None:
     """And not those whose names go on; a part of a name chooses all that have it."""
     assert [card[:2] for card in seen["one"]] == [["neon", "$6.66"]]
     assert [card[:2] for card in seen["some"]] == [["neon", "$22.20"]]
+
+
+def test_a_filter_that_says_nothing_of_a_table_is_told(seen: dict[str, Any]) -> None:
+    """A forecast has no project, nor has an allowance; and no source what another used."""
+    assert seen["of_all"] == ["Of all projects", "Of all projects", None]
+    assert seen["unpriced_of_forge"] == []
 
 
 def test_a_week_says_what_it_leaves_out(seen: dict[str, Any]) -> None:

@@ -101,6 +101,8 @@ def test_it_goes_by_the_clock_and_not_by_the_last_build(here: Here) -> None:
     _, lines = here.status(NOW + 30 * HOUR)
     assert lines[3].endswith("held to 11-21 15:00Z, not set up any more")
     assert lines[-2].endswith("since 11-21 18:20Z. NEON_API_KEY is not set: set it again.")
+    _, lines = here.status(NOW + timedelta(days=365))
+    assert lines[3].endswith("held to 2026-11-21 15:00Z, not set up any more")
 
 
 @pytest.mark.parametrize("command", ["status", "report"])
