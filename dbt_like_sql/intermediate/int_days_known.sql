@@ -8,12 +8,11 @@ select
     held.scope, -- what was asked about, or exported together
     resolution.period_start as day_start, -- UTC day
     -- its one row, or all of its hours
-    cast(coalesce(sum(case held.granularity when 'daily' then 24 else 1 end) filter (
-        held.asked_at >= held.bucket_end + retention.settles_minutes * interval '1' minute
-    ) >= 24, false) as boolean) as is_settled -- false: what it used can still change
+    cast(coalesce(
+        sum(case held.granularity when 'daily' then 24 else 1 end) filter (held.is_settled) >= 24,
+        false
+    ) as boolean) as is_settled -- false: what it used can still change
 from staging.stg_loads__buckets as held
-inner join seeds.retention as retention
-    on held.resource = retention.resource and held.granularity = retention.granularity
 inner join intermediate.int_resolution as resolution
     on held.resource = resolution.resource and held.scope = resolution.scope
     and date_trunc('day', held.bucket_start) = resolution.period_start

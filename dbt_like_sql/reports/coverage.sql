@@ -6,24 +6,19 @@
 -- what it is about is gone, or no longer named in the settings; what was held of it stays.
 -- grain: source, resource, scope, granularity, span_start
 -- check: not is_at_risk
-with asked as (
+with scopes as (
     select
-        bucket.*, retention.kept_hours * interval '1' hour as kept_for,
+        bucket.source, bucket.resource, bucket.scope, bucket.granularity,
+        min(bucket.bucket_start) as first_bucket_start,
+        retention.kept_hours * interval '1' hour as kept_for,
         retention.settles_minutes * interval '1' minute as settles_after, retention.warn_hours
     from staging.stg_loads__buckets as bucket
     inner join seeds.retention as retention
         on bucket.source = retention.source and bucket.resource = retention.resource
         and bucket.granularity = retention.granularity
-),
-
-scopes as (
-    select
-        asked.source, asked.resource, asked.scope, asked.granularity, asked.kept_for,
-        asked.settles_after, asked.warn_hours, min(asked.bucket_start) as first_bucket_start
-    from asked
     group by
-        asked.source, asked.resource, asked.scope, asked.granularity, asked.kept_for,
-        asked.settles_after, asked.warn_hours
+        bucket.source, bucket.resource, bucket.scope, bucket.granularity, retention.kept_hours,
+        retention.settles_minutes, retention.warn_hours
 ),
 
 buckets as (
@@ -31,7 +26,7 @@ buckets as (
         scopes.*, calendar.bucket_start, calendar.bucket_end, held.asked_at,
         calendar.bucket_start + scopes.kept_for as lost_at,
         case
-            when held.asked_at >= calendar.bucket_end + scopes.settles_after then 'held'
+            when held.is_settled then 'held'
             when ended.ended_at < calendar.bucket_start + scopes.kept_for then 'ended'
             when calendar.bucket_end + scopes.settles_after > current_timestamp then 'open'
             when held.asked_at is not null then 'provisional'
@@ -45,7 +40,7 @@ buckets as (
         and calendar.bucket_start < current_timestamp
     left join staging.stg_loads__ends as ended
         on scopes.resource = ended.resource and scopes.scope = ended.scope
-    left join asked as held
+    left join staging.stg_loads__buckets as held
         on scopes.resource = held.resource and scopes.scope = held.scope
         and scopes.granularity = held.granularity
         and calendar.bucket_start = held.bucket_start

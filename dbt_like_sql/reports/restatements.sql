@@ -10,10 +10,7 @@ with settled as (
             order by ask.landed_at
         ) as asked_before_at
     from staging.stg_loads__asks as ask
-    inner join seeds.retention as retention
-        on ask.source = retention.source and ask.resource = retention.resource
-        and ask.granularity = retention.granularity
-    where ask.asked_at >= ask.bucket_end + retention.settles_minutes * interval '1' minute
+    where ask.is_settled
 ),
 
 corrections as (

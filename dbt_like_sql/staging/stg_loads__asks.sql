@@ -27,8 +27,14 @@ select
     calendar.bucket_end, -- first instant of the next bucket, UTC
     receipt.landed_at, -- which rows of raw.* it told; what landed later counts
     receipt.asked_at, -- when it asked, by the clock of the machine
-    receipt.ask_number -- its place in the order of asking; null: before there was one
+    receipt.ask_number, -- its place in the order of asking; null: before there was one
+    cast(
+        receipt.asked_at >= calendar.bucket_end + retention.settles_minutes * interval '1' minute
+        as boolean
+    ) as is_settled -- true: it asked when the bucket could not change any more
 from receipts as receipt
 inner join staging.stg_calendar__buckets as calendar
     on receipt.granularity = calendar.granularity and receipt.day_start = calendar.day_start
     and calendar.bucket_start >= receipt.window_start and calendar.bucket_end <= receipt.window_end
+left join seeds.retention as retention
+    on receipt.resource = retention.resource and receipt.granularity = retention.granularity

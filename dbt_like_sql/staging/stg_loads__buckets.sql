@@ -6,7 +6,7 @@
 -- materialized: table
 select
     ask.source, ask.resource, ask.scope, ask.granularity, ask.bucket_start, ask.bucket_end,
-    ask.asked_at
+    ask.asked_at, ask.is_settled
 from staging.stg_loads__asks as ask
 qualify row_number() over (
     partition by ask.resource, ask.scope, ask.granularity, ask.bucket_start

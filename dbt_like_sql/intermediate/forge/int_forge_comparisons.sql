@@ -8,15 +8,6 @@ with comparisons (comparison, whole, parts) as (
     ('environments of sites', 'forge_site_usage', 'forge_site_environment_usage')
 ),
 
-settled as (
-    select bucket.*
-    from staging.stg_loads__buckets as bucket
-    inner join seeds.retention as retention
-        on bucket.resource = retention.resource and bucket.granularity = retention.granularity
-    where bucket.granularity = 'daily'
-        and bucket.asked_at >= bucket.bucket_end + retention.settles_minutes * interval '1' minute
-),
-
 told as (
     select
         usage.resource, usage.scope, usage.app_id, usage.meter, usage.unit, usage.bucket_start,
@@ -36,12 +27,14 @@ select
     cast(coalesce(parts.quantity, 0) as decimal(38, 9)) as other_quantity -- the parts added up
 from comparisons
 inner join told as whole on comparisons.whole = whole.resource
-inner join settled as whole_asked
+inner join staging.stg_loads__buckets as whole_asked
     on whole.resource = whole_asked.resource and whole.scope = whole_asked.scope
     and whole.bucket_start = whole_asked.bucket_start
-inner join settled as parts_asked
+inner join staging.stg_loads__buckets as parts_asked
     on comparisons.parts = parts_asked.resource and whole.scope = parts_asked.scope
     and whole.bucket_start = parts_asked.bucket_start
 left join told as parts
     on comparisons.parts = parts.resource and whole.scope = parts.scope
     and whole.unit = parts.unit and whole.bucket_start = parts.bucket_start
+where whole_asked.granularity = 'daily' and whole_asked.is_settled
+    and parts_asked.granularity = 'daily' and parts_asked.is_settled

@@ -9,28 +9,14 @@ with told as (
         coalesce(legacy.compared_with, usage.meter) as meter, usage.granularity,
         usage.bucket_start, sum(usage.quantity) as quantity
     from staging.stg_neon__usage as usage
-    inner join seeds.retention as retention
-        on usage.resource = retention.resource and usage.granularity = retention.granularity
     left join seeds.meters as legacy
-        on retention.source = legacy.source and usage.meter = legacy.meter
-        and legacy.compared_with is not null
-    where usage.granularity in ('daily', 'monthly')
+        on usage.resource = 'neon_account_usage' and legacy.source = 'neon_legacy'
+        and usage.meter = legacy.meter
+    where usage.granularity in ('daily', 'monthly') and usage.is_settled
         and (usage.resource = 'neon_project_usage' or legacy.compared_with is not null)
-        and usage.observed_at
-        >= usage.bucket_end + retention.settles_minutes * interval '1' minute
     group by
         usage.resource, usage.org_id, usage.project_id,
         coalesce(legacy.compared_with, usage.meter), usage.granularity, usage.bucket_start
-),
-
-days as (
-    select
-        usage.org_id, usage.project_id, usage.meter, usage.granularity, usage.day_start,
-        sum(usage.quantity) as quantity, sum(usage.period_count) as row_count,
-        bool_or(usage.is_open) as is_open
-    from intermediate.int_usage_by_day as usage
-    where usage.source = 'neon'
-    group by usage.org_id, usage.project_id, usage.meter, usage.granularity, usage.day_start
 ),
 
 -- what either of them is of: v2/projects of a project, the legacy endpoint of an organization
@@ -42,14 +28,15 @@ spans (resource, granularity) as (
 facts as (
     select
         spans.resource, spans.granularity, days.org_id, days.meter, days.quantity,
-        days.row_count, days.is_open,
+        days.period_count, days.is_open,
         case when spans.resource = 'neon_project_usage' then days.project_id end as project_id,
         case when spans.granularity = 'daily' then days.day_start
             else date_trunc('month', days.day_start) end as period_start
-    from days
+    from intermediate.int_usage_by_day as days
     inner join spans on days.granularity = 'hourly'
         or (days.granularity = 'daily' and spans.granularity = 'monthly')
         or (spans.granularity = 'monthly' and spans.resource = 'neon_account_usage')
+    where days.source = 'neon'
 ),
 
 served as (
@@ -64,17 +51,11 @@ served as (
         on days.resource = asked.resource and days.scope = asked.scope
         and days.served_by = asked.granularity
         and days.period_start = date_trunc('day', asked.bucket_start)
-    inner join seeds.retention as retention
-        on asked.resource = retention.resource and asked.granularity = retention.granularity
     group by
         days.resource, days.scope, spans.granularity,
         case when spans.granularity = 'daily' then days.period_start
             else date_trunc('month', days.period_start) end
-    having bool_and(
-        days.served_by not in (spans.granularity, 'monthly')
-        and asked.asked_at
-        >= asked.bucket_end + retention.settles_minutes * interval '1' minute
-    )
+    having bool_and(asked.is_settled and days.served_by not in (spans.granularity, 'monthly'))
 )
 
 select
@@ -88,7 +69,7 @@ select
     cast(coalesce(sum(facts.quantity), 0) as decimal(38, 9)) as fact_quantity, -- sum over the facts
     cast(told.quantity as decimal(38, 9)) as other_quantity, -- what the other side says
     -- Neon reports whole numbers: each fact row may be off by its rounding, and be 0 by it
-    cast(coalesce(sum(facts.row_count), max(served.bucket_count)) as bigint)
+    cast(coalesce(sum(facts.period_count), max(served.bucket_count)) as bigint)
         as tolerance -- by how much they may differ
 from told
 left join served

@@ -21,7 +21,8 @@ select
     cast(coalesce(observed.timeframe_end, bucket.bucket_end) as timestamptz)
         as timeframe_end, -- as Neon says it, else the end of the bucket
     observed.bucket_start, bucket.bucket_end, observed.meter, observed.quantity, observed.load_id,
-    bucket.asked_at as observed_at -- when Neon said so
+    bucket.asked_at as observed_at, -- when Neon said so
+    bucket.is_settled
 from observed
 inner join staging.stg_loads__buckets as bucket
     on observed.resource = bucket.resource and observed.org_id = bucket.scope
