@@ -29,32 +29,26 @@ with lines as (
     where cost.period_month = date_trunc('month', current_date)
 ),
 
-listed as (
-    select
-        budget.*,
+budgets as (
+    select distinct
+        budget.budget, budget.amount_usd, coalesce(budget.thresholds, '1') as thresholds,
+        concat_ws(
+            ', ', 'source=' || budget.source, 'org=' || budget.org, 'project=' || budget.project,
+            'team=' || budget.team, 'customer=' || budget.customer
+        ) as scope,
         -- as of the rules of owners
         lower(translate(replace(replace(replace(concat_ws(
             chr(31), coalesce(budget.source, ''), coalesce(budget.org, ''),
             coalesce(budget.project, ''), coalesce(budget.team, ''), coalesce(budget.customer, '')
-        ), '!', '!!'), '%', '!%'), '_', '!_'), '*?', '%_')) as patterns
+        ), '!', '!!'), '%', '!%'), '_', '!_'), '*?', '%_')) as patterns,
+        nullif(split_part(patterns, chr(31), 1), '') as source,
+        nullif(split_part(patterns, chr(31), 2), '') as org,
+        nullif(split_part(patterns, chr(31), 3), '') as project,
+        nullif(split_part(patterns, chr(31), 4), '') as team,
+        nullif(split_part(patterns, chr(31), 5), '') as customer
     from seeds.monthly_budgets as budget
     where coalesce(budget.valid_from_date <= date_trunc('month', current_date), true)
         and coalesce(budget.valid_until_date > date_trunc('month', current_date), true)
-),
-
-budgets as (
-    select distinct
-        listed.budget, listed.amount_usd, coalesce(listed.thresholds, '1') as thresholds,
-        concat_ws(
-            ', ', 'source=' || listed.source, 'org=' || listed.org, 'project=' || listed.project,
-            'team=' || listed.team, 'customer=' || listed.customer
-        ) as scope,
-        nullif(split_part(listed.patterns, chr(31), 1), '') as source,
-        nullif(split_part(listed.patterns, chr(31), 2), '') as org,
-        nullif(split_part(listed.patterns, chr(31), 3), '') as project,
-        nullif(split_part(listed.patterns, chr(31), 4), '') as team,
-        nullif(split_part(listed.patterns, chr(31), 5), '') as customer
-    from listed
 ),
 
 spent as (

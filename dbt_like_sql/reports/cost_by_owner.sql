@@ -47,15 +47,14 @@ parts as (
         coalesce(taker.place, 1) = 1 as has_rest,
         case when lines.split_by = 'even' then 1 / cast(taker.taker_count as double)
             else taker.cost / taker.total_cost end as share,
-        case when share is null then lines.quantity
-            else cast(cast(lines.quantity as double) * share as decimal(38, 9))
-        end as part_quantity,
-        case when share is null then lines.billed_quantity
-            else cast(cast(lines.billed_quantity as double) * share as decimal(38, 18))
-        end as part_billed_quantity,
-        case when share is null then lines.cost
-            else cast(cast(lines.cost as double) * share as decimal(38, 18))
-        end as part_cost
+        coalesce(cast(cast(lines.quantity as double) * share as decimal(38, 9)), lines.quantity)
+            as part_quantity,
+        coalesce(
+            cast(cast(lines.billed_quantity as double) * share as decimal(38, 18)),
+            lines.billed_quantity
+        ) as part_billed_quantity,
+        coalesce(cast(cast(lines.cost as double) * share as decimal(38, 18)), lines.cost)
+            as part_cost
     from lines
     left join takers as taker
         on lines.split_by is not null and lines.period_month = taker.period_month

@@ -15,30 +15,26 @@ with latest as (
 
 -- a scope may be told by the day and by longer periods: a billing cycle that renewed, or readings of
 -- which the first is of several days; all of it goes on as from its first day to its last reading
-told as (
-    select
-        told.*, bool_or(told.granularity = 'monthly') over of_scope as is_month,
-        bool_or(told.granularity <> 'monthly') over of_scope as has_days,
-        min(told.day_start) over of_scope as first_day, max(told.observed_at) over of_scope as told_at
-    from intermediate.int_usage_by_day as told
-    where told.day_start >= date_trunc('month', current_date)
-    window of_scope as (partition by told.source, told.scope, told.org_id, told.meter, told.unit)
-),
-
 usage as (
     select
         told.*,
-        case when not told.is_month or gauge.meter is not null then 1
-            when told.has_days then greatest(1, 24 * extract(day from last_day(current_date)) / cast(
-                nullif(date_diff('hour', told.first_day, told.told_at), 0) as double
+        bool_or(told.granularity = 'monthly') over of_scope as is_month,
+        bool_or(told.granularity <> 'monthly') over of_scope as has_days,
+        min(told.day_start) over of_scope as first_day,
+        max(told.observed_at) over of_scope as told_at,
+        case when not is_month or gauge.meter is not null then 1
+            when has_days then greatest(1, 24 * extract(day from last_day(current_date)) / cast(
+                nullif(date_diff('hour', first_day, told_at), 0) as double
             ))
             else greatest(1, date_diff('hour', told.period_start, told.period_end) / cast(
                 nullif(date_diff('hour', told.period_start, told.observed_at), 0) as double
             ))
         end as factor
-    from told
+    from intermediate.int_usage_by_day as told
     left join intermediate.int_gauges as gauge
         on told.source = gauge.source and told.meter = gauge.meter
+    where told.day_start >= date_trunc('month', current_date)
+    window of_scope as (partition by told.source, told.scope, told.org_id, told.meter, told.unit)
 ),
 
 used as (

@@ -17,31 +17,24 @@ with used as (
     qualify meter.aggregation is distinct from 'last' or rank() over (
         partition by cost.source, cost.org_id, cost.meter order by cost.day_start desc
     ) = 1
-),
-
-summed as (
-    select
-        used.source, used.org_id, used.project_id, used.family, used.meter, used.unit,
-        used.billed_unit, used.quantity_per_billed_unit, sum(used.quantity) as quantity,
-        sum(used.cost) as cost
-    from used
-    group by
-        used.source, used.org_id, used.project_id, used.family, used.meter, used.unit,
-        used.billed_unit, used.quantity_per_billed_unit
 )
 
 select
     used.source, used.org_id, org.org_name, used.project_id, project.project_name,
     project.is_deleted, used.family, used.meter,
-    cast(used.quantity as decimal(38, 9)) as quantity, -- in `unit`
+    cast(sum(used.quantity) as decimal(38, 9)) as quantity, -- in `unit`
     used.unit,
-    cast(cast(used.quantity as double) / cast(used.quantity_per_billed_unit as double) as double)
-        as billed_quantity, -- in `billed_unit`; null where seeds/meters.csv has no conversion
+    cast(cast(sum(used.quantity) as double) / cast(used.quantity_per_billed_unit as double)
+        as double) as billed_quantity, -- in `billed_unit`; null where seeds/meters.csv has no conversion
     used.billed_unit, -- what the vendor bills by
-    cast(used.cost as decimal(38, 18)) as cost -- US dollars, an estimate; null: nothing has a price
-from summed as used
+    cast(sum(used.cost) as decimal(38, 18)) as cost -- US dollars, an estimate; null: nothing has a price
+from used
 left join marts.dim_org as org on used.source = org.source and used.org_id = org.org_id
 left join marts.dim_project as project
     on used.source = project.source
     and used.org_id is not distinct from project.org_id
     and used.project_id = project.project_id
+group by
+    used.source, used.org_id, org.org_name, used.project_id, project.project_name,
+    project.is_deleted, used.family, used.meter, used.unit, used.billed_unit,
+    used.quantity_per_billed_unit

@@ -60,50 +60,44 @@ split as (
                     then greatest(seen.quantity, coalesce(seen.repositories_quantity, 0))
                 else seen.quantity
             end) over (partition by seen.org_id, seen.meter, seen.unit, seen.split_start)
-        end as parts_quantity
+        end as parts_quantity,
+        case when parts_quantity is null then seen.quantity
+            when seen.is_lower_bound then greatest(seen.quantity - parts_quantity, 0)
+            else seen.quantity - parts_quantity end as left_quantity
     from seen
     where seen.scope_type = 'org' or (seen.way = seen.first_way and (
         seen.scope_type <> 'repository' or seen.is_in_workspace or seen.last_workspace is null
         or seen.site_id like '{%'
         or (seen.site_id is not null and seen.last_workspace not like '{%')
     ))
-),
-
-remaining as (
-    select
-        split.*,
-        case when split.parts_quantity is null then split.quantity
-            when split.is_lower_bound then greatest(split.quantity - split.parts_quantity, 0)
-            else split.quantity - split.parts_quantity end as left_quantity
-    from split
 )
 
 select
-    remaining.org_id,
-    remaining.meter, -- what was used
-    remaining.unit,
-    remaining.site_id, -- site, or workspace; null: what none accounts for
-    remaining.project_id, -- repository; null: what none accounts for
-    remaining.user_id, -- user; null: what none accounts for
-    cast(case when date_diff('day', remaining.period_start, remaining.period_end) = 1
+    split.org_id,
+    split.meter, -- what was used
+    split.unit,
+    split.site_id, -- site, or workspace; null: what none accounts for
+    split.project_id, -- repository; null: what none accounts for
+    split.user_id, -- user; null: what none accounts for
+    cast(case when date_diff('day', split.period_start, split.period_end) = 1
         then 'daily' else 'monthly' end as varchar) as granularity, -- daily or monthly
-    remaining.period_start, -- first instant, UTC
-    remaining.period_end, -- first instant after the period, UTC
-    remaining.split_start, -- of the period in which the organization's usage is split
-    remaining.told_from, -- since when it tells: earlier, where nobody read on the days before
-    cast(remaining.left_quantity as decimal(38, 9)) as quantity, -- as exported
+    split.period_start, -- first instant, UTC
+    split.period_end, -- first instant after the period, UTC
+    split.split_start, -- of the period in which the organization's usage is split
+    split.told_from, -- since when it tells: earlier, where nobody read on the days before
+    cast(split.left_quantity as decimal(38, 9)) as quantity, -- as exported
     -- a whole and its parts are not read at one instant: what one day lacks another has too much
-    cast(remaining.is_read as boolean) as is_read, -- true: the meters API tells some of it
+    cast(split.is_read as boolean) as is_read, -- true: the meters API tells some of it
     -- the last reading of a month is that once there is one of a later month
-    greatest(remaining.exported_at, case when gauge.meter is not null then
-        lead(remaining.exported_at) over (
+    greatest(split.exported_at, case when gauge.meter is not null then
+        lead(split.exported_at) over (
             partition by
-                remaining.org_id, remaining.meter, remaining.unit, remaining.site_id,
-                remaining.project_id, remaining.user_id
-            order by remaining.period_start
+                split.org_id, split.meter, split.unit, split.site_id,
+                split.project_id, split.user_id
+            order by split.period_start
         ) end) as observed_at -- when it was read off the page, or a gauge's next month was
-from remaining
+from split
 left join intermediate.int_gauges as gauge
-    on gauge.source = 'atlassian_platform' and remaining.meter = gauge.meter
+    on gauge.source = 'atlassian_platform' and split.meter = gauge.meter
 -- nothing is left of a whole that its parts account for
-where remaining.parts_quantity is null or remaining.left_quantity <> 0
+where split.parts_quantity is null or split.left_quantity <> 0
