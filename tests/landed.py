@@ -77,6 +77,27 @@ class Forge:
 
 
 @dataclass(frozen=True)
+class Run:
+    """What Bitbucket said of a run in a repository of workspace {w}, on one UTC day."""
+
+    repository: str
+    at: str
+    seconds: int
+
+    def land(self, connection: duckdb.DuckDBPyConnection) -> set[Asked]:
+        """Put its row there; the day that was asked. Its receipt is the first in order."""
+        since, until = _bucket(self.at)
+        table, scope = "bitbucket_pipeline_runs", self.repository
+        run = {
+            "workspace_uuid": "{w}", "repository_uuid": scope, "run_uuid": f"{scope} {since}",
+            "bucket_start": since, "build_seconds_used": self.seconds, "scope": scope,
+            "is_withdrawn": False,
+        }  # fmt: skip
+        _insert(connection, table, run)
+        return {("bitbucket", table, "daily", scope, since, until)}
+
+
+@dataclass(frozen=True)
 class Names:
     """What Neon lists as the projects of an organization, or as the organizations of an account:
     each id, and its name; or those that it lists no more."""
@@ -130,7 +151,7 @@ class Roots:
 
 
 def land(
-    settings: Settings, *rows: Neon | Forge | Names | Roots, asked_at: str | None = None
+    settings: Settings, *rows: Neon | Forge | Run | Names | Roots, asked_at: str | None = None
 ) -> None:
     """Put these answers into a warehouse, with a receipt of every bucket that they are of: asked
     for two days after its end, or then."""

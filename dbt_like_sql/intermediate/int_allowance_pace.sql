@@ -1,29 +1,43 @@
 -- One row per allowance and period that is told by the day: when it was used up, how many of its days
 -- are known, and what was used on those that cannot change any more. A day that is known and on which
--- only others used something is 0.
+-- only others used something is 0. Of several scopes that share an allowance (repositories of a workspace)
+-- a day is known that is known of any of them, and settled that is in all of these.
 -- grain: allowance_key, period_start
-with running as (
+with scopes as (
+    select distinct usage.allowance_key, usage.allowed_from, usage.resource, usage.scope
+    from intermediate.int_allowance_usage as usage
+),
+
+days as (
     select
         allowance.allowance_key, allowance.period_start, allowance.included_quantity,
-        day.day_start, coalesce(used.quantity, 0) as quantity,
-        coalesce(used.is_settled, day.is_settled) as is_settled,
-        sum(coalesce(used.quantity, 0)) over (
-            partition by allowance.allowance_key, allowance.period_start
-            order by day.day_start
-        ) as used_so_far,
-        max(case when coalesce(used.is_settled, day.is_settled) then day.day_start end) over (
-            partition by allowance.allowance_key, allowance.period_start
-        ) - interval '7' day as week_before
+        day.day_start, sum(coalesce(used.quantity, 0)) as quantity,
+        bool_and(coalesce(used.is_settled, day.is_settled)) as is_settled
     from intermediate.int_allowances as allowance
+    inner join scopes
+        on allowance.allowance_key = scopes.allowance_key
+        and allowance.period_start = scopes.allowed_from
     inner join intermediate.int_days_known as day
-        on allowance.resource = day.resource and allowance.scope = day.scope
+        on scopes.resource = day.resource and scopes.scope = day.scope
         and day.day_start >= allowance.period_start and day.day_start < allowance.resets_at
     left join intermediate.int_allowance_usage as used
-        on not used.is_month and allowance.allowance_key = used.allowance_key
-        and day.day_start = used.period_start
+        on not used.is_month and scopes.allowance_key = used.allowance_key
+        and scopes.scope = used.scope and day.day_start = used.period_start
     -- days beside months are not all of it; and a day counts against one allowance only
     where not allowance.has_months
         and (used.period_start is null or used.allowed_from = allowance.period_start)
+    group by
+        allowance.allowance_key, allowance.period_start, allowance.included_quantity, day.day_start
+),
+
+running as (
+    select
+        days.*,
+        sum(days.quantity) over (of_period order by days.day_start) as used_so_far,
+        max(case when days.is_settled then days.day_start end) over of_period
+        - interval '7' day as week_before
+    from days
+    window of_period as (partition by days.allowance_key, days.period_start)
 )
 
 select

@@ -1,7 +1,7 @@
--- One row per allowance owner, meter and period, a day or longer: what it used, and the allowance that
--- this counts against. Where a source tells what each owner used, it is that; else what the facts of a
+-- One row per allowance owner, meter, scope and period, a day or longer: what it used, and the allowance
+-- that this counts against. Where a source tells what each owner used, it is that; else what the facts of a
 -- calendar month add up to, for owners that seeds/allowances.csv or a contract names.
--- grain: allowance_key, period_start, period_end
+-- grain: allowance_key, scope, period_start, period_end
 -- window: period_start, by month
 with metered as (
     -- most usage has no allowance
@@ -9,7 +9,8 @@ with metered as (
         usage.*, owner.owner_type,
         case owner.owner_type
             when 'org' then usage.org_id when 'project' then usage.project_id
-            when 'site' then usage.site_id when 'user' then usage.user_id
+            when 'site' then usage.site_id when 'workspace' then usage.site_id
+            when 'user' then usage.user_id
         end as owner_id
     from intermediate.int_usage_by_day as usage
     inner join (

@@ -5,15 +5,15 @@
 -- grain: allowance_key, period_start
 with periods as (
     select
-        usage.allowance_key, usage.source, usage.resource, usage.scope, usage.org_id, usage.meter,
-        usage.unit, usage.owner_type, usage.owner_id, usage.allowed_from as period_start,
+        usage.allowance_key, usage.source, usage.org_id, usage.meter, usage.unit, usage.owner_type,
+        usage.owner_id, usage.allowed_from as period_start,
         max(usage.resets_at) as resets_at, sum(usage.quantity) as quantity,
         bool_or(usage.is_month) as has_months, max(usage.observed_at) as observed_at,
         max_by(usage.plan, usage.period_start) as plan
     from intermediate.int_allowance_usage as usage
     group by
-        usage.allowance_key, usage.source, usage.resource, usage.scope, usage.org_id,
-        usage.meter, usage.unit, usage.owner_type, usage.owner_id, usage.allowed_from
+        usage.allowance_key, usage.source, usage.org_id, usage.meter, usage.unit, usage.owner_type,
+        usage.owner_id, usage.allowed_from
 ),
 
 -- the last export that showed one counts, whether or not its usage does; apps share it
@@ -85,8 +85,8 @@ by_plan as (
 )
 
 select
-    period.allowance_key, period.source, period.resource, period.scope, period.org_id,
-    period.meter, period.unit, period.owner_type, period.owner_id,
+    period.allowance_key, period.source, period.org_id, period.meter, period.unit,
+    period.owner_type, period.owner_id,
     period.period_start, -- when the allowance last renewed, UTC
     period.resets_at, -- when it renews next, UTC
     cast(period.quantity as decimal(38, 9)) as quantity, -- used so far

@@ -16,7 +16,7 @@ from assets.settings import read_settings
 from dbt_like_sql.engine.runner import CheckFailedError
 from tests.atlassian_usage.folder import Exports, Line
 from tests.conftest import GRAINS, World, Worlds
-from tests.landed import Forge, Neon, land
+from tests.landed import Forge, Neon, Run, land
 from tests.sandbox.bill import neon_bill
 
 GB = 10**9
@@ -592,6 +592,47 @@ def test_a_contract_includes_what_it_says_on_its_days(
             "month": [(500, 0), (100, 1), (600, 6), (600, 0), (400, 0), (200, 4), (600, 6)],
         }[period]
     )
+
+
+@pytest.mark.parametrize("owner", ["org", pytest.param("workspace", marks=pytest.mark.slow)])
+def test_a_contract_includes_for_whom_it_says(owner: str, tmp_path: Path, worlds: Worlds) -> None:
+    """Ten minutes for all repositories of a workspace, of which 800 seconds of one day are more;
+    and 10 credits for each site in its cycle. The report has the same."""
+    here = opened(tmp_path, worlds, *MONEY)
+    here.models = worlds.once(tmp_path, "marts.fct_cost", "reports.allowance")
+    own = tmp_path / "own.csv"
+    own.write_text(
+        f"{OVERRIDES.partition(chr(10))[0]}\n"
+        f"bitbucket,bm,Minutes,build_seconds_used,,minute,0.6,,,10,{owner},month,,,,own,\n"
+        "atlassian_platform,rc,Rovo,rovo_credits,,credit,0.5,,,10,site,cycle,,,,own,\n"
+    )
+    here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": own})
+    months = (("site:s", "25"), ("site:t", "5"))
+    credits = (Line("rovo_credits", site, "2026-08", n, "2026-09-02") for site, n in months)
+    here.write("sites.csv", "sites", *credits)
+    assert not here.land().failures
+    land(
+        here.settings,
+        *(Run("{a}", f"2026-08-0{day}", seconds) for day, seconds in ((1, 500), (2, 100))),
+        *(Run("{b}", f"2026-08-0{day}", seconds) for day, seconds in ((1, 300), (3, 60))),
+    )
+    here.build()
+    of_runs = "select project_id, quantity, cost from marts.fct_cost where source = 'bitbucket'"
+    assert here.read(f"{of_runs} order by period_start, project_id, cost") == [
+        ("{a}", 500, 0), ("{b}", 100, 0), ("{b}", 200, 2), ("{a}", 100, 1),
+        ("{b}", 60, Decimal("0.6")),
+    ]  # fmt: skip
+    assert parts(here, "sites", "site_id, quantity, cost") == [
+        ("s", 10, 0), ("s", 15, Decimal("7.5")), ("t", 5, 0),
+    ]  # fmt: skip
+    assert here.read(
+        "select owner_type, owner_id, used_quantity, included_quantity, first_day_over,"
+        " settled_day_count, missing_day_count from reports.allowance order by owner_id"
+    ) == [
+        ("site", "s", 25, 10, None, 0, None),
+        ("site", "t", 5, 10, None, 0, None),
+        (owner, "{w}", 960, 600, date(2026, 8, 1), 3, 0),
+    ]
 
 
 FITTING = {
