@@ -133,6 +133,7 @@ def test_growth_is_of_the_day_and_the_first_reading_of_all_days_before(world: Op
     )
     total = org.total(instants[-1])
     assert allowed == [(*org.cycle_of(instants[-1]), total, 25_000, 40_000, "true")]
+    assert here.read("from reports.export_freshness") == []
 
 
 def answer(org: MeteredOrg, at: datetime) -> tuple[str, Window, pa.Table]:
@@ -208,14 +209,17 @@ def export(here: World, org: MeteredOrg, at: datetime, exported_at: datetime) ->
 
 
 def test_a_late_export_closes_a_cycle_and_the_next_goes_on(world: Open, tmp_path: Path) -> None:
-    """Exported after its end it counts, whole and by account; before it the readings do."""
-    here = world(meters_accounts=3, facts_alone=True, platform_usage_dir=tmp_path / "exports")
+    """Exported after its end it counts, whole and by account; before it the readings do. It was
+    exported once, and is not to be exported again, as readings still tell it."""
+    reports, exports = ["reports.export_freshness"], tmp_path / "exports"
+    here = world(meters_accounts=3, facts_alone=True, reports=reports, platform_usage_dir=exports)
     here.exports.mkdir()
     org = orgs_of(here)[0]
     instants = [datetime(2026, 10, day, 16, tzinfo=UTC) for day in (16, 20, 30)]
     instants += [datetime(2026, 11, 17, 16, tzinfo=UTC)]
     land_tables(here.settings, READINGS.table, *(answer(org, at) for at in instants))
-    export(here, org, instants[0], instants[3])
+    exported_at = instants[3] - timedelta(days=10)
+    export(here, org, instants[0], exported_at)
     here.land("platform_usage", None)
     here.build()
     start, end = org.cycle_of(instants[0])
@@ -225,3 +229,8 @@ def test_a_late_export_closes_a_cycle_and_the_next_goes_on(world: Open, tmp_path
         assert found[org.id, account, end] == org.used(account, instants[3])
     whole = sum(quantity for key, quantity in found.items() if key[::2] == (org.id, start))
     assert whole == org.total(end - timedelta(seconds=1))
+    here.company.now = exported_at + timedelta(days=37)
+    here.build()
+    columns = "org_id, last_exported_at, age_days, is_stale"
+    exported = here.read(f"select {columns} from reports.export_freshness")  # noqa: S608  # ours
+    assert exported == [(org.id, exported_at, 37, False)]

@@ -1,15 +1,18 @@
--- One row per organization and usage type that was ever exported: how old the latest export is. No
--- endpoint is asked for platform usage, so somebody has to export it again. One whose files are all
--- gone from the folder has ended: what they said stays, and nobody has to.
+-- One row per organization and usage type that was ever exported: how old the latest export is, as
+-- somebody has to export it again, unless the meters API tells it. One whose files are all gone from
+-- the folder has ended: what they said stays, and nobody has to.
 -- grain: org_id, meter
 -- check: not is_stale
 select
     line.org_id, line.meter,
-    max(line.exported_at) as last_exported_at, -- when it was last read off the page
-    max(least(line.period_end, line.exported_at)) as exported_until, -- first instant not told
+    max(case when not line.is_asked then line.exported_at end)
+        as last_exported_at, -- when it was last read off the page
+    max(case when not line.is_asked then least(line.period_end, line.exported_at) end)
+        as exported_until, -- first instant not told
     cast(
-        date_diff('day', max(line.exported_at), current_timestamp) as bigint
+        date_diff('day', last_exported_at, current_timestamp) as bigint
     ) as age_days, -- since the last export
+    -- of either: when it was last told
     cast(
         max(line.exported_at)
         < current_timestamp - max(retention.stale_hours) * interval '1' hour
@@ -25,3 +28,4 @@ from intermediate.int_platform_lines as line
 inner join seeds.retention as retention on retention.resource = 'platform_usage'
 left join staging.stg_atlassian__files as file on line.file_sha256 = file.file_sha256
 group by line.org_id, line.meter
+having bool_or(not line.is_asked)
