@@ -23,41 +23,43 @@ with metered as (
     where usage.source <> 'atlassian_platform'
 ),
 
--- what a contract includes lasts as long as it says, as in the bill
-monthly as (
-    select distinct told.source, told.meter, told.owner_type, told.period_start
+told as (
+    -- what a contract includes lasts as long as it says, as in the bill
+    select
+        told.*,
+        exists (
+            select 1
+            from seeds.price_overrides as own
+            where told.source = own.source and told.meter = own.meter
+                and told.owner_type = replace(own.allowed_per, 'user, pooled', 'org')
+                and own.period = 'month' and own.quantity_included is not null
+                and coalesce(own.valid_from_date <= cast(told.period_start as date), true)
+                and coalesce(own.valid_until_date > cast(told.period_start as date), true)
+        ) as is_of_contract
     from intermediate.int_platform_allowance_usage as told
-    inner join seeds.price_overrides as own
-        on told.source = own.source and told.meter = own.meter
-        and told.owner_type = replace(own.allowed_per, 'user, pooled', 'org')
-        and cast(told.period_start as date) >= coalesce(own.valid_from_date, date '1970-01-01')
-        and cast(told.period_start as date) < coalesce(own.valid_until_date, date '9999-12-31')
-    where own.period = 'month' and own.quantity_included is not null
 ),
 
 used as (
     select
         told.source, told.resource, told.scope, told.org_id, told.meter, told.unit, told.owner_type,
         told.owner_id, told.period_start, told.period_end, told.quantity, told.is_settled,
-        case when monthly.meter is null then told.allowed_from
-            else date_trunc('month', told.period_start) end as allowed_from,
-        case when monthly.meter is null then told.resets_at
-            else date_trunc('month', told.period_start) + interval '1' month end as resets_at,
-        monthly.meter is not null as is_of_contract, told.observed_at,
-        cast(null as varchar) as plan
-    from intermediate.int_platform_allowance_usage as told
-    left join monthly
-        on told.source = monthly.source and told.meter = monthly.meter
-        and told.owner_type = monthly.owner_type and told.period_start = monthly.period_start
+        told.is_of_contract,
+        case when told.is_of_contract then date_trunc('month', told.period_start)
+            else told.allowed_from end as allowed_from,
+        case when told.is_of_contract
+            then date_trunc('month', told.period_start) + interval '1' month
+            else told.resets_at end as resets_at,
+        told.observed_at, cast(null as varchar) as plan
+    from told
     union all
     select
         metered.source, metered.resource, metered.scope, metered.org_id, metered.meter,
         metered.unit, metered.owner_type, metered.owner_id, metered.day_start,
         max(case metered.granularity when 'monthly' then metered.day_start + interval '1' month
             else metered.day_start + interval '1' day end),
-        sum(metered.quantity), cast(null as boolean), date_trunc('month', metered.day_start),
-        date_trunc('month', metered.day_start) + interval '1' month, false,
-        max(metered.observed_at),
+        sum(metered.quantity), cast(null as boolean), false,
+        date_trunc('month', metered.day_start),
+        date_trunc('month', metered.day_start) + interval '1' month, max(metered.observed_at),
         max(metered.plan)
     from metered
     where metered.owner_id is not null

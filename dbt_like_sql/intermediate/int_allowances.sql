@@ -28,7 +28,7 @@ shown as (
     from periods as period
     inner join intermediate.int_platform_lines as line
         on period.org_id = line.org_id and period.meter = line.meter and period.unit = line.unit
-        and period.owner_type = line.scope_type and period.owner_id = line.holder_id
+        and period.owner_type = line.scope_type and period.owner_id = line.scope_id
         and line.period_start >= period.period_start and line.period_start < period.resets_at
     where period.source = 'atlassian_platform' and line.included_quantity is not null
     group by
@@ -71,10 +71,8 @@ by_plan as (
         and period.unit = included.unit
         and period.owner_type
         = case included.allowed_per when 'user, pooled' then 'org' else included.allowed_per end
-        and cast(period.period_start as date)
-        >= coalesce(included.valid_from_date, date '1970-01-01')
-        and cast(period.period_start as date)
-        < coalesce(included.valid_until_date, date '9999-12-31')
+        and coalesce(included.valid_from_date <= cast(period.period_start as date), true)
+        and coalesce(included.valid_until_date > cast(period.period_start as date), true)
     left join intermediate.int_plans as plans
         on period.plan is null and period.source = plans.source
         and lower(period.org_id) = plans.org_id

@@ -3,8 +3,8 @@
 -- them.
 -- grain: series_key, since_at
 -- window: month_start, by month
-with turns as (
-    select cast(rule.valid_from_date as timestamptz) as turns_at
+with rule_dates as (
+    select cast(rule.valid_from_date as timestamptz) as changes_at
     from intermediate.int_owner_rules as rule
     union
     select cast(rule.valid_until_date as timestamptz)
@@ -14,19 +14,20 @@ with turns as (
 days as (
     select
         used.day_start, date_trunc('month', used.day_start) as month_start,
-        max(case when turns.turns_at <= used.day_start then turns.turns_at end) as turned_at,
-        min(case when turns.turns_at > used.day_start then turns.turns_at end) as turns_at
+        max(case when rule.changes_at <= used.day_start then rule.changes_at end) as changed_at,
+        min(case when rule.changes_at > used.day_start then rule.changes_at end) as changes_at
     from (select distinct usage.day_start from intermediate.int_usage_by_day as usage) as used
-    left join turns on date_trunc('month', used.day_start) = date_trunc('month', turns.turns_at)
+    left join rule_dates as rule
+        on date_trunc('month', used.day_start) = date_trunc('month', rule.changes_at)
     group by used.day_start
 )
 
 select
     usage.series_key,
     cast(days.month_start as timestamptz) as month_start, -- UTC month
-    cast(coalesce(days.turned_at, days.month_start) as timestamptz)
+    cast(coalesce(days.changed_at, days.month_start) as timestamptz)
         as since_at, -- first UTC day of this part of it
-    cast(coalesce(days.turns_at, days.month_start + interval '1' month) as timestamptz)
+    cast(coalesce(days.changes_at, days.month_start + interval '1' month) as timestamptz)
         as until_at, -- first UTC day after it
     -- a series has one of each
     any_value(usage.source) as source, -- vendor API family
@@ -49,4 +50,4 @@ select
         as last_computed_at -- the same where that is compute; null: it is none
 from intermediate.int_usage_by_day as usage
 inner join days on usage.day_start = days.day_start
-group by usage.series_key, days.month_start, days.turned_at, days.turns_at
+group by usage.series_key, days.month_start, days.changed_at, days.changes_at

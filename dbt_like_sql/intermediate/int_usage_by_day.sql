@@ -3,7 +3,7 @@
 -- grain: series_key, granularity, day_start
 -- window: day_start
 select
-    -- as a list, quoted: null is not '', and no two things' parts are one text
+    -- the same text as there, for each day: that of each hour is not looked at, which takes longer
     md5(cast(json_array(
         usage.source, usage.org_id, usage.project_id, usage.branch_id, usage.site_id,
         usage.environment_id, usage.user_id, usage.meter, usage.unit, usage.plan

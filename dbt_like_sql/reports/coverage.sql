@@ -46,6 +46,7 @@ buckets as (
         and calendar.bucket_start = held.bucket_start
 ),
 
+-- both numbers go up by one with each bucket, until the state is another
 numbered as (
     select
         buckets.*,

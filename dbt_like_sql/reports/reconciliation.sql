@@ -12,7 +12,7 @@
 with rest as (
     -- where the plan changed, the parts of one plan may be rounded up and those of the other down
     select
-        usage.source, usage.org_id, usage.project_id, usage.site_id, usage.meter, usage.unit,
+        usage.source, usage.org_id, usage.project_id, usage.meter, usage.unit,
         usage.granularity, usage.period_start, sum(usage.quantity) as quantity
     from intermediate.int_usage as usage
     where usage.is_remainder and not usage.is_open

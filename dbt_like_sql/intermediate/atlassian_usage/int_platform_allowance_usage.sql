@@ -41,7 +41,7 @@ select
         as scope, -- owners whose days are exported together
     own.org_id, own.meter, own.unit,
     own.scope_type as owner_type, -- org, site, workspace, user or repository
-    own.holder_id as owner_id, -- whose usage
+    own.scope_id as owner_id,
     cast(least(own.told_from, own.period_start) as timestamptz) as period_start, -- first instant, UTC
     own.period_end, -- first instant after it, UTC
     own.quantity, -- as exported

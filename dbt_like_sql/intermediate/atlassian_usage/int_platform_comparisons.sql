@@ -28,7 +28,7 @@ months as (
 ),
 
 -- they are taken for parts of the workspaces that were exported, and are in no fact of their own
-homeless as (
+unplaced as (
     select told.org_id, told.meter, told.unit, told.split_start, sum(told.quantity) as quantity
     from intermediate.int_platform_scopes as told
     anti join intermediate.int_platform_usage as fact
@@ -39,7 +39,7 @@ homeless as (
 ),
 
 -- of cycles of which no file says anything, as that may be read later
-totals as (
+cycles as (
     select
         asked.org_id, asked.meter, asked.unit, asked.user_id, asked.quantity, asked.period_start,
         -- a renewal that comes early ends the cycle before it
@@ -72,7 +72,7 @@ union all
 -- each day may be off by its rounding
 select
     'exported month', day.org_id,
-    case when day.scope_type <> 'org' then concat(day.scope_type, ':', day.holder_id) end,
+    case when day.scope_type <> 'org' then concat(day.scope_type, ':', day.scope_id) end,
     day.meter, day.unit, months.period_start, null, cast(sum(day.quantity) as decimal(38, 9)),
     months.quantity, count(*)
 from months
@@ -80,40 +80,40 @@ inner join intermediate.int_platform_scopes as day
     on months.scope_key = day.scope_key and day.is_told_by_days
     and day.period_start >= months.period_start and day.period_end <= months.period_end
 group by
-    day.org_id, day.scope_type, day.holder_id, day.meter, day.unit, months.period_start,
+    day.org_id, day.scope_type, day.scope_id, day.meter, day.unit, months.period_start,
     months.period_end, months.quantity
 having count(*) = date_diff('day', months.period_start, months.period_end)
 union all
 -- more than the workspaces have left is usage that is missing
 select
-    'repositories without a workspace', homeless.org_id, null, homeless.meter, homeless.unit,
-    homeless.split_start, null, cast(coalesce(sum(fact.quantity), 0) as decimal(38, 9)),
-    cast(homeless.quantity as decimal(38, 9)),
-    greatest(coalesce(sum(fact.quantity), 0) - homeless.quantity, 0)
-from homeless
+    'repositories without a workspace', unplaced.org_id, null, unplaced.meter, unplaced.unit,
+    unplaced.split_start, null, cast(coalesce(sum(fact.quantity), 0) as decimal(38, 9)),
+    cast(unplaced.quantity as decimal(38, 9)),
+    greatest(coalesce(sum(fact.quantity), 0) - unplaced.quantity, 0)
+from unplaced
 left join intermediate.int_platform_usage as fact
-    on homeless.org_id = fact.org_id and homeless.meter = fact.meter
-    and homeless.unit = fact.unit and homeless.split_start = fact.split_start
+    on unplaced.org_id = fact.org_id and unplaced.meter = fact.meter
+    and unplaced.unit = fact.unit and unplaced.split_start = fact.split_start
     and fact.site_id is not null and fact.project_id is null
-group by homeless.org_id, homeless.meter, homeless.unit, homeless.split_start, homeless.quantity
+group by unplaced.org_id, unplaced.meter, unplaced.unit, unplaced.split_start, unplaced.quantity
 union all
 select
-    'last reading of a cycle', totals.org_id,
-    case when totals.user_id is not null then concat('user:', totals.user_id) end,
-    totals.meter, totals.unit, totals.period_start, null,
-    cast(coalesce(sum(fact.quantity), 0) as decimal(38, 9)), totals.quantity, 0
-from totals
+    'last reading of a cycle', cycles.org_id,
+    case when cycles.user_id is not null then concat('user:', cycles.user_id) end,
+    cycles.meter, cycles.unit, cycles.period_start, null,
+    cast(coalesce(sum(fact.quantity), 0) as decimal(38, 9)), cycles.quantity, 0
+from cycles
 left join intermediate.int_platform_usage as fact
-    on totals.org_id = fact.org_id and totals.meter = fact.meter and totals.unit = fact.unit
-    and fact.period_start >= totals.period_start and fact.period_end <= totals.ends_at
-    and (totals.user_id is null or totals.user_id = fact.user_id)
+    on cycles.org_id = fact.org_id and cycles.meter = fact.meter and cycles.unit = fact.unit
+    and fact.period_start >= cycles.period_start and fact.period_end <= cycles.ends_at
+    and (cycles.user_id is null or cycles.user_id = fact.user_id)
 group by
-    totals.org_id, totals.user_id, totals.meter, totals.unit, totals.period_start, totals.quantity
+    cycles.org_id, cycles.user_id, cycles.meter, cycles.unit, cycles.period_start, cycles.quantity
 union all
 -- a reading tells at once of days in a period that counts and of others, or a calendar does not count
 select
     'told in no fact', line.org_id, null, line.meter, line.unit, line.told_from,
-    max(least(line.period_end, date_trunc('day', line.read_at + interval '12' hour))),
+    max(least(line.period_end, date_trunc('day', line.read_at + interval '12' hour))) as told_until,
     cast(0 as decimal(38, 9)), max_by(line.quantity, line.exported_at), 0
 from intermediate.int_platform_lines as line
 left join intermediate.int_platform_scopes as fact
@@ -123,7 +123,6 @@ where line.scope_type = 'org' and line.app is null and line.quantity > 0
     and line.is_asked = (line.granularity = 'day') and line.is_asked = line.is_reading
 group by line.org_id, line.meter, line.unit, line.told_from
 having not coalesce(
-    (min(fact.period_start) <= line.told_from and max(fact.period_end)
-        >= max(least(line.period_end, date_trunc('day', line.read_at + interval '12' hour))))
+    (min(fact.period_start) <= line.told_from and max(fact.period_end) >= told_until)
     or bool_or(fact.is_asked and line.is_asked and line.period_end = fact.period_end), false
 )

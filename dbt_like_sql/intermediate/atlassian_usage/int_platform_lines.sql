@@ -83,10 +83,9 @@ select
     cast(lines.app as varchar) as app, -- the app that used it; null: all of them
     cast(lines.scope_type as varchar) as scope_type, -- org, site, workspace, user or repository
     cast(coalesce(lines.user_id, lines.project_id, lines.site_id, lines.org_id) as varchar)
-        as holder_id, -- the scope itself
+        as scope_id, -- whose usage
     md5(cast(json_array(
-        lines.org_id, lines.meter, lines.unit, lines.scope_type,
-        coalesce(lines.user_id, lines.project_id, lines.site_id, lines.org_id)
+        lines.org_id, lines.meter, lines.unit, lines.scope_type, scope_id
     ) as varchar)) as scope_key, -- organization, meter, unit and scope
     cast(lines.site_id as varchar) as site_id, -- site, or workspace; null for org and user
     cast(lines.project_id as varchar) as project_id, -- repository; else null

@@ -10,7 +10,7 @@ with sizes as (
         sum(branch.logical_size_bytes) as logical_size_bytes,
         max(branch.created_at) as last_created_at
     from marts.dim_branch as branch
-    where branch.source = 'neon' and not coalesce(branch.is_deleted, false)
+    where branch.source = 'neon' and not branch.is_deleted
     group by branch.org_id, branch.project_id
     having bool_and(branch.parent_branch_id is null) and sum(branch.logical_size_bytes) > 0
 ),

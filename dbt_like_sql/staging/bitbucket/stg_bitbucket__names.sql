@@ -29,7 +29,7 @@ named as (
     cross join (values ('workspace'), ('repository'), ('uuid')) as names (is_of)
 ),
 
-holders as (
+known as (
     select
         lower(named.name) as name, named.repository_uuid, named.workspace_uuid,
         min(named.listed_at) as first_listed_at
@@ -38,19 +38,19 @@ holders as (
 )
 
 select
-    cast(holders.name as varchar) as name, -- workspace, workspace/repository or uuid; in small letters
-    cast(holders.workspace_uuid as varchar) as workspace_uuid, -- Bitbucket workspace
-    holders.repository_uuid, -- Bitbucket repository; null: the workspace itself is called so
+    cast(known.name as varchar) as name, -- workspace, workspace/repository or uuid; in small letters
+    cast(known.workspace_uuid as varchar) as workspace_uuid, -- Bitbucket workspace
+    known.repository_uuid, -- Bitbucket repository; null: the workspace itself is called so
     cast(case
-        when lag(holders.first_listed_at) over same_name is null
+        when lag(known.first_listed_at) over same_name is null
             then timestamptz '1970-01-01 00:00:00+00'
-        else holders.first_listed_at
+        else known.first_listed_at
     end as timestamptz) as valid_from, -- the first one to have it always had it
     cast(coalesce(
-        lead(holders.first_listed_at) over same_name, timestamptz '9999-12-31 00:00:00+00'
+        lead(known.first_listed_at) over same_name, timestamptz '9999-12-31 00:00:00+00'
     ) as timestamptz) as valid_until -- when the next one was listed with it
-from holders
+from known
 window same_name as (
-    partition by holders.name, holders.repository_uuid is null
-    order by holders.first_listed_at, holders.repository_uuid, holders.workspace_uuid
+    partition by known.name, known.repository_uuid is null
+    order by known.first_listed_at, known.repository_uuid, known.workspace_uuid
 )
