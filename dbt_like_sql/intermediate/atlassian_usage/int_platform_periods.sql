@@ -9,11 +9,11 @@
 with calendars as (
     select
         line.org_id, line.meter, line.unit, line.period_start, line.period_end,
-        max(case when line.scope_type = 'org' then 1 else 0 end) as is_whole,
+        bool_or(line.scope_type = 'org') as is_whole,
         -- a cycle that is still read takes no month away that was told whole
-        max(case when line.exported_at >= line.period_end then 1 else 0 end) as is_over,
+        bool_or(line.exported_at >= line.period_end) as is_over,
         max(line.exported_at) as exported_at,
-        max(max(case when line.is_reading then 1 else 0 end)) over same_calendar as is_read,
+        bool_or(bool_or(line.is_reading)) over same_calendar as is_read,
         max(max(line.exported_at)) over same_calendar as calendar_told_at,
         max(max(case when not line.is_reading then line.exported_at end)) over (
             partition by line.org_id, line.meter, line.unit
@@ -36,9 +36,10 @@ ranked as (
             partition by calendars.org_id, calendars.meter, calendars.unit
             order by
                 calendars.is_whole desc, calendars.is_over desc,
-                case when calendars.is_over = 1 then null when calendars.is_read = 1
-                    then calendars.calendar_told_at else calendars.files_told_at end desc,
-                calendars.is_over = 0 and calendars.is_read = 1 desc,
+                case when calendars.is_over then null
+                    when calendars.is_read then calendars.calendar_told_at
+                    else calendars.files_told_at end desc,
+                (calendars.is_read and not calendars.is_over) desc,
                 calendars.whole_exported_at desc nulls last, calendars.first_start,
                 calendars.exported_at desc, calendars.period_start desc, calendars.period_end desc
         ) as place
