@@ -7,7 +7,7 @@ with owned as (
     select
         usage.series_key, usage.granularity, usage.day_start, usage.source, usage.org_id,
         usage.meter, usage.unit, usage.plan, usage.quantity, price.allowed_per as owner_type,
-        price.period, case price.allowed_per
+        price.period, price.included_quantity as contract_quantity, case price.allowed_per
             when 'org' then usage.org_id when 'user, pooled' then usage.org_id
             when 'project' then usage.project_id
             when 'site' then usage.site_id when 'workspace' then usage.site_id
@@ -23,7 +23,7 @@ with owned as (
 
 sized as (
     select
-        owned.*, allowed.quantity as included_quantity,
+        owned.*, coalesce(owned.contract_quantity, allowed.quantity) as included_quantity,
         md5(cast(json_array(
             owned.source, owned.meter, owned.unit, owned.org_id, owned.owner_type, owned.owner_id,
             owned.period
@@ -34,10 +34,8 @@ sized as (
         and owned.unit = allowed.unit and owned.owner_type = allowed.allowed_per
         and owned.period = allowed.period
         and (allowed.plan is null or lower(owned.plan) = lower(allowed.plan))
-        and cast(owned.day_start as date)
-        >= coalesce(allowed.valid_from_date, date '1970-01-01')
-        and cast(owned.day_start as date)
-        < coalesce(allowed.valid_until_date, date '9999-12-31')
+        and coalesce(allowed.valid_from_date <= cast(owned.day_start as date), true)
+        and coalesce(allowed.valid_until_date > cast(owned.day_start as date), true)
     where owned.owner_id is not null
     -- that of the plan comes first
     qualify row_number() over (

@@ -14,16 +14,12 @@ with priced as (
         price.billionths_per_block, price.billionth_usd, price.list_billionth_usd,
         price.list_attousd_per_unit, price.billed_attos_per_unit,
         coalesce(draw.quantity_before, 0) as used_before,
-        -- an allowance may be known of what is not sold; whose it is has to be known, or each row
-        -- would have all of it
-        case when price.allowed_per is not null and draw.series_key is not null
-            then coalesce(price.included_quantity, draw.included_quantity)
-        end as included_quantity,
+        -- whose allowance it is has to be known, or each row would have all of it
+        draw.included_quantity,
         case
             when price.unpriced_reason is not null then price.unpriced_reason
             when price.allowed_per is not null and price.usd_per_unit <> 0
-                and (draw.series_key is null
-                    or coalesce(price.included_quantity, draw.included_quantity) is null)
+                and draw.included_quantity is null
                 then concat('how much is included per ', price.allowed_per, ' is not known')
         end as unpriced_reason
     from intermediate.int_usage as usage

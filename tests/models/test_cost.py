@@ -493,6 +493,7 @@ atlassian_platform,as,Steps,automation_steps,,1000 steps,5,,,1,"user, pooled",mo
 neon,nt,Transfer,public_network_transfer_bytes,,GB,0.08,,,100,site,month,,2026-08-01,,own,
 neon,nb,Branches,extra_branches_month,launch,branch-month,1.5,,,1,project,month,,2026-08-03,,own,
 neon,nb,Branches,extra_branches_month,scale,branch-month,1.5,,,,project,month,,2026-08-03,,own,
+neon,nb,Branches,extra_branches_month,enterprise,branch-month,1.5,,,0.125,project,bucket,,,,own,
 """
 
 
@@ -504,7 +505,8 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
 
     A month's allowance is not that of an hour: a day of 10 branches in each hour is 24 beyond the 9
     of these, and uses up none of the 744 branch-hours of the contract that begins on the next; of a
-    plan of which nothing is said by the month nobody knows how much is included."""
+    plan of which nothing is said by the month nobody knows how much is included. What a contract
+    includes by the bucket, here 93 branch-hours, is of each hour, also where a day tells of 24."""
     here = opened(tmp_path, worlds, *MONEY, "reports.allowance", is_once=True)
     own = tmp_path / "own.csv"
     own.write_text(INCLUDED)
@@ -530,6 +532,11 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
         Neon("b", BRANCHES, "2026-08-02", 240, "launch"),
         Neon("b", BRANCHES, "2026-08-03", 900, "launch"),
         Neon("c", BRANCHES, "2026-08-03", 240),
+        Neon("by the day", BRANCHES, "2026-08-03", 2400, "enterprise", org="daily"),
+        *(
+            Neon("by the hour", BRANCHES, f"2026-08-03 {hour}", 100, "enterprise", org="hourly")
+            for hour in (10, 11)
+        ),
     )
     here.build()
     branches = [parts(here, project, "quantity, is_included, cost is null") for project in "bc"]
@@ -537,6 +544,8 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
         [(216, True, False), (24, False, False), (744, True, False), (156, False, False)],
         [(240, False, True)],
     ]
+    assert parts(here, "by the day", "quantity, is_included") == [(2232, True), (168, False)]
+    assert parts(here, "by the hour", "quantity, is_included") == [(93, True), (7, False)] * 2
     assert parts(here, "automation_steps", "quantity, cost") == [
         (800, 0), (200, 0), (600, 3), (800, 4),
     ]  # fmt: skip

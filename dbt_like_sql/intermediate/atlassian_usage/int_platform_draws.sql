@@ -14,7 +14,9 @@ with cycles as (
 ),
 
 owned as (
-    select usage.*, cycle.allowance_key, cycle.renewed_at, allowance.published_quantity
+    select
+        usage.*, cycle.allowance_key, cycle.renewed_at,
+        coalesce(price.included_quantity, allowance.published_quantity) as included_quantity
     from intermediate.int_platform_usage as usage
     inner join cycles as cycle
         on usage.org_id = cycle.org_id and usage.meter = cycle.meter and usage.unit = cycle.unit
@@ -45,7 +47,8 @@ owned as (
 select
     owned.org_id, owned.project_id, owned.site_id, owned.user_id, owned.meter, owned.unit,
     owned.period_start,
-    owned.published_quantity as included_quantity, -- where no contract says it; null: not known
+    cast(owned.included_quantity as decimal(38, 9))
+        as included_quantity, -- as a contract says, or else as published; null: not known
     cast(sum(owned.quantity) over (
         partition by owned.allowance_key, owned.renewed_at
         order by owned.period_start, owned.project_id, owned.site_id, owned.user_id
