@@ -69,6 +69,7 @@ PROBES = (
     "(select string_agg(distinct x, ', ' order by x) from (values ('b'), ('a'), ('b')) as t (x))",
     "(select sum(x) filter (where x > 1) from (values (1), (2)) as t (x))",
     "(select any_value(x) from (values (cast(null as integer)), (2)) as t (x))",
+    "(select max_by(x, y) from (values (1, 1), (cast(null as integer), 2)) as t (x, y))",
     "(select count(distinct x) from (values (1), (1), (null)) as t (x))",
     "(select bool_or(x > 1) and not bool_and(x > 1) from (values (1), (2)) as t (x))",
     "(select max(n) from (select sum(x) over far as n from (values (1), (2)) as t (x)"

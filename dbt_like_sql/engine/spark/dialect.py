@@ -114,6 +114,14 @@ def _in_utc(node: exp.AtTimeZone) -> exp.Expr:
 
 
 @_in_spark.register
+def _value_at_greatest(node: exp.ArgMax) -> exp.Expr:
+    """DuckDB passes over rows without a value."""
+    order = _spark("case when :a is not null then :b end", a=node.this, b=node.expression)
+    node.set("expression", order)
+    return node
+
+
+@_in_spark.register
 def _json_list(node: exp.JSONArray) -> exp.Expr:
     """A list as JSON."""
     return exp.func("to_json", exp.func("array", *node.expressions, dialect="spark"))
