@@ -12,21 +12,6 @@ from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.lakes.address import Lake
 from pipelines.receipts import Connection
 
-# what is called alike, with its id
-USED = """
-    select used.* replace (
-        coalesce(org.label, used.org_name) as org_name,
-        coalesce(project.label, used.project_name) as project_name
-    )
-    from reports.last_30_days as used
-    left join marts.dim_name as org
-        on org.kind = 'org' and used.source = org.source and used.org_id = org.thing_id
-        and org.label <> org.name
-    left join marts.dim_name as project
-        on project.kind = 'project' and used.source = project.source
-        and used.org_id is not distinct from project.org_id and used.project_id = project.thing_id
-        and project.label <> project.name
-"""
 FAMILIES = ("compute", "storage", "transfer", "credits", "operations")
 A_QUERY = "select source, sum(cost) from marts.usage_monthly group by all"
 # a source that bills by so few units has a column for each of them, any other a line per meter
@@ -41,7 +26,7 @@ class Facts:
     """What was used over the last 30 days, what a month costs, and what allowances run short."""
 
     def __init__(self, connection: Connection) -> None:
-        self.used = rows_of(connection, USED)
+        self.used = rows_of(connection, "select * from reports.last_30_days")
         self.costs = rows_of(
             connection,
             "select period_month, source, sum(cost) as cost from marts.usage_monthly"
@@ -180,11 +165,11 @@ def _in_order(unit: Unit) -> tuple[int, str]:
 
 
 def _org(row: Row) -> str:
-    return str(row["org_name"] or row["org_id"] or "")
+    return str(row["org_label"] or row["org_id"] or "")
 
 
 def _project(row: Row) -> str:
-    name = row["project_name"] or row["project_id"] or ""
+    name = row["project_label"] or row["project_id"] or ""
     return f"{name} (deleted)" if row["is_deleted"] else str(name)
 
 

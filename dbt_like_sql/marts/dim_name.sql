@@ -31,7 +31,7 @@ select
     named.name, -- as it is called now
     cast(case when count(*) over same_name > 1
         then concat(named.name, ' (', named.thing_id, ')') else named.name
-    end as varchar) as label, -- the same, with the id where another of its organization is called so
+    end as varchar) as label, -- the name, with the id where another has the same
     named.region_id -- of a project: cloud and region
 from named
 where named.name is not null

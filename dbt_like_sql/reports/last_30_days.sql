@@ -20,8 +20,8 @@ with used as (
 )
 
 select
-    used.source, used.org_id, org.org_name, used.project_id, project.project_name,
-    project.is_deleted, used.family, used.meter,
+    used.source, used.org_id, org.name as org_name, org.label as org_label, used.project_id,
+    project.project_name, named.label as project_label, project.is_deleted, used.family, used.meter,
     cast(sum(used.quantity) as decimal(38, 9)) as quantity, -- in `unit`
     used.unit,
     cast(cast(sum(used.quantity) as double) / cast(used.quantity_per_billed_unit as double)
@@ -29,12 +29,16 @@ select
     used.billed_unit, -- what the vendor bills by
     cast(sum(used.cost) as decimal(38, 18)) as cost -- US dollars, an estimate; null: nothing has a price
 from used
-left join marts.dim_org as org on used.source = org.source and used.org_id = org.org_id
+left join marts.dim_name as org
+    on org.kind = 'org' and used.source = org.source and used.org_id = org.thing_id
 left join marts.dim_project as project
     on used.source = project.source
     and used.org_id is not distinct from project.org_id
     and used.project_id = project.project_id
+left join marts.dim_name as named
+    on named.kind = 'project' and project.source = named.source
+    and project.org_id is not distinct from named.org_id and project.project_id = named.thing_id
 group by
-    used.source, used.org_id, org.org_name, used.project_id, project.project_name,
-    project.is_deleted, used.family, used.meter, used.unit, used.billed_unit,
+    used.source, used.org_id, org.name, org.label, used.project_id, project.project_name,
+    named.label, project.is_deleted, used.family, used.meter, used.unit, used.billed_unit,
     used.quantity_per_billed_unit

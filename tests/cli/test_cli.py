@@ -121,7 +121,7 @@ def test_names_are_shown_as_they_are(
     """What a terminal or a table would take for an order is only text in a project's name."""
     name = "[/b] :x: \x1b[J"
     with warehouse.writer(landed_world.settings.warehouse) as connection:
-        connection.execute("update reports.last_30_days set project_name = $1", [name])
+        connection.execute("update reports.last_30_days set project_label = $1", [name])
         publish_later(connection, "reports.last_30_days")
         publishing.publish(connection, landed_world.settings.warehouse)
     show_facts(Report(as_json=False), landed_world.settings)
