@@ -117,12 +117,17 @@ def _ask_and_land(
     walk.landed_count = len(result.receipts)
 
 
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """A folder for as long as it takes; those of processes that are gone are removed."""
+def remove_abandoned() -> None:
+    """Remove the folders of processes that are gone."""
     for abandoned in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*{_LOCK}"):
         with suppress(OSError), FileLock(abandoned, blocking=False):  # a living one holds it
             _remove(abandoned)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for as long as it takes."""
+    remove_abandoned()
     # beside the folder, and there before and after it: whenever its process dies, one finds it
     handle, lock = tempfile.mkstemp(prefix=_PREFIX, suffix=_LOCK)
     os.close(handle)

@@ -509,6 +509,18 @@ def test_folders_of_killed_loads_are_removed(
     assert found == ["meterhouse-dlt-living", "meterhouse-dlt-living.lock"]
 
 
+def test_a_run_of_which_nothing_is_due_removes_them_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a load leaves that is killed when all has landed."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "meterhouse-dlt-dead").mkdir()
+    (tmp_path / "meterhouse-dlt-dead.lock").touch()
+    with Loader(read_settings({"WAREHOUSE": str(tmp_path / "here.duckdb")})):
+        pass
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_a_load_that_begins_meanwhile_takes_no_other_for_abandoned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

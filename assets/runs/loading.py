@@ -4,12 +4,14 @@ Not here: what is due (planning.py), how a vendor is asked and how its answers l
 and the build after it (building.py).
 """
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
 from assets.runs import endings, opening, planning
 from assets.runs.accounts import Accounts, Asker
@@ -75,6 +77,11 @@ class Loader(AbstractContextManager["Loader"]):
 
     def __exit__(self, *error: object) -> None:
         self.accounts.close()
+        # of a load that was killed: the next load removes it, but nothing may have been due
+        if any(Path(tempfile.gettempdir()).glob("meterhouse-*.lock")):
+            from pipelines.load import remove_abandoned  # here: it takes Arrow
+
+            remove_abandoned()
 
     def open_warehouse(self) -> AbstractContextManager[Connection]:
         """The warehouse, for writing, when it is this process's turn."""
