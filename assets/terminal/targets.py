@@ -4,6 +4,7 @@
 What stands there is replaced in one step, so that to export again doubles nothing.
 """
 
+import gc
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -86,8 +87,10 @@ def _write_sheet(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path) 
                 sheet.write_row(at, 0, result.fetchone() or ())
         file.write_bytes(packed.getbuffer())
     except (OSError, FileCreateError) as error:
-        # an archive that was begun ends here, and not when it is collected, in ten lines
+        # an archive that was begun ends here, and not when it is collected, in ten lines; in Python
+        # 3.13 it is part of a circle
         clear_frames(error.__traceback__)
+        gc.collect()
         raise OSError(*error.args) from None
     finally:
         shutil.rmtree(parts, ignore_errors=True)
