@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from assets.catalog.checks import check_specs, evaluations, results_of, standing
+from assets.catalog.failing import failing_in_words
 from assets.catalog.page import PAGE, write
 from assets.catalog.partitions import DAYS
 from assets.catalog.tables import (
@@ -25,7 +26,6 @@ from assets.catalog.tables import (
     table_spec,
     text_of,
 )
-from assets.raw_assets import failing_in_words
 from assets.retention import meter_families
 from assets.runs.building import build
 from assets.runs.opening import Row, open_warehouse

@@ -8,15 +8,16 @@ Not here: how a vendor is asked (pipelines/) and how that is run (runs/).
 
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import dagster as dg
 
 import pipelines
+from assets.catalog.failing import failing_in_words
 from assets.catalog.partitions import KINDS, first_partition, partition_key, whole_partitions
 from assets.catalog.tables import AS_OF, raw_key, table_spec, text_of
 from assets.retention import retention
@@ -57,10 +58,11 @@ def where_set() -> Iterator[str]:
     "As it was when this was loaded (a run reads it again):\n\n"
     + "\n".join(["| vendor | setting | from |", "| --- | --- | --- |", *where_set()])
 )
-def loader_resource(_: dg.InitResourceContext) -> Iterator[Loader]:
-    """A loader for the length of a run; settings are read when it starts."""
-    with Loader(read_settings()) as loader:
-        yield loader
+def loader_resource(_: dg.InitResourceContext) -> Iterator[Callable[[], Loader]]:
+    """A loader for the length of a run. Its first step reads the settings: that a resource failed
+    is told in stacks, and taken for a run that was killed."""
+    with ExitStack() as stack:
+        yield cache(lambda: stack.enter_context(Loader(read_settings())))
 
 
 def _columns(
@@ -131,20 +133,22 @@ def raw_assets(
         backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
     )
     def assets(
-        context: dg.AssetExecutionContext, loader: dg.ResourceParam[Loader]
+        context: dg.AssetExecutionContext, loader: dg.ResourceParam[Callable[[], Loader]]
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        if missing := loader.settings.missing.get(source.name):
+        with failing_in_words():
+            opened = loader()
+        if missing := opened.settings.missing.get(source.name):
             context.log.warning(f"{source.name} is skipped: {missing}")
             return
         load, whole = _load_partitions if partitions else _load_names, LoadResult()
         for endpoint in endpoints:
             if raw_key(endpoint.table, grain) not in context.selected_asset_keys:
                 continue
-            if not loader.settings.is_wanted(source, endpoint):
+            if not opened.settings.is_wanted(source, endpoint):
                 context.log.info(f"The settings do not ask for {endpoint.table}.")
                 continue
             with failing_in_words():
-                result = yield from load(context, loader, endpoint, grain)
+                result = yield from load(context, opened, endpoint, grain)
             for note in result.notes:
                 context.log.warning(note)
             whole.add(result)
@@ -154,16 +158,6 @@ def raw_assets(
             raise dg.Failure(f"{said}\nScopes that landed in this run: {landed}.")
 
     return assets
-
-
-@contextmanager
-def failing_in_words() -> Iterator[None]:
-    """Where the warehouse cannot be used, the step fails with the sentence that says why."""
-    try:
-        with warehouse.in_words():
-            yield
-    except warehouse.WarehouseError as error:
-        raise dg.Failure(str(error)) from None
 
 
 def _freshness(endpoint: Endpoint, grain: str) -> dg.FreshnessPolicy | None:

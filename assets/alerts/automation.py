@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.alerts.notify import notify, send_digest
-from assets.raw_assets import failing_in_words
+from assets.catalog.failing import failing_in_words
 from assets.settings import read_settings
 
 NO_CHANNEL = "no channel is set up: ALERT_WEBHOOK_URL, or ALERT_SMTP_URL and who mails whom"
@@ -60,11 +60,11 @@ def _why(instance: dg.DagsterInstance, run_id: str) -> str:
 @dg.op(description="Send what was used, what it cost and what changed in the last 7 whole days")
 def send_week(context: dg.OpExecutionContext) -> None:
     """Send it."""
-    settings = read_settings()
-    if not settings.channels:
-        context.log.info(NO_CHANNEL)
-        return
     with failing_in_words():
+        settings = read_settings()
+        if not settings.channels:
+            context.log.info(NO_CHANNEL)
+            return
         failures = send_digest(settings)
     if failures:
         raise dg.Failure("\n".join(failures))

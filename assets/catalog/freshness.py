@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from assets.catalog.checks import Verdicts, results_of
+from assets.catalog.failing import failing_in_words
 from assets.catalog.tables import raw_key
 from assets.retention import retention
 from assets.runs.opening import open_warehouse
@@ -52,7 +53,11 @@ def verdicts(connection: Connection, settings: Settings) -> Verdicts:
 @dg.multi_asset_check(specs=SPECS, can_subset=True)
 def freshness(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
     """Look now; the sensor looks at every tick."""
-    with open_warehouse(settings := read_settings()) as connection:
+    with failing_in_words(), open_warehouse(settings := read_settings()) as connection:
         receipts.create_raw_tables(connection)
         found = verdicts(connection, settings)
-    yield from results_of(found, context.selected_asset_check_keys & found.keys())
+    asked = context.selected_asset_check_keys
+    for key in sorted(asked - found.keys()):
+        table = key.asset_key.to_user_string()
+        context.log.warning(f"{table} was never told, or no setting asks for it: it has no age.")
+    yield from results_of(found, asked & found.keys())

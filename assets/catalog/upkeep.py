@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from assets.catalog.failing import failing_in_words
 from assets.settings import read_settings
 from dbt_like_sql.engine.lakes.address import Lake, Warehouse
 from dbt_like_sql.engine.lakes.upkeep import upkeep
@@ -10,9 +11,10 @@ from dbt_like_sql.engine.lakes.upkeep import upkeep
 @dg.op(description="Merge small files, and delete what no reader can need any more")
 def tidy(context: dg.OpExecutionContext) -> None:
     """Do it, and say what was done."""
-    settings = read_settings()
-    assert isinstance(settings.warehouse, Lake)  # noqa: S101  # there is no such job otherwise
-    context.log.info(f"{upkeep(settings.warehouse, settings.clock())}")
+    with failing_in_words():
+        settings = read_settings()
+        assert isinstance(settings.warehouse, Lake)  # noqa: S101  # there is no such job otherwise
+        context.log.info(f"{upkeep(settings.warehouse, settings.clock())}")
 
 
 @dg.job(description="The upkeep of the lake's files; as `meterhouse upkeep`")

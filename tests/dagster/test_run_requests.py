@@ -19,7 +19,7 @@ from dagster._core.execution.retries import auto_reexecution_should_retry_run
 
 from assets import automation
 from assets.automation import RANGE_END, RANGE_START, SCHEDULES, build_what_landed, run_request
-from assets.catalog.tables import model_key
+from assets.catalog.tables import model_key, raw_key
 from assets.definitions import defs
 from assets.model_assets import models
 from assets.runs.loading import Loader
@@ -29,6 +29,7 @@ from pipelines.windows import Window, next_bucket
 from tests.conftest import Open, World
 
 ROOT = Path(__file__).parents[2]
+FRESH = dg.AssetCheckKey(raw_key("neon_project_usage", "daily"), "data_is_fresh")
 UNDER_WAY = ("NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 # the run that a sensor asked for, in a process of its own
 RUN_A_BUILD = """
@@ -286,3 +287,36 @@ def test_a_build_without_a_warehouse_fails_in_one_sentence(
     assert error
     assert "meterhouse.duckdb cannot be used: it is no DuckDB database. Put a" in error.message
     assert error.cause is None
+
+
+@pytest.mark.parametrize("asset", ["raw.neon_projects", "marts.fct_compute", None])
+def test_a_setting_that_cannot_be_used_fails_the_step_in_one_sentence(
+    asset: str | None, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step, and not the run before its first one: that is taken for killed, and started again."""
+    monkeypatch.setenv("MEMORY_LIMIT", "lots")
+    job = defs.resolve_implicit_global_asset_job_def()
+    its = {model_key(asset)} if asset else set()
+    of_it = job.get_subset(asset_selection=its, asset_check_selection=set() if asset else {FRESH})
+    result = of_it.execute_in_process(instance=instance, raise_on_error=False)
+    (failure,) = result.filter_events(lambda event: event.is_step_failure)
+    error = failure.step_failure_data.error
+    assert error
+    assert "MEMORY_LIMIT is 'lots': it has to be an amount like 512MB or 2GB" in error.message
+    assert error.cause is None
+
+
+def test_a_check_of_what_was_never_told_says_so(
+    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks for it reads why there is no verdict."""
+    monkeypatch.setenv("WAREHOUSE", str(tmp_path / "meterhouse.duckdb"))
+    job = defs.resolve_implicit_global_asset_job_def()
+    of_it = job.get_subset(asset_selection=set(), asset_check_selection={FRESH})
+    result = of_it.execute_in_process(instance=instance)
+    assert result.get_asset_check_evaluations() == []
+    said = [record.user_message for record in instance.all_logs(result.run_id)]
+    assert (
+        f"{FRESH.asset_key.to_user_string()} was never told, or no setting asks for it"
+        in " ".join(said)
+    )
