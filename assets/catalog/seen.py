@@ -37,8 +37,10 @@ Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 MOST_EVENTS = 300
 
 
-# the cursor of the sensor: the receipts that were told, the last build, and those that were in it
+# the cursor of the sensor: the receipts that were told, the last build, and those that were in it,
+# of one warehouse: of another nothing is told
 NOTHING: Row = {"landed": "", "built": "", "through": ""}
+WAREHOUSE = "warehouse"
 
 
 class News(NamedTuple):
@@ -68,6 +70,9 @@ def unseen(
     tell it, or there is too much at once) is told at a later tick.
     """
     told: Row = NOTHING | json.loads(cursor or "{}")
+    ((its_id,),) = connection.execute("select cast(id as varchar) from meta.warehouse").fetchall()
+    if told.setdefault(WAREHOUSE, its_id) != its_id:
+        told = {**NOTHING, WAREHOUSE: its_id}
     landed, built = text_of(receipts.last_landed(connection)), text_of(last_built_at(connection))
     checks, news, after = freshness.verdicts(connection, settings), list[News](), {**told}
     if landed != told["landed"]:

@@ -214,6 +214,14 @@ def test_what_a_run_under_way_may_tell_waits(
     assert tick() == Counter()
 
 
+def test_of_another_warehouse_everything_is_told(here: World, tick: Ticks) -> None:
+    """Also of what landed in it before the last news of the one that was there."""
+    (hour,) = land(here, 1)
+    tick.cursor = json.dumps({"warehouse": "another", "landed": f"{END + timedelta(days=1)}"})
+    assert (HOURLY, hour) in tick()
+    assert tick() == Counter()
+
+
 def test_much_is_told_in_several_ticks(
     here: World, instance: dg.DagsterInstance, tick: Ticks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
