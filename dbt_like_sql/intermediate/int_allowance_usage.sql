@@ -79,7 +79,7 @@ select
     used.org_id, -- the vendor's organization; null where it names none
     used.meter, -- what is metered
     used.unit, -- of all quantities here
-    cast(used.owner_type as varchar) as owner_type, -- org, project, workspace, repository, site, user
+    cast(used.owner_type as varchar) as owner_type, -- org, project, workspace, site, user
     cast(used.owner_id as varchar) as owner_id, -- whose allowance it is
     cast(used.period_start as timestamptz) as period_start, -- first instant, UTC
     cast(used.period_end as timestamptz) as period_end, -- first instant after it, UTC

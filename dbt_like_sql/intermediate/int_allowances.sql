@@ -28,7 +28,8 @@ shown as (
     from periods as period
     inner join intermediate.int_platform_lines as line
         on period.org_id = line.org_id and period.meter = line.meter and period.unit = line.unit
-        and period.owner_type = line.scope_type and period.owner_id = line.scope_id
+        and period.owner_id = line.scope_id and period.owner_type
+        = case line.scope_type when 'repository' then 'project' else line.scope_type end
         and line.period_start >= period.period_start and line.period_start < period.resets_at
     where period.source = 'atlassian_platform' and line.included_quantity is not null
     group by

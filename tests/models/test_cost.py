@@ -606,19 +606,31 @@ def test_a_contract_includes_what_it_says_on_its_days(
 @pytest.mark.parametrize("owner", ["org", pytest.param("workspace", marks=pytest.mark.slow)])
 def test_a_contract_includes_for_whom_it_says(owner: str, tmp_path: Path, worlds: Worlds) -> None:
     """Ten minutes for all repositories of a workspace, of which 800 seconds of one day are more;
-    and 10 credits for each site in its cycle. The report has the same."""
+    and 10 credits for each site in its cycle. Ten minutes for each exported repository, by the
+    cycle in August and by the month in September. The report has the same."""
     here = opened(tmp_path, worlds, *MONEY)
     here.models = worlds.once(tmp_path, "marts.fct_cost", "reports.allowance")
     own = tmp_path / "own.csv"
+    minutes = "pipelines_build_minutes"
+    repositories = f"atlassian_platform,bm,Minutes,{minutes},,1000 minutes,8,,,"
     own.write_text(
         f"{OVERRIDES.partition(chr(10))[0]}\n"
         f"bitbucket,bm,Minutes,build_seconds_used,,minute,0.6,,,10,{owner},month,,,,own,\n"
         "atlassian_platform,rc,Rovo,rovo_credits,,credit,0.5,,,10,site,cycle,,,,own,\n"
+        f"{repositories}0.01,project,cycle,,,2026-09-01,own,\n"
+        f"{repositories}0.01,project,month,,2026-09-01,,own,\n"
     )
     here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": own})
     months = (("site:s", "25"), ("site:t", "5"))
     credits = (Line("rovo_credits", site, "2026-08", n, "2026-09-02") for site, n in months)
     here.write("sites.csv", "sites", *credits)
+    here.write(
+        "repositories.csv",
+        "repositories",
+        Line(minutes, "repository:v/a", "2026-08", "25", "2026-09-02"),
+        Line(minutes, "repository:u/b", "2026-08", "5", "2026-09-02"),
+        Line(minutes, "repository:v/a", "2026-09", "30", "2026-10-02"),
+    )
     assert not here.land().failures
     land(
         here.settings,
@@ -634,12 +646,20 @@ def test_a_contract_includes_for_whom_it_says(owner: str, tmp_path: Path, worlds
     assert parts(here, "sites", "site_id, quantity, cost") == [
         ("s", 10, 0), ("s", 15, Decimal("7.5")), ("t", 5, 0),
     ]  # fmt: skip
+    assert parts(here, "repositories", "project_id, quantity, cost") == [
+        ("u/b", 5, 0), ("v/a", 10, 0), ("v/a", 15, Decimal("0.12")), ("v/a", 10, 0),
+        ("v/a", 20, Decimal("0.16")),
+    ]  # fmt: skip
     assert here.read(
         "select owner_type, owner_id, used_quantity, included_quantity, first_day_over,"
-        " settled_day_count, missing_day_count from reports.allowance order by owner_id"
+        " settled_day_count, missing_day_count from reports.allowance"
+        " order by owner_id, period_start"
     ) == [
         ("site", "s", 25, 10, None, 0, None),
         ("site", "t", 5, 10, None, 0, None),
+        ("project", "u/b", 5, 10, None, 0, None),
+        ("project", "v/a", 25, 10, None, 0, None),
+        ("project", "v/a", 30, 10, None, 0, None),
         (owner, "{w}", 960, 600, date(2026, 8, 1), 3, 0),
     ]
 

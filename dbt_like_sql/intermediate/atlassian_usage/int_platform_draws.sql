@@ -21,7 +21,7 @@ owned as (
     inner join cycles as cycle
         on usage.org_id = cycle.org_id and usage.meter = cycle.meter and usage.unit = cycle.unit
         and cycle.owner_id = case cycle.owner_type
-            when 'org' then usage.org_id
+            when 'org' then usage.org_id when 'project' then usage.project_id
             when 'site' then usage.site_id when 'workspace' then usage.site_id
             when 'user' then usage.user_id
         end
