@@ -6,6 +6,7 @@
 -- check: valid_until_date is null or valid_from_date is null or valid_from_date < valid_until_date
 -- check: allowed_per is null or allowed_per in ('org', 'project', 'site', 'workspace', 'user', 'user, pooled')
 -- check: (allowed_per is null and period is null) or period in ('bucket', 'month', 'cycle')
+-- check: has_cycles or period is distinct from 'cycle'
 -- check: allowed_per is not null or coalesce(quantity_floor, quantity_ceiling, quantity_included, quantity_per_block) is null
 -- check: coalesce(quantity_included, 0) >= 0 and coalesce(quantity_per_block, 1) > 0
 -- check: quantity_ceiling is null or quantity_ceiling > coalesce(quantity_floor, 0)
@@ -27,6 +28,8 @@ select
     book.billed_unit, -- what it is sold by
     cast(sold.meter is not null as boolean)
         as is_of_a_meter, -- true: seeds/meters.csv has this meter of this source, billed by this unit
+    cast(cycle.source is not null as boolean)
+        as has_cycles, -- true: the vendor renews some allowance with its billing cycle
     book.sku, -- what is sold
     book.invoice_line, -- as the vendor's invoice calls it
     book.usd_per_unit, -- US dollars per billed unit; null: none is known
@@ -42,3 +45,6 @@ select
 from book
 left join sold
     on book.source = sold.source and book.meter = sold.meter and book.billed_unit = sold.billed_unit
+left join (
+    select distinct listed.source from seeds.price_book as listed where listed.period = 'cycle'
+) as cycle on book.source = cycle.source

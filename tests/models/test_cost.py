@@ -679,6 +679,7 @@ UNFITTING: tuple[dict[str, str], ...] = (
     {"quantity_included": "50"},
     {"quantity_included": "50", "allowed_per": "organization", "period": "month"},
     {"quantity_included": "50", "allowed_per": "org", "period": "monthly"},
+    {"quantity_included": "50", "allowed_per": "org", "period": "cycle"},
     {"quantity_included": "-5", "allowed_per": "org", "period": "month"},
     {"quantity_per_block": "0", "allowed_per": "org", "period": "month"},
     {"quantity_floor": "9", "quantity_ceiling": "5", "allowed_per": "org", "period": "month"},
