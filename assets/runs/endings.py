@@ -18,7 +18,8 @@ from pipelines.source import LoadResult, RefusedError
 def end_refused(
     opened: OpenWarehouse, endpoint: Endpoint, grain: str, result: LoadResult, now: datetime
 ) -> bool:
-    """What is refused, and did not answer lately, fails no run where others answer.
+    """What is refused, and did not answer lately, fails no run where others answer, or where nobody
+    does any more, for the endpoint is retired.
 
     What answered before is taken to have ended, until it answers again; True where some has.
     """
@@ -28,7 +29,8 @@ def end_refused(
     with opened() as connection:
         standings = receipts.standings(connection, endpoint.table, grain)
     lately = {s for s, about in standings.items() if answers_lately(about, now)}
-    lasting = [failure for failure in refused if lately and failure.scope not in lately]
+    can_last = lately or endpoint.retired_on
+    lasting = [failure for failure in refused if can_last and failure.scope not in lately]
     gone = {failure.scope for failure in lasting}
     result.failures = [failure for failure in result.failures if failure not in lasting]
     result.notes += map(str, lasting)

@@ -123,7 +123,8 @@ class Loads:
         self.asked: list[dict[str, Any]] = []
         self.beyond: list[str] = []
         self.skipped: dict[str, str] = {}
-        self._said: set[str] = set()
+        # and whether as a failure
+        self._said: dict[str, bool] = {}
         self._failures: list[VendorError] = []
 
     @property
@@ -158,12 +159,13 @@ class Loads:
         }
 
     def tell(self, text: str, is_failure: bool = False, indent: str = "") -> None:
-        """A sentence: a vendor that is gone is gone for all of its endpoints."""
-        if text not in self._said and is_failure:
+        """A sentence: a vendor that is gone is gone for all of its endpoints. What was a note may
+        fail the next of them, and nobody who wants failures alone saw the note."""
+        if is_failure and not self._said.get(text):
             self._show.fail(text, indent=indent)
         elif text not in self._said:
             self._show.say(f"{indent}{text}")
-        self._said.add(text)
+        self._said[text] = is_failure or self._said.get(text, False)
 
     def askable(
         self, families: Iterable[str], grains: Iterable[str]
@@ -201,7 +203,7 @@ class Loads:
         failed = reasons(result.failures, said=self._failures)
         self._failures += result.failures
         notes = dict.fromkeys(result.notes)
-        if result.requests or result.receipts or not self._said.issuperset([*failed, *notes]):
+        if result.requests or result.receipts or {*failed, *notes} - self._said.keys():
             self._show.say(_of(endpoint, grain, window, result))
         for text in notes:
             self.tell(text, indent="    ")

@@ -12,6 +12,8 @@ import pytest
 from assets.runs.loading import Loader
 from assets.settings import read_settings
 from assets.sources import endpoint_of
+from assets.terminal.console import Report
+from assets.terminal.runs import Loads
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from pipelines import receipts
@@ -19,6 +21,7 @@ from pipelines.decode import cannot_be
 from pipelines.source import LoadResult, VendorError
 from pipelines.windows import Window, floor
 from tests.builds import build
+from tests.clients import load_due
 from tests.clock import NOW
 from tests.conftest import Worlds, copy_warehouse
 from tests.neon.teller import HOURS, Teller, at, telling
@@ -112,6 +115,26 @@ def test_a_free_org_is_named_once_and_keeps_no_other_from_loading(neon: Teller) 
     neon.now += HOURS
     assert neon.load("hourly")["failures"] == []
     assert [path for path, org in neon.asked if org == "free"] == [PROJECTS]
+
+
+def test_a_free_org_fails_no_run_for_an_endpoint_that_is_gone(neon: Teller) -> None:
+    """Nobody answers there any more, so that no other can: day after day."""
+    neon.orgs, neon.says = ["free", "paid"], OF_A_PLAN
+    neon.refused = {(path, "free"): 403 for path in (PROJECTS, BRANCHES)}
+    for _ in range(2):
+        result = load_due(neon.settings, ("neon", "neon_legacy"), ("hourly", "daily"))
+        assert "neon_legacy" in {line["source"] for line in result["asked"]}
+        assert result["failures"] == []
+        neon.now += timedelta(days=1)
+
+
+def test_a_failure_is_told_although_it_was_a_note(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever wants failures alone saw no note; nothing is told twice."""
+    with Loader(read_settings({})) as loader:
+        loads = Loads(loader, Report(as_json=False, is_quiet=True))
+        for is_failure in (False, True, True, False):
+            loads.tell("it is refused", is_failure)
+    assert capsys.readouterr().err == "FAILED it is refused\n"
 
 
 def test_an_org_that_is_refused_for_no_plan_fails_every_run(neon: Teller) -> None:
