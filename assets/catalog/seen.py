@@ -38,7 +38,7 @@ MOST_EVENTS = 300
 
 
 # the cursor of the sensor: the receipts that were told, the last build, and those that were in it,
-# of one warehouse: of another nothing is told
+# of one warehouse; with another it begins anew
 NOTHING: Row = {"landed": "", "built": "", "through": ""}
 WAREHOUSE = "warehouse"
 

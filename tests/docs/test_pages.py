@@ -12,7 +12,8 @@ from assets.settings import DOCUMENTED, LIMITS
 from assets.sources import SOURCES
 from dbt_like_sql.dictionary import dictionary
 from dbt_like_sql.engine.models import load_models
-from pipelines.decode import NUMBER
+from pipelines.decode import LARGEST, NUMBER
+from pipelines.forge.records import TOKENS
 from pipelines.http.client import TRIES, TRIES_UNREACHABLE
 from pipelines.settings import LONGEST_ID, settings_of
 from tests.docs.pages import (
@@ -50,11 +51,14 @@ def test_the_limits_are_those_of_the_code() -> None:
     """Name, default and meaning of every one that is a setting, and those that are not."""
     listed = table(section(OPERATIONS, "Limits"))
     fixed = {what: limit for what, limit, _ in listed[len(LIMITS) :]}
+    decimals = {what: about for what, _, about in listed[len(LIMITS) :]}["a number"]
     assert listed[: len(LIMITS)] == [[it.name, it.default, it.help] for it in LIMITS.values()]
     assert fixed["tries"] == str(TRIES)
     assert fixed["tries to connect"] == str(TRIES_UNREACHABLE)
     assert fixed["an id"] == f"{LONGEST_ID} characters"
-    assert fixed["a number"] == f"{NUMBER.precision} digits"
+    assert fixed["a number"] == "below 10²⁰"
+    assert LARGEST == 10**20
+    assert decimals == f"with at most {NUMBER.scale} decimals, of Forge {TOKENS.scale}"
     assert fixed.keys() == {"tries", "tries to connect", "an id", "a number", "nesting"}
 
 
