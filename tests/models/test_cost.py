@@ -72,6 +72,8 @@ def of_neon() -> Iterator[Neon]:
         yield Neon("changes plan", COMPUTE, "2026-08-02 05", branch, plan, "a")
     yield Neon("changes plan", BRANCHES, "2026-08-02 05", 10, "launch")
     yield Neon("changes plan", BRANCHES, "2026-08-02 05", 20, "scale")
+    yield Neon("plan told once", COMPUTE, "2026-08-01", 7200, "launch", org="one plan")
+    yield Neon("plan told once", COMPUTE, "2026-08-01", 3600, None, "a", org="one plan")
     yield Neon("no plan", COMPUTE, "2026-08-01", 3600, None)
     yield Neon("business", COMPUTE, "2026-08-01", 3600, "business")
     yield Neon("negotiated", BRANCHES, "2026-08-01", 240, "enterprise")
@@ -293,6 +295,13 @@ def test_a_negative_remainder_takes_its_cost_back(priced: Exports) -> None:
         (None, -100 * GB, -10),
     ]
     assert bill(priced, "outdone") == {"Public transfer": 0}
+
+
+def test_a_plan_that_is_not_told_of_a_branch_is_that_of_its_organization(priced: Exports) -> None:
+    """Neon's own example of branches leaves it out: an hour each of what two hours cost."""
+    found = parts(priced, "plan told once", "branch_id, quantity, plan, cost")
+    hour = (3600, "launch", Decimal("0.106"))
+    assert found == [("a", *hour), (None, *hour)]
 
 
 def test_branches_are_counted_by_the_hour(priced: Exports) -> None:

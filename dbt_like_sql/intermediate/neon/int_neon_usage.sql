@@ -16,6 +16,14 @@ with reported as (
         and resolution.resource = 'neon_project_usage'
 ),
 
+-- all of an organization is under one plan, until that changes
+plans as (
+    select reported.org_id, reported.bucket_start, min(reported.period_plan) as plan
+    from reported
+    group by reported.org_id, reported.bucket_start
+    having min(reported.period_plan) = max(reported.period_plan)
+),
+
 -- each row counts for what it names, and a branch is taken off its project's total
 entries as (
     select
@@ -47,10 +55,13 @@ select
         max(case when not entries.is_taken_off then entries.observed_at end),
         max(entries.observed_at)
     ) as observed_at, -- when Neon said so
-    entries.period_plan as plan -- as Neon reports it of the billing period
+    coalesce(entries.period_plan, plans.plan)
+        as plan -- as Neon reports it of the billing period, there or beside it
 from entries
+left join plans
+    on entries.org_id = plans.org_id and entries.bucket_start = plans.bucket_start
 group by
     entries.org_id, entries.project_id, entries.branch_id, entries.meter, entries.granularity,
-    entries.bucket_start, entries.bucket_end, entries.period_plan
+    entries.bucket_start, entries.bucket_end, coalesce(entries.period_plan, plans.plan)
 -- a total that its branches add up to has nothing left
 having sum(entries.quantity) <> 0 or not bool_or(entries.is_taken_off)
