@@ -34,21 +34,21 @@ class Metric(Record):
 
 
 class Bucket(Record):
-    """One timeframe of one billing period."""
+    """One timeframe of one billing period; no metrics: nothing was used."""
 
     timeframe_start: Instant
     timeframe_end: Instant | None = None
-    metrics: list[Metric] = msgspec.field(default_factory=list)
+    metrics: list[Metric] | None = None
 
 
-class Period(Record):
+class Period(Record, kw_only=True):
     """One billing period of the org; a plan change inside a timeframe puts it under two."""
 
     period_id: str
     period_plan: str | None = None
     period_start: Instant | None = None
     period_end: Instant | None = None
-    consumption: list[Bucket] = msgspec.field(default_factory=list)
+    consumption: list[Bucket] | None
 
 
 class Usage(Record):
@@ -190,7 +190,7 @@ TABLES: dict[str, pa.Schema] = {
 def account_usage(periods: list[Period]) -> Usage:
     """The legacy answer has a column per metric: every column of a timeframe is one, and what is
     no number refuses its bucket."""
-    for bucket in (bucket for period in periods for bucket in period.consumption):
+    for bucket in (bucket for period in periods for bucket in period.consumption or []):
         bucket.metrics = [
             Metric(
                 metric_name=name, value=Decimal(value if type(value) in (int, Decimal) else "NaN")
@@ -215,10 +215,12 @@ def usage_table(
         (subject, period, bucket)
         for subject in subjects
         for period in subject.periods or []
-        for bucket in period.consumption
+        for bucket in period.consumption or []
     ]
+    if not any(bucket.metrics for _, _, bucket in frames):
+        _nothing_was_used(frames)
     _leave_out_what_cannot_be(frames, window, refused)
-    told = [bucket.metrics for _, _, bucket in frames]
+    told = [bucket.metrics or [] for _, _, bucket in frames]
     metrics = [metric for some in told for metric in some]
     of_metrics = {
         "metric_name": [metric.metric_name for metric in metrics],
@@ -235,12 +237,21 @@ def usage_table(
     return table.select(schema.names)
 
 
+def _nothing_was_used(frames: Iterable[_Frame]) -> None:
+    """A ValueError where that is not what is said: there are no metrics, under this name."""
+    strange = {
+        name for *_, bucket in frames if bucket.metrics is None for name in bucket.unknown_fields
+    }
+    if strange:
+        raise ValueError(f"no timeframe has metrics, but {', '.join(sorted(strange))}")
+
+
 def _leave_out_what_cannot_be(
     frames: Iterable[_Frame], window: Window, refused: dict[datetime, str]
 ) -> None:
     for subject, _, bucket in frames:
         kept = []
-        for metric in bucket.metrics:
+        for metric in bucket.metrics or []:
             if why := cannot_be(metric.value):
                 whose = getattr(subject, "branch_id", getattr(subject, "project_id", "account"))
                 bucket_start = _bucket_of(bucket.timeframe_start, window)
@@ -269,7 +280,7 @@ def _extras(frames: Iterable[_Frame]) -> Iterator[str | None]:
     """What was said beyond the known fields, for each metric; rarely anything."""
     for subject, period, bucket in frames:
         has_extra = any(record.unknown_fields for record in (subject, period, bucket))
-        for metric in bucket.metrics:
+        for metric in bucket.metrics or []:
             yield (
                 unknown_as_json(subject=subject, period=period, timeframe=bucket, metric=metric)
                 if has_extra or metric.unknown_fields

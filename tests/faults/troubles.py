@@ -20,6 +20,11 @@ LISTS = (
     *("projects", "branches", "organizations", "periods", "resourceUsage", "values"),
     *("meters", "accounts"),
 )
+# what usage is told by besides; a run may well say no seconds
+CARRIERS = (
+    *("consumption", "metrics", "metric_name", "value"),
+    *("groups", "tokensConsumed", "tokenUnit", "amount", "timeframe_start", "period"),
+)
 # stands for a number that no JSON library would write
 PLACE = '"@number@"'
 
@@ -88,6 +93,14 @@ def _set(names: tuple[str, ...], value: Any, asked: Asked, reply: Reply) -> None
         else:
             place[name] = value
         break
+    reply.say(page)
+
+
+def _renamed(name: str, asked: Asked, reply: Reply) -> None:
+    """A field has another name, wherever it is."""
+    page = reply.json
+    for place, _ in [*_found(page, (name,))]:
+        place[f"new_{name}"] = place.pop(name)
     reply.say(page)
 
 
@@ -162,6 +175,8 @@ def _bodies() -> Iterator[Trouble]:
     yield Trouble("an id is an object", "shapes", partial(_set, IDS, {"a": 1}))
     yield Trouble("an id is missing", "shapes", partial(_set, IDS, None))
     yield Trouble("a list is null", "shapes", _null_list)
+    for name in (*LISTS, *CARRIERS):
+        yield Trouble(f"{name} renamed", "renames", partial(_renamed, name))
     yield Trouble("an id is overlong", "ids", partial(_set, IDS, "x" * 300_000))
     yield Trouble("an id has a line break", "ids", partial(_set, IDS, "a\x1b[31m\nb"))
 

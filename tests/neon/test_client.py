@@ -128,6 +128,7 @@ def test_an_idle_project_has_no_rows() -> None:
         (page(metric('"82 s"')), "value"),
         (page(metric("null")), "value"),
         ('{"projects":[{"project_id":"quiet-sun-1"}]}', "periods"),
+        (page(metric("82")).replace("consumption", "usage"), "consumption"),
         ('{"project":[]}', "projects"),
     ],
 )
@@ -135,6 +136,14 @@ def test_another_shape_is_refused_by_name(body: str, path: str) -> None:
     """A time without a zone, text for a number, a missing list: the error says where."""
     with pytest.raises(msgspec.ValidationError, match=path):
         rows_of(body)
+
+
+def test_usage_under_another_name_is_no_idle_project() -> None:
+    """As in an example in Neon's reference, which has the fields of the legacy calls."""
+    legacy = page(metric("82")).replace('"metrics":[', '"active_time_seconds":7,"other":[')
+    with pytest.raises(ValueError, match="no timeframe has metrics, but active_time_seconds, othe"):
+        rows_of(legacy)
+    assert rows_of(page("", bucket=',"note":"idle"')) == []
 
 
 def test_the_legacy_account_is_read_where_a_host_still_has_it(world: Open) -> None:
