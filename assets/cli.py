@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 import assets.interrupt  # noqa: F401  # first, for what the others take
-from assets.settings import SettingsError, read_settings
+from assets.settings import SettingsError, read_own, read_settings
 from assets.sources import FAMILIES, SOURCES
 from assets.terminal import exports, lakes
 from assets.terminal.reporting import Month, meant, reporting
@@ -77,7 +77,7 @@ def main(context: click.Context) -> None:
     # a fifth of a command that has nothing to do went into looking for garbage
     gc.set_threshold(50_000)
     atexit.register(gc.freeze)
-    context.obj = utc_now
+    context.obj, context.meta["settings_of"] = utc_now, read_own
 
 
 @main.command()

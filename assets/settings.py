@@ -197,6 +197,12 @@ def read_one(field: str) -> Any:
     return _read(about, about.name, _file() | dict(os.environ))
 
 
+def read_own(source: str) -> Any:
+    """The settings of a source, of the account without a name, for a command of its own."""
+    kind = next(each.settings for each in SOURCES if each.name == source)
+    return _filled(kind, _file() | dict(os.environ))
+
+
 def warehouse_at() -> Warehouse:
     """Where the warehouse is."""
     return _warehouse(read_one("warehouse"), read_one("lake_data"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipelines.source import Clock, readable
+from pipelines.source import readable
 
 
 @click.group("platform-usage")
@@ -51,11 +51,9 @@ def _write_template(path: Path) -> None:
 
 @platform_usage.command()
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=Path)
-@click.option(
-    "--folder", type=Path, default=Path("platform_usage"), help="The folder with columns.toml."
-)
-@click.pass_obj
-def check(clock: Clock, paths: tuple[Path, ...], folder: Path) -> None:
+@click.option("--folder", type=Path, help="That of columns.toml. Default: PLATFORM_USAGE_DIR.")
+@click.pass_context
+def check(context: click.Context, paths: tuple[Path, ...], folder: Path | None) -> None:
     """Say what is wrong in each FILE, line by line; nothing is loaded.
 
     Of a file that is laid out in an unknown way, show what is seen and propose an entry of
@@ -66,13 +64,13 @@ def check(clock: Clock, paths: tuple[Path, ...], folder: Path) -> None:
     from pipelines.atlassian_usage.files.problems import Problem, RejectedFileError
 
     try:
-        layouts = Layouts.in_folder(folder)
+        layouts = Layouts.in_folder(where := folder or _folder_that_is_set(context))
     except Problem as error:
-        raise click.ClickException(f"{folder / 'columns.toml'}: {error}") from None
+        raise click.ClickException(f"{where / 'columns.toml'}: {error}") from None
     is_wrong = False
     for path in paths:
         try:
-            table = files.read(path, clock(), layouts=layouts)
+            table = files.read(path, context.obj(), layouts=layouts)
         except RejectedFileError as error:
             is_wrong = True
             what = "or more problem" if error.unlisted else "problem"
@@ -87,6 +85,15 @@ def check(clock: Clock, paths: tuple[Path, ...], folder: Path) -> None:
             types = ", ".join(sorted({*table["usage_type"].to_pylist()}))
             _show(f"{path}: fine: {_counted(len(table), 'line')}, {types}")
     sys.exit(is_wrong)
+
+
+def _folder_that_is_set(context: click.Context) -> Path:
+    """The one that files are loaded from, so that they are checked as they will be loaded."""
+    try:
+        folder: Path = context.meta["settings_of"]("atlassian_usage").folder
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return folder
 
 
 def _counted(number: int, what: str) -> str:

@@ -306,6 +306,29 @@ def test_check_proposes_a_layout_that_loads(tmp_path: Path) -> None:
     assert " ".join(done.output.split()) == f"{path}: fine: 2 lines, rovo_credits"
 
 
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_check_looks_where_files_are_loaded_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A layout beside the files holds without --folder, wherever PLATFORM_USAGE_DIR is set."""
+    (tmp_path / "exports").mkdir()
+    path = saved(tmp_path / "exports", USERS, "2026-11-20.csv", LINES.encode())
+    monkeypatch.chdir(tmp_path)
+    arguments = ["platform-usage", "check", str(path)]
+    monkeypatch.delenv("PLATFORM_USAGE_DIR", raising=False)
+    assert "no header with columns" in " ".join(CliRunner().invoke(main, arguments).output.split())
+    if place == ".env":
+        (tmp_path / ".env").write_text("PLATFORM_USAGE_DIR=exports\n")
+    else:
+        monkeypatch.setenv("PLATFORM_USAGE_DIR", "exports")
+    done = CliRunner().invoke(main, arguments)
+    assert not done.exit_code, done.output
+    (tmp_path / ".env").write_bytes(b"A=\xff")
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    assert ".env cannot be read: it has to be text in UTF-8" in done.output
+
+
 def test_what_a_terminal_would_obey_is_only_shown(tmp_path: Path) -> None:
     """Of a header, of a cell, and of a name that is told as wrong."""
     for header in ("Date\x1b[2J,Credits used", "usage_type,Credits\x1b[2J used"):

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
+from assets.cli import main
 from pipelines.atlassian_usage.client import find
-from pipelines.atlassian_usage.commands import platform_usage as command
 from pipelines.atlassian_usage.files import reading as platform_usage
 from pipelines.atlassian_usage.files.content import content_of
 from pipelines.atlassian_usage.files.contract import COLUMNS, UNITS
@@ -293,9 +293,8 @@ def test_a_million_lines_are_read_in_bounded_time_and_memory(tmp_path: Path) -> 
 
 
 def call(*arguments: str | Path) -> Result:
-    """Run the command in this process."""
-    arguments_as_text = [str(argument) for argument in arguments]
-    return CliRunner().invoke(command, arguments_as_text, obj=lambda: NOW)
+    """Run the command as a person does, in this process."""
+    return CliRunner().invoke(main, ["platform-usage", *map(str, arguments)])
 
 
 def test_the_command_writes_a_template_once(
