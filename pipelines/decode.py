@@ -1,5 +1,6 @@
 """From bytes to typed records to Arrow: wrong shapes are refused, unknown fields are kept."""
 
+import re
 import threading
 from collections.abc import Iterable
 from datetime import datetime
@@ -14,7 +15,15 @@ import pyarrow as pa
 T = TypeVar("T")
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 TEXT, INSTANT, NUMBER = pa.string(), pa.timestamp("us", "UTC"), pa.decimal128(38, 9)
-_ARROW = {str: TEXT, datetime: INSTANT, Decimal: NUMBER, int: pa.int64(), bool: pa.bool_()}
+# Any: a number, or null; of a text that looks like one no table is made
+_ARROW = {
+    Any: NUMBER,
+    str: TEXT,
+    datetime: INSTANT,
+    Decimal: NUMBER,
+    int: pa.int64(),
+    bool: pa.bool_(),
+}
 # msgspec crashes where two threads look at a type for the first time, and garbage is collected
 _LOCK = threading.Lock()
 _JSON = msgspec.json.Encoder(decimal_format="number")
@@ -158,15 +167,25 @@ def table_of(
 
 
 # a billion of these still fit into NUMBER when they are added up
-LARGEST = Decimal(10) ** 20
+LARGEST, LONGEST_NUMBER = Decimal(10) ** 20, 40
 
 
-def cannot_be(value: Decimal, decimals: int = NUMBER.scale) -> str | None:
-    """Why a quantity is none that can be kept exactly and added up; None: it is one."""
-    if not value.is_finite() or abs(value) >= LARGEST:
-        return f"{value} is no quantity that can be added up"
-    exponent = value.as_tuple().exponent
-    is_fine = isinstance(exponent, str) or exponent >= -decimals
-    if not is_fine and len(f"{value:f}".rstrip("0").partition(".")[2]) > decimals:
-        return f"{value} has more than {decimals} decimals"
-    return None
+# Decimal() takes "1_000", " 5 " and digits of other alphabets, too
+_AS_JSON = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
+
+def quantity(value: Any, decimals: int = NUMBER.scale) -> Decimal:
+    """A number, or a text that is one in JSON; ValueError says why it is none that can be kept
+    exactly and added up."""
+    is_number = type(value) in (int, Decimal) or (
+        isinstance(value, str) and _AS_JSON.fullmatch(value)
+    )
+    number, why = Decimal(value if is_number else "NaN"), ""
+    _, digits, exponent = number.as_tuple()
+    if not number.is_finite() or abs(number) >= LARGEST:
+        why = "is no quantity that can be added up"
+    elif (beyond := -int(exponent) - decimals) > 0 and any(digits[-beyond:]):
+        why = f"has more than {decimals} decimals"
+    if why:
+        raise ValueError(f"{f'{value}'[:LONGEST_NUMBER]} {why}")
+    return number

@@ -17,8 +17,6 @@ SHIPPED = Path(__file__).with_name("meters_api.toml")
 # what a request may hold in braces; a list of ids is a list where it stands alone, else has commas
 PLACEHOLDERS = ("org_id", "meter_key", "meter_id", "account_ids", "cursor")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-# Decimal() takes "1_000", " 5 " and digits of other alphabets, too
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 # a path, or a JSON pointer (RFC 6901); blank while it is not known
 _Slashed = Annotated[str, msgspec.Meta(pattern="^(/|$)")]
 # what an operation's answer has to tell, and may
@@ -190,17 +188,12 @@ def without(value: Any, pointers: set[str], at: str = "") -> Any:
 
 
 def quantity(value: Any) -> Decimal | None:
-    """A number, or one as text; ValueError or ArithmeticError where it is none that can be kept."""
-    if value is None:
-        return None
-    is_text = isinstance(value, str) and _NUMBER.fullmatch(value)
-    if isinstance(value, bool) or not (is_text or isinstance(value, int | Decimal)):
-        raise ValueError(f"{value!r} is no number")
-    from pipelines.decode import cannot_be  # here: it takes Arrow
+    """A number, or one as text; ValueError where it is none that can be kept."""
+    from pipelines.decode import quantity as kept  # here: it takes Arrow
 
-    number = Decimal(value)
-    if why := cannot_be(number) or (f"{number} is below zero" if number < 0 else None):
-        raise ValueError(why)
+    number = None if value is None else kept(value)
+    if number and number < 0:
+        raise ValueError(f"{number} is below zero")
     return number
 
 

@@ -6,13 +6,12 @@ strings and stay exact. Not here: the asking (client.py).
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 import pyarrow as pa
 
-from pipelines.decode import INSTANT, TEXT, Record, cannot_be, unknown_as_json
+from pipelines.decode import INSTANT, TEXT, Record, quantity, unknown_as_json
 from pipelines.windows import floor
 
 # a coarser answer cannot be told apart by day
@@ -28,7 +27,7 @@ class Group(Record):
 
     groupBy: str  # noqa: N815  # the gateway's spelling, here and below
     groupValue: str  # noqa: N815
-    tokensConsumed: Decimal  # noqa: N815
+    tokensConsumed: Any  # noqa: N815
     tokenUnit: str  # noqa: N815
 
 
@@ -37,7 +36,7 @@ class Period(Record):
 
     period: str
     resolution: Resolution
-    tokensConsumed: Decimal  # noqa: N815
+    tokensConsumed: Any  # noqa: N815
     tokenUnit: str  # noqa: N815
 
 
@@ -117,10 +116,11 @@ def usage_table(
     for row in (row for period in usage.resourceUsage for row in _rows(period, group)):
         if group and row[group] == "":  # of no site or environment: the total has it
             continue
-        if why := cannot_be(row["tokens_consumed"], TOKENS.scale):
-            refused[row["bucket_start"]] = why
-        else:
-            rows.append(owner | row)
+        try:
+            tokens = quantity(row["tokens_consumed"], TOKENS.scale)
+            rows.append(owner | row | {"tokens_consumed": tokens})
+        except ValueError as why:
+            refused[row["bucket_start"]] = str(why)
     return pa.Table.from_pylist(rows, schema=TABLES[name])
 
 

@@ -19,7 +19,7 @@ from pipelines.decode import (
     TEXT,
     Instant,
     Record,
-    cannot_be,
+    quantity,
     schema_of,
     unknown_as_json,
 )
@@ -30,7 +30,7 @@ class Metric(Record):
     """One metric of one timeframe."""
 
     metric_name: str
-    value: Decimal
+    value: Any  # a number: one that is none refuses its bucket alone
 
 
 class Bucket(Record):
@@ -93,7 +93,7 @@ class Project(Record, kw_only=True):
     region_id: str | None = None
     pg_version: Annotated[int, msgspec.Meta(extra={"column": pa.int32()})] | None = None
     history_retention_seconds: int | None = None
-    synthetic_storage_size: Decimal | None = None
+    synthetic_storage_size: Any = None
     deleted_at: Instant | None = None
     created_at: Instant | None = None
     updated_at: Instant | None = None
@@ -107,7 +107,7 @@ class Branch(Record):
     parent_id: str | None = None
     name: str | None = None
     current_state: str | None = None
-    logical_size: Decimal | None = None
+    logical_size: Any = None
     is_default: bool | None = msgspec.field(name="default", default=None)
     is_protected: bool | None = msgspec.field(name="protected", default=None)
     expires_at: Instant | None = None
@@ -192,9 +192,7 @@ def account_usage(periods: list[Period]) -> Usage:
     no number refuses its bucket."""
     for bucket in (bucket for period in periods for bucket in period.consumption or []):
         bucket.metrics = [
-            Metric(
-                metric_name=name, value=Decimal(value if type(value) in (int, Decimal) else "NaN")
-            )
+            Metric(metric_name=name, value=value if type(value) in (int, Decimal) else "NaN")
             for name, value in bucket.unknown_fields.items()
         ]
         bucket.unknown_fields = {}
@@ -252,12 +250,13 @@ def _leave_out_what_cannot_be(
     for subject, _, bucket in frames:
         kept = []
         for metric in bucket.metrics or []:
-            if why := cannot_be(metric.value):
+            try:
+                metric.value = quantity(metric.value)
+                kept.append(metric)
+            except ValueError as why:
                 whose = getattr(subject, "branch_id", getattr(subject, "project_id", "account"))
                 bucket_start = _bucket_of(bucket.timeframe_start, window)
                 refused[bucket_start] = f"{metric.metric_name} {why} ({whose})"
-            else:
-                kept.append(metric)
         bucket.metrics = kept
 
 

@@ -1,5 +1,6 @@
 """The client of Atlassian's gateway: every page, exact numbers, strange shapes by their names."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
@@ -170,8 +171,6 @@ def test_what_is_not_documented_is_kept(teller: Teller) -> None:
             answer(*(period(f"2026-11-02T03{it}", resolution="ONE_HOUR") for it in (":00Z", "Z"))),
             "one time comes twice, as 2026-11-02T03:00Z and as 2026-11-02T03Z",
         ),
-        (answer(period(amount="null")), "got `null` - at `$.resourceUsage[0].tokensConsumed`"),
-        (answer(period(amount='"a lot"')), "tokensConsumed"),
         (answer(groups("CONTEXT_ARI"), shape="Grouped"), "missing required field `tokensConsumed`"),
         (
             answer(period(), shape="Detailed"),
@@ -197,19 +196,17 @@ def test_another_shape_is_refused_by_name(teller: Teller, body: bytes, named: st
     assert "Nothing of this window was recorded as loaded" in said
 
 
-@pytest.mark.parametrize(("amount", "said"), [("1e20", "1E+20"), ("NaN", "NaN"), ("Infinity",) * 2])
-def test_a_quantity_that_cannot_be_is_refused_in_its_day_alone(
-    teller: Teller, amount: str, said: str
-) -> None:
+@pytest.mark.parametrize("amount", ["1e20", "NaN", "Infinity", "1_000", "\uff11 ", "a lot", None])
+def test_a_quantity_that_cannot_be_is_refused_in_its_day_alone(teller: Teller, amount: str) -> None:
     """The others of the month are told, of every environment; then the day is named, once."""
-    bad = answer(period("2026-11-02"), period("2026-11-03", amount=f'"{amount}"'))
+    bad = answer(period("2026-11-02"), period("2026-11-03", amount=json.dumps(amount)))
     teller.bodies[:] = [bad, answer(period("2026-11-03"), period("2026-11-04"))]
     *told, refused = teller.forge.usage(APP, "an-app", "FUNCTION_COMPUTE", MONTH, ["one", "two"])
     days = [row["period"] for row in rows_of(iter(told))]
     assert days[0] == "2026-11-02"
     assert days[-1] == "2026-11-04"
     assert isinstance(refused, BucketsRefusedError)
-    assert f"2026-11-03T00:00Z: {said} is no" in str(refused)
+    assert f"2026-11-03T00:00Z: {amount} is no" in str(refused)
     assert {*refused.buckets} == {datetime(2026, 11, 3, tzinfo=UTC)}
 
 

@@ -1,5 +1,6 @@
 """Neon's answers become rows as they are: exact numbers, all metrics, nothing personal."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -125,15 +126,13 @@ def test_an_idle_project_has_no_rows() -> None:
     ("body", "path"),
     [
         (page(metric("82")).replace("02T00:00:00Z", "02T00:00:00"), "timeframe_start"),
-        (page(metric('"82 s"')), "value"),
-        (page(metric("null")), "value"),
         ('{"projects":[{"project_id":"quiet-sun-1"}]}', "periods"),
         (page(metric("82")).replace("consumption", "usage"), "consumption"),
         ('{"project":[]}', "projects"),
     ],
 )
 def test_another_shape_is_refused_by_name(body: str, path: str) -> None:
-    """A time without a zone, text for a number, a missing list: the error says where."""
+    """A time without a zone, a missing list: the error says where."""
     with pytest.raises(msgspec.ValidationError, match=path):
         rows_of(body)
 
@@ -144,6 +143,18 @@ def test_usage_under_another_name_is_no_idle_project() -> None:
     with pytest.raises(ValueError, match="no timeframe has metrics, but active_time_seconds, othe"):
         rows_of(legacy)
     assert rows_of(page("", bucket=',"note":"idle"')) == []
+
+
+@pytest.mark.parametrize("value", ['"82 s"', '"1_000"', "null", "true"])
+def test_a_value_that_is_no_number_refuses_its_bucket(value: str) -> None:
+    """Text for a number: the error says what and whose; the other metrics are told."""
+    body = page(metric("7", "a_new_metric") + "," + metric(value))
+    items, refused = decode(body.encode(), ProjectUsagePage).items, dict[datetime, str]()
+    told = usage_table("neon_project_usage", items, "org", WINDOW, refused)
+    assert told["metric_name"].to_pylist() == ["a_new_metric"]
+    ((bucket_start, why),) = refused.items()
+    assert bucket_start == WINDOW.since
+    assert re.fullmatch(r"compute\w+ .* is no quantity that can be added up \(quiet-sun-1\)", why)
 
 
 def test_the_legacy_account_is_read_where_a_host_still_has_it(world: Open) -> None:

@@ -17,7 +17,7 @@ from assets.terminal.runs import Loads
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.models import PACKAGE_FOLDER
 from pipelines import receipts
-from pipelines.decode import cannot_be
+from pipelines.decode import quantity
 from pipelines.source import LoadResult, VendorError
 from pipelines.windows import Window, floor
 from tests.builds import build
@@ -294,15 +294,35 @@ def test_names_of_branches_outlive_a_404(held: Teller) -> None:
         ("NaN", "added up"),
         ("Infinity", "added up"),
         ("0.0000000001", "9 decimals"),
+        ("1e-999999999", "9 decimals"),
+        ("0e-999999999", None),
+        ("1e3", None),
         ("99999999999999999999", None),
         ("-0.000000001000", None),
         ("0", None),
     ],
 )
 def test_what_can_be_kept_and_added_up(value: str, why: str | None) -> None:
-    """A billion of the largest still fit into DECIMAL(38, 9)."""
-    found = cannot_be(Decimal(value))
-    assert found is None if why is None else why in str(found)
+    """A billion of the largest still fit into DECIMAL(38, 9); as a number, and as a text."""
+    for told in (value, Decimal(value)):
+        if why is None:
+            assert quantity(told) == Decimal(value)
+        else:
+            with pytest.raises(ValueError, match=why):
+                quantity(told)
+
+
+# all but the last two are numbers to Decimal()
+NO_NUMBERS = ("1_000", " 1 ", "1\n", "\uff11", "\u0661", "+1", "007", ".5", "5.", "0x10", "")
+
+
+@pytest.mark.parametrize("told", [*NO_NUMBERS, True, None, [1], {"value": 1}])
+def test_what_json_takes_for_no_number_is_none(told: object) -> None:
+    """Nobody can say what was meant by it; how much of it is shown has an end."""
+    with pytest.raises(ValueError, match="is no quantity that can be added up"):
+        quantity(told)
+    with pytest.raises(ValueError, match=f"^{'1' * 40} is no"):
+        quantity("1" * 100)
 
 
 def test_a_value_that_cannot_be_is_refused_in_its_bucket_alone(
