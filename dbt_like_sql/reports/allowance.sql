@@ -47,9 +47,8 @@ projected as (
 
 select
     projected.source, projected.meter, projected.unit, projected.owner_type, projected.owner_id,
-    cast(coalesce(
-        project.project_name, site.site_name, person.user_name, org.org_name, projected.owner_id
-    ) as varchar) as owner_name, -- whose allowance it is; the id where no name is known
+    cast(coalesce(owner.label, projected.owner_id) as varchar)
+        as owner_name, -- whose allowance it is: marts.dim_name.label, or the id where none is known
     projected.org_id, projected.period_start, projected.resets_at,
     cast(projected.quantity as decimal(38, 9)) as used_quantity, -- so far
     projected.included_quantity,
@@ -72,21 +71,21 @@ select
     cast(case when projected.straight_line is not null
         then greatest(projected.straight_line - projected.included, 0)
     end as double) as projected_overage_quantity, -- beyond it at the renewal, as so far
-    -- null: it lasts, or nothing can be projected, or it is a gauge
+    -- null: it lasts, or nothing can be projected, or it is a gauge. What was not over when it was
+    -- last told is not before that, and of a period that has ended nobody knows
     cast(coalesce(
         projected.first_day_over,
-        case when not projected.is_gauge and projected.straight_line > projected.included
-            then projected.period_start + cast(floor(
+        case when not projected.is_gauge and projected.used <= projected.included
+            and projected.straight_line > projected.included
+            and projected.resets_at > current_date
+            then greatest(projected.observed_at, projected.period_start + cast(floor(
                 projected.included / projected.straight_line * projected.day_count
-            ) as integer) * interval '1' day end
+            ) as integer) * interval '1' day) end
     ) as date) as exhausted_on, -- UTC day on which it was or will be used up
     projected.observed_at
 from projected
-left join marts.dim_project as project
-    on projected.source = project.source and projected.owner_id = project.project_id
-    and projected.org_id is not distinct from project.org_id
-left join marts.dim_site as site
-    on projected.source = site.source and projected.owner_id = site.site_id
-left join marts.dim_user as person
-    on projected.source = person.source and projected.owner_id = person.user_id
-left join marts.dim_org as org on projected.source = org.source and projected.owner_id = org.org_id
+left join marts.dim_name as owner
+    on projected.source = owner.source and projected.owner_id = owner.thing_id
+    and owner.kind = case projected.owner_type when 'user, pooled' then 'org'
+        when 'workspace' then 'site' else projected.owner_type end
+    and (owner.kind in ('site', 'user') or projected.org_id is not distinct from owner.org_id)

@@ -1,7 +1,7 @@
 """Allowances of every vendor: literal lines in, and numbers that a reader can check in the head."""
 
 from dataclasses import replace
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,10 @@ def lines() -> dict[str, tuple[Line, ...]]:
         ),
         "over": tuple(rovo(day(n), "100", at) for n in range(1, 11)),
         "gap": tuple(rovo(day(n), "20", at) for n in (1, 2, 3, 5, 6, 10)),
+        # of 900 at least 800, in a month that is over, and in the days before today
+        "ended gap": tuple(rovo(f"2026-10-{n}", "80", "2026-11-01") for n in range(11, 21)),
+        "late gap": tuple(rovo(day(n), "80", "2026-11-21") for n in range(11, 21)),
+        "over by month": (rovo("2026-11", "1000", "2026-11-07T06:00"),),
         # a week of 20, and more than all of the month on the morning after it
         "burst": (
             *(rovo(day(n), "20", "2026-11-08T09:00") for n in range(1, 8)),
@@ -149,13 +153,24 @@ atlassian_platform,planned,pipelines_build_minutes,Standard,
 """
 
 
+NAMES = """\
+kind,id,name
+user,ann,Sam
+user,bob,Sam
+org,owners,Sam
+org,planned,Planned
+"""
+
+
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     """A warehouse in which all this was landed and built."""
     folder = tmp_path_factory.mktemp("exports")
     here = Exports.in_folder(folder, worlds.begin(folder, True, *USAGE))
-    (folder / "plans.csv").write_text(PLANS)
-    own = {"seeds.plans": folder / "plans.csv"}
+    here.settings = replace(here.settings, clock=lambda: datetime(2026, 11, 22, tzinfo=UTC))
+    own = {f"seeds.{name}": folder / f"{name}.csv" for name in ("plans", "names")}
+    own["seeds.plans"].write_text(PLANS)
+    own["seeds.names"].write_text(NAMES)
     here.settings = replace(here.settings, own_seeds=own)
     for org_id, said in lines().items():
         if org_id in ("said twice", "not shown again"):
@@ -198,6 +213,16 @@ def test_days_that_nobody_exported_are_counted(exports: Exports) -> None:
     assert allowances(exports, "gap") == [
         (120, 900, pytest.approx(120 / 900), 0, None, 6, 4, 600, None, 0, None)
     ]
+
+
+def test_no_day_of_exhaustion_is_told_that_nobody_knows(exports: Exports) -> None:
+    """800 of 900 and unknown days: in a month that is over they may have been zero, and in this one
+    ten days of 80 would be 2,400 of thirty, used up on a day that passed with 100 to spare. Of more
+    than all, told by the month, the day is not known."""
+    told = "used_quantity, straight_line_quantity, first_day_over, exhausted_on"
+    assert allowances(exports, "ended gap", told) == [(800, 2480, None, None)]
+    assert allowances(exports, "late gap", told) == [(800, 2400, None, date(2026, 11, 21))]
+    assert allowances(exports, "over by month", told) == [(1000, 4800, None, None)]
 
 
 def test_no_period_ends_below_what_is_used_by_now(exports: Exports) -> None:
@@ -347,6 +372,18 @@ def test_allowances_are_of_users_and_workspaces_too(exports: Exports) -> None:
     """Rovo Dev credits are not pooled: bob is over, whatever ann has left."""
     found = allowances(exports, "owners", "owner_type, owner_id, overage_quantity")
     assert found == [("user", "ann", 0), ("user", "bob", 500), ("workspace", "w", 20)]
+
+
+def test_owners_of_one_name_are_told_apart(exports: Exports) -> None:
+    """Two users called Sam have their ids beside it; an organization of that name is another
+    thing, and what nobody named is its id."""
+    name = "owner_id, owner_name"
+    assert allowances(exports, "owners", name) == [
+        ("ann", "Sam (ann)"),
+        ("bob", "Sam (bob)"),
+        ("w", "w"),
+    ]
+    assert allowances(exports, "planned", name) == [("planned", "Planned"), ("w", "w")]
 
 
 def test_plans_give_the_allowance_that_no_export_shows(exports: Exports) -> None:
