@@ -124,6 +124,7 @@ def load(
     gaps: bool,
 ) -> dict[str, Any]:
     """Ask vendors for usage: what is due, a window of your own, or what closes gaps."""
+    from assets.retention import first_day
     from assets.terminal import runs
 
     _check_span(since, until)
@@ -132,6 +133,8 @@ def load(
     settings, grains = read_settings(), grain or GRAINS
     if since and since > settings.clock():
         raise click.UsageError(f"--since {since:%Y-%m-%dT%H:%MZ} is yet to come: nobody can tell")
+    if since and since < (first := first_day()):
+        raise click.UsageError(f"--since is before {first:%Y-%m-%d}: no fact has an earlier day")
     # a vendor's name stands for all of its endpoints
     families = {
         endpoint.source

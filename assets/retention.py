@@ -2,7 +2,7 @@
 
 import csv
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -50,6 +50,11 @@ def meters_of(source: str) -> tuple[str, ...]:
     """The meters that seeds/meters.csv lists of a source."""
     rows = [row["meter"] for row in _seed("meters.csv") if row["source"] == source]
     return tuple(dict.fromkeys(rows))
+
+
+def first_day() -> datetime:
+    """The first UTC day that facts can have: seeds/calendar_days.csv."""
+    return datetime.fromisoformat(_seed("calendar_days.csv")[0]["date"]).replace(tzinfo=UTC)
 
 
 def meter_families() -> set[str]:

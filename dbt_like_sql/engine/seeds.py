@@ -82,10 +82,10 @@ def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> N
     spreadsheets leave behind, is none.
 
     Raises duckdb.Error naming the file where a row has other columns or a value is not of its type,
-    and SeedError where a number has more decimals than are kept.
+    and SeedError where a number has more digits than are kept.
     """
     columns = seed_columns(path)
-    _refuse_to_round(path, columns)
+    _refuse_what_cannot_be_kept(path, columns)
     ddl = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
     typed = ", ".join(f"{literal(column)}: {literal(kind)}" for column, kind in columns.items())
     says_something = " or ".join(f'"{column}" is not null' for column in columns)
@@ -104,29 +104,41 @@ def load_seed(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> N
     comment_on(connection, "table", name, docs.get(""), told)
 
 
-def _refuse_to_round(path: Path, columns: Mapping[str, str]) -> None:
-    """DuckDB rounds to the decimals of a column without a word, and a price would be another."""
-    kept = {name: 9 for name, kind in columns.items() if kind.startswith("DECIMAL")}
-    kept |= {name: 0 for name, kind in columns.items() if kind.endswith(("INT", "INTEGER"))}
+def _refuse_what_cannot_be_kept(path: Path, columns: Mapping[str, str]) -> None:
+    """DuckDB rounds to the decimals of a column without a word, and a price would be another; and
+    of a number that is too large it says no line."""
+    kept = {name: room for name, kind in columns.items() if (room := _room(kind))}
     if not kept:
         return
     with _opened(path) as file:
         for row in (reader := csv.DictReader(file)):
-            for column, decimals in kept.items():
-                if _has_more_decimals(row[column] or "0", decimals):
-                    most = f"more than {decimals} decimals" if decimals else "decimals"
+            for column, (digits, decimals) in kept.items():
+                if why := _cannot_be_kept(row[column] or "0", digits, decimals):
                     raise SeedError(
-                        f"{path}, line {reader.line_num}: {column} {row[column]} has {most},"
-                        " and would be rounded; readers see the build before it"
+                        f"{path}, line {reader.line_num}: {column} {row[column]} has {why}; readers"
+                        " see the build before it"
                     )
 
 
-def _has_more_decimals(number: str, decimals: int) -> bool:
+def _room(kind: str) -> tuple[int, int] | None:
+    """How many digits a number of a type has before the point, and after it."""
+    if found := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", kind):
+        return int(found[1]) - int(found[2]), int(found[2])
+    return {"INTEGER": (9, 0), "BIGINT": (18, 0)}.get(kind)
+
+
+def _cannot_be_kept(number: str, digits: int, decimals: int) -> str | None:
     try:
         value = Decimal(number)
-        return value.is_finite() and value % Decimal(10) ** -decimals != 0
-    except InvalidOperation:  # no number, or too large for its column: DuckDB says so
-        return False
+    except InvalidOperation:  # no number: DuckDB says so
+        return None
+    if not value.is_finite():
+        return None
+    if abs(value) >= 10**digits:
+        return f"more than {digits} digits before the point"
+    if value % Decimal(10) ** -decimals != 0:
+        return f"more than {decimals} decimals, and would be rounded" if decimals else "decimals"
+    return None
 
 
 def seed_docs(name: str) -> dict[str, str]:

@@ -60,7 +60,7 @@ spent as (
             string_split(budget.thresholds, ';'),
             lambda share: coalesce(try_cast(share as decimal(9, 4)), 1)
         ) as shares,
-        cast(budget.amount_usd as decimal(18, 4)) as amount
+        cast(budget.amount_usd as decimal(23, 4)) as amount
     from budgets as budget
     left join lines as line
         on (budget.source is null or lower(line.source) like budget.source escape '!')

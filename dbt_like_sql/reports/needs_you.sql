@@ -89,6 +89,20 @@ with found as (
         select used.source, lower(used.plan) from intermediate.int_prices as used
     ) as known on own.source = known.source and lower(own.plan) = known.plan
     where own.plan is not null
+    union all
+    select
+        'unknown org', own.source, own.org_id, false,
+        'plans.csv has a plan of it, and no organization of that id is known', null, null,
+        'Mend its id, if that is wrong: the plan allows nothing meanwhile.'
+    from intermediate.int_plans as own
+    anti join marts.dim_org as org on own.source = org.source and own.org_id = lower(org.org_id)
+    union all
+    select
+        'calendar', 'all', 'seeds.calendar_days', max(day.date) < current_date,
+        concat('usage after ', cast(max(day.date) as varchar), ' lands, and is in no fact'),
+        null, null, 'Install a meterhouse whose calendar goes on, and run `meterhouse build`.'
+    from seeds.calendar_days as day
+    having max(day.date) < current_date + interval '1' year
 )
 
 select

@@ -192,6 +192,7 @@ def test_a_source_without_settings_is_skipped_and_says_so() -> None:
         (("report", "--month", "0001-01"), "'0001-01' is no month of these years"),
         (("export", "csv", "--month", "9999-12"), "'9999-12' is no month of these years"),
         (("load", "--since", "2100-01-01"), "2100-01-01T00:00Z is yet to come"),
+        (("load", "--since", "2015-12-31T23:00Z"), "--since is before 2016-01-01: no fact has an"),
         (("load", "--until", "2026-11-01"), "--until needs --since"),
         (
             ("load", "--since", "2026-11-02", "--until", "2026-11-01"),

@@ -728,6 +728,22 @@ def test_a_price_of_a_plan_that_nobody_knows_is_told(tmp_path: Path, worlds: Wor
     assert told == [("lunch",)]
 
 
+def test_a_plan_of_an_organization_that_nobody_knows_is_told(
+    tmp_path: Path, worlds: Worlds
+) -> None:
+    """One that used something is known, in any case, of its own source."""
+    here = opened(tmp_path, worlds, "reports.needs_you", is_once=True)
+    here.write("a.csv", "Acme", Line("rovo_credits", "org", "2026-12", "1", "2026-12-31"))
+    assert not here.land().failures
+    own, orgs = tmp_path / "plans.csv", ("ACME", "Acne")
+    rows = (f"atlassian_platform,{org},rovo_credits,Standard,1\n" for org in orgs)
+    own.write_text("source,org_id,meter,plan,user_count\n" + "".join(rows))
+    here.settings = replace(here.settings, own_seeds={"seeds.plans": own})
+    here.build()
+    told = here.read("select subject, is_failure from reports.needs_you where kind like '%org'")
+    assert told == [("acne", False)]
+
+
 def test_the_company_works_out_the_same_bill(landed_world: World) -> None:
     """Every project and meter of a month, by a calculator that knows no price book: days, hours,
     branches and remainders, and an org whose plan changes in mid-hour."""

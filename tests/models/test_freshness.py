@@ -154,6 +154,23 @@ def test_what_is_missing_is_told_before_it_is_at_risk(tmp_path: Path, worlds: Wo
     assert read(settings, sql) == []
 
 
+def test_the_end_of_the_calendar_is_told_a_year_before(tmp_path: Path, worlds: Worlds) -> None:
+    """And is a failure from the first day that no fact can have."""
+    worlds.begin(tmp_path)
+    models = worlds.once(tmp_path, "reports.needs_you")
+    sql = "select subject, what, is_failure from reports.needs_you"
+    first = datetime(2036, 1, 1, tzinfo=UTC)
+    what = "seeds.calendar_days: usage after 2035-12-31 lands, and is in no fact"
+    for now, told in (
+        (datetime(2034, 12, 30, tzinfo=UTC), []),
+        (datetime(2035, 1, 1, tzinfo=UTC), [("seeds.calendar_days", what, False)]),
+        (first, [("seeds.calendar_days", what, True)]),
+    ):
+        settings = settings_at(tmp_path / "meterhouse.duckdb", now)
+        builds.build(settings, models)
+        assert read(settings, sql) == told
+
+
 def test_what_needs_somebody_is_one_row_a_cause(tmp_path: Path, worlds: Worlds) -> None:
     """What it is about has no count and no age: it is the same from build to build."""
     worlds.begin(tmp_path)

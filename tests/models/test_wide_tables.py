@@ -174,6 +174,9 @@ def test_a_file_of_ones_own_that_cannot_be_read_is_named(tmp_path: Path, worlds:
         ("plans", f"{plan}12.5\n", "line 2: user_count 12.5 has decimals"),
         ("monthly_budgets", f"{FIRST_OF_BUDGETS}all,,,,,,1.0000000001,0.8,,\n", "line 2"),
         ("monthly_budgets", f'{FIRST_OF_BUDGETS}all,,,,,,"1,000",,,\n', 'Line: 2. .*"1,000"'),
+        ("monthly_budgets", f"{FIRST_OF_BUDGETS}all,,,,,,1e19,,,\n", "line 2: amount_usd 1e19 has"),
+        ("monthly_budgets", f"{FIRST_OF_BUDGETS}all,,,,,,-1{'0' * 18},,,\n", "more than 18 digits"),
+        ("plans", f"{plan}2147483648\n", "line 2: user_count 2147483648 has more than 9 digits"),
         ("monthly_budgets", f"{FIRST_OF_BUDGETS}\xfcber,,,,,,1,,,\n", "UTF-8"),
     ):
         file = tmp_path / f"{seed}.csv"
@@ -185,6 +188,10 @@ def test_a_file_of_ones_own_that_cannot_be_read_is_named(tmp_path: Path, worlds:
     file.write_text(f"\ufeff{FIRST_OF_BUDGETS}\xfcber,,,,,,1,,,\n".replace("\n", "\r\n"))
     here.build()
     assert here.read("select budget, amount_usd from reports.budgets") == [("\xfcber", 1)]
+    file.write_text(f"{FIRST_OF_BUDGETS}all,,,,,,{'9' * 18}.999999999,10,,\n")
+    here.build()
+    ((amount,),) = here.read("select amount_usd from reports.budgets")
+    assert amount == Decimal(f"{'9' * 18}.999999999")
 
 
 def test_a_line_of_commas_is_no_row(tmp_path: Path, worlds: Worlds) -> None:
@@ -201,6 +208,7 @@ def test_a_line_of_commas_is_no_row(tmp_path: Path, worlds: Worlds) -> None:
     assert [here.read(f"from {seed}") for seed in own] == [[], [], [], []]
 
 
+SOURCES = "intermediate.int_unknown_sources"
 OF_STANDARD = "atlassian_platform,o,rovo_credits,Standard,"
 UNFITTING = (
     # of two rows of a plan each would be added, and a plan nobody sells has no allowance
@@ -215,6 +223,12 @@ UNFITTING = (
     ("plans", f"{FIRST_OF_PLANS}{OF_STANDARD}-9\n", "user_count"),
     ("names", "kind,id,name\nperson,ann,Ann\n", "kind"),
     ("workspace_orgs", "workspace_uuid,org_id\n{w},a\nW,b\n", "grain"),
+    # in whatever pattern
+    ("owners", "10,neom,,,,,,,,data,,,,", "neom"),
+    ("owners", "10,neon_?,,,,,,,,data,,,,", "neon_[?]"),
+    ("monthly_budgets", "all,%,,,,,1,,,", "%"),
+    ("invoices", "neom,o,2026-08,Compute,,1,i", "neom"),
+    ("invoices", ",o,2026-08,Compute,,1,i", "NULL"),
 )
 
 
@@ -226,20 +240,30 @@ def test_a_row_of_ones_own_that_fits_nothing_is_refused(tmp_path: Path, worlds: 
         "names": "intermediate.int_names",
         "workspace_orgs": "intermediate.int_bitbucket_owners",
     }
-    here = opened(tmp_path, worlds, *models.values())
+    here = opened(tmp_path, worlds, *models.values(), SOURCES)
     for seed, text, said in UNFITTING:
         file = tmp_path / f"{seed}.csv"
-        file.write_text(text)
+        first = (PACKAGE_FOLDER / "seeds" / file.name).read_text()
+        file.write_text(text if text.startswith(first) else f"{first}{text}\n")
         here.settings = replace(here.settings, own_seeds={f"seeds.{seed}": file})
-        with pytest.raises(CheckFailedError, match=rf"{models[seed]}: (check `)?.*{said}"):
+        found = (
+            rf"{models[seed]}: (check `)?.*{said}"
+            if seed in models
+            else (rf"{SOURCES}: 1 row where.*\n.*'file': {seed}.csv, 'source': {said}}}")
+        )
+        with pytest.raises(CheckFailedError, match=found):
             here.build()
     good = {
         "plans": f"{FIRST_OF_PLANS}atlassian_platform,O,,STANDARD,9\n,,,,\n",
         "names": "kind,id,name\nUser,ANN,Ann\n,,\n",
         "workspace_orgs": "workspace_uuid,org_id\nW,A\n{w},a\n,\n",
+        "owners": "10,NEON*,,,,,,,,data,,,,\n20,,,,,,,,,data,,,,\n",
+        "monthly_budgets": "all,?orge,,,,,1,,,\n",
+        "invoices": "Neon,o,2026-08,Compute,,1,i\n",
     }
     for seed, text in good.items():
-        (tmp_path / f"{seed}.csv").write_text(text)
+        first = (PACKAGE_FOLDER / f"seeds/{seed}.csv").read_text()
+        (tmp_path / f"{seed}.csv").write_text(text if text.startswith(first) else first + text)
     own = {f"seeds.{seed}": tmp_path / f"{seed}.csv" for seed in good}
     here.settings = replace(here.settings, own_seeds=own)
     here.build()
