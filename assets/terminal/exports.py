@@ -53,7 +53,7 @@ def focus(show: Any, version: str, month: datetime, kind: str, to: Path | None) 
         raise click.UsageError(f"--to has to end in .{kind}, as --format says")
     with reader(warehouse_at()) as connection:
         (rows,) = _rows(connection, (FOCUS[version],), month)
-        count = write_file(connection, rows, file)
+        count = write_file(connection, rows, file, show.say)
         summed = "coalesce(sum(BilledCost), 0), count(*) filter (where x_is_open)"
         ((cost, still_open),) = connection.execute(f"select {summed} {rows.select}").fetchall()
         (gaps,) = _rows(connection, ("reports.focus_gaps",), month)
@@ -86,7 +86,8 @@ def _write_files_as(kind: str) -> None:
         folder = (to or _folder()) / (f"{month:%Y-%m}" if month else "")
         with reader(warehouse_at()) as connection:
             found = {folder / f"{it.table}.{kind}": it for it in _rows(connection, tables, month)}
-            return _counts(show, {f"{f}": write_file(connection, it, f) for f, it in found.items()})
+            written = {f"{f}": write_file(connection, it, f, show.say) for f, it in found.items()}
+        return _counts(show, written)
 
 
 for each in KINDS:

@@ -7,7 +7,8 @@ What stands there is replaced in one step, so that to export again doubles nothi
 import gc
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -33,7 +34,7 @@ _WORKBOOK = {
     "strings_to_formulas": False,
     "strings_to_urls": False,
 }
-_MOST_SHEET_ROWS = 1_048_575
+_MOST_SHEET_ROWS, _LONGEST_CELL = 1_048_575, 32_767
 _POSTGRES_TYPES = {"DOUBLE": "double precision", "HUGEINT": "numeric", "VARCHAR": "text"}
 
 
@@ -51,11 +52,14 @@ class Rows:
         return f"from {self.table} where {self.where}"
 
 
-def write_file(connection: duckdb.DuckDBPyConnection, rows: Rows, path: Path) -> int:
-    """Write rows into a file of the kind that its ending says, and how many they are."""
+def write_file(
+    connection: duckdb.DuckDBPyConnection, rows: Rows, path: Path, say: Callable[[str], object]
+) -> int:
+    """Write rows into a file of the kind that its ending says, and how many they are; `say` is
+    told what it does not hold."""
     with whole(path) as draft:
         if path.suffix == ".xlsx":
-            return _write_sheet(connection, rows, draft)
+            return _write_sheet(connection, rows, draft, say)
         return _copy(connection, rows, draft, COPY[path.suffix])
 
 
@@ -65,7 +69,9 @@ def _copy(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path, options
     return int(count)
 
 
-def _write_sheet(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path) -> int:
+def _write_sheet(
+    connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path, say: Callable[[str], object]
+) -> int:
     from xlsxwriter import Workbook  # not above: other kinds do without
     from xlsxwriter.exceptions import FileCreateError
 
@@ -75,6 +81,7 @@ def _write_sheet(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path) 
             f"{rows.table} has {count:,} rows, and a sheet holds {_MOST_SHEET_ROWS:,}: name a "
             "--month, or write parquet or csv"
         )
+    cut = Counter[str]()
     packed, parts = BytesIO(), file.with_suffix(".parts")
     shutil.rmtree(parts, ignore_errors=True)  # of one that was killed
     parts.mkdir()
@@ -84,7 +91,12 @@ def _write_sheet(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path) 
             sheet.write_row(0, 0, rows.columns)
             result = connection.execute(rows.select)
             for at in range(1, count + 1):
-                sheet.write_row(at, 0, result.fetchone() or ())
+                row = result.fetchone() or ()
+                if sheet.write_row(at, 0, row):  # it ends at a text that is too long
+                    fitting = [it[:_LONGEST_CELL] if isinstance(it, str) else it for it in row]
+                    named = zip(rows.columns, row, fitting, strict=True)
+                    cut.update(name for name, told, kept in named if told != kept)
+                    sheet.write_row(at, 0, fitting)
         file.write_bytes(packed.getbuffer())
     except (OSError, FileCreateError) as error:
         # an archive that was begun ends here, and not when it is collected, in ten lines; in Python
@@ -94,6 +106,11 @@ def _write_sheet(connection: duckdb.DuckDBPyConnection, rows: Rows, file: Path) 
         raise OSError(*error.args) from None
     finally:
         shutil.rmtree(parts, ignore_errors=True)
+    for name, times in cut.items():
+        say(
+            f"{rows.table}: {name} of {times:,} rows is cut to the {_LONGEST_CELL:,} characters "
+            "that a cell holds: write parquet or csv for all of it"
+        )
     return int(count)
 
 

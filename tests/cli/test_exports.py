@@ -116,6 +116,30 @@ def test_a_workbook_holds_what_the_table_does(here: Path) -> None:
     assert sheets["marts.dim_org"][1] == ("o1", "=1+1")
 
 
+def test_a_text_that_no_cell_holds_is_cut_and_said(here: Path) -> None:
+    """It was, in silence, and the columns after it were left out; what just fits is whole."""
+    with duckdb.connect(here / "meterhouse.read.duckdb") as connection:
+        connection.execute(
+            "create table reports.needs_you as select unnest([32767, 32768, 40000]) as no,"
+            " repeat('x', no) as what, repeat('\xe4', no - 1) as subject, 'all' as source"
+        )
+    result = call(here, "export", "xlsx", "needs_you")
+    assert result.exit_code == 0
+    said = "is cut to the 32,767 characters that a cell holds: write parquet or csv for all of it"
+    assert [" ".join(line.split()) for line in result.output.splitlines()] == [
+        f"reports.needs_you: what of 2 rows {said}",
+        f"reports.needs_you: subject of 1 rows {said}",
+        f"{here / 'exports' / 'reports.needs_you.xlsx'}: 3 rows",
+    ]
+    book = openpyxl.load_workbook(here / "exports" / "reports.needs_you.xlsx")
+    rows = [*book.worksheets[0].iter_rows(values_only=True)][1:]
+    assert [(no, len(what), len(subject), source) for no, what, subject, source in rows] == [
+        (32767, 32767, 32766, "all"),
+        (32768, 32767, 32767, "all"),
+        (40000, 32767, 32767, "all"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [

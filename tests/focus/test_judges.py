@@ -64,7 +64,7 @@ def read(
 def written(read: duckdb.DuckDBPyConnection, file: Path, select: str = "", of: str = "1.2") -> Path:
     """A report as a file, or what is made of it."""
     read.execute(f"create or replace temp view made as {select} from {VERSIONS[of]}")
-    assert write_file(read, Rows("temp.made", {}), file) > 50
+    assert write_file(read, Rows("temp.made", {}), file, print) > 50
     return file
 
 
