@@ -14,6 +14,7 @@ import duckdb
 from assets.report.page import HERE, Span, answers, columns, render
 from assets.settings import Settings
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.lakes.address import beside
 from dbt_like_sql.engine.warehouse import WarehouseError
 from dbt_like_sql.engine.words import in_place_of
 
@@ -43,6 +44,14 @@ def write_page(settings: Settings, month: date | None, to: Path) -> Path:
     with whole(to) as draft:
         draft.write_text(html, encoding="utf-8")
     return to
+
+
+def renew_page(settings: Settings) -> None:
+    """Write the page beside the warehouse again, where there is one and readers see a later build:
+    whoever was to write it was killed, or does not know of that build."""
+    to = beside(settings.warehouse).with_suffix(".report.html")
+    if to.is_file() and to.stat().st_mtime < _built(settings):
+        write_page(settings, None, to)
 
 
 def page_of(settings: Settings, month: date | None) -> str:

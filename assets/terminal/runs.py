@@ -22,6 +22,8 @@ from pipelines.windows import GRAINS, Window
 def run(settings: Settings, show: Report) -> dict[str, Any]:
     """Load everything that is due now, build, and show the facts; where nothing is due, all of it
     is told by one look into the warehouse."""
+    from assets.report.files import renew_page
+
     facts = None
     with Loader(settings) as loader:
         with loader.at_once() as connection:
@@ -33,6 +35,7 @@ def run(settings: Settings, show: Report) -> dict[str, Any]:
     is_idle = idle and not (loads.asked or loader.has_landed)
     built = shown(idle, show) if idle and is_idle else build(settings, show)
     show_facts(show, settings, facts if is_idle else None)
+    renew_page(settings)
     next_commands(show, settings)
     both = {name: [*loaded[name], *built[name]] for name in ("failures", "failed", "stands")}
     return {**loaded, **built, **both}

@@ -248,3 +248,18 @@ def test_a_source_of_which_a_part_is_late_has_a_line_of_each(here: Here) -> None
     )
     here.settings["NEON_API_KEY"] = None
     assert here.status()[1][-2].endswith("since 13:20Z. NEON_API_KEY is not set: set it again.")
+
+
+def test_a_page_of_an_earlier_build_is_written_again_by_the_next_run(here: Here) -> None:
+    """Whose own run was killed in between; what nobody wrote is not begun, nor what is up to date
+    written again."""
+    here.settings["NEON_API_KEY"] = None
+    page = here.warehouse.with_suffix(".report.html")
+    assert here.call("run").exit_code == 0
+    assert not page.exists()
+    page.write_text("before")
+    assert here.call("run").exit_code == 0
+    assert page.read_text() == "before"
+    os.utime(page, (0, 0))
+    assert here.call("run").exit_code == 0
+    assert page.read_text().startswith("<!doctype html>")
