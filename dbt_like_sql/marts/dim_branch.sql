@@ -1,5 +1,5 @@
 -- One row per branch ever seen, in a listing or in usage. Deleted ones stay, marked; one that was
--- deleted before it was ever listed has no name.
+-- deleted before it was ever listed has no name but one of your own.
 -- grain: source, org_id, project_id, branch_id
 with used as (
     select
@@ -18,7 +18,8 @@ select
     coalesce(listed.org_id, used.org_id) as org_id, -- the vendor's organization
     coalesce(listed.project_id, used.project_id) as project_id, -- the vendor's project
     coalesce(listed.branch_id, used.branch_id) as branch_id, -- the vendor's id
-    listed.branch_name, -- current name; null where the vendor never listed it
+    coalesce(listed.branch_name, name.name)
+        as branch_name, -- as listed, or else as in seeds/names.csv; null: neither has it
     listed.parent_branch_id, -- branch it was made from; null: a root branch, or not known
     listed.logical_size_bytes, listed.is_default,
     listed.created_at, -- when it was made, as the vendor says
@@ -36,3 +37,5 @@ full join used
 left join staging.stg_loads__listings as listing
     on listing.resource = 'neon_branches' and listing.is_latest
     and used.source = listing.source and used.org_id = listing.scope
+left join intermediate.int_names as name
+    on name.kind = 'branch' and lower(coalesce(listed.branch_id, used.branch_id)) = name.id

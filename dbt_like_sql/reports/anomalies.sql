@@ -76,7 +76,7 @@ select
     cast((measured.quantity - measured.usual_quantity) / measured.spread as double)
         as score, -- spreads above (below: negative) what is usual
     cast(concat(
-        measured.meter, ' of ', coalesce(project.name, measured.project_id, 'no project'),
+        measured.meter, ' of ', coalesce(project.label, measured.project_id, 'no project'),
         ' was ', cast(measured.quantity as decimal(38, 2)), ' ', measured.unit, ' on ',
         strftime(measured.day_start at time zone 'UTC', '%A, %Y-%m-%d'), ', where ',
         cast(measured.usual_quantity as decimal(38, 2)), ' is the median of ', measured.compared_day_count,

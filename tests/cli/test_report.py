@@ -55,12 +55,17 @@ def here(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
         Neon("big", COMPUTE, "2026-11-05", 50 * 3600),
         Neon("big", COMPUTE, "2026-12-05", 60 * 3600),
         Neon("big", COMPUTE, "2026-12-05", 40 * 3600, branch="main"),
+        Neon("big", COMPUTE, "2026-12-05", 10 * 3600, branch="twin"),
+        Neon("small", COMPUTE, "2026-12-05", 10 * 3600, branch="other"),
         Neon("big", COMPUTE, "2026-12-29", 40 * 3600),
         Neon("small", COMPUTE, "2026-12-05", 10 * 3600),
         Forge("app", "FUNCTION_COMPUTE", "2026-12-05", "1000"),
     )
     (folder / "seeds").mkdir()
-    (folder / "seeds" / "names.csv").write_text(f'kind,id,name\nproject,small,"{POISON}"\n')
+    (folder / "seeds" / "names.csv").write_text(
+        f'kind,id,name\nproject,small,"{POISON}"\n'
+        + "".join(f"branch,{branch},preview\n" for branch in ("main", "twin", "other"))
+    )
     own = read_settings({"SEEDS_DIR": f"{folder}/seeds"}).own_seeds
     here.settings = replace(here.settings, own_seeds=own)
     here.build()
@@ -97,6 +102,16 @@ def looked_at(page: Path, tmp_path: Path, script: str = "", width: int = 1200) -
         [*command, "--dump-dom", copy.as_uri()], capture_output=True, text=True, timeout=60
     )
     return re.sub(r"<script.*?</script>", "", done.stdout, flags=re.S)
+
+
+def test_branches_of_one_name_are_told_apart(page: Path) -> None:
+    """Within a project; that of another is beside its name."""
+    parts = [(part["project"], part["part"]) for part in carried(page)["rows"]["parts"]]
+    assert sorted(parts) == [
+        (POISON, "preview"),
+        ("big", "preview (main)"),
+        ("big", "preview (twin)"),
+    ]
 
 
 def test_a_page_carries_the_months_sums(page: Path) -> None:
@@ -407,8 +422,8 @@ def test_a_month_that_is_over_tells_nothing_of_the_next(crowd: Exports, tmp_path
     rows = carried(page)["rows"]
     told = [(it["meter"], it["owner"], it["used"]) for it in rows["allowances"]]
     assert told == [
-        ("rovo_dev_credits", "Sam", 3000),
-        ("rovo_dev_credits", "Sam", 2600),
+        ("rovo_dev_credits", "Sam (u2)", 3000),
+        ("rovo_dev_credits", "Sam (u1)", 2600),
         ("large_file_storage", "w", 2.3),
     ]
     assert rows["budgets"] == rows["anomalies"] == rows["restatements"] == []

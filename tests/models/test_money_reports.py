@@ -251,7 +251,8 @@ def told(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports:
     folder = tmp_path_factory.mktemp("told")
     here = opened_at("2026-08-11T09:00", folder, worlds)
     (folder / "invoices.csv").write_text(INVOICES)
-    own = {"seeds.invoices": folder / "invoices.csv"}
+    own = {"seeds.invoices": folder / "invoices.csv", "seeds.names": folder / "names.csv"}
+    own["seeds.names"].write_text("kind,id,name\nproject,gone,Twin\nproject,varies,Twin\n")
     here.settings = replace(here.settings, own_seeds=own)
     for org, read in (("read", "2026-06-30T09:00"), ("forgotten", "2026-06-08T09:00")):
         here.write(f"{org}.csv", org, Line("large_file_storage", "workspace:w", read, "7", read))
@@ -359,7 +360,8 @@ def test_a_correction_of_a_day_corrects_the_forecasts_of_its_month(
 def test_a_day_that_is_out_of_line(told: Exports) -> None:
     """20 hours where Tuesdays were 8 to 12: the median is 10, the median distance from it 1, which
     makes 10 / 1.4826 spreads. What hardly varies has a tenth of its median for a spread: 14 for 10
-    is 4 of them, and none at all is 10. What is tiny, or new, says nothing."""
+    is 4 of them, and none at all is 10. What is tiny, or new, says nothing. Of two projects of one
+    name the sentence has the id."""
     columns = "project_id, quantity / 3600, usual_quantity / 3600, usual_distance / 3600, score"
     judged = "from reports.anomalies where org_id = 'judged' order by project_id"
     assert told.read(f"select {columns} {judged}") == [
@@ -367,7 +369,7 @@ def test_a_day_that_is_out_of_line(told: Exports) -> None:
         ("varies", 20, 10, 1, pytest.approx(10 / 1.4826)),
     ]
     assert told.read(f"select explanation {judged}")[1] == (
-        "compute_unit_seconds of varies was 72000.00 CU-seconds on Tuesday, 2026-08-04,"
+        "compute_unit_seconds of Twin (varies) was 72000.00 CU-seconds on Tuesday, 2026-08-04,"
         " where 36000.00 is the median of 5 such weekdays before",
     )
 

@@ -31,7 +31,11 @@ summed as (
 select
     summed.kind, summed.source, coalesce(org.label, summed.org_id) as org,
     coalesce(project.label, summed.project_id) as project, summed.owner,
-    coalesce(summed.branch_name, part.label, summed.part_id) as part,
+    coalesce(
+        summed.branch_name || case when min(summed.part_id) over same_name
+            < max(summed.part_id) over same_name then concat(' (', summed.part_id, ')') else '' end,
+        part.label, summed.part_id
+    ) as part,
     summed.cost, summed.cost_before
 from summed
 left join marts.dim_name as org
@@ -42,4 +46,8 @@ left join marts.dim_name as project
 left join marts.dim_name as part
     on part.kind in ('site', 'user') and summed.kind = part.kind and summed.source = part.source
     and summed.part_id = part.thing_id
+-- of a project: dim_name.label is of an organization, in which most branches are called main
+window same_name as (
+    partition by summed.source, summed.org_id, summed.project_id, summed.branch_name
+)
 order by summed.cost desc nulls last
