@@ -17,6 +17,7 @@ from assets.catalog.page import PAGE, write
 from assets.catalog.partitions import DAYS
 from assets.catalog.tables import (
     AS_OF,
+    BACKFILL,
     BUILT,
     MODELS,
     column_types,
@@ -40,7 +41,6 @@ from dbt_like_sql.engine.windows import ALL_TIME, Windows
 from pipelines.receipts import Connection
 from pipelines.windows import floor, next_bucket
 
-BACKFILL = "dagster/backfill"
 FAMILIES = meter_families()
 TYPES = column_types(MODELS.values())
 

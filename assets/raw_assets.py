@@ -19,7 +19,7 @@ import dagster as dg
 import pipelines
 from assets.catalog.failing import failing_in_words
 from assets.catalog.partitions import KINDS, first_partition, partition_key, whole_partitions
-from assets.catalog.tables import AS_OF, raw_key, table_spec, text_of
+from assets.catalog.tables import AS_OF, BACKFILL, raw_key, table_spec, text_of
 from assets.retention import retention
 from assets.runs import planning
 from assets.runs.loading import Loader, forecast
@@ -58,11 +58,24 @@ def where_set() -> Iterator[str]:
     "As it was when this was loaded (a run reads it again):\n\n"
     + "\n".join(["| vendor | setting | from |", "| --- | --- | --- |", *where_set()])
 )
-def loader_resource(_: dg.InitResourceContext) -> Iterator[Callable[[], Loader]]:
+def loader_resource(context: dg.InitResourceContext) -> Iterator[Callable[[], Loader]]:
     """A loader for the length of a run. Its first step reads the settings: that a resource failed
     is told in stacks, and taken for a run that was killed."""
     with ExitStack() as stack:
-        yield cache(lambda: stack.enter_context(Loader(read_settings())))
+        yield cache(lambda: stack.enter_context(Loader(read_settings(), _wanted_at(context))))
+
+
+def _wanted_at(context: dg.InitResourceContext) -> datetime | None:
+    """When a person or a schedule asked for this run, which may have waited in a queue since. A run
+    of a backfill is made up to half a minute after that, and another may have ended by then."""
+    run, instance = context.run, context.instance
+    if run is None or instance is None:
+        return None
+    backfill = instance.get_backfill(run.tags[BACKFILL]) if BACKFILL in run.tags else None
+    if backfill:
+        return datetime.fromtimestamp(backfill.backfill_timestamp, UTC)
+    record = instance.get_run_record_by_id(run.run_id)
+    return record.create_timestamp if record else None
 
 
 def _columns(

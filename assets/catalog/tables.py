@@ -25,7 +25,8 @@ warnings.filterwarnings("ignore", "Class `(LocalFile)?CodeReference", dg.BetaWar
 
 # in the metadata of every materialization: an instant of the warehouse, UTC
 AS_OF = "as of"
-# in the tags of a run that built: as of when
+# in the tags of a run: the backfill that it is of; and where it built, as of when
+BACKFILL = "dagster/backfill"
 BUILT = "meterhouse/built"
 MODELS = load_models(keep_in=warehouse.models_beside(warehouse_at()))
 OWNERS = read_one("asset_owners")

@@ -62,10 +62,14 @@ def _just(due: Due, scopes: list[str]) -> Due:
 
 
 class Loader(AbstractContextManager["Loader"]):
-    """Loads endpoints for the length of a run, by the accounts of its settings."""
+    """Loads endpoints for the length of a run, by the accounts of its settings.
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    `wanted_at`: when the run was asked for (None: now). Where it waited for its turn since, what
+    another asked meanwhile is not asked again.
+    """
+
+    def __init__(self, settings: Settings, wanted_at: datetime | None = None) -> None:
+        self.settings, self.wanted_at = settings, wanted_at or settings.clock()
         self.accounts = Accounts(settings)
         self.landed = Landed(self.open_warehouse)
         # of all that vendors still answer for; of these tables they are others by now
@@ -132,13 +136,21 @@ class Loader(AbstractContextManager["Loader"]):
         return Wanted(endpoint, Window(grain, min(starts), until), choose, standings)
 
     def within(self, endpoint: Endpoint, window: Window) -> Wanted | None:
-        """A window of an endpoint, due or not; None: its vendor said today that it is no more."""
+        """A window of an endpoint, due or not, less what was asked since it was wanted; None: its
+        vendor said today that it is no more."""
         at, now = (endpoint.table, window.grain), self.settings.clock()
         with self.open_warehouse() as connection:
             answers = Answers(connection, {at: window.since})
         if planning.is_retired(endpoint, answers.last.get(endpoint.table), now):
             return None
-        choose = partial(planning.buckets_to_ask, endpoint, window, answers.held(*at), now=now)
+        choose = partial(
+            planning.buckets_to_ask,
+            endpoint,
+            window,
+            answers.held(*at),
+            now=now,
+            wanted_at=self.wanted_at,
+        )
         return Wanted(endpoint, window, choose, answers.standings(*at))
 
     def load(self, wanted: Wanted, progress: Progress = silent) -> LoadResult:
@@ -183,12 +195,21 @@ class Loader(AbstractContextManager["Loader"]):
             return LoadResult(notes=[note])
         result = self.load(wanted, progress)
         if result.scopes and not (result.slice_count or result.failures):
-            result.notes.append("nothing to ask: all of it was asked since the last tick")
+            since = f"{self.wanted_at:%H:%M:%SZ}, when this run was asked for"
+            since = "the last tick" if endpoint.once_a_tick else since
+            result.notes.append(f"nothing to ask: all of it was asked since {since}")
         return result
 
     def load_names(self, endpoint: Endpoint, progress: Progress = silent) -> LoadResult:
-        """Load what an endpoint lists, as it is now."""
-        return self.load(names(endpoint), progress)
+        """Load what an endpoint lists, as it is now, of whom it was not listed since."""
+        wanted = names(endpoint)
+        if not (endpoint.any_time or endpoint.part_of):
+            with self.open_warehouse() as connection:
+                standings = receipts.standings(connection, endpoint.table, SNAPSHOT)
+            now, at = self.settings.clock(), self.wanted_at
+            choose = partial(planning.names_to_ask, standings, now=now, wanted_at=at)
+            wanted = Wanted(endpoint, None, choose, standings)
+        return self.load(wanted, progress)
 
     def _known_scopes(self, endpoint: Endpoint, standings: Standings) -> list[str]:
         """The scopes that the settings name, or else those that were asked before and are there."""

@@ -27,6 +27,8 @@ Standings = Mapping[str, Standing]
 Choose = Callable[[list[str]], Due]
 # what is refused for as long after it last answered is taken for gone, and fails no run
 LASTS = timedelta(days=7)
+# what was asked at the very moment when something was wanted was not asked for it
+MOMENT_AFTER = timedelta(microseconds=1)
 # what is refused for as long is not refused in a bad moment
 MOMENT = timedelta(minutes=5)
 
@@ -221,18 +223,33 @@ def _is_put_off(standing: Standing | None, tick: datetime, now: datetime) -> boo
 
 
 def buckets_to_ask(
-    endpoint: Endpoint, window: Window, held: Held, scopes: Iterable[str], now: datetime
+    endpoint: Endpoint,
+    window: Window,
+    held: Held,
+    scopes: Iterable[str],
+    now: datetime,
+    wanted_at: datetime,
 ) -> Due:
-    """The buckets of an explicit window, by scope; less those of this tick where once is enough."""
-    if not endpoint.once_a_tick:
-        return dict.fromkeys(scopes, window.buckets())
-    tick = last_tick(endpoint.table, window.grain, now)
-    left: Due = {}
+    """The buckets of an explicit window, by scope; less those that were asked after it was wanted,
+    by whoever had the turn before, and those of this tick where once is enough."""
+    since = wanted_at + MOMENT_AFTER
+    if endpoint.once_a_tick:
+        since = min(since, last_tick(endpoint.table, window.grain, now))
+    due: Due = {}
     for scope in scopes:
         asked = held.get(scope, {})
-        if starts := [s for s in window.buckets() if not _is_since(tick, asked.get(s), now)]:
-            left[scope] = starts
-    return left
+        if starts := [s for s in window.buckets() if not _is_since(since, asked.get(s), now)]:
+            due[scope] = starts
+    return due
+
+
+def names_to_ask(
+    standings: Standings, scopes: Iterable[str], now: datetime, wanted_at: datetime
+) -> Due:
+    """The scopes whose names were not listed after that was wanted."""
+    since = wanted_at + MOMENT_AFTER
+    answered = {scope: standing.answered_at for scope, standing in standings.items()}
+    return {scope: [] for scope in scopes if not _is_since(since, answered.get(scope), now)}
 
 
 def is_retired(endpoint: Endpoint, last: tuple[bool, datetime] | None, now: datetime) -> bool:
