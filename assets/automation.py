@@ -23,7 +23,7 @@ from assets.runs import planning
 from assets.runs.opening import open_warehouse, rows_of
 from assets.settings import Settings, read_settings
 from assets.sources import SOURCES
-from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine import publishing, warehouse
 from dbt_like_sql.engine.build_state import Due, due, last_built_at
 from dbt_like_sql.engine.lakes.address import exists
 from pipelines.endpoint import SNAPSHOT, Endpoint
@@ -40,6 +40,8 @@ NOT_DONE = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 # Dagster plans each day of each mart, one by one, before a run starts; more is built all the same
 MOST_PLANNED = timedelta(days=31)
 LONGEST_PAUSE = timedelta(hours=1)
+# stands for when a build was that readers do not see: it was killed, or their copy is of another
+NOT_READ = datetime.min.replace(tzinfo=UTC)
 # between a process and its run's first event, and what a clock is put right by
 SLACK_SECONDS = 60.0
 
@@ -142,7 +144,8 @@ def _files_sensor(source: Source[Any], endpoint: Endpoint) -> dg.SensorDefinitio
         tags = _partitions("daily", now, now)
         prints = [source.client(it).fingerprint() for it in settings.accounts[source.name]]
         # where there is no file there is none to look at again, only one that was there before
-        found = " ".join([*prints, tags[RANGE_END]]) if any(prints) else NO_FILE
+        parts = [*prints, tags[RANGE_END], f"{settings.warehouse}"]
+        found = " ".join(parts) if any(prints) else NO_FILE
         # a folder may come to be as it was before, and that is news again
         asked = context.cursor or NO_FILE
         what = asked if asked.startswith(found) else f"{found} {now.isoformat()}"
@@ -201,6 +204,8 @@ def build_what_landed(context: dg.SensorEvaluationContext) -> dg.SensorResult | 
             create_raw_tables(connection)
             what = due(connection, own_seeds=settings.own_seeds)
             built_at = last_built_at(connection)
+            if built_at and not publishing.is_current(connection, settings.warehouse):
+                built_at = NOT_READ
             instance, cursor, is_built = context.instance, context.cursor, what is None
             events, cursor = unseen(instance, connection, settings, cursor, is_built)
     except warehouse.WarehouseError as error:
@@ -225,7 +230,7 @@ def _build_request(
         first = max(what.windows[0].since, DAYS.start, today - MOST_PLANNED)
         last = max(first, min(what.windows[-1].until - timedelta(days=1), today))
     token = what.token if what else f"{today:%Y-%m-%d}"
-    return run_request(instance, token, _partitions("daily", first, last), now)
+    return run_request(instance, token, _partitions("daily", first, last), now, is_still_due=True)
 
 
 # -- whether what a sensor asked for was done ---------------------------------------------------
@@ -235,16 +240,22 @@ def _build_request(
 
 
 def run_request(
-    instance: dg.DagsterInstance, what: str, tags: dict[str, str], now: datetime
+    instance: dg.DagsterInstance,
+    what: str,
+    tags: dict[str, str],
+    now: datetime,
+    is_still_due: bool = False,
 ) -> dg.RunRequest | dg.SkipReason:
     """A run that does `what`; a reason to skip while one is under way, or after one did it.
 
     What failed, was canceled or was killed is asked for again at the next tick. What fails again
-    and again is asked for after pauses that double, up to an hour.
+    and again is asked for after pauses that double, up to an hour. So is what a run did that is
+    still due: it did it in another warehouse, or a backup took the place of that one.
     """
     end_dead_runs(instance)
     runs = instance.get_run_records(dg.RunsFilter(tags={WHAT: what}))  # the latest first
-    failed = list(takewhile(lambda record: record.dagster_run.status in NOT_DONE, runs))
+    undone = {*NOT_DONE, *[dg.DagsterRunStatus.SUCCESS] * is_still_due}
+    failed = list(takewhile(lambda record: record.dagster_run.status in undone, runs))
     if runs and not failed:
         run = runs[0].dagster_run
         what_of_it = "did it" if run.is_finished else "is under way for it"
@@ -255,7 +266,7 @@ def run_request(
         if now < again_at:
             run_id, count = failed[0].dagster_run.run_id[:8], len(failed)
             return dg.SkipReason(
-                f"{count} runs for it failed, the last is {run_id}; the next: {again_at:%H:%M:%SZ}"
+                f"{count} runs did not do it, the last is {run_id}; the next: {again_at:%H:%M:%SZ}"
             )
     key = f"{what}, attempt {len(runs) + 1}" if runs else what
     # it is asked for again here, and not by Dagster as well

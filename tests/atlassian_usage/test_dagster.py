@@ -80,10 +80,10 @@ def environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 
 def fingerprint(exports: Exports, days_ago: int = 0) -> str:
-    """What the sensor remembers of the folder, and of when."""
+    """What the sensor remembers of the folder, of when, and of the warehouse."""
     day = datetime.now(UTC) - timedelta(days=days_ago)
     account = Account("", Settings(exports.folder), exports.folder, utc_now)
-    return f"{SOURCE.client(account).fingerprint()} {day:%Y-%m-%d}"
+    return f"{SOURCE.client(account).fingerprint()} {day:%Y-%m-%d} {exports.settings.warehouse}"
 
 
 def sense(cursor: str | None = None, status: str = "SUCCESS") -> Any:
@@ -227,6 +227,17 @@ def test_the_sensor_asks_for_a_run_when_the_folder_differs(
     assert len(set(keys)) == 4
     assert says_nothing_is_new(sense(fingerprint(files)))
     assert sense(fingerprint(files, days_ago=1)).run_key not in keys
+
+
+def test_another_warehouse_gets_the_same_files(
+    files: Exports, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the same day: what was loaded into the one before is not in it."""
+    files.write("a.csv", "org", line())
+    before = fingerprint(files)
+    assert says_nothing_is_new(sense(before))
+    monkeypatch.setenv("WAREHOUSE", str(files.folder.parent / "another.duckdb"))
+    assert isinstance(sense(before), dg.RunRequest)
 
 
 @pytest.mark.parametrize("status", ["FAILURE", pytest.param("CANCELED", marks=pytest.mark.slow)])

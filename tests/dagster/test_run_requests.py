@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from assets.model_assets import models
 from assets.runs.loading import Loader
 from assets.sources import endpoint_of
 from dbt_like_sql.engine import warehouse
+from dbt_like_sql.engine.lakes.address import beside
 from pipelines.windows import Window, next_bucket
 from tests.conftest import Open, World
 
@@ -142,9 +144,46 @@ def test_what_fails_again_and_again_is_asked_for_less_and_less(
     made(instance, asked(instance), "FAILURE")
     threading.Event().wait(0.3)
     made(instance, asked(instance), "FAILURE")
-    assert why_not(instance).startswith("2 runs for it failed, the last is ")
+    assert why_not(instance).startswith("2 runs did not do it, the last is ")
     threading.Event().wait(0.5)
     assert asked(instance).run_key == "today, attempt 3"
+
+
+@pytest.mark.slow  # three builds; by default what succeeds and is still due is asked for again
+def test_what_was_done_elsewhere_is_asked_for_here(
+    landed_hours: World, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """A backup of before the build takes the place of the warehouse; the read copy is then of
+    another, and after that it is gone: each time it is built again, by one run."""
+    at = beside(landed_hours.settings.warehouse)
+    shutil.copy2(at, tmp_path / "backup")
+    request = sense(instance)
+    assert build(instance, request)
+    assert sense(instance) == "every receipt is built"
+    shutil.copy2(tmp_path / "backup", at)
+    again = sense(instance)
+    assert again.run_key != request.run_key
+    assert build(instance, again)
+    assert sense(instance) == "every receipt is built"
+    warehouse.read_copy(at).unlink()
+    assert build(instance, sense(instance))
+    assert sense(instance) == "every receipt is built"
+    assert landed_hours.facts()
+
+
+def test_what_succeeds_and_is_still_due_is_asked_for_less_and_less(
+    instance: dg.DagsterInstance,
+) -> None:
+    """As what fails again and again; and what is under way is waited for."""
+    for attempt in ("today", "today, attempt 2"):
+        request = run_request(instance, "today", {}, datetime.now(UTC), is_still_due=True)
+        assert isinstance(request, dg.RunRequest)
+        assert request.run_key == attempt
+        made(instance, request, "SUCCESS")
+        threading.Event().wait(0.1)
+    paused = run_request(instance, "today", {}, datetime.now(UTC), is_still_due=True)
+    assert isinstance(paused, dg.SkipReason)
+    assert f"{paused.skip_message}".startswith("2 runs did not do it, the last is ")
 
 
 def test_a_build_that_failed_is_done_when_all_is_well(
