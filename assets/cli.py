@@ -234,13 +234,14 @@ def report(
 
 @main.command()
 @click.option("--port", type=PORT, default=3000, show_default=True)
-def ui(port: int) -> None:
+@click.option("--history", envvar="DAGSTER_HOME", hidden=True)
+def ui(port: int, history: str | None) -> None:
     """Open Dagster, and say on what it stands: vendors or their stand-ins, and which warehouse."""
     from assets.terminal.ui import open_ui
 
     try:
         with _listening_at(port, " (make ui PORT=...)"):
-            open_ui(read_settings(), port, click.echo)
+            open_ui(read_settings(), port, history, click.echo)
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
 

@@ -5,25 +5,39 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 from urllib.parse import urlsplit
 
-from assets.settings import Settings
+from assets.settings import Settings, SettingsError
 from assets.sources import SOURCES
 from pipelines.settings import is_loopback, settings_of
 from pipelines.settings import url as address
 from pipelines.source import Account, Source
 
 ROOT = Path(__file__).parents[2]
+# a new one takes about as much
+HISTORY_BYTES = 1_000_000
 # `dagster dev` says of itself that there is a newer one, and of its defaults what it does
 QUIET = ("-W", "ignore:Function `dev_command`", "-m", "dagster", "dev", "--log-level", "error")
 
 
-def open_ui(settings: Settings, port: int, say: Callable[[str], object]) -> None:
-    """Say on what it stands, and become Dagster.
+def open_ui(
+    settings: Settings, port: int, history: str | None, say: Callable[[str], object]
+) -> None:
+    """Say on what it stands, and become Dagster, whose history is in this folder, or ends with it.
 
-    Raises OSError where the port is taken: Dagster would go on, with no page.
+    Raises OSError where the port is taken: Dagster would go on, with no page; and SettingsError
+    where Dagster could keep no history, of which it tells in two pages of stack.
     """
+    try:
+        with TemporaryFile(dir=history) as tried:
+            tried.write(bytes(HISTORY_BYTES))
+    except OSError as error:
+        raise SettingsError(
+            f"DAGSTER_HOME is {history}, where Dagster can keep no history ({error.strerror}): let "
+            "this user write there, free some space, or name another folder"
+        ) from None
     socket.create_server(("127.0.0.1", port)).close()
     for line in stands_on(settings):
         say(line)

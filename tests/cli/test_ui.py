@@ -1,5 +1,10 @@
 """`meterhouse ui` says on what Dagster will stand; a long test of Dagster starts it."""
 
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from assets.cli import main
 from assets.settings import read_settings
 from assets.terminal.ui import stands_on
 from tests.conftest import Open
@@ -30,3 +35,15 @@ def test_a_wrong_setting_is_said_too() -> None:
     """As any command says it."""
     lines = [*stands_on(read_settings(NEON | {"NEON_REQUESTS_PER_MINUTE": "many"}))]
     assert any(line.startswith("NEON_REQUESTS_PER_MINUTE is 'many'") for line in lines)
+
+
+def test_where_dagster_can_keep_no_history_it_does_not_begin(tmp_path: Path) -> None:
+    """A disk that is full or read-only, or a folder that is none: in a sentence, where Dagster
+    tells two pages of stack."""
+    home = tmp_path / "file"
+    home.touch()
+    done = CliRunner(env={"DAGSTER_HOME": str(home)}).invoke(main, ["ui"])
+    assert done.exit_code == 2
+    said = f"DAGSTER_HOME is {home}, where Dagster can keep no history (Not a directory): let this"
+    assert said in " ".join(done.output.split())
+    assert "Traceback" not in done.output
