@@ -126,7 +126,9 @@ def _partitions(
     first, last = min(since for since, *_ in windows), max(until for _, until, _ in windows)
     window = Window(of_receipts, floor(first, grain), last)
     standings = receipts.standings(connection, endpoint.table, of_receipts)
-    scopes = [s for s, about in standings.items() if about.answered_at and not about.is_ended]
+    # without those that were never answered but with a refusal; what just failed may hold something
+    there = {s: about for s, about in standings.items() if not about.is_ended}
+    scopes = [s for s, about in there.items() if about.answered_at or not about.asked_at]
     for key, rows in whole_partitions(connection, endpoint, grain, window, scopes).items():
         if key in landed:
             counted = {"dagster/partition_row_count": rows}

@@ -25,6 +25,7 @@ from pipelines.windows import Window, next_bucket
 from tests.clock import NOW, TODAY
 from tests.conftest import Open, World
 from tests.dagster.conftest import HOURS
+from tests.sandbox.desk import Fault
 
 HOURLY, COMPUTE = raw_key("neon_project_usage", "hourly"), model_key("marts.fct_compute")
 RECEIPTS = model_key("raw.loads")
@@ -193,6 +194,27 @@ def test_a_partition_is_whole_once_every_scope_has_it(here: World) -> None:
         assert len(whole("hourly", window, scopes)) == 20
         assert [*whole("daily", window, scopes)] == [partition_key("daily", TODAY)]
         assert whole("daily", window, [*scopes, "another"]) == whole("daily", window, []) == {}
+
+
+def test_a_partition_is_not_whole_where_one_never_answered(here: World, tick: Ticks) -> None:
+    """It failed before it ever did, and may hold something: no hour is green until it answers."""
+    here.sandbox.faults.append(Fault("/consumption_history/v2/projects", 422))
+    window = Window("hourly", END - timedelta(hours=1), END)
+    assert here.land("neon_project_usage", window).failures
+    assert {key for key, _ in tick()} == {RECEIPTS}
+    (hour,) = land(here, 1)
+    assert tick()[HOURLY, hour] == 1
+
+
+def test_a_partition_is_whole_without_one_that_has_not_the_plan(
+    world: Open, tick: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused, and nobody can tell of it."""
+    few = {"projects": 2, "branches": 1, "orgs": 1, "apps": 0, "workspaces": 0}
+    opened = world(oddities=False, facts_alone=True, free_org=True, **few)
+    opened.configure(monkeypatch)
+    (hour,) = land(opened, 1)
+    assert tick()[HOURLY, hour] == 1
 
 
 def test_what_a_run_under_way_may_tell_waits(
