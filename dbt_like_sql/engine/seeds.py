@@ -26,7 +26,8 @@ _TYPES = {
     "(^|_)date$": "DATE",
     "_per_billed_unit$": "BIGINT",
     "^usd_": "DECIMAL(18,9)",  # a price: with every row of cost, so that 64 bits are worth it
-    "_usd$|^quantity": "DECIMAL(27,9)",
+    "^quantity_": "DECIMAL(20,9)",  # of a price, too: what is multiplied by it has 38 digits
+    "_usd$|^quantity$": "DECIMAL(27,9)",
     "_(hours|minutes|count)$": "INTEGER",
     "": "VARCHAR",
 }

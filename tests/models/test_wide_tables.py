@@ -157,6 +157,7 @@ def test_what_is_missing_of_a_persons_own_seeds_is_said(tmp_path: Path) -> None:
 
 
 FIRST_OF_PLANS = "source,org_id,meter,plan,user_count\n"
+FIRST_OF_PRICES = (PACKAGE_FOLDER / "seeds/price_overrides.csv").read_text()
 FIRST_OF_BUDGETS = (
     "budget,source,org,project,team,customer,amount_usd,thresholds,valid_from_date,"
     "valid_until_date\n"
@@ -176,6 +177,12 @@ def test_a_file_of_ones_own_that_cannot_be_read_is_named(tmp_path: Path, worlds:
         ("monthly_budgets", f'{FIRST_OF_BUDGETS}all,,,,,,"1,000",,,\n', 'Line: 2. .*"1,000"'),
         ("monthly_budgets", f"{FIRST_OF_BUDGETS}all,,,,,,1e19,,,\n", "line 2: amount_usd 1e19 has"),
         ("monthly_budgets", f"{FIRST_OF_BUDGETS}all,,,,,,-1{'0' * 18},,,\n", "more than 18 digits"),
+        (
+            "price_overrides",
+            f"{FIRST_OF_PRICES}neon,c,,m,,h,1,,,{10**11}{',' * 7}\n",
+            "than 11 d",
+        ),
+        ("price_overrides", f"{FIRST_OF_PRICES}neon,c,,m,,h,1e9{',' * 10}\n", "usd_per_unit 1e9"),
         ("plans", f"{plan}2147483648\n", "line 2: user_count 2147483648 has more than 9 digits"),
         ("monthly_budgets", f"{FIRST_OF_BUDGETS}\xfcber,,,,,,1,,,\n", "UTF-8"),
     ):
