@@ -6,12 +6,15 @@
 with owned as (
     select
         usage.series_key, usage.granularity, usage.day_start, usage.source, usage.org_id,
-        usage.meter, usage.unit, usage.plan, usage.quantity, price.allowed_per as owner_type,
-        price.period, price.included_quantity as contract_quantity, case price.allowed_per
-            when 'org' then usage.org_id when 'user, pooled' then usage.org_id
+        usage.meter, usage.unit, usage.plan, usage.quantity, price.allowed_per, price.period,
+        price.included_quantity as contract_quantity,
+        case price.allowed_per when 'user, pooled' then 'org' else price.allowed_per end
+            as owner_type,
+        case price.allowed_per
             when 'project' then usage.project_id
             when 'site' then usage.site_id when 'workspace' then usage.site_id
             when 'user' then usage.user_id
+            else usage.org_id
         end as owner_id
     from intermediate.int_usage_by_day as usage
     inner join intermediate.int_prices as price
@@ -25,13 +28,13 @@ sized as (
     select
         owned.*, coalesce(owned.contract_quantity, allowed.quantity) as included_quantity,
         md5(cast(json_array(
-            owned.source, owned.meter, owned.unit, owned.org_id, owned.owner_type, owned.owner_id,
-            owned.period
+            owned.source, owned.meter, owned.unit, owned.org_id,
+            replace(owned.owner_type, 'workspace', 'site'), owned.owner_id, owned.period
         ) as varchar)) as allowance_key
     from owned
     left join seeds.allowances as allowed
         on owned.source = allowed.source and owned.meter = allowed.meter
-        and owned.unit = allowed.unit and owned.owner_type = allowed.allowed_per
+        and owned.unit = allowed.unit and owned.allowed_per = allowed.allowed_per
         and owned.period = allowed.period
         and (allowed.plan is null or lower(owned.plan) = lower(allowed.plan))
         and coalesce(allowed.valid_from_date <= cast(owned.day_start as date), true)
@@ -47,8 +50,9 @@ sized as (
 select
     sized.series_key, sized.granularity, sized.day_start,
     sized.allowance_key, -- source, meter, unit, org, owner type, owner and period
-    cast(sized.period = 'bucket' as boolean)
-        as is_by_bucket, -- true: each bucket has its own; false: it lasts a calendar month
+    cast(sized.owner_type as varchar) as owner_type, -- org, project, workspace, site, user
+    cast(sized.owner_id as varchar) as owner_id, -- whose allowance it is
+    sized.period, -- bucket: each bucket has its own; month: it lasts a calendar month
     -- of a bucket: for each of its hours
     cast(sized.included_quantity as decimal(38, 9)) as included_quantity, -- null: not known
     cast(case when sized.period = 'bucket' then 0

@@ -5,7 +5,7 @@
 -- window: period_start
 select
     usage.series_key, usage.period_start,
-    cast(case when allowance.is_by_bucket
+    cast(case when allowance.period = 'bucket'
         then allowance.included_quantity * cast(
             extract(epoch from usage.period_end) - extract(epoch from usage.period_start)
             as bigint
@@ -15,7 +15,7 @@ select
     cast(allowance.quantity_before + sum(usage.quantity) over (
         partition by
             allowance.allowance_key,
-            case when allowance.is_by_bucket then usage.period_start else allowance.day_start end
+            case when allowance.period = 'bucket' then usage.period_start else allowance.day_start end
         order by
             usage.period_start, usage.project_id, usage.branch_id, usage.site_id,
             usage.environment_id, usage.user_id, usage.plan, usage.series_key

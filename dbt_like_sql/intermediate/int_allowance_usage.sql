@@ -1,71 +1,59 @@
 -- One row per allowance owner, meter, scope and period, a day or longer: what it used, and the allowance
--- that this counts against. Where a source tells what each owner used, it is that; else what the facts of a
--- calendar month add up to, for owners that seeds/allowances.csv or a contract names.
+-- that this counts against. It is what the price counts, day by day; where a vendor shows an allowance
+-- itself, and no contract says another, it is what it tells that the owner used.
 -- grain: allowance_key, scope, period_start, period_end
 -- window: period_start, by month
-with metered as (
-    -- most usage has no allowance
+with counted as (
     select
-        usage.*, owner.owner_type,
-        case owner.owner_type
-            when 'org' then usage.org_id when 'project' then usage.project_id
-            when 'site' then usage.site_id when 'workspace' then usage.site_id
-            when 'user' then usage.user_id
-        end as owner_id
-    from intermediate.int_usage_by_day as usage
-    inner join (
-        select source, meter, replace(allowed_per, 'user, pooled', 'org') as owner_type
-        from seeds.allowances where period <> 'bucket'
-        union
-        select source, meter, replace(allowed_per, 'user, pooled', 'org')
-        from seeds.price_overrides where period <> 'bucket'
-    ) as owner on usage.source = owner.source and usage.meter = owner.meter
-    where usage.source <> 'atlassian_platform'
-),
-
-told as (
-    -- what a contract includes lasts as long as it says, as in the bill
+        usage.source, usage.resource, usage.scope, usage.org_id, usage.meter, usage.unit,
+        allowance.owner_type, allowance.owner_id, usage.day_start as period_start,
+        case usage.granularity when 'monthly' then usage.day_start + interval '1' month
+            else usage.day_start + interval '1' day end as period_end,
+        usage.quantity, cast(null as boolean) as is_settled,
+        date_trunc('month', usage.day_start) as allowed_from,
+        date_trunc('month', usage.day_start) + interval '1' month as resets_at,
+        allowance.included_quantity, usage.observed_at
+    from intermediate.int_allowance_days as allowance
+    inner join intermediate.int_usage_by_day as usage
+        on allowance.series_key = usage.series_key
+        and allowance.granularity = usage.granularity and allowance.day_start = usage.day_start
+    where allowance.period = 'month' and usage.source <> 'atlassian_platform'
+    union all
     select
-        told.*,
-        exists (
-            select 1
-            from seeds.price_overrides as own
-            where told.source = own.source and told.meter = own.meter
-                and told.owner_type = replace(own.allowed_per, 'user, pooled', 'org')
-                and own.period = 'month' and own.quantity_included is not null
-                and coalesce(own.valid_from_date <= cast(told.period_start as date), true)
-                and coalesce(own.valid_until_date > cast(told.period_start as date), true)
-        ) as is_of_contract
-    from intermediate.int_platform_allowance_usage as told
+        'atlassian_platform', 'platform_usage',
+        concat_ws('/', 'facts', fact.owner_type, fact.meter, fact.unit, fact.org_id), fact.org_id,
+        fact.meter, fact.unit, fact.owner_type, fact.owner_id, fact.period_start, fact.period_end,
+        fact.quantity, fact.observed_at >= fact.period_end, fact.allowed_from, fact.resets_at,
+        fact.contract_quantity, fact.observed_at
+    from intermediate.int_platform_counted as fact
+    where fact.is_of_contract and fact.period <> 'bucket' and fact.owner_id is not null
 ),
 
 used as (
     select
-        told.source, told.resource, told.scope, told.org_id, told.meter, told.unit, told.owner_type,
-        told.owner_id, told.period_start, told.period_end, told.quantity, told.is_settled,
-        told.is_of_contract,
-        case when told.is_of_contract then date_trunc('month', told.period_start)
-            else told.allowed_from end as allowed_from,
-        case when told.is_of_contract
-            then date_trunc('month', told.period_start) + interval '1' month
-            else told.resets_at end as resets_at,
-        told.observed_at, cast(null as varchar) as plan
-    from told
+        counted.source, counted.resource, counted.scope, counted.org_id, counted.meter,
+        counted.unit, counted.owner_type, counted.owner_id, counted.period_start,
+        counted.period_end, sum(counted.quantity) as quantity,
+        bool_and(counted.is_settled) as is_settled, counted.allowed_from, counted.resets_at,
+        max(counted.included_quantity) as included_quantity,
+        max(counted.observed_at) as observed_at
+    from counted
+    group by
+        counted.source, counted.resource, counted.scope, counted.org_id, counted.meter,
+        counted.unit, counted.owner_type, counted.owner_id, counted.period_start,
+        counted.period_end, counted.allowed_from, counted.resets_at
     union all
     select
-        metered.source, metered.resource, metered.scope, metered.org_id, metered.meter,
-        metered.unit, metered.owner_type, metered.owner_id, metered.day_start,
-        max(case metered.granularity when 'monthly' then metered.day_start + interval '1' month
-            else metered.day_start + interval '1' day end),
-        sum(metered.quantity), cast(null as boolean), false,
-        date_trunc('month', metered.day_start),
-        date_trunc('month', metered.day_start) + interval '1' month, max(metered.observed_at),
-        max(metered.plan)
-    from metered
-    where metered.owner_id is not null
-    group by
-        metered.source, metered.resource, metered.scope, metered.org_id, metered.meter,
-        metered.unit, metered.owner_type, metered.owner_id, metered.day_start, metered.granularity
+        told.source, told.resource, told.scope, told.org_id, told.meter, told.unit,
+        told.owner_type, told.owner_id, told.period_start, told.period_end, told.quantity,
+        told.is_settled, told.allowed_from, told.resets_at, null, told.observed_at
+    from intermediate.int_platform_allowance_usage as told
+    -- a contract says of whom the allowance is, too: what others are shown or published to have they
+    -- have not
+    anti join intermediate.int_platform_counted as contract
+        on contract.is_of_contract and told.org_id = contract.org_id
+        and told.meter = contract.meter and told.unit = contract.unit
+        and told.period_start < contract.period_end and told.period_end > contract.period_start
 )
 
 select
@@ -89,8 +77,7 @@ select
     used.is_settled, -- true: it cannot change; null: the receipts of its day tell
     cast(used.allowed_from as timestamptz) as allowed_from, -- when the allowance last renewed, UTC
     cast(used.resets_at as timestamptz) as resets_at, -- when it renews next, UTC
-    cast(used.is_of_contract as boolean)
-        as is_of_contract, -- true: of a calendar month that a contract says, and of no cycle
-    used.observed_at, -- when the vendor said so
-    used.plan -- as the vendor reported it; on the day of a change one of both; null: it reports none
+    cast(used.included_quantity as decimal(38, 9))
+        as included_quantity, -- as the price of the day has it; null: the vendor shows it, or a plan has it
+    used.observed_at -- when the vendor said so
 from used

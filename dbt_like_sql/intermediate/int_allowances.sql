@@ -1,7 +1,7 @@
 -- One row per allowance and period from one renewal to the next in which its owner used something: how
--- much that is, and how much is included. What a contract says (seeds/price_overrides.csv) counts, else
--- what the vendor showed, else the dated rows of seeds/allowances.csv for the plan that was last reported
--- of the period, or that seeds/plans.csv has.
+-- much that is, and how much is included. What the price of the last of its days has counts (a contract's,
+-- or that of the plan that was reported), else what the vendor showed, else the dated rows of
+-- seeds/allowances.csv for the plan that seeds/plans.csv has.
 -- grain: allowance_key, period_start
 with periods as (
     select
@@ -9,7 +9,8 @@ with periods as (
         usage.owner_id, usage.allowed_from as period_start,
         max(usage.resets_at) as resets_at, sum(usage.quantity) as quantity,
         bool_or(usage.is_month) as has_months, max(usage.observed_at) as observed_at,
-        max_by(usage.plan, usage.period_start) as plan
+        max_by(usage.included_quantity, case when usage.included_quantity is not null
+            then usage.period_start end) as included_quantity
     from intermediate.int_allowance_usage as usage
     group by
         usage.allowance_key, usage.source, usage.org_id, usage.meter, usage.unit, usage.owner_type,
@@ -28,8 +29,7 @@ shown as (
     from periods as period
     inner join intermediate.int_platform_lines as line
         on period.org_id = line.org_id and period.meter = line.meter and period.unit = line.unit
-        and period.owner_id = line.scope_id and period.owner_type
-        = case line.scope_type when 'repository' then 'project' else line.scope_type end
+        and period.owner_id = line.scope_id and period.owner_type = line.owner_type
         and line.period_start >= period.period_start and line.period_start < period.resets_at
     where period.source = 'atlassian_platform' and line.included_quantity is not null
     group by
@@ -41,22 +41,6 @@ shown as (
             line.exported_at desc, line.granularity desc, line.period_start desc,
             line.period_end desc
     ) = 1
-),
-
--- a contract says of whom the allowance is, too: what others are published to have they have not
-contracts as (
-    select
-        period.allowance_key, period.period_start,
-        max_by(case when period.owner_type
-            = case price.allowed_per when 'user, pooled' then 'org' else price.allowed_per end
-            then price.included_quantity end, price.day_start) as quantity
-    from periods as period
-    inner join intermediate.int_prices as price
-        on period.source = price.source and period.meter = price.meter
-        and period.unit = price.unit and period.plan is not distinct from price.plan
-        and price.day_start >= period.period_start and price.day_start < period.resets_at
-    where price.is_included and price.period <> 'bucket' and price.included_quantity is not null
-    group by period.allowance_key, period.period_start
 ),
 
 by_plan as (
@@ -75,11 +59,10 @@ by_plan as (
         and coalesce(included.valid_from_date <= cast(period.period_start as date), true)
         and coalesce(included.valid_until_date > cast(period.period_start as date), true)
     left join intermediate.int_plans as plans
-        on period.plan is null and period.source = plans.source
-        and lower(period.org_id) = plans.org_id
+        on period.source = plans.source and lower(period.org_id) = plans.org_id
         and coalesce(plans.meter, period.meter) = period.meter
-    where included.period <> 'bucket' and (included.plan is null
-        or coalesce(lower(period.plan), plans.plan) = lower(included.plan))
+    where included.period <> 'bucket'
+        and (included.plan is null or plans.plan = lower(included.plan))
     group by period.allowance_key, period.period_start, included.allowed_per
 )
 
@@ -91,10 +74,8 @@ select
     cast(period.quantity as decimal(38, 9)) as quantity, -- used so far
     cast(period.has_months as boolean) as has_months, -- not all of it is told by the day
     period.observed_at, -- when the vendor said so
-    cast(coalesce(
-        contract.quantity, shown.included_quantity,
-        case when contract.allowance_key is null then by_plan.quantity end
-    ) as decimal(38, 9)) as included_quantity, -- the allowance; null: a contract gives it to others
+    cast(coalesce(period.included_quantity, shown.included_quantity, by_plan.quantity)
+        as decimal(38, 9)) as included_quantity, -- the allowance
     cast(coalesce(shown.included_quantity, by_plan.quantity) as decimal(38, 9))
         as published_quantity, -- the same on days of which no contract says it
     shown.extra_usage_limit, -- the cap beyond it, where one was shown
@@ -103,10 +84,7 @@ select
 from periods as period
 left join shown
     on period.allowance_key = shown.allowance_key and period.period_start = shown.period_start
-left join contracts as contract
-    on period.allowance_key = contract.allowance_key
-    and period.period_start = contract.period_start
 left join by_plan
     on period.allowance_key = by_plan.allowance_key
     and period.period_start = by_plan.period_start
-where coalesce(contract.quantity, shown.included_quantity, by_plan.quantity) is not null
+where coalesce(period.included_quantity, shown.included_quantity, by_plan.quantity) is not null

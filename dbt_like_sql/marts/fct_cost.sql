@@ -19,6 +19,9 @@ with priced as (
         case
             when price.unpriced_reason is not null then price.unpriced_reason
             when price.allowed_per is not null and price.usd_per_unit <> 0
+                and draw.series_key is null
+                then concat('the allowance is per ', price.allowed_per, ', and this usage names none')
+            when price.allowed_per is not null and price.usd_per_unit <> 0
                 and draw.included_quantity is null
                 then concat('how much is included per ', price.allowed_per, ' is not known')
         end as unpriced_reason

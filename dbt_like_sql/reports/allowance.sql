@@ -19,7 +19,6 @@ with measured as (
         and allowance.period_start = pace.period_start
     left join intermediate.int_gauges as gauge
         on allowance.source = gauge.source and allowance.meter = gauge.meter
-    where allowance.included_quantity is not null
 ),
 
 -- over settled days, or else, where usage is told by the month, up to the hour when it was read

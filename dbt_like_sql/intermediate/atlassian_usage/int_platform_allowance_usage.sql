@@ -40,9 +40,7 @@ select
     concat_ws('/', own.scope_type, own.meter, own.unit, own.org_id)
         as scope, -- owners whose days are exported together
     own.org_id, own.meter, own.unit,
-    -- a repository is a project, as in prices and facts
-    case own.scope_type when 'repository' then 'project' else own.scope_type end
-        as owner_type, -- org, site, workspace, user or project
+    own.owner_type,
     own.scope_id as owner_id,
     cast(least(own.told_from, own.period_start) as timestamptz) as period_start, -- first instant, UTC
     own.period_end, -- first instant after it, UTC

@@ -82,6 +82,9 @@ select
     lines.unit,
     cast(lines.app as varchar) as app, -- the app that used it; null: all of them
     cast(lines.scope_type as varchar) as scope_type, -- org, site, workspace, user or repository
+    -- a repository is a project, as in prices and facts
+    cast(case lines.scope_type when 'repository' then 'project' else lines.scope_type end as varchar)
+        as owner_type, -- org, site, workspace, user or project
     cast(coalesce(lines.user_id, lines.project_id, lines.site_id, lines.org_id) as varchar)
         as scope_id, -- whose usage
     md5(cast(json_array(

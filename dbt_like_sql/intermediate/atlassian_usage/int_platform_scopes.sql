@@ -66,8 +66,8 @@ kept as (
 )
 
 select
-    kept.scope_key, kept.org_id, kept.meter, kept.unit, kept.scope_type, kept.scope_id,
-    kept.project_id, kept.user_id,
+    kept.scope_key, kept.org_id, kept.meter, kept.unit, kept.scope_type, kept.owner_type,
+    kept.scope_id, kept.project_id, kept.user_id,
     min(kept.site_id) as site_id, -- site, or workspace; null for org and user
     cast(case when kept.is_told_by_days then kept.period_start else kept.whole_start end
         as timestamptz) as period_start, -- first instant, UTC
@@ -92,6 +92,6 @@ select
     max(kept.exported_at) as exported_at -- when it was read off the page
 from kept
 group by
-    kept.scope_key, kept.org_id, kept.meter, kept.unit, kept.scope_type, kept.scope_id,
-    kept.project_id, kept.user_id, kept.is_told_by_days,
+    kept.scope_key, kept.org_id, kept.meter, kept.unit, kept.scope_type, kept.owner_type,
+    kept.scope_id, kept.project_id, kept.user_id, kept.is_told_by_days,
     case when kept.is_told_by_days then kept.period_start else kept.whole_start end

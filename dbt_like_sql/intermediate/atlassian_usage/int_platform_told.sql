@@ -55,7 +55,7 @@ sides as (
 
 select
     sides.scope_key, sides.org_id, sides.meter, sides.unit, sides.app, sides.scope_type,
-    sides.scope_id, sides.site_id, sides.project_id, sides.user_id, sides.granularity,
+    sides.owner_type, sides.scope_id, sides.site_id, sides.project_id, sides.user_id, sides.granularity,
     sides.period_start, sides.period_end, sides.told_from, sides.quantity, sides.is_final,
     sides.exported_at, sides.is_asked,
     cast(sides.whole_start as timestamptz) as whole_start, -- of the period that it lies in, UTC
