@@ -56,22 +56,28 @@ class Neon:
 
 @dataclass(frozen=True)
 class Forge:
-    """What Atlassian said of a Forge app on one UTC day."""
+    """What Atlassian said of a Forge app, a site of it, or an environment there, on one UTC day."""
 
     app: str
     meter: str
     at: str
     amount: str
+    site: str | None = None
+    environment: str | None = None
 
     def land(self, connection: duckdb.DuckDBPyConnection) -> set[Asked]:
         """Put its row there; the day that was asked."""
         since, until = _bucket(self.at)
-        scope, table = f"{self.app}/{self.meter}", "forge_app_usage"
+        scope = f"{self.app}/{self.meter}"
+        kind = ("site_" if self.site else "app_") + ("environment_" if self.environment else "")
+        table = f"forge_{kind}usage"
         usage = {
             "app_id": self.app, "resource": self.meter, "period": self.at, "scope": scope,
             "resolution": "ONE_DAY", "tokens_consumed": self.amount, "bucket_start": since,
             "token_unit": UNITS[self.meter], "is_withdrawn": False,
         }  # fmt: skip
+        usage |= {"site_id": self.site} if self.site else {}
+        usage |= {"environment_id": self.environment} if self.environment else {}
         _insert(connection, table, usage)
         return {("forge", table, "daily", scope, since, until)}
 

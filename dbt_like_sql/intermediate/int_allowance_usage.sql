@@ -53,7 +53,12 @@ used as (
     anti join intermediate.int_platform_counted as contract
         on contract.is_of_contract and told.org_id = contract.org_id
         and told.meter = contract.meter and told.unit = contract.unit
-        and told.period_start < contract.period_end and told.period_end > contract.period_start
+        and (
+            (told.period_start < contract.period_end and told.period_end > contract.period_start)
+            -- nor what was used in a cycle of theirs on days of which the price includes nothing
+            or (told.owner_type = contract.owner_type and told.owner_id = contract.owner_id
+                and told.allowed_from = contract.allowed_from)
+        )
 )
 
 select

@@ -4,9 +4,8 @@
 -- check: is_of_a_meter
 -- check: sku is not null
 -- check: valid_until_date is null or valid_from_date is null or valid_from_date < valid_until_date
--- check: allowed_per is null or allowed_per in ('org', 'project', 'site', 'workspace', 'user', 'user, pooled')
+-- check: refused is null
 -- check: (allowed_per is null and period is null) or period in ('bucket', 'month', 'cycle')
--- check: has_cycles or period is distinct from 'cycle'
 -- check: allowed_per is not null or coalesce(quantity_floor, quantity_ceiling, quantity_included, quantity_per_block) is null
 -- check: coalesce(quantity_included, 0) >= 0 and coalesce(quantity_per_block, 1) > 0
 -- check: quantity_ceiling is null or quantity_ceiling > coalesce(quantity_floor, 0)
@@ -17,10 +16,31 @@ with book as (
 ),
 
 sold as (
-    select distinct meter.source, meter.meter, meter.billed_unit from seeds.meters as meter
+    select distinct meter.source, meter.meter, meter.billed_unit, meter.told_of
+    from seeds.meters as meter
 )
 
 select
+    -- first, so that it is read where the row is shown
+    cast(case
+        when ('|' || sold.told_of || '|') not like ('%|' || book.allowed_per || '|%')
+            then concat(
+                book.file, ', ', book.sku, ': nothing tells which ', book.allowed_per, ' used ',
+                book.meter, '; write as allowed_per: ', replace(sold.told_of, '|', ' or ')
+            )
+        -- else all would be charged for where a price alone was meant
+        when book.allowed_per is null and book.file = 'price_overrides.csv'
+            and allowed.source is not null
+            then concat(
+                book.file, ', ', book.sku, ': some ', book.meter, ' is included by the price book;',
+                ' write allowed_per and period, too, and quantity_included 0 if nothing is'
+            )
+        when book.period = 'cycle' and cycle.source is null
+            then concat(
+                book.file, ', ', book.sku, ': ', book.source,
+                ' has no billing cycle; write as period: month'
+            )
+    end as varchar) as refused, -- why its allowance cannot be meant, and what to write; null: it can
     cast(book.file as varchar) as file, -- price_overrides.csv, or price_book.csv
     book.source, -- vendor API family
     book.meter, -- what is metered
@@ -28,8 +48,6 @@ select
     book.billed_unit, -- what it is sold by
     cast(sold.meter is not null as boolean)
         as is_of_a_meter, -- true: seeds/meters.csv has this meter of this source, billed by this unit
-    cast(cycle.source is not null as boolean)
-        as has_cycles, -- true: the vendor renews some allowance with its billing cycle
     book.sku, -- what is sold
     book.invoice_line, -- as the vendor's invoice calls it
     book.usd_per_unit, -- US dollars per billed unit; null: none is known
@@ -48,3 +66,7 @@ left join sold
 left join (
     select distinct listed.source from seeds.price_book as listed where listed.period = 'cycle'
 ) as cycle on book.source = cycle.source
+left join (
+    select distinct listed.source, listed.meter from seeds.price_book as listed
+    where listed.allowed_per is not null
+) as allowed on book.source = allowed.source and book.meter = allowed.meter

@@ -499,7 +499,7 @@ atlassian_platform,rd,Rovo Dev,rovo_dev_credits,,credit,0.02,,,1000,org,cycle,,,
 atlassian_platform,bm,Minutes,pipelines_build_minutes,,1000 minutes,8,,,1,workspace,month,1,,,own,
 atlassian_platform,bm,M,pipelines_build_minutes,,1000 minutes,8,,,1,workspace,month,1,2026-01-01,,a,
 atlassian_platform,as,Steps,automation_steps,,1000 steps,5,,,1,"user, pooled",month,,,,own,
-neon,nt,Transfer,public_network_transfer_bytes,,GB,0.08,,,100,site,month,,2026-08-01,,own,
+atlassian_platform,nt,Traffic,network_traffic,,GB,0.08,,,100,site,month,,,,own,
 neon,nb,Branches,extra_branches_month,launch,branch-month,1.5,,,1,project,month,,2026-08-03,,own,
 neon,nb,Branches,extra_branches_month,scale,branch-month,1.5,,,,project,month,,2026-08-03,,own,
 neon,nb,Branches,extra_branches_month,enterprise,branch-month,1.5,,,0.125,project,bucket,,,,own,
@@ -522,7 +522,7 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
     here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": own})
     for meter, scope in (
         *(("rovo_credits", "org"), ("pipelines_build_minutes", "workspace:w")),
-        ("automation_steps", "org"),
+        *(("automation_steps", "org"), ("network_traffic", "org")),
     ):
         days = (f"2026-11-{day:02}" for day in (5, 6, 7))
         here.write(
@@ -537,7 +537,6 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
     assert not here.land().failures
     land(
         here.settings,
-        *(Neon("p", TRANSFER, f"2026-08-{day:02}", 80 * GB) for day in (1, 2)),
         Neon("b", BRANCHES, "2026-08-02", 240, "launch"),
         Neon("b", BRANCHES, "2026-08-03", 900, "launch"),
         Neon("c", BRANCHES, "2026-08-03", 240),
@@ -558,10 +557,11 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
     assert parts(here, "automation_steps", "quantity, cost") == [
         (800, 0), (200, 0), (600, 3), (800, 4),
     ]  # fmt: skip
-    found = {name: parts(here, name, "quantity, cost") for name in ("rovo_credits", "p")}
+    named = ("rovo_credits", "network_traffic")
+    found = {name: parts(here, name, "quantity, cost") for name in named}
     assert found == {
         "rovo_credits": [(800, 0), (800, 0), (200, 0), (600, 12)],
-        "p": [(80 * GB, None), (80 * GB, None)],
+        "network_traffic": [(800, None)] * 3,
     }
     assert parts(here, "dev", "user_id, quantity, cost") == [
         ("ann", 600, 0), ("bob", 400, 0), ("bob", 200, 4),

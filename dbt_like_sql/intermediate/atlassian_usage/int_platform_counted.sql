@@ -15,7 +15,7 @@ priced as (
     select
         usage.*, price.period, price.included_quantity as contract_quantity,
         case price.allowed_per when 'user, pooled' then 'org' else price.allowed_per end
-            as owner_type,
+            as owner_kind,
         case price.allowed_per
             when 'project' then usage.project_id
             when 'site' then usage.site_id when 'workspace' then usage.site_id
@@ -28,37 +28,49 @@ priced as (
         and usage.unit = price.unit and usage.granularity = price.granularity
         and usage.period_start = price.day_start
     where price.is_included
+),
+
+counted as (
+    select
+        priced.*,
+        -- in the word of the lines: facts have sites and workspaces in one column
+        case when cycle.owner_id = priced.owner_id then cycle.owner_type else priced.owner_kind end
+            as owner_type,
+        case priced.period when 'cycle' then cycle.renewed_at
+            else date_trunc('month', priced.period_start) end as allowed_from,
+        case priced.period when 'cycle' then cycle.renews_at
+            else date_trunc('month', priced.period_start) + interval '1' month end as resets_at
+    from priced
+    left join cycles as cycle
+        on priced.org_id = cycle.org_id and priced.meter = cycle.meter
+        and priced.unit = cycle.unit and priced.period_start >= cycle.renewed_at
+        and priced.period_start < cycle.renews_at
+        and (cycle.owner_type = 'org' or (
+            replace(cycle.owner_type, 'workspace', 'site')
+            = replace(priced.owner_kind, 'workspace', 'site') and cycle.owner_id = priced.owner_id
+        ))
+    -- a renewal that moved may put a day under two
+    qualify row_number() over (
+        partition by
+            priced.org_id, priced.project_id, priced.site_id, priced.user_id, priced.meter,
+            priced.unit, priced.period_start
+        order by coalesce(cycle.owner_id = priced.owner_id, false) desc, cycle.renewed_at desc
+    ) = 1
 )
 
 select
-    priced.org_id, priced.project_id, priced.site_id, priced.user_id, priced.meter, priced.unit,
-    priced.period_start, priced.period_end, priced.quantity, priced.observed_at, priced.period,
-    -- in the word of the lines: facts have sites and workspaces in one column
-    cast(case when cycle.owner_id = priced.owner_id then cycle.owner_type else priced.owner_type end
-        as varchar) as owner_type, -- org, project, workspace, site, user
-    cast(priced.owner_id as varchar) as owner_id, -- whose allowance it is; null: nobody tells
-    priced.contract_quantity, -- as a contract says; null: it does not
+    counted.org_id, counted.project_id, counted.site_id, counted.user_id, counted.meter,
+    counted.unit, counted.period_start, counted.period_end, counted.quantity,
+    counted.observed_at, counted.period,
+    cast(counted.owner_type as varchar) as owner_type, -- org, project, workspace, site, user
+    cast(counted.owner_id as varchar) as owner_id, -- whose allowance it is; null: nobody tells
+    counted.contract_quantity, -- as a contract says; null: it does not
     -- else it is what the vendor shows, or a plan includes
-    cast(priced.period <> 'cycle' or priced.contract_quantity is not null as boolean)
-        as is_of_contract, -- true: a contract says how much, or for how long
-    cast(case priced.period when 'cycle' then cycle.renewed_at
-        else date_trunc('month', priced.period_start) end as timestamptz)
-        as allowed_from, -- when the allowance last renewed, UTC
-    cast(case priced.period when 'cycle' then cycle.renews_at
-        else date_trunc('month', priced.period_start) + interval '1' month end as timestamptz)
-        as resets_at -- when it renews next, UTC
-from priced
-left join cycles as cycle
-    on priced.org_id = cycle.org_id and priced.meter = cycle.meter and priced.unit = cycle.unit
-    and priced.period_start >= cycle.renewed_at and priced.period_start < cycle.renews_at
-    and (cycle.owner_type = 'org' or (
-        replace(cycle.owner_type, 'workspace', 'site')
-        = replace(priced.owner_type, 'workspace', 'site') and cycle.owner_id = priced.owner_id
-    ))
--- a renewal that moved may put a day under two
-qualify row_number() over (
-    partition by
-        priced.org_id, priced.project_id, priced.site_id, priced.user_id, priced.meter,
-        priced.unit, priced.period_start
-    order by coalesce(cycle.owner_id = priced.owner_id, false) desc, cycle.renewed_at desc
-) = 1
+    cast(counted.period <> 'cycle' or bool_or(counted.contract_quantity is not null) over (
+        partition by
+            counted.org_id, counted.meter, counted.unit, counted.owner_type, counted.owner_id,
+            counted.period, counted.allowed_from
+    ) as boolean) as is_of_contract, -- true: a contract says how much, or for how long
+    cast(counted.allowed_from as timestamptz) as allowed_from, -- when the allowance last renewed, UTC
+    cast(counted.resets_at as timestamptz) as resets_at -- when it renews next, UTC
+from counted
