@@ -5,6 +5,7 @@ Start and stop each of them in the UI. Not here: how fresh assets are (catalog/f
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from os import sysconf
@@ -21,7 +22,7 @@ from assets.raw_assets import STEPS
 from assets.retention import retention
 from assets.runs import planning
 from assets.runs.opening import open_warehouse, rows_of
-from assets.settings import Settings, read_settings
+from assets.settings import Settings, SettingsError, read_settings
 from assets.sources import SOURCES
 from dbt_like_sql.engine import publishing, warehouse
 from dbt_like_sql.engine.build_state import Due, due, last_built_at
@@ -90,8 +91,9 @@ def _schedule(
         description=description,
     )
     def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if missing := read_settings().missing.get(source.name):
-            return dg.SkipReason(missing)
+        with suppress(SettingsError):  # which the run says in a sentence, and a tick in stacks
+            if missing := read_settings().missing.get(source.name):
+                return dg.SkipReason(missing)
         now = context.scheduled_execution_time.astimezone(UTC)
         if grain == SNAPSHOT:
             return dg.RunRequest(run_key=f"{name} {now:%Y-%m-%d}")

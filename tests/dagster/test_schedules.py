@@ -132,6 +132,15 @@ def test_a_schedule_without_a_source_is_skipped(
 
 
 @pytest.mark.usefixtures("configured")
+def test_a_setting_that_cannot_be_used_keeps_no_schedule_from_its_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which fails in one sentence (test_run_requests.py); the tick would, in pages of stack."""
+    monkeypatch.setenv("MEMORY_LIMIT", "lots")
+    assert tick("neon_hourly", datetime(2026, 11, 21, 10, 20, tzinfo=UTC)).run_key
+
+
+@pytest.mark.usefixtures("configured")
 def test_the_sensor_skips_without_a_warehouse() -> None:
     """Nothing was loaded yet: no run, and no file is made."""
     beside(read_settings().warehouse).unlink()
