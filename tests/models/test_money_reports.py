@@ -230,7 +230,7 @@ def invoiced() -> Iterator[Neon]:
     for n in range(100):
         yield Neon(f"p{n}", COMPUTE, "2026-07-05", 360, "launch", org="invoiced")
     yield Neon("p", ROOT, "2026-07-01", 2 * GB, org="invoiced")
-    yield Neon("p", TRANSFER, "2026-07-01", 2 * GB, None, org="invoiced")
+    yield Neon("p", TRANSFER, "2026-07-01", 2 * GB, "business", org="invoiced")
     yield compute("p", "2026-08-01", 10, org="invoiced")
 
 
@@ -429,7 +429,7 @@ def test_what_was_read_is_stored_for_62_days(told: Exports) -> None:
 def test_an_invoice_is_compared_line_by_line(told: Exports) -> None:
     """10 hours of July, a tenth in each of 100 projects, are $1.06 here, and not 100 cents that
     were rounded, and $1.10 there, on two invoices; tax is there alone, storage here alone, and so
-    is what was sent under no plan, of which nobody knows how much is charged for. What no invoice
+    is what was sent under a plan of which nobody knows how much is charged for. What no invoice
     is of (August, another organization) is not compared."""
     assert told.read(
         "select invoice_line, invoice_id, invoiced_quantity, estimated_quantity, invoiced_usd,"
