@@ -1,6 +1,5 @@
 """Who asks for the same windows at once: each is asked once, and who comes second says so."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import dagster as dg
@@ -21,13 +20,6 @@ from tests.conftest import Open, World
 DAILY, PROJECTS = raw_key("neon_project_usage", "daily"), raw_key("neon_projects", SNAPSHOT)
 USAGE, LISTING = "/consumption_history/v2/projects", "/projects"
 ORGS = 2
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance in memory."""
-    with dg.DagsterInstance.ephemeral() as opened:
-        yield opened
 
 
 @pytest.fixture

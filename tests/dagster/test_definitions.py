@@ -50,13 +50,6 @@ SPECS = {spec.key: spec for spec in defs.resolve_all_asset_specs()}
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance in memory."""
-    with dg.DagsterInstance.ephemeral() as opened:
-        yield opened
-
-
-@pytest.fixture
 def configured(world: Open, monkeypatch: pytest.MonkeyPatch) -> World:
     """A small company of which nothing is built, with the settings that runs read pointed at its
     vendor."""

@@ -3,7 +3,6 @@
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 
@@ -40,13 +39,6 @@ def planned(instance: dg.DagsterInstance, run: dg.DagsterRun, check: dg.AssetChe
     kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
     event = dg.DagsterEvent(kind.value, run.job_name, event_specific_data=about)
     instance.report_dagster_event(event, run.run_id)
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance in memory."""
-    with dg.DagsterInstance.ephemeral() as opened:
-        yield opened
 
 
 @pytest.fixture
