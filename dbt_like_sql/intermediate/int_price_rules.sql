@@ -23,7 +23,10 @@ sold as (
 select
     -- first, so that it is read where the row is shown
     cast(case
-        when ('|' || sold.told_of || '|') not like ('%|' || book.allowed_per || '|%')
+        when not contains(
+            '|' || coalesce(sold.told_of, 'org|project|site|workspace|user|user, pooled') || '|',
+            '|' || book.allowed_per || '|'
+        )
             then concat(
                 book.file, ', ', book.sku, ': nothing tells which ', book.allowed_per, ' used ',
                 book.meter, '; write as allowed_per: ', replace(sold.told_of, '|', ' or ')

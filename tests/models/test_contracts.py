@@ -483,6 +483,9 @@ def test_a_contract_that_cannot_be_meant_is_refused(
             fitting.append(row)
             continue
         refused[f"price_overrides.csv, {row['sku']}: {why}"] = row
+    why = f"nothing tells which p_oject used {meter}; write as allowed_per: {told_of}"
+    (typo,) = Contract("p_oject", "month", day + DAY, day + 2 * DAY, "flat").rows(meter)
+    refused[f"price_overrides.csv, typo: {why}"] = typo | {"sku": "typo"}
     price = {name: row[name] for name in ("source", "sku", "meter", "billed_unit", "usd_per_unit")}
     if source == "bitbucket":
         fitting.append(price)
