@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from assets.runs.loading import Loader
 from assets.sources import endpoint_of
 from pipelines.source import VendorError, reasons
@@ -29,6 +31,7 @@ def test_two_keys_ask_for_an_organization_once(world: Open) -> None:
     assert here.facts() == here.expected("daily")
 
 
+@pytest.mark.slow
 def test_organizations_of_two_keys_are_all_there(
     world: Open, tmp_path: Path, worlds: Worlds
 ) -> None:
@@ -45,6 +48,7 @@ def test_organizations_of_two_keys_are_all_there(
     assert listed == [(org, False) for org in sorted((first, second))]
 
 
+@pytest.mark.slow
 def test_a_key_that_is_refused_keeps_no_other_from_loading(world: Open) -> None:
     """Its 401 is one request and one sentence; the other account's organizations land."""
     here = world(projects=2, orgs=1)
@@ -82,6 +86,7 @@ def test_an_account_shares_what_it_has_no_own_of(world: Open) -> None:
     assert said == f"neon orgs: down. Wait. The same goes for {others}."
 
 
+@pytest.mark.slow
 def test_what_a_refused_key_was_to_ask_another_asks(world: Open) -> None:
     """Both name the organization: the first key is no longer valid, the second one loads it."""
     here = world(projects=2, orgs=1)

@@ -239,6 +239,7 @@ for _ in range(int(sys.argv[2])):
 """
 
 
+@pytest.mark.slow
 def test_a_budget_is_shared_and_survives_restarts(tmp_path: Path) -> None:
     """Three requests per two seconds over two processes at once and one after them: never four."""
 

@@ -103,7 +103,8 @@ def refused(client: Neon, path: str = "a") -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("before", [5, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("before", [5, 60])
 def test_a_byte_now_and_then_is_not_waited_for(tmp_path: Path, before: int) -> None:
     """In the head of an answer or in its body: the whole of a request has its time."""
     with serving(dripping(before)) as served:
@@ -152,6 +153,7 @@ def test_a_wait_beyond_the_limit_ends_the_run(tmp_path: Path, told: str) -> None
     assert len(served.times) == 1
 
 
+@pytest.mark.slow
 def test_waits_of_one_request_are_counted_together(tmp_path: Path) -> None:
     """One second each, three in all: the fourth is too much."""
     with serving(saying(b"{}", 429, Retry_After="1")) as served:
@@ -160,6 +162,7 @@ def test_waits_of_one_request_are_counted_together(tmp_path: Path) -> None:
     assert len(served.times) == 2
 
 
+@pytest.mark.slow
 def test_an_address_that_was_silent_is_tried_once(tmp_path: Path) -> None:
     """Until it answers: a vendor that is down costs its patience once, and not for every scope."""
     with serving(saying(b"{}", 503)) as served:

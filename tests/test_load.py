@@ -248,6 +248,7 @@ def test_what_is_the_same_again_is_not_stored_again(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_receipt_from_before_a_change_is_kept(tmp_path: Path) -> None:
     """It tells until when the vendor said the first; of those since then the last one does."""
     told = [A, A, ("a", SINCE, 5), ("a", SINCE, 5), ("a", SINCE, 5)]
@@ -406,6 +407,7 @@ def test_what_receipts_cover(tmp_path: Path) -> None:
     assert landed.lacking(THINGS, {"one": hours}) == {"one": {*hours.buckets()}}
 
 
+@pytest.mark.slow
 def test_rows_without_a_receipt_name_no_project(world: Open) -> None:
     """A walk that broke shows projects with usage that nobody may count on."""
     here = world(orgs=1, page_size_cap=2)
@@ -472,6 +474,7 @@ def test_what_was_answered_before_a_ctrl_c_lands(tmp_path: Path) -> None:
     assert rows(tmp_path, LOG) == [("one", *A)]
 
 
+@pytest.mark.slow
 def test_what_a_killed_load_did_not_reach_is_known_to_be_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -521,6 +524,7 @@ def test_a_run_of_which_nothing_is_due_removes_them_too(
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.slow
 def test_a_load_that_begins_meanwhile_takes_no_other_for_abandoned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ def small(world: Open, **more: Any) -> World:
     return world(**of_neon | more)
 
 
+@pytest.mark.slow
 def test_days_until_noon_are_whole_days(world: Open, tmp_path: Path, worlds: Worlds) -> None:
     """Days that are asked for again until this very moment, and then until yesterday's noon, are
     as they were, and Neon is blamed for no correction."""

@@ -148,6 +148,7 @@ def answer(org: MeteredOrg, at: datetime) -> tuple[str, Window, pa.Table]:
     return org.id, Window("daily", day, day + timedelta(days=1)), pa.concat_tables(readings)
 
 
+@pytest.mark.slow
 def test_days_that_nobody_read_share_the_growth_that_the_next_reading_tells(
     tmp_path: Path, worlds: Worlds
 ) -> None:
@@ -208,6 +209,7 @@ def export(here: World, org: MeteredOrg, at: datetime, exported_at: datetime) ->
     write_rows(here.exports / "late.csv", [line.row(org.id) for line in lines], "csv")
 
 
+@pytest.mark.slow
 def test_a_late_export_closes_a_cycle_and_the_next_goes_on(world: Open, tmp_path: Path) -> None:
     """Exported after its end it counts, whole and by account; before it the readings do. It was
     exported once, and is not to be exported again, as readings still tell it."""

@@ -135,6 +135,7 @@ def read(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
     return reading.rows(settings.warehouse, sql)
 
 
+@pytest.mark.slow
 def test_a_gauge_is_its_last_reading_of_the_month(settings: Settings) -> None:
     """What stands at an instant has no growth, and no cycle: a row for each UTC month."""
     rows = "select strftime(period_start, '%Y-%m'), granularity, quantity, unit"

@@ -114,6 +114,7 @@ def rejected(exports: Exports) -> list[tuple[Any, ...]]:
     )
 
 
+@pytest.mark.slow
 def test_an_empty_folder_asks_for_a_run_only_where_it_held_something(
     files: Exports, environment: dict[str, str]
 ) -> None:
@@ -162,6 +163,7 @@ def test_a_broken_file_stops_no_other_and_is_named_until_it_is_mended(
     assert says_nothing_is_new(sense(fingerprint(files)))
 
 
+@pytest.mark.slow
 def test_a_file_whose_name_is_no_text_stops_no_other(
     files: Exports, environment: dict[str, str]
 ) -> None:
@@ -177,6 +179,7 @@ def test_a_file_whose_name_is_no_text_stops_no_other(
     assert files.facts("org") == [("", "2026-01", "5")]
 
 
+@pytest.mark.slow
 def test_what_was_rejected_for_its_date_loads_when_that_has_come(
     files: Exports, environment: dict[str, str]
 ) -> None:
@@ -277,6 +280,7 @@ def test_without_a_setting_the_sensor_says_why_it_does_nothing(
     assert sense() == "there is no folder platform_usage (PLATFORM_USAGE_DIR)"
 
 
+@pytest.mark.slow
 def test_a_file_is_the_same_however_its_name_is_written(
     files: Exports, environment: dict[str, str]
 ) -> None:
@@ -301,6 +305,7 @@ def line_of_bob() -> Line:
     return Line("rovo_credits", "user:bob", "2026-01", "3", "2026-02-02")
 
 
+@pytest.mark.slow
 def test_the_asset_shows_how_many_rows_it_landed(
     files: Exports, environment: dict[str, str]
 ) -> None:

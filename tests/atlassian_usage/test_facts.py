@@ -184,6 +184,7 @@ def load_files(how: str) -> None:
         loader.load_names(endpoint_of("platform_usage"))
 
 
+@pytest.mark.slow
 def test_an_export_that_is_35_days_old_warns_and_says_what_to_do(folder: Exports) -> None:
     """Each organization and usage type by itself, by its latest export; one whose files are gone
     has ended, and what they said stays."""
@@ -319,6 +320,7 @@ def test_repositories_without_a_workspace_are_named(exports: Exports) -> None:
     assert found == [("exceeds", 10, 17, False), ("fits", 10, 7, True)]
 
 
+@pytest.mark.slow
 def test_the_last_30_days_are_30_and_readings_count_once(tmp_path: Path, worlds: Worlds) -> None:
     """On 1 February: days from 3 January on, the month that most of them are in, one reading. That
     of January cannot change any more: there is one of a later month."""

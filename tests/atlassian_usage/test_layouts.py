@@ -244,6 +244,7 @@ def test_a_layout_that_cannot_be_meant_is_a_problem(
         Layouts.in_folder(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_wrong_columns_toml_keeps_no_file_of_the_contract_from_loading(
     tmp_path: Path, worlds: Worlds
 ) -> None:

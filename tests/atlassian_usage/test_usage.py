@@ -255,11 +255,13 @@ def read_whole(path: Path, lines: int) -> pa.Table:
     return table
 
 
+@pytest.mark.slow
 def test_twenty_thousand_lines_are_read(tmp_path: Path) -> None:
     """An org's month by user."""
     read_whole(large_file(tmp_path / "usage.csv", 20_000), 20_000)
 
 
+@pytest.mark.slow
 def test_a_problem_in_a_later_batch_keeps_its_line(tmp_path: Path) -> None:
     """Batches of 50,000 lines are read one after the other, and compared all together."""
     path = large_file(tmp_path / "usage.csv", 51_000)

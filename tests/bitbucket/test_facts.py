@@ -141,6 +141,7 @@ def four_days_ago(tmp_path: Path, worlds: Worlds) -> Iterator[World]:
         yield here
 
 
+@pytest.mark.slow
 def test_runs_that_end_later_grow_or_vanish_are_followed(four_days_ago: World) -> None:
     """A run that ends later, is run again or is from before the window, a deleted repository: the
     facts follow the company, and no request is added where a page goes back that far anyway."""
@@ -226,7 +227,8 @@ def test_a_walk_that_breaks_counts_for_nothing(four_days_ago: World) -> None:
     assert max(day for _, r, day in seconds(here) if r == broken.uuid) > last_day
 
 
-@pytest.mark.parametrize("status", [404, pytest.param(403, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [404, 403])
 def test_a_repository_that_does_not_answer_once_is_asked_again(world: Open, status: int) -> None:
     """It is named, fails no run where others answer, and no receipt claims it: the next run asks
     again, and has it. (Of a 404 its slug is tried first.)"""
@@ -251,6 +253,7 @@ def test_a_repository_that_does_not_answer_once_is_asked_again(world: Open, stat
     assert load_due(*asked)["asked"] == []
 
 
+@pytest.mark.slow
 def test_a_repository_that_answered_fails_the_run_until_it_has_lasted(
     four_days_ago: World,
 ) -> None:
@@ -311,6 +314,7 @@ def a_day_later(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Ite
         yield Later(here, before, asked, notes, rerun, gone)
 
 
+@pytest.mark.slow
 def test_a_run_whose_steps_are_run_again_is_noticed(a_day_later: Later) -> None:
     """Of nine days before, where the schedule asks for four; at no request more, and no receipt
     says that its day was asked for again."""
@@ -327,6 +331,7 @@ def test_a_run_whose_steps_are_run_again_is_noticed(a_day_later: Later) -> None:
     assert sorted(spans) == [("daily",), ("run",)]
 
 
+@pytest.mark.slow
 def test_a_repository_that_moves_is_asked_where_it_is(four_days_ago: World) -> None:
     """Its runs are counted once, those of before the move too."""
     here, atlassian = four_days_ago, four_days_ago.company.atlassian
@@ -354,6 +359,7 @@ def test_a_repository_that_is_gone_is_asked_no_more(a_day_later: Later) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_spent_hour_is_waited_for_or_said(world: Open) -> None:
     """429 is counted and tried again; where it stays, it is said what to do, and nothing counts."""
     here = company(world)
@@ -488,6 +494,7 @@ def october(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Exports
 OF_RUNS = "select count(*), sum(quantity) from marts.fct_compute where source = 'bitbucket'"
 
 
+@pytest.mark.slow
 def test_minutes_of_users_hide_the_runs_of_their_organization(october: Exports) -> None:
     """They are the same minutes, where it is known whose the workspace is."""
     assert october.facts("ann") == [("ann", "2026-10", "7"), ("{u}", "2026-09", "5")]
@@ -503,6 +510,7 @@ def test_a_repository_that_moved_has_one_name_and_its_minutes_move_with_it(
     assert october.read(f"{named} and org_id = 'moved'") == [("team-2/x",)]
 
 
+@pytest.mark.slow
 def test_runs_split_what_was_exported_after_them(october: Exports) -> None:
     """A month that was read on its tenth day: nine days of runs are part of it, the tenth may be,
     and from the eleventh on runs are facts of their own, until the month is read again."""

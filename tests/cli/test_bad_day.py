@@ -67,6 +67,7 @@ def test_a_setting_that_cannot_be_used_costs_its_vendor_alone(here: World) -> No
     assert ("bitbucket_pipeline_runs",) in landed
 
 
+@pytest.mark.slow
 def test_a_second_endpoint_that_needs_the_same_does_not_say_it_again(here: World) -> None:
     """Branches are asked of the projects that had usage: where nobody can tell which, both tables
     lack it for one reason, however often it was tried."""
@@ -77,7 +78,8 @@ def test_a_second_endpoint_that_needs_the_same_does_not_say_it_again(here: World
     assert done.stdout.count("Check the network and https://neonstatus.com") == 1
 
 
-@pytest.mark.parametrize("vendor", ["neon", pytest.param("bitbucket", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("vendor", ["neon", "bitbucket"])
 def test_what_failed_before_anything_of_it_landed_is_asked_for_by_the_next_run(
     world: Open, monkeypatch: pytest.MonkeyPatch, vendor: str
 ) -> None:

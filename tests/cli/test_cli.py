@@ -142,6 +142,7 @@ def test_a_source_that_fails_is_exit_1(world: Open, monkeypatch: pytest.MonkeyPa
     assert "Traceback" not in result.output
 
 
+@pytest.mark.slow
 def test_a_file_that_is_taken_away_troubles_no_later_run(tmp_path: Path, worlds: Worlds) -> None:
     """Though nothing else is due, and the hour is the same: what it broke is worked out anew."""
     worlds.begin(tmp_path)
@@ -251,6 +252,7 @@ def test_a_window_out_of_reach_is_exit_1(world: Open, monkeypatch: pytest.Monkey
     assert never.stderr == "FAILED a window out of reach; nothing landed.\n"
 
 
+@pytest.mark.slow
 def test_days_are_said_as_people_say_them(world: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole UTC days, by the clock of the command; --quiet says nothing where nothing failed."""
     here = world(now=NOW, projects=1, apps=0, workspaces=0)
@@ -349,6 +351,7 @@ def test_sandbox_passes_the_exit_code_on(tmp_path: Path) -> None:
     assert finished.stdout.startswith("http://127.0.0.1:")
 
 
+@pytest.mark.slow
 def test_stand_ins_take_no_place_of_a_vendor_that_is_set_up_wrongly(tmp_path: Path) -> None:
     """Their company would land in the warehouse that is set: the command runs, and says it."""
     wrong = {"BITBUCKET_TOKEN": "t", "BITBUCKET_REQUESTS_PER_HOUR": "many"}

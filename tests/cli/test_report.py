@@ -209,6 +209,7 @@ def test_a_browser_shows_it_at_any_width(page: Path, tmp_path: Path, width: int)
     assert POISON.replace("<", "&lt;").replace(">", "&gt;") in shown
 
 
+@pytest.mark.slow
 def test_a_printed_page_has_every_column_and_says_what_it_is_of(
     crowd: Exports, tmp_path: Path
 ) -> None:
@@ -228,6 +229,7 @@ def test_a_printed_page_has_every_column_and_says_what_it_is_of(
     assert told == {"cut": 0, "tabs": ["Projects"], "filters": True}
 
 
+@pytest.mark.slow
 def test_a_filter_changes_every_sum(page: Path, tmp_path: Path) -> None:
     """One project's cost of the last 7 days of the month, and no other source."""
     script = """
@@ -278,6 +280,7 @@ def seen(crowd: Exports, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     return found
 
 
+@pytest.mark.slow
 def test_a_bill_of_millions_is_told_to_the_cent(seen: dict[str, Any]) -> None:
     """Each source in its card, and what has no price in none."""
     assert [card[:2] for card in seen["cards"]] == [
@@ -441,6 +444,7 @@ def test_the_tables_are_written_as_csvs(here: Exports, tmp_path: Path) -> None:
     ).read_text().replace("\r", "")
 
 
+@pytest.mark.slow
 def test_a_page_that_is_served_tells_each_build(here: Exports) -> None:
     """The same bytes until there is a build; then another tag, which has the browser load again."""
     said: list[str] = []

@@ -123,6 +123,7 @@ def test_what_was_loaded_and_never_built_is_not_called_another_version(
     )
 
 
+@pytest.mark.slow
 def test_a_build_that_failed_is_told_until_one_does_not(here: Here, tmp_path: Path) -> None:
     """With its reason, also in the last line on stderr; readers have what was built before."""
     own = tmp_path / "own.csv"
@@ -143,6 +144,7 @@ def test_a_build_that_failed_is_told_until_one_does_not(here: Here, tmp_path: Pa
     assert here.status()[1][-1] == "Nothing needs you."
 
 
+@pytest.mark.slow
 def test_a_note_of_a_build_that_cannot_be_read_is_told_until_the_next(here: Here) -> None:
     """As after a power failure: nobody knows how it ended."""
     for damage in (b"", b"{", b"null", b"[]", b'{"started_at": 5}', b"\xff"):
@@ -230,6 +232,7 @@ def test_a_script_reads_one_document(here: Here) -> None:
     assert told["last_build"]["started_at"] == f"{NOW}"
 
 
+@pytest.mark.slow
 def test_a_source_of_which_a_part_is_late_has_a_line_of_each(here: Here) -> None:
     """The one that is late is named."""
     settings = read_settings({"WAREHOUSE": str(here.warehouse)}, lambda: NOW)
@@ -250,6 +253,7 @@ def test_a_source_of_which_a_part_is_late_has_a_line_of_each(here: Here) -> None
     assert here.status()[1][-2].endswith("since 13:20Z. NEON_API_KEY is not set: set it again.")
 
 
+@pytest.mark.slow
 def test_a_page_of_an_earlier_build_is_written_again_by_the_next_run(here: Here) -> None:
     """Whose own run was killed in between; what nobody wrote is not begun, nor what is up to date
     written again."""

@@ -106,6 +106,7 @@ def test_the_command_line_leaves_what_a_run_asked_while_it_waited(here: World) -
     assert sent(here, USAGE) == 0
 
 
+@pytest.mark.slow
 def test_a_backfill_was_asked_for_when_it_was_launched(
     here: World, instance: dg.DagsterInstance
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_backfill_was_asked_for_when_it_was_launched(
     assert sent(here, USAGE) == 0
 
 
+@pytest.mark.slow
 def test_what_is_listed_is_listed_once(here: World, instance: dg.DagsterInstance) -> None:
     """By two runs that were asked for at once; a later one lists it again."""
     first, second = (asked_for(instance, PROJECTS) for _ in range(2))

@@ -402,6 +402,7 @@ def test_a_free_org_keeps_no_branches_from_starting(
     assert len(asked) == 1
 
 
+@pytest.mark.slow
 def test_an_org_that_fails_keeps_no_branches_of_others_from_being_asked(
     world: Open, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -476,6 +477,7 @@ def test_a_build_materializes_what_was_selected(built: Built) -> None:
     assert str(found[today()]["some rows"]).startswith("| source | org_id |")
 
 
+@pytest.mark.slow
 def test_what_is_as_before_is_told_of_its_days_alone(
     built: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,7 @@ def test_what_is_under_way_is_not_asked_for_twice(
     assert why_not(instance) == f"run {run.run_id[:8]} is under way for it"
 
 
+@pytest.mark.slow
 def test_what_fails_again_and_again_is_asked_for_less_and_less(
     instance: dg.DagsterInstance,
 ) -> None:
@@ -178,6 +179,7 @@ def test_what_succeeds_and_is_still_due_is_asked_for_less_and_less(
     assert f"{paused.skip_message}".startswith("2 runs did not do it, the last is ")
 
 
+@pytest.mark.slow
 def test_a_build_that_failed_is_done_when_all_is_well(
     landed_hours: World, instance: dg.DagsterInstance
 ) -> None:

@@ -89,6 +89,7 @@ def land(here: World, hours: int) -> list[str]:
     return [partition_key("hourly", start) for start in window.buckets()]
 
 
+@pytest.mark.slow
 def test_what_the_terminal_did_is_told_once(
     built_hours: World, instance: dg.DagsterInstance, tick: Ticks
 ) -> None:
@@ -209,6 +210,7 @@ def test_a_partition_is_whole_without_one_that_has_not_the_plan(
     assert tick()[HOURLY, hour] == 1
 
 
+@pytest.mark.slow
 def test_what_a_run_under_way_may_tell_waits(
     here: World, instance: dg.DagsterInstance, tick: Ticks
 ) -> None:
@@ -236,6 +238,7 @@ def test_of_another_warehouse_everything_is_told(here: World, tick: Ticks) -> No
     assert tick() == Counter()
 
 
+@pytest.mark.slow
 def test_much_is_told_in_several_ticks(
     here: World, instance: dg.DagsterInstance, tick: Ticks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +254,7 @@ def test_much_is_told_in_several_ticks(
     assert instance.get_materialized_partitions(HOURLY) == {*hours}
 
 
+@pytest.mark.slow
 def test_usage_is_stale_by_what_was_told_last(
     here: World, instance: dg.DagsterInstance, tick: Ticks
 ) -> None:
@@ -274,6 +278,7 @@ def test_usage_is_stale_by_what_was_told_last(
     assert tick.checks == {check: True}
 
 
+@pytest.mark.slow
 def test_a_check_that_no_run_tried_is_told_once_that_run_has_ended(
     here: World, instance: dg.DagsterInstance, tick: Ticks
 ) -> None:

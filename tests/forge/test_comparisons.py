@@ -75,6 +75,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, worlds: Worlds) -> Settin
     return settings
 
 
+@pytest.mark.slow
 def test_parts_that_are_missing_show_also_where_none_was_answered(settings: Settings) -> None:
     """A receipt of parts says that they were asked: if none was told of a day that has a total, the
     difference is that total. Days that are not settled are not compared."""

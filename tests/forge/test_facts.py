@@ -194,6 +194,7 @@ def cube(tmp_path: Path, worlds: Worlds) -> Iterator[World]:
         yield opened
 
 
+@pytest.mark.slow
 def test_sites_by_environment(cube: World) -> None:
     """The cube: a row for each environment of a site, and the rest of the flat total."""
     since, until = CUBE_WINDOW.since, CUBE_WINDOW.until
@@ -225,6 +226,7 @@ def test_an_unknown_unit_is_in_the_fact_and_is_reported(cube: World) -> None:
     assert unmapped == [("forge", "KVS_READ", UNKNOWN_UNIT, "unit")]
 
 
+@pytest.mark.slow
 def test_environments_that_are_not_held_are_asked_for(world: Open) -> None:
     """Sites by environment alone: which environments there are is one request more a resource."""
     here, window = world(**SMALL), last_days(1)
@@ -284,6 +286,7 @@ def test_what_was_killed_goes_on(world: Open, point: str) -> None:
     assert facts(here) == here.company.forge.expected_facts(window.since, window.until)
 
 
+@pytest.mark.slow
 def test_beyond_60_days_what_is_not_answered_is_unknown(world: Open) -> None:
     """An old month is held from what was answered; when it is answered no more, it stays."""
     here, until = world(**SMALL, facts_alone=True), TODAY - timedelta(days=100)

@@ -49,6 +49,7 @@ def quietly(text: str) -> None:
     """Nobody watches."""
 
 
+@pytest.mark.slow
 def test_what_landed_moves_into_a_lake_and_back(file: Path, at: Lake) -> None:
     """Rows, receipts and the order of asking; what is built is left to be built."""
     rows = moving.move(file, at, quietly)
@@ -67,6 +68,7 @@ def test_what_landed_moves_into_a_lake_and_back(file: Path, at: Lake) -> None:
         assert "marts.fct_usage" not in warehouse.describe(after)
 
 
+@pytest.mark.slow
 def test_a_place_that_holds_something_is_refused(file: Path, at: Lake) -> None:
     """Nothing of it is replaced, and nothing is added; that a doctor looked at it is nothing."""
     with warehouse.writer(at) as connection:
@@ -76,7 +78,8 @@ def test_a_place_that_holds_something_is_refused(file: Path, at: Lake) -> None:
         moving.move(file, at, quietly)
 
 
-@pytest.mark.parametrize("is_back", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("is_back", [False, True])
 def test_a_move_that_was_killed_while_it_built_is_found_to_have_arrived(
     file: Path, at: Lake, is_back: bool
 ) -> None:
@@ -91,6 +94,7 @@ def test_a_move_that_was_killed_while_it_built_is_found_to_have_arrived(
     assert moving.move(source, target, quietly).items() <= rows.items()
 
 
+@pytest.mark.slow
 def test_a_move_that_breaks_leaves_nothing_and_can_begin_again(
     file: Path, at: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

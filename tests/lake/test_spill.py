@@ -3,6 +3,8 @@
 from pathlib import Path
 from socket import gethostname
 
+import pytest
+
 from assets.settings import read_settings
 from dbt_like_sql.engine import warehouse
 from tests.lake.conftest import Lakes
@@ -11,6 +13,7 @@ from tests.lake.conftest import Lakes
 MOST_PIDS = 2**30
 
 
+@pytest.mark.slow
 def test_what_needs_more_memory_spills(lakes: Lakes, tmp_path: Path) -> None:
     """And what one spilled that was killed is removed by the next."""
     left = tmp_path / f"lake.tmp-{gethostname()}-{MOST_PIDS}"

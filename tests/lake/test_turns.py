@@ -126,6 +126,7 @@ def test_without_a_turn_a_key_would_stand_twice(
     assert read(settings, "from raw.kept") == [("a",), ("a",)]
 
 
+@pytest.mark.slow
 def test_two_who_count_are_both_counted(settings: Settings) -> None:
     """Neither overwrites what the other wrote, and neither fails."""
     at_once(settings, count_one)
@@ -153,6 +154,7 @@ def land(settings: Settings, scope: str, ask: Callable[[], Iterator[pa.Table]]) 
     )
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_an_answer(settings: Settings) -> None:
     """While one is still asked, others land: a turn is the time of a commit."""
 
@@ -166,6 +168,7 @@ def test_nobody_waits_for_an_answer(settings: Settings) -> None:
     assert read(settings, "select scope from raw.loads") == [("one",)]
 
 
+@pytest.mark.slow
 def test_a_load_waits_for_no_build_and_a_reader_sees_the_one_before(settings: Settings) -> None:
     """What lands during a build is not in it, breaks it not, and is read when it has committed."""
     counted = "create or replace table raw_count as select count(*) as rows from raw.kept"
@@ -181,6 +184,7 @@ def test_a_load_waits_for_no_build_and_a_reader_sees_the_one_before(settings: Se
     assert read(settings, "from raw.kept") == [("a",)]
 
 
+@pytest.mark.slow
 def test_a_long_query_is_no_idle_session(lakes: Lakes, tmp_path: Path) -> None:
     """Many who host Postgres end what is idle in a transaction; a build is so while it computes."""
     environment = lakes(tmp_path)
@@ -196,6 +200,7 @@ def test_a_long_query_is_no_idle_session(lakes: Lakes, tmp_path: Path) -> None:
         assert connection.execute("select count(*) from kept").fetchall() == [(2,)]
 
 
+@pytest.mark.slow
 def test_a_catalogue_that_goes_away_is_said(lakes: Lakes, tmp_path: Path) -> None:
     """In a sentence, with what is safe; and the next who comes goes on."""
     environment = lakes(tmp_path)
@@ -233,6 +238,7 @@ class Meanwhile:
         return self.connection.execute(sql)
 
 
+@pytest.mark.slow
 def test_of_two_loads_in_one_turn_the_later_fails(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

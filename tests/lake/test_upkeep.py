@@ -15,6 +15,7 @@ from dbt_like_sql.engine.lakes.upkeep import upkeep
 from tests.lake.conftest import Lakes
 
 
+@pytest.mark.slow
 def test_three_files_become_one(lakes: Lakes, tmp_path: Path) -> None:
     """A reader reads on in files that were replaced today; tomorrow they are deleted."""
     at = read_settings(lakes(tmp_path)).warehouse

@@ -394,6 +394,7 @@ def test_plans_give_the_allowance_that_no_export_shows(exports: Exports) -> None
     assert found == [[("planned", 100 * 25 + 10 * 70), ("w", 2500)], [("shown", 900)]]
 
 
+@pytest.mark.slow
 def test_neons_egress_is_held_against_the_allowance_of_each_project(
     landed_world: World, tmp_path: Path, worlds: Worlds
 ) -> None:

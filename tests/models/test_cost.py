@@ -442,6 +442,7 @@ neon,neon-transfer,Transfer,public_network_transfer_bytes,,GB,0.05,100,,600,proj
 """
 
 
+@pytest.mark.slow
 def test_prices_of_a_contract_come_first(tmp_path: Path, worlds: Worlds) -> None:
     """On their days, and for their meter and plan. One build prices all of history again, and no
     raw row is touched. (Before that, a day that comes late moves what the days after it cost.) A
@@ -506,6 +507,7 @@ neon,nb,Branches,extra_branches_month,enterprise,branch-month,1.5,,,0.125,projec
 """
 
 
+@pytest.mark.slow
 def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds) -> None:
     """1,000 credits, or minutes, of a plan that nobody told of: three days of 800 are 1,400 beyond
     them, and no day has 1,000 of its own. They are of whom the contract says, for as long as it
@@ -579,7 +581,8 @@ def test_what_a_contract_includes_is_used_up_once(tmp_path: Path, worlds: Worlds
     ]
 
 
-@pytest.mark.parametrize("period", ["cycle", pytest.param("month", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("period", ["cycle", "month"])
 def test_a_contract_includes_what_it_says_on_its_days(
     period: str, tmp_path: Path, worlds: Worlds
 ) -> None:
@@ -612,7 +615,8 @@ def test_a_contract_includes_what_it_says_on_its_days(
     )
 
 
-@pytest.mark.parametrize("owner", ["org", pytest.param("workspace", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("owner", ["org", "workspace"])
 def test_a_contract_includes_for_whom_it_says(owner: str, tmp_path: Path, worlds: Worlds) -> None:
     """Ten minutes for all repositories of a workspace, of which 800 seconds of one day are more;
     and 10 credits for each site in its cycle. Ten minutes for each exported repository, by the
@@ -714,6 +718,7 @@ def test_a_price_that_fits_nothing_is_refused(tmp_path: Path, worlds: Worlds) ->
             build(FITTING | wrong)
 
 
+@pytest.mark.slow
 def test_a_price_of_a_plan_that_nobody_knows_is_told(tmp_path: Path, worlds: Worlds) -> None:
     """One that the price book has, or under which something was used, is known."""
     here = opened(tmp_path, worlds, "reports.needs_you")
@@ -728,6 +733,7 @@ def test_a_price_of_a_plan_that_nobody_knows_is_told(tmp_path: Path, worlds: Wor
     assert told == [("lunch",)]
 
 
+@pytest.mark.slow
 def test_a_plan_of_an_organization_that_nobody_knows_is_told(
     tmp_path: Path, worlds: Worlds
 ) -> None:

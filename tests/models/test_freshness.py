@@ -56,6 +56,7 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-11-{text}").replace(tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_what_was_never_loaded_says_so(fresh: Callable[..., Rows], tmp_path: Path) -> None:
     """One row per source, also of those that nobody set up, without any instant."""
     assert fresh() == []
@@ -76,6 +77,7 @@ def test_usage_is_held_up_to_the_last_bucket_that_had_settled(fresh: Callable[..
     ]
 
 
+@pytest.mark.slow
 def test_a_source_of_which_a_part_is_late_has_a_row_of_each(fresh: Callable[..., Rows]) -> None:
     """The verdict is that of the build's clock."""
     receipts = (hours("21 15:20", "21 16:00"), hours("21 12:20", "21 13:00", scope="other"))
@@ -97,6 +99,7 @@ def test_what_was_asked_of_another_day_tells_nothing_of_today(fresh: Callable[..
     assert found == [("forge", "ok", at("20 00:00"), at("22 12:00"))]
 
 
+@pytest.mark.slow
 def test_what_has_ended_or_was_late_for_a_month_stopped(fresh: Callable[..., Rows]) -> None:
     """It is nobody's trouble any more, and keeps no other table of its scope from being judged."""
     gone = Receipt(PROJECTS, "ended", "2026-11-21 15:00", scope="gone")
@@ -133,6 +136,7 @@ def test_files_are_never_late_and_names_are_no_usage(fresh: Callable[..., Rows])
     ]
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_told_before_it_is_at_risk(tmp_path: Path, worlds: Worlds) -> None:
     """A day that was refused, say, is in the list until it is held, and no failure while there is
     time."""
@@ -154,6 +158,7 @@ def test_what_is_missing_is_told_before_it_is_at_risk(tmp_path: Path, worlds: Wo
     assert read(settings, sql) == []
 
 
+@pytest.mark.slow
 def test_the_end_of_the_calendar_is_told_a_year_before(tmp_path: Path, worlds: Worlds) -> None:
     """And is a failure from the first day that no fact can have."""
     worlds.begin(tmp_path)

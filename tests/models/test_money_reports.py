@@ -39,6 +39,7 @@ neon,own-compute,compute,compute_unit_seconds,,CU-hour,0.106,,,,,,,2026-07-10,,c
 )
 
 
+@pytest.mark.slow
 def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
     """Up to yesterday against as many days of the month before: +$2.12 of p and -$1.06 of q are
     two thirds and one third of what changed. July, of which four days are known, against a June
@@ -108,6 +109,7 @@ def test_what_changed_the_bill(tmp_path: Path, worlds: Worlds) -> None:
     assert here.read(f"{of_30_days} order by 1") == [("p", 30, Decimal("3.18")), ("q", 1000, 106)]
 
 
+@pytest.mark.slow
 def test_a_month_is_of_the_last_30_days_where_most_of_it_is(tmp_path: Path, worlds: Worlds) -> None:
     """On 15 December these begin on 16 November, after half of it; the day before with its 15th."""
     here = opened(tmp_path, worlds, "reports.last_30_days")
@@ -119,6 +121,7 @@ def test_a_month_is_of_the_last_30_days_where_most_of_it_is(tmp_path: Path, worl
         assert here.read("select billed_quantity from reports.last_30_days") == found
 
 
+@pytest.mark.slow
 def test_a_day_of_which_parts_alone_were_asked_is_not_told(tmp_path: Path, worlds: Worlds) -> None:
     """What the branches used on the 2nd is known, and what their project did is not; on the 3rd
     nothing was used."""
@@ -133,6 +136,7 @@ def test_a_day_of_which_parts_alone_were_asked_is_not_told(tmp_path: Path, world
     assert here.read(told) == [(date(2026, 8, 1),), (date(2026, 8, 3),)]
 
 
+@pytest.mark.slow
 def test_of_readings_those_of_the_last_month_count(tmp_path: Path, worlds: Worlds) -> None:
     """A workspace stores 120 GB, and the organization 60 more, of which the next reading tells
     nothing: 120 in all, and not 180. What was stored no more is not stored now either."""
@@ -446,6 +450,7 @@ def test_an_invoice_is_compared_line_by_line(told: Exports) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_invoice_that_cannot_be_read_is_named(tmp_path: Path, worlds: Worlds) -> None:
     """A month in words, a line without an amount, and one that was pasted twice. What is spelled in
     two ways here is one line, of $2.12, beside one amount."""
@@ -493,6 +498,7 @@ web,,,,web,,15.5,0.8,,
 """
 
 
+@pytest.mark.slow
 def test_a_budget_that_is_spent_to_the_last_digit_is_passed(tmp_path: Path, worlds: Worlds) -> None:
     """2.5 hours at 22.2 cents are 55.5 cents, though of 100 and of 8,900 seconds neither is a
     decimal number."""

@@ -104,6 +104,7 @@ def test_the_first_rule_that_matches_says_who_owns_it(tmp_path: Path, worlds: Wo
     ]
 
 
+@pytest.mark.slow
 def test_all_but_two_characters_of_a_pattern_stand_for_themselves(
     tmp_path: Path, worlds: Worlds
 ) -> None:
@@ -123,6 +124,7 @@ def test_all_but_two_characters_of_a_pattern_stand_for_themselves(
     assert [owners(here, thing)[0][-1] for thing in things] == ["team=data", *["unassigned"] * 4]
 
 
+@pytest.mark.slow
 def test_another_name_is_another_owner_of_all_months(tmp_path: Path, worlds: Worlds) -> None:
     """A rename, and a name that comes after the usage, build owners again; a name that no rule
     looks at builds nothing."""
@@ -142,6 +144,7 @@ def test_another_name_is_another_owner_of_all_months(tmp_path: Path, worlds: Wor
     assert built["marts.series_owners"] == "unchanged"
 
 
+@pytest.mark.slow
 def test_rules_that_cannot_be_read_build_nothing(tmp_path: Path, worlds: Worlds) -> None:
     """A priority that is no whole number, a split that is none of the two: the build says which."""
     here = opened_here(tmp_path, worlds)

@@ -84,9 +84,8 @@ def assert_equal(connection: duckdb.DuckDBPyConnection, copy: Path) -> None:
         connection.execute("detach copy")
 
 
-@pytest.mark.parametrize(
-    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
 def test_any_order_of_builds_and_publishes_ends_in_an_equal_copy(
     warehouse: duckdb.DuckDBPyConnection, folder: Path, seed: int
 ) -> None:
@@ -196,6 +195,7 @@ def test_what_a_killed_publish_left_the_next_one_takes_over(
     published(warehouse, folder)
 
 
+@pytest.mark.slow
 def test_a_copy_that_is_not_ours_is_written_whole(
     warehouse: duckdb.DuckDBPyConnection, folder: Path
 ) -> None:
@@ -235,6 +235,7 @@ def test_a_copy_that_is_damaged_is_written_whole(
     published(warehouse, folder)
 
 
+@pytest.mark.slow
 def test_a_copy_of_much_free_room_is_written_whole(
     warehouse: duckdb.DuckDBPyConnection, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

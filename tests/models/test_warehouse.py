@@ -116,6 +116,7 @@ def test_a_writer_that_never_ends_is_named(path: Path, caplog: pytest.LogCapture
     assert caplog.messages == [f"waiting for {path}, held by {holder}"]
 
 
+@pytest.mark.slow
 def test_somebody_elses_client_is_named(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A process that holds the file without our lock is named too, with what to open instead."""
     path.parent.mkdir()

@@ -94,6 +94,7 @@ def test_hours_and_branches_add_up(named: Exports) -> None:
     assert found == [("b", 1800), (None, 9000)]
 
 
+@pytest.mark.slow
 def test_rows_are_the_same_in_any_time_zone(named: Exports) -> None:
     """What readers have as views is worked out in their session: its days and months are UTC."""
     views = named.read("select schema_name, view_name from duckdb_views() where not internal")
@@ -164,6 +165,7 @@ FIRST_OF_BUDGETS = (
 )
 
 
+@pytest.mark.slow
 def test_a_file_of_ones_own_that_cannot_be_read_is_named(tmp_path: Path, worlds: Worlds) -> None:
     """A number that is none, or is written for people, those that would be rounded, and what is not
     in UTF-8: one sentence that says where, and nothing was built. The mark that a spreadsheet puts
@@ -201,6 +203,7 @@ def test_a_file_of_ones_own_that_cannot_be_read_is_named(tmp_path: Path, worlds:
     assert amount == Decimal(f"{'9' * 18}.999999999")
 
 
+@pytest.mark.slow
 def test_a_line_of_commas_is_no_row(tmp_path: Path, worlds: Worlds) -> None:
     """Spreadsheets leave it behind. It was a rule without a priority, for which nothing was built,
     a budget of everything without an amount, and a line of no invoice."""

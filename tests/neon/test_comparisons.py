@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from assets.settings import read_settings
 from dbt_like_sql.engine import warehouse
 from tests.builds import build
@@ -11,6 +13,7 @@ from tests.landed import Neon, Receipt, land, receive
 HOURS = Receipt("neon_project_usage", "hourly", "2026-08-20", "2026-08-01", "2026-08-03")
 
 
+@pytest.mark.slow
 def test_hours_that_say_nothing_of_a_day_that_has_usage_are_compared(
     tmp_path: Path, worlds: Worlds
 ) -> None:

@@ -228,6 +228,7 @@ def test_killed_once_and_then_run(landed_world: World, tmp_path: Path, point: st
         assert here.facts() == here.expected()
 
 
+@pytest.mark.slow
 def test_pages_of_one_item_give_the_answer_key(world: Open) -> None:
     """A page for each project and branch: nothing is lost or doubled between pages."""
     here = world(projects=5, page_size_cap=1, facts_alone=True)

@@ -91,6 +91,7 @@ SPANS = """
 """
 
 
+@pytest.mark.slow
 def test_a_free_org_is_named_once_and_keeps_no_other_from_loading(neon: Teller) -> None:
     """One request of it a run, exit 0, and how to leave it out; branches of the other load too."""
     neon.orgs, neon.says = ["free", "paid"], OF_A_PLAN
@@ -117,6 +118,7 @@ def test_a_free_org_is_named_once_and_keeps_no_other_from_loading(neon: Teller) 
     assert [path for path, org in neon.asked if org == "free"] == [PROJECTS]
 
 
+@pytest.mark.slow
 def test_a_free_org_fails_no_run_for_an_endpoint_that_is_gone(neon: Teller) -> None:
     """Nobody answers there any more, so that no other can: day after day."""
     neon.orgs, neon.says = ["free", "paid"], OF_A_PLAN
@@ -162,6 +164,7 @@ def test_usage_of_a_project_that_was_not_asked_for_is_refused(neon: Teller) -> N
             list(asker.client.branch_usage("org", window, ["another"]))  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_that_a_key_sees_no_org_is_a_failure(neon: Teller, tmp_path: Path, worlds: Worlds) -> None:
     """It ends none that was seen before: that would be told of all that it ever used."""
     models = worlds.once(tmp_path, "reports.coverage")
@@ -183,6 +186,7 @@ def test_an_org_that_is_named_and_refused_is_a_failure(neon: Teller) -> None:
     assert ask_usage(neon).failures == []
 
 
+@pytest.mark.slow
 def test_an_org_that_is_gone_has_ended(held: Teller, tmp_path: Path, worlds: Worlds) -> None:
     """Its past stays; it is neither due nor missing nor at risk, and nothing asks for it."""
     neon = held
@@ -219,6 +223,7 @@ def test_an_org_that_is_gone_has_ended(held: Teller, tmp_path: Path, worlds: Wor
     assert raw(neon, last) == [("hourly",)]
 
 
+@pytest.mark.slow
 def test_an_org_that_is_no_longer_named_has_ended(held: Teller) -> None:
     """NEON_ORG_IDS is what is asked: the next run asks nothing for another."""
     neon = held
@@ -239,6 +244,7 @@ def test_an_org_that_is_no_longer_named_has_ended(held: Teller) -> None:
     assert ended == [("org",)]
 
 
+@pytest.mark.slow
 def test_a_vendor_whose_settings_are_gone_has_ended_after_a_week(held: Teller) -> None:
     """They may be gone by mistake: until then its holes are announced. It is there once it answers
     again."""
@@ -270,6 +276,7 @@ def test_a_list_of_organizations_that_is_refused_ends_none(held: Teller) -> None
     assert raw(neon, "select count(*) from raw.loads where granularity = 'ended'") == [(0,)]
 
 
+@pytest.mark.slow
 def test_names_of_branches_outlive_a_404(held: Teller) -> None:
     """A project that is listed and says no keeps the names it had, and is asked again."""
     neon = held
@@ -392,6 +399,7 @@ def test_a_project_without_periods_is_idle(neon: Teller) -> None:
     assert raw(neon, "select distinct project_id from raw.neon_project_usage") == [("of-org",)]
 
 
+@pytest.mark.slow
 def test_the_oldest_hour_may_leave_between_projects_and_branches(neon: Teller) -> None:
     """Projects land without it, and so do branches: nothing fails, and nothing is claimed."""
     window = Window("hourly", at("2026-11-21T00:00"), at("2026-11-21T12:00"))

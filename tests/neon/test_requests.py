@@ -89,6 +89,7 @@ def test_an_hour_more_is_one_walk(landed_world: World) -> None:
         assert asked == {"/users/me/organizations": 1, path: orgs}
 
 
+@pytest.mark.slow
 def test_a_window_of_168_hours_is_one_walk(world: Open) -> None:
     """However many partitions a backfill asks for: one run, one walk an org."""
     here = world(projects=5)
@@ -105,6 +106,7 @@ def test_a_window_of_168_hours_is_one_walk(world: Open) -> None:
     assert result["requests"] == len(asked)
 
 
+@pytest.mark.slow
 def test_a_first_run_asks_what_it_needs_and_a_second_nothing(world: Open) -> None:
     """Names once, usage once a grain, the retired endpoint once an org and grain; then silence."""
     here = world(orgs=1, projects=4)
@@ -138,6 +140,7 @@ def test_nothing_is_asked_without_a_key(world: Open) -> None:
     assert here.new_requests() == []
 
 
+@pytest.mark.slow
 def test_branches_of_the_same_window_are_asked_and_no_others(world: Open) -> None:
     """A deleted project is asked about while its usage is in the window, and not after."""
     here = world(orgs=1)
