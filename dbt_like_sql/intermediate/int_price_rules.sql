@@ -43,7 +43,17 @@ select
                 book.file, ', ', book.sku, ': ', book.source,
                 ' has no billing cycle; write as period: month'
             )
-    end as varchar) as refused, -- why its allowance cannot be meant, and what to write; null: it can
+        -- what is used beside them would have no cost, or two
+        when coalesce(book.quantity_floor, 0)
+            is distinct from lag(book.quantity_ceiling, 1, 0) over tiers
+            or (book.quantity_ceiling is not null and lead(true) over tiers is null)
+            or book.valid_until_date is distinct from first_value(book.valid_until_date) over tiers
+            then concat(
+                book.file, ', ', book.sku, ': of the tiers of ', book.meter, ' the first has no',
+                ' quantity_floor, each other the quantity_ceiling of the one before, the last no',
+                ' quantity_ceiling, and all the same dates; write them so'
+            )
+    end as varchar) as refused, -- why it cannot be meant, and what to write; null: it can
     cast(book.file as varchar) as file, -- price_overrides.csv, or price_book.csv
     book.source, -- vendor API family
     book.meter, -- what is metered
@@ -73,3 +83,8 @@ left join (
     select distinct listed.source, listed.meter from seeds.price_book as listed
     where listed.allowed_per is not null
 ) as allowed on book.source = allowed.source and book.meter = allowed.meter
+window tiers as (
+    partition by
+        book.file, book.source, book.meter, book.billed_unit, lower(book.plan), book.valid_from_date
+    order by coalesce(book.quantity_floor, 0)
+)

@@ -1,5 +1,4 @@
--- One row per series and UTC day whose usage and cost are not of the same quantity: a tier of its price
--- is missing in seeds/price_overrides.csv, or a model is wrong.
+-- One row per series and UTC day whose usage and cost are not of the same quantity: a model is wrong.
 -- grain: series_key, granularity, day_start
 -- expect: no rows
 -- window: day_start
