@@ -16,8 +16,11 @@ with book as (
 ),
 
 sold as (
-    select distinct meter.source, meter.meter, meter.billed_unit, meter.told_of
+    select
+        meter.source, meter.meter, meter.billed_unit, meter.told_of,
+        max(meter.quantity_per_billed_unit) as quantity
     from seeds.meters as meter
+    group by meter.source, meter.meter, meter.billed_unit, meter.told_of
 )
 
 select
@@ -52,6 +55,13 @@ select
                 book.file, ', ', book.sku, ': of the tiers of ', book.meter, ' the first has no',
                 ' quantity_floor, each other the quantity_ceiling of the one before, the last no',
                 ' quantity_ceiling, and all the same dates; write them so'
+            )
+        -- so that a thousand of them can be counted in 10^-18 dollars, with the 38 digits there are
+        when cast(sold.quantity as double) * greatest(1, abs(cast(book.usd_per_unit as double)))
+            * greatest(1, cast(book.quantity_per_block as double)) >= 1e17
+            then concat(
+                book.file, ', ', book.sku, ': with such a usd_per_unit, or quantity_per_block, what ',
+                book.meter, ' costs is too large to be kept; write both by the ', book.billed_unit
             )
     end as varchar) as refused, -- why it cannot be meant, and what to write; null: it can
     cast(book.file as varchar) as file, -- price_overrides.csv, or price_book.csv

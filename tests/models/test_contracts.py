@@ -464,8 +464,9 @@ def test_every_contract_is_reported_once(grid: Grid) -> None:
 def test_a_contract_that_cannot_be_meant_is_refused(
     source: str, tmp_path: Path, worlds: Worlds
 ) -> None:
-    """Of whom nothing is ever told, by a cycle of a vendor that has none, or as a price alone where
-    the price book includes something: in one sentence each. All others are taken."""
+    """Of whom nothing is ever told, by a cycle of a vendor that has none, as a price alone where
+    the price book includes something, or so dear that no sum could be kept: in one sentence each.
+    All others are taken."""
     here = opened(tmp_path, worlds, "intermediate.int_price_rules", is_once=True)
     here.settings = replace(here.settings, own_seeds={"seeds.price_overrides": tmp_path / "own"})
     meter = next(name for name in METERS if METERS[name][0] == source)
@@ -486,6 +487,13 @@ def test_a_contract_that_cannot_be_meant_is_refused(
     why = f"nothing tells which p_oject used {meter}; write as allowed_per: {told_of}"
     (typo,) = Contract("p_oject", "month", day + DAY, day + 2 * DAY, "flat").rows(meter)
     refused[f"price_overrides.csv, typo: {why}"] = typo | {"sku": "typo"}
+    why = "price_overrides.csv, dear: with such a usd_per_unit, or quantity_per_block, what"
+    why += f" {meter} costs is too large to be kept; write both by the {METERS[meter][1]}"
+    refused[why] = typo | {
+        "sku": "dear", "allowed_per": TOLD_OF[source][0], "usd_per_unit": "999999999",
+        "quantity_per_block": "99999999999", "valid_from_date": "2025-01-01",
+    }  # fmt: skip
+    fitting.append(refused[why] | {"usd_per_unit": "9999", "quantity_per_block": "9999"})
     price = {name: row[name] for name in ("source", "sku", "meter", "billed_unit", "usd_per_unit")}
     if source == "bitbucket":
         fitting.append(price)
