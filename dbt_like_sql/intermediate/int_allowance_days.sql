@@ -6,15 +6,11 @@
 with owned as (
     select
         usage.series_key, usage.granularity, usage.day_start, usage.source, usage.org_id,
-        usage.meter, usage.unit, usage.plan, usage.quantity, price.allowed_per, price.period,
-        price.included_quantity as contract_quantity,
-        case price.allowed_per when 'user, pooled' then 'org' else price.allowed_per end
-            as owner_type,
-        case price.allowed_per
-            when 'project' then usage.project_id
-            when 'site' then usage.site_id when 'workspace' then usage.site_id
-            when 'user' then usage.user_id
-            else usage.org_id
+        usage.meter, usage.unit, usage.plan, usage.quantity, price.allowed_per, price.owner_type,
+        price.owner_column, price.period, price.included_quantity as contract_quantity,
+        case price.owner_column
+            when 'org_id' then usage.org_id when 'project_id' then usage.project_id
+            when 'site_id' then usage.site_id when 'user_id' then usage.user_id
         end as owner_id
     from intermediate.int_usage_by_day as usage
     inner join intermediate.int_prices as price
@@ -28,8 +24,8 @@ sized as (
     select
         owned.*, coalesce(owned.contract_quantity, allowed.quantity) as included_quantity,
         md5(cast(json_array(
-            owned.source, owned.meter, owned.unit, owned.org_id,
-            replace(owned.owner_type, 'workspace', 'site'), owned.owner_id, owned.period
+            owned.source, owned.meter, owned.unit, owned.org_id, owned.owner_column,
+            owned.owner_id, owned.period
         ) as varchar)) as allowance_key
     from owned
     left join seeds.allowances as allowed

@@ -78,6 +78,11 @@ select
     book.quantity_ceiling, -- billed units beyond the allowance up to which it holds
     book.quantity_included, -- billed units that are included, where the price says it itself
     book.allowed_per, -- whose allowance it is beyond; null: there is none
+    cast(case book.allowed_per when 'user, pooled' then 'org' else book.allowed_per end as varchar)
+        as owner_type, -- what that is: org, project, workspace, site, user; null: there is none
+    -- facts have sites and workspaces in one column
+    cast(case owner_type when 'workspace' then 'site_id' else owner_type || '_id' end as varchar)
+        as owner_column, -- which id of a fact says whose it is
     book.period, -- of the allowance: bucket, month or cycle
     book.quantity_per_block, -- billed units that are sold together; null: any quantity is
     book.valid_from_date, -- first UTC day on which it holds; null: always did

@@ -20,8 +20,9 @@ candidates as (
         used.period_end, meter.quantity_per_billed_unit,
         book.file = 'price_overrides.csv' as is_override, book.sku,
         book.invoice_line, book.billed_unit, book.usd_per_unit, book.quantity_floor,
-        book.quantity_ceiling, book.quantity_included, book.allowed_per, book.period,
-        book.quantity_per_block, book.valid_from_date, book.valid_until_date, book.certainty,
+        book.quantity_ceiling, book.quantity_included, book.allowed_per, book.owner_type,
+        book.owner_column, book.period, book.quantity_per_block, book.valid_from_date,
+        book.valid_until_date, book.certainty,
         book.plan is null as is_of_any_plan,
         case when is_override then 0 else 2 end
         + case when is_of_any_plan then 1 else 0 end as standing, -- the lowest comes first
@@ -97,7 +98,7 @@ select
     cast(ranked.quantity_included as decimal(20, 9))
     * cast(ranked.quantity_per_billed_unit as decimal(18, 0))
         as included_quantity, -- in `unit`, where the price says it itself
-    ranked.allowed_per,
+    ranked.allowed_per, ranked.owner_type, ranked.owner_column,
     ranked.period, -- of the allowance: bucket, (calendar) month, or (billing) cycle
     ranked.certainty,
     cast(case

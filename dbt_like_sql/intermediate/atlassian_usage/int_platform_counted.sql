@@ -13,14 +13,11 @@ with cycles as (
 
 priced as (
     select
-        usage.*, price.period, price.included_quantity as contract_quantity,
-        case price.allowed_per when 'user, pooled' then 'org' else price.allowed_per end
-            as owner_kind,
-        case price.allowed_per
-            when 'project' then usage.project_id
-            when 'site' then usage.site_id when 'workspace' then usage.site_id
-            when 'user' then usage.user_id
-            else usage.org_id
+        usage.*, price.owner_type as owner_kind, price.period,
+        price.included_quantity as contract_quantity,
+        case price.owner_column
+            when 'org_id' then usage.org_id when 'project_id' then usage.project_id
+            when 'site_id' then usage.site_id when 'user_id' then usage.user_id
         end as owner_id
     from intermediate.int_platform_usage as usage
     inner join intermediate.int_prices as price
