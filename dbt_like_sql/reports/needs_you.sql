@@ -92,10 +92,21 @@ with found as (
     union all
     select
         'unknown org', own.source, own.org_id, false,
-        'plans.csv has a plan of it, and no organization of that id is known', null, null,
-        'Mend its id, if that is wrong: the plan allows nothing meanwhile.'
-    from intermediate.int_plans as own
-    anti join marts.dim_org as org on own.source = org.source and own.org_id = lower(org.org_id)
+        concat(own.file, ' names it, and no organization of that id is known'), null, null,
+        'Mend its id, if that is wrong: nothing follows from it meanwhile.'
+    from (
+        select 'plans.csv' as file, plan.source, plan.org_id from intermediate.int_plans as plan
+        union
+        select 'workspace_orgs.csv', 'atlassian_platform', lower(said.org_id)
+        from seeds.workspace_orgs as said
+        union
+        select 'workspace_orgs.csv', 'bitbucket', lower(said.workspace_uuid)
+        from seeds.workspace_orgs as said
+    ) as own
+    anti join marts.dim_org as org
+        on own.source = org.source
+        and translate(own.org_id, '{}', '') = lower(translate(org.org_id, '{}', ''))
+    where own.org_id is not null
     union all
     select
         'calendar', 'all', 'seeds.calendar_days', max(day.date) < current_date,

@@ -761,21 +761,32 @@ def test_a_price_of_a_plan_that_nobody_knows_is_told(tmp_path: Path, worlds: Wor
     assert told == [("lunch",)]
 
 
+# known are ids in any case
+OWN_IDS = {
+    "plans": "source,org_id,meter,plan,user_count\n"
+    + "".join(f"atlassian_platform,{org},rovo_credits,Standard,1\n" for org in ("ACME", "Acne")),
+    "workspace_orgs": "workspace_uuid,org_id\nW,acme\n{V},acem\n",
+}
+
+
 @pytest.mark.slow
-def test_a_plan_of_an_organization_that_nobody_knows_is_told(
-    tmp_path: Path, worlds: Worlds
-) -> None:
-    """One that used something is known, in any case, of its own source."""
+def test_an_organization_that_nobody_knows_is_told(tmp_path: Path, worlds: Worlds) -> None:
+    """One that used something is known, in any case; that of a plan of its own source."""
     here = opened(tmp_path, worlds, "reports.needs_you", is_once=True)
     here.write("a.csv", "Acme", Line("rovo_credits", "org", "2026-12", "1", "2026-12-31"))
     assert not here.land().failures
-    own, orgs = tmp_path / "plans.csv", ("ACME", "Acne")
-    rows = (f"atlassian_platform,{org},rovo_credits,Standard,1\n" for org in orgs)
-    own.write_text("source,org_id,meter,plan,user_count\n" + "".join(rows))
-    here.settings = replace(here.settings, own_seeds={"seeds.plans": own})
+    land(here.settings, Run("{w}", "2026-08-01", 60))
+    own = {f"seeds.{seed}": tmp_path / f"{seed}.csv" for seed in OWN_IDS}
+    for seed, rows in OWN_IDS.items():
+        own[f"seeds.{seed}"].write_text(rows)
+    here.settings = replace(here.settings, own_seeds=own)
     here.build()
-    told = here.read("select subject, is_failure from reports.needs_you where kind like '%org'")
-    assert told == [("acne", False)]
+    told = here.read("select source, subject from reports.needs_you where kind = 'unknown org'")
+    assert sorted(told) == [
+        ("atlassian_platform", "acem"),
+        ("atlassian_platform", "acne"),
+        ("bitbucket", "{v}"),
+    ]
 
 
 def test_the_company_works_out_the_same_bill(landed_world: World) -> None:
