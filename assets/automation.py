@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.catalog.failing import skipping_in_words
 from assets.catalog.partitions import DAYS, partition_key
 from assets.catalog.seen import unseen
 from assets.catalog.tables import raw_key
@@ -138,6 +139,7 @@ def _files_sensor(source: Source[Any], endpoint: Endpoint) -> dg.SensorDefinitio
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Load {endpoint.request} when one came or changed; once a day, look again.",
     )
+    @skipping_in_words
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         settings = read_settings()
         if why := settings.missing.get(source.name):
@@ -194,6 +196,7 @@ FILES_SENSORS = [
     "landed them: a schedule, a backfill, or the command line; again where that failed. Once a "
     "day, build all the same: what is stale or about to be lost follows the clock.",
 )
+@skipping_in_words
 def build_what_landed(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """One build run over the days that are due; and what others did is told to Dagster."""
     end_dead_runs(context.instance)

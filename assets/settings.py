@@ -159,6 +159,11 @@ def read_settings(
     )
 
 
+def read_channels() -> dict[str, Send]:
+    """Those that send alerts, whatever the other settings are."""
+    return _channels(_file() | dict(os.environ))
+
+
 def _channels(environment: Mapping[str, str]) -> dict[str, Send]:
     alerts = _filled(Alerts, environment)
     try:

@@ -358,3 +358,22 @@ def test_dagster_tells_of_jobs_that_failed(
         alerts(context)
     (text,) = receiver.posted
     assert re.match(r"failed run: weekly_digest: run \w{8} failed: .*nothing has been built", text)
+
+
+def test_dagster_tells_of_a_setting_that_cannot_be_used(
+    receiver: Receiver, tmp_path: Path, worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, and that it is mended; what was told before is not resolved meanwhile."""
+    monkeypatch.chdir(tmp_path)
+    worlds.begin(tmp_path)
+    at = {"WAREHOUSE": f"{tmp_path}/meterhouse.duckdb", "FORGE_SITES_BY_ENVIRONMENT": "maybe"}
+    for name, value in (receiver.environment | at).items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance, repository_def=defs.get_repository_def())
+        for limit, told in (("", 1), ("lots", 2), ("lots", 2), ("1GB", 3)):
+            monkeypatch.setenv("MEMORY_LIMIT", limit)
+            alerts(context)
+            assert len(receiver.posted) == len(receiver.mailed) == told
+    assert receiver.posted[1].startswith("setting: MEMORY_LIMIT is 'lots': it has to be ")
+    assert receiver.posted[2].startswith(f"resolved: {receiver.posted[1].splitlines()[0]}")

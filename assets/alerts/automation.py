@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.alerts.notify import notify, send_digest
-from assets.catalog.failing import failing_in_words
-from assets.settings import read_settings
+from assets.alerts.notify import notify, send_digest, tell_of
+from assets.catalog.failing import failing_in_words, skipping_in_words
+from assets.settings import SettingsError, read_settings
 
 NO_CHANNEL = "no channel is set up: ALERT_WEBHOOK_URL, or ALERT_SMTP_URL and who mails whom"
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
@@ -19,9 +19,14 @@ ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
     description="Tell by webhook and mail what needs somebody, once when it appears and once when "
     "it is gone: rows of reports.needs_you, checks that fail, jobs whose last run failed.",
 )
+@skipping_in_words
 def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Tell what is new."""
-    settings = read_settings()
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        tell_of(error)
+        raise
     if not settings.channels:
         return dg.SkipReason(NO_CHANNEL)
     failures = notify(settings, {name: [*_failed(context, name)] for name in _jobs(context)})

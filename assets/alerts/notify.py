@@ -8,7 +8,7 @@ so that Dagster, cron and a terminal tell it once between them. Not here: what n
 import errno
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from assets.alerts.needs import Needs, need
 from assets.report.page import Span, answers
 from assets.runs.building import last_build
 from assets.runs.opening import Row, write_note
-from assets.settings import Settings
+from assets.settings import Settings, SettingsError, read_channels, utc_now, warehouse_at
 from dbt_like_sql.engine import warehouse
 from dbt_like_sql.engine.lakes.address import beside
 from dbt_like_sql.engine.warehouse import WarehouseError, turn
@@ -53,6 +53,15 @@ def notify(settings: Settings, runs: Mapping[str, Iterable[str]]) -> list[str]:
         return subject in runs if kind == FAILED_RUN else is_readable
 
     return tell(settings.channels, beside(settings.warehouse), found, settings.clock(), is_known)
+
+
+def tell_of(error: SettingsError) -> None:
+    """Tell that a setting cannot be used, unless it is one that says by what channel, or where the
+    note of it is. Whether what was told before is over nobody knows meanwhile."""
+    with suppress(SettingsError):
+        channels, at = read_channels(), beside(warehouse_at())
+        found = need("setting", None, f"{error}".partition(" ")[0], f"{error}", "Correct it.")
+        tell(channels, at, [found], utc_now(), lambda *_: False)
 
 
 def send_digest(settings: Settings) -> list[str]:

@@ -1,7 +1,8 @@
-"""What a person reads of a step that fails: a sentence, and no page of stack."""
+"""What a person reads of a step or a tick that fails: a sentence, and no page of stack."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 
 import dagster as dg
 
@@ -18,3 +19,18 @@ def failing_in_words() -> Iterator[None]:
             yield
     except (SettingsError, warehouse.WarehouseError) as error:
         raise dg.Failure(str(error)) from None
+
+
+def skipping_in_words(
+    evaluate: Callable[[dg.SensorEvaluationContext], dg.SensorResult | dg.SkipReason],
+) -> Callable[[dg.SensorEvaluationContext], dg.SensorResult | dg.SkipReason]:
+    """Where a setting cannot be used, a sensor skips, for the sentence that says why."""
+
+    @wraps(evaluate)
+    def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        try:
+            return evaluate(context)
+        except SettingsError as error:
+            return dg.SkipReason(f"{error}")
+
+    return tick

@@ -1,5 +1,6 @@
 """When things run by themselves: what each schedule asks for, and when a build is started."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipelines.windows import Window, floor, next_bucket
 from tests.clock import NOW
 from tests.conftest import Open, World
 
+SENSORS = defs.get_repository_def().sensor_defs
 BY_NAME = {schedule.name: schedule for schedule in SCHEDULES}
 
 
@@ -138,6 +140,28 @@ def test_a_setting_that_cannot_be_used_keeps_no_schedule_from_its_run(
     """Which fails in one sentence (test_run_requests.py); the tick would, in pages of stack."""
     monkeypatch.setenv("MEMORY_LIMIT", "lots")
     assert tick("neon_hourly", datetime(2026, 11, 21, 10, 20, tzinfo=UTC)).run_key
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_setting_that_cannot_be_used_is_why_a_sensor_skips(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one sentence; and the tick after it is mended is as ever."""
+
+    def said() -> dict[str, str | None]:
+        context = dg.build_sensor_context(instance, repository_def=defs.get_repository_def())
+        return {it.name: it.evaluate_tick(context).skip_message for it in SENSORS}
+
+    before = said()
+    for setting, value in (("MEMORY_LIMIT", "lots"), ("WAREHOUSE", "~nobody-is-here/w.duckdb")):
+        with monkeypatch.context() as patched:
+            patched.setenv(setting, value)
+            told = said()
+        assert told.keys() >= {"alerts", "build_what_landed", "platform_usage_files"}
+        for why in told.values():
+            assert why
+            assert re.fullmatch(f"{setting} is {value!r}: it has to be .*", why)
+    assert said() == before
 
 
 @pytest.mark.usefixtures("configured")
