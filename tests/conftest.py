@@ -11,7 +11,7 @@ from functools import partial
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import certifi
 import pyarrow as pa
@@ -36,6 +36,9 @@ from tests.sandbox.company import Company
 from tests.sandbox.desk import Request
 from tests.sandbox.expected import FactKey, Held
 from tests.sandbox.server import Sandbox, serve
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 GRAINS = ("hourly", "daily", "monthly")
 # before Dagster's definitions are imported: where their partitions begin does not follow the clock
@@ -377,3 +380,12 @@ def landed_world(tmp_path: Path, worlds: Worlds) -> Iterator[World]:
     """A world of its own into whose warehouse everything in reach has been loaded and built."""
     with worlds.opened(tmp_path, "neon", _load_neon) as here:
         yield here
+
+
+@pytest.fixture
+def instance() -> Iterator["dg.DagsterInstance"]:
+    """A Dagster instance in memory."""
+    import dagster as dg  # here: it takes seconds, and most tests are of none
+
+    with dg.DagsterInstance.ephemeral() as opened:
+        yield opened

@@ -342,26 +342,29 @@ def test_a_run_tells_what_became_of_it(
 
 
 def test_dagster_tells_of_jobs_that_failed(
-    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    receiver: Receiver,
+    tmp_path: Path,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By their last run, and why; the digest of a warehouse that is not there is one. That nothing
     can be read before the first build is no trouble of its own."""
     monkeypatch.chdir(tmp_path)
     for name, value in (receiver.environment | {"WAREHOUSE": f"{tmp_path}/w.duckdb"}).items():
         monkeypatch.setenv(name, value)
-    with dg.DagsterInstance.ephemeral() as instance:
-        job = defs.resolve_job_def("weekly_digest")
-        assert not job.execute_in_process(instance=instance, raise_on_error=False).success
-        context = dg.build_sensor_context(
-            instance, repository_def=defs.get_repository_def(), definitions=None
-        )
-        alerts(context)
+    job = defs.resolve_job_def("weekly_digest")
+    assert not job.execute_in_process(instance=instance, raise_on_error=False).success
+    alerts(dg.build_sensor_context(instance, repository_def=defs.get_repository_def()))
     (text,) = receiver.posted
     assert re.match(r"failed run: weekly_digest: run \w{8} failed: .*nothing has been built", text)
 
 
 def test_dagster_tells_of_a_setting_that_cannot_be_used(
-    receiver: Receiver, tmp_path: Path, worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+    receiver: Receiver,
+    tmp_path: Path,
+    worlds: Worlds,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Once, and that it is mended; what was told before is not resolved meanwhile."""
     monkeypatch.chdir(tmp_path)
@@ -369,11 +372,10 @@ def test_dagster_tells_of_a_setting_that_cannot_be_used(
     at = {"WAREHOUSE": f"{tmp_path}/meterhouse.duckdb", "FORGE_SITES_BY_ENVIRONMENT": "maybe"}
     for name, value in (receiver.environment | at).items():
         monkeypatch.setenv(name, value)
-    with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_sensor_context(instance, repository_def=defs.get_repository_def())
-        for limit, told in (("", 1), ("lots", 2), ("lots", 2), ("1GB", 3)):
-            monkeypatch.setenv("MEMORY_LIMIT", limit)
-            alerts(context)
-            assert len(receiver.posted) == len(receiver.mailed) == told
+    context = dg.build_sensor_context(instance, repository_def=defs.get_repository_def())
+    for limit, told in (("", 1), ("lots", 2), ("lots", 2), ("1GB", 3)):
+        monkeypatch.setenv("MEMORY_LIMIT", limit)
+        alerts(context)
+        assert len(receiver.posted) == len(receiver.mailed) == told
     assert receiver.posted[1].startswith("setting: MEMORY_LIMIT is 'lots': it has to be ")
     assert receiver.posted[2].startswith(f"resolved: {receiver.posted[1].splitlines()[0]}")

@@ -1,11 +1,10 @@
-"""A Dagster that knows nothing, and a company that the terminal loaded and built."""
+"""A company that the terminal loaded and built."""
 
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
 from pipelines.windows import Window, next_bucket
@@ -20,13 +19,6 @@ def land_and_build(here: World) -> None:
     window = Window("hourly", end - timedelta(hours=HOURS), end)
     assert not here.land("neon_project_usage", window).failures
     here.build()
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance in memory."""
-    with dg.DagsterInstance.ephemeral() as opened:
-        yield opened
 
 
 @pytest.fixture

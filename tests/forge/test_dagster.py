@@ -1,6 +1,5 @@
 """Forge under Dagster: one run lands the days, or the month, that it is asked for."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import dagster as dg
@@ -16,13 +15,6 @@ from tests.conftest import Open, World
 from tests.forge.world import APP, SMALL
 
 DAILY, MONTHLY = raw_key(APP, "daily"), raw_key(APP, "monthly")
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance in memory."""
-    with dg.DagsterInstance.ephemeral() as opened:
-        yield opened
 
 
 @pytest.fixture
