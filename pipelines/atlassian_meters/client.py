@@ -150,7 +150,12 @@ class Meters(VendorClient):
                 raise self._lacks(about, f"{name}.items", operation.items, body)
             yield from (self._fields(name, operation, item, about) for item in items)
             if not (cursor := operation.next_of(answer)):
+                if elsewhere := operation.next_elsewhere(answer):
+                    where = f"{name}.next_cursor, which may be {elsewhere}"
+                    raise self._lacks(about, where, operation.next_cursor or "''")
                 return
+            if not isinstance(cursor, str | int):
+                raise self.undocumented(about, f"{name}.next_cursor is no text ({cursor})")
             if cursor in seen:
                 what = f"page {len(seen) + 1} names an earlier page as the next one"
                 raise self.endless(about, what)

@@ -17,6 +17,8 @@ SHIPPED = Path(__file__).with_name("meters_api.toml")
 # what a request may hold in braces; a list of ids is a list where it stands alone, else has commas
 PLACEHOLDERS = ("org_id", "meter_key", "meter_id", "account_ids", "cursor")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+# no next renewal
+_NEXT = re.compile(r"next([-_/]?(page|cursor|token|link|ur[il]|href|id|start|after))*$", re.I)
 # a path, or a JSON pointer (RFC 6901); blank while it is not known
 _Slashed = Annotated[str, msgspec.Meta(pattern="^(/|$)")]
 # what an operation's answer has to tell, and may
@@ -69,6 +71,10 @@ class Operation(_Struct):
     def path_for(self, values: Mapping[str, Any]) -> str:
         """The path with its placeholders filled."""
         return _PLACEHOLDER.sub(lambda found: quote(_text(values[found[1]]), safe=""), self.path)
+
+    def next_elsewhere(self, answer: Any) -> str:
+        """Where an answer with items tells of a next page, which is not where it is declared."""
+        return next(_named_next(answer), "") if self.items else ""
 
     def next_of(self, answer: Any) -> Any:
         """The cursor of the next page, also where the answer gives its address; None: there is
@@ -174,6 +180,15 @@ def pointed(value: Any, pointer: str) -> Any:
         else:
             return None
     return value
+
+
+def _named_next(value: Any, at: str = "") -> Iterator[str]:
+    """Pointers to what is there and called like a next page, in objects: a list is of items."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _named_next(each, f"{at}/{key}")
+    elif value and isinstance(value, str | int) and _NEXT.search(at):
+        yield at
 
 
 def without(value: Any, pointers: set[str], at: str = "") -> Any:

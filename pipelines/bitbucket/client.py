@@ -8,6 +8,7 @@ counts for (a run's seconds say nothing of the runner's size).
 import base64
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar, TypeVar, cast
 from urllib.parse import quote, urlencode
@@ -304,10 +305,22 @@ class Bitbucket(VendorClient):
             if page.next:
                 following = self._following(page, params, about)
             else:
+                if len(asked) == 1 and page.size is None:
+                    full = page.pagelen or params["pagelen"]
+                    is_doubtful = seen == full or any(page.unknown_fields.values())
+                    ask = partial(self._names_next, path, params, about, kind)
+                    self.prove_last(about, seen, is_doubtful, ask)
                 # `next` was missing where `size` says that there is more (BCLOUD-20639)
                 is_last = not page.values or page.size is None or page.size <= seen
                 number = {"page": len(asked) + 1}
                 following = "" if is_last else f"{path}?{urlencode(params | number)}"
+
+    def _names_next(
+        self, path: str, params: dict[str, Any], about: str, kind: type[records.Page[T]], most: int
+    ) -> bool:
+        """Whether a first page of so many names the next one, or has fewer after all."""
+        page = self.get_as(kind, f"{path}?{urlencode(params | {'pagelen': most})}", about)
+        return bool(page.next) or len(page.values) < most
 
     def _following(self, page: records.Page[Any], params: dict[str, Any], about: str) -> str:
         """The address of the next page, followed as it is, but for lists of pipelines.

@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -296,6 +296,16 @@ class VendorClient(Client):
             f"If {self.shape_settings or self.address_setting} is right, the vendor changed this "
             "endpoint: please report it.",
         )
+
+    def prove_last(
+        self, about: str, count: int, is_doubtful: bool, names_next: Callable[[int], bool]
+    ) -> None:
+        """That a page of so many items which names no next one is the last, where that is doubtful:
+        it is full, or says what is not known here. Asked for with one item fewer it is not, and
+        has to name the next one: else that is told in another way now, and pages would be lost."""
+        if is_doubtful and count > 1 and not names_next(count - 1):
+            what = f"there are more than {count - 1} items, and a page of so many names no next one"
+            raise self.undocumented(about, what)
 
     def endless(self, about: str, what: str) -> VendorError:
         """A walk that comes back to where it was, and would never end."""

@@ -252,7 +252,7 @@ class Neon(VendorClient):
     def _organizations(self) -> list[records.Organization]:
         about = "organizations of this key"
         try:
-            page = self.get_as(records.OrganizationsPage, "users/me/organizations", about)
+            pages = [*self._walk("users/me/organizations", {}, about, records.OrganizationsPage)]
         except VendorError as error:
             if error.status not in (403, 404):
                 raise
@@ -260,10 +260,11 @@ class Neon(VendorClient):
             if len(found) != 1:  # a key that may not list sees one: this was a bad moment
                 raise
             return found
-        if not page.items:  # whoever saw one before would be told that it has ended
+        listed = [organization for page in pages for organization in page.items]
+        if not listed:  # whoever saw one before would be told that it has ended
             advice = "Check whose key NEON_API_KEY is. This is no sign of zero usage."
             raise self.error(about, "it sees none", advice)
-        return page.items
+        return listed
 
     def _organizations_of_projects(self) -> list[records.Organization]:
         """Some organization keys could not list organizations; their projects name the org."""
@@ -296,7 +297,18 @@ class Neon(VendorClient):
                 if repeated and page.items:
                     what = f"page {len(asked) + 1} repeats the cursor of an earlier page"
                     raise self.endless(about, what)
+                if not asked and "limit" in params:
+                    is_doubtful = len(page.items) == params["limit"] or page.is_odd
+                    names_next = partial(self._names_next, path, params, about, kind)
+                    self.prove_last(about, len(page.items), is_doubtful, names_next)
                 yield page
+
+    def _names_next(
+        self, path: str, params: dict[str, Any], about: str, kind: type[P], limit: int
+    ) -> bool:
+        """Whether a first page of so many has a cursor, or has fewer after all."""
+        body = self._get(path, about, params | {"limit": limit})
+        return bool(self._cursor(body, about)) or len(self.decoded(body, kind, about).items) < limit
 
     def _get(self, path: str, about: str, params: dict[str, Any]) -> bytes:
         try:

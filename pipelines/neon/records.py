@@ -122,6 +122,10 @@ class Cursors(msgspec.Struct):
     next: str | None = None
 
 
+# what is said of pages; the list of branches tells its order, too
+PAGING = ("cursor", "next", "sort_by", "sort_order")
+
+
 class Envelope(msgspec.Struct):
     """Just enough of a page to ask for the next one before this one is read."""
 
@@ -133,6 +137,13 @@ class Page(Record, kw_only=True):
 
     items: list[Any]
     pagination: dict[str, Any] | None = None
+
+    @property
+    def is_odd(self) -> bool:
+        """It says what is not known here, which may be that there are more pages."""
+        paging = (self.pagination or {}).items()
+        odd = [value for name, value in paging if name not in PAGING]
+        return any([*odd, *self.unknown_fields.values()])
 
 
 class ProjectUsagePage(Page):
@@ -158,16 +169,19 @@ class ProjectsPage(Page):
 
     items: list[Project] = msgspec.field(name="projects")
     unavailable_project_ids: list[str] = msgspec.field(default_factory=list)
+    applications: Any = None
+    integrations: Any = None
 
 
 class BranchesPage(Page):
     """GET /projects/{id}/branches."""
 
     items: list[Branch] = msgspec.field(name="branches")
+    annotations: Any = None
 
 
 class OrganizationsPage(Page):
-    """GET /users/me/organizations, which has one page."""
+    """GET /users/me/organizations, which has one page by its documentation."""
 
     items: list[Organization] = msgspec.field(name="organizations")
 

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,25 @@ def test_a_next_page_that_is_told_as_an_address_is_asked_for_as_declared(world: 
     front.spoil = as_address
     assert not land(here).failures
     assert read_of(here) == truth(here)
+
+
+def test_a_next_page_that_is_told_elsewhere_is_refused(world: Open) -> None:
+    """The accounts of later pages would be nobody's; the other organization is read. What is to
+    come of a cycle is no page."""
+    front = Front(is_meant=lambda asked: asked.path.endswith("0rg-a/accounts"))
+    here, said = world(front=front.before), dict[str, Any]()
+    front.spoil = lambda _, reply: reply.say({"accounts": reply.json["accounts"], **said})
+    for told, why in (
+        ({"new_next": "120"}, r"nothing is at /next \(list_.*_cursor, which may be /new_next\)"),
+        ({"page": {"nextPageToken": 3}}, r"which may be /page/nextPageToken\)"),
+        ({"next": {"after": "120"}}, r"next_cursor is no text \({'after': '120'}\)"),
+    ):
+        said = told
+        (failure,) = land(here).failures
+        assert re.search(f"list_accounts of 0rg-a, .*{why}.* untouched", str(failure))
+        assert here.raw("select distinct org_id from raw.platform_readings") == [("0rg-b",)]
+    said = {"links": {"next": None, "prev": "?after=0"}, "next": "", "nextRefresh": 1_795_000_000}
+    assert not land(here).failures
 
 
 def test_a_key_of_two_meters_is_refused(world: Open) -> None:

@@ -25,6 +25,8 @@ CARRIERS = (
     *("consumption", "metrics", "metric_name", "value"),
     *("groups", "tokensConsumed", "tokenUnit", "amount", "timeframe_start", "period"),
 )
+# how pages are told
+PAGES = ("next", "cursor", "pagination", "size", "pagelen", "page", "pageSize")
 # stands for a number that no JSON library would write
 PLACE = '"@number@"'
 
@@ -101,6 +103,19 @@ def _renamed(name: str, asked: Asked, reply: Reply) -> None:
     page = reply.json
     for place, _ in [*_found(page, (name,))]:
         place[f"new_{name}"] = place.pop(name)
+    reply.say(page)
+
+
+def _renamed_of_page(name: str, asked: Asked, reply: Reply) -> None:
+    """The same, but in what is listed."""
+    page = reply.json
+    levels = [page, *(inner for inner in page.values() if isinstance(inner, dict))]
+    if "data" in page:
+        levels += [page["data"]["ecosystem"]["devConsole"]["appResourceUsage"]]
+        levels += [levels[-1]["pagination"]]
+    for level in levels:
+        if name in level:
+            level[f"new_{name}"] = level.pop(name)
     reply.say(page)
 
 
@@ -208,3 +223,5 @@ def _paging() -> Iterator[Trouble]:
 
 
 TROUBLES = [*_http(), *_bodies(), *_numbers(), *_times(), *_paging()]
+# of endpoints that have several pages
+LOST_PAGES = [Trouble(f"{n} renamed", "lost pages", partial(_renamed_of_page, n)) for n in PAGES]
