@@ -6,6 +6,7 @@ counts for (a run's seconds say nothing of the runner's size).
 """
 
 import base64
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -32,6 +33,7 @@ AHEAD = timedelta(days=1)
 FIRST_RUNS = datetime(2016, 1, 1, tzinfo=UTC)
 # the minus is in use, and in no specification of this call
 NEWEST_FIRST, OLDEST_FIRST = "-created_on", "created_on"
+LIKE_SECONDS = re.compile(r"build_?(second|minute|time)", re.I)
 # what is written more finely than it is sorted is in order all the same
 SAME_INSTANT = timedelta(seconds=1)
 
@@ -185,11 +187,17 @@ class Bitbucket(VendorClient):
     # -- usage --------------------------------------------------------------------------------
 
     def runs(
-        self, repository: str, since: datetime, now: datetime, window: Window | None = None
+        self,
+        repository: str,
+        since: datetime,
+        now: datetime,
+        window: Window | None = None,
+        said: Collection[str] | None = None,
     ) -> Iterator[pa.Table | Note]:
         """The runs of a listed repository, newest first, until they are older than `since`.
 
-        `window` is what they are asked for, as errors name it.
+        `window` is what they are asked for, as errors name it; `said` are runs that said seconds
+        before, None where no run was seen: a Note tells if none of them says any.
 
         A run may come twice; what comes later is newer. One that is dated after `now`, or before
         there were any, cannot be: it is left out, and a Note names it. RefusedError where the
@@ -204,9 +212,12 @@ class Bitbucket(VendorClient):
             raise VendorError(str(first), first.status, first.about, first.why)
         name = listed.full_name or repository
         about = f"pipelines of repository {name}, {window or f'since {since:%Y-%m-%dT%H:%MZ}'}"
+        silent, has_seconds = 0, said is not None
         try:
             for runs in self._runs_of(repository, about, since, now):
                 told = [run for run in runs if since <= run.created_on <= now + AHEAD]
+                silent += self._without_seconds(told, said or (), about)
+                has_seconds |= any(run.build_seconds_used is not None for run in told)
                 yield records.runs_table(workspace, repository, told)
                 yield from (_misdated(name, run) for run in runs if not _may_be(run, now))
         except VendorError as error:
@@ -218,6 +229,25 @@ class Bitbucket(VendorClient):
             raise RefusedError(error, repository) from None
         self._is_answered = True
         self._refusals.clear()
+        if silent and not has_seconds:
+            yield Note(
+                f"bitbucket {name}: none of its {silent} runs that ended has build_seconds_used, "
+                "which is right where all of them ran on runners of your own"
+            )
+
+    def _without_seconds(
+        self, runs: Iterable[records.Run], said: Collection[str], about: str
+    ) -> int:
+        """How many have ended without seconds, as on somebody's own runner; a VendorError where one
+        had some before, or has what is called like them."""
+        silent = [run for run in runs if run.is_silent]
+        for run in silent:
+            others = (name for name, told in run.unknown_fields.items() if told)
+            before = "it had before" if run.uuid in said else ""
+            if but := next(filter(LIKE_SECONDS.search, others), before):
+                what = f"run {run.uuid} has ended and has no build_seconds_used, but {but}"
+                raise self.undocumented(about, what)
+        return len(silent)
 
     def runs_again(self, repository: str, runs: Collection[str]) -> Iterator[pa.Table]:
         """These runs as they are now, one request each; none where one is gone."""

@@ -95,6 +95,12 @@ class Run(Record):
     target: Target | None = None
     type: str | None = None
 
+    @property
+    def is_silent(self) -> bool:
+        """It has ended and says no seconds: it ran on somebody's own runner, or never."""
+        has_ended = self.completed_on or _name(self.state, "pipeline_state_") == "COMPLETED"
+        return bool(has_ended) and self.build_seconds_used is None
+
 
 class Page(Record, Generic[T], kw_only=True):
     """A page of some list."""

@@ -72,7 +72,8 @@ def _runs(asked: AskedBitbucket) -> Iterator[Slice]:
     now, asks = asked.account.clock(), []
     for repository, window in windows:
         since, alone = plan(seen[repository], window, now)
-        runs = partial(asked.client.runs, repository, since, now, window)
+        said = {run.uuid for run in seen[repository] if run.seconds} if seen[repository] else None
+        runs = partial(asked.client.runs, repository, since, now, window, said)
         asks.append(partial(_ask, runs, partial(asked.client.runs_again, repository, alone)))
     ahead = _Ahead(asks)
     for number, (repository, window) in enumerate(windows):

@@ -20,8 +20,9 @@ LISTS = (
     *("projects", "branches", "organizations", "periods", "resourceUsage", "values"),
     *("meters", "accounts"),
 )
-# what usage is told by besides; a run may well say no seconds
+# what usage is told by besides
 CARRIERS = (
+    "build_seconds_used",
     *("consumption", "metrics", "metric_name", "value"),
     *("groups", "tokensConsumed", "tokenUnit", "amount", "timeframe_start", "period"),
 )
