@@ -25,6 +25,7 @@ CARRIERS = (
     "build_seconds_used",
     *("consumption", "metrics", "metric_name", "value"),
     *("groups", "tokensConsumed", "tokenUnit", "amount", "timeframe_start", "period"),
+    *("period_id", "cycle"),
 )
 # how pages are told
 PAGES = ("next", "cursor", "pagination", "size", "pagelen", "page", "pageSize")
