@@ -35,7 +35,7 @@ def runs(here: World) -> list[tuple[object, ...]]:
     return here.raw(sql)
 
 
-@pytest.mark.parametrize("name", [None, "seconds"])
+@pytest.mark.parametrize("name", [None, pytest.param("seconds", marks=pytest.mark.slow)])
 def test_runs_that_had_seconds_are_never_told_without(world: Open, name: str | None) -> None:
     """They are refused, and what they said stands."""
     front = Front(is_meant=lambda asked: "/pipelines" in asked.path)
