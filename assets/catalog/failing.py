@@ -9,6 +9,8 @@ import dagster as dg
 from assets.settings import SettingsError
 from dbt_like_sql.engine import warehouse
 
+Tick = Callable[[dg.SensorEvaluationContext], dg.SensorResult | dg.SkipReason]
+
 
 @contextmanager
 def failing_in_words() -> Iterator[None]:
@@ -21,9 +23,7 @@ def failing_in_words() -> Iterator[None]:
         raise dg.Failure(str(error)) from None
 
 
-def skipping_in_words(
-    evaluate: Callable[[dg.SensorEvaluationContext], dg.SensorResult | dg.SkipReason],
-) -> Callable[[dg.SensorEvaluationContext], dg.SensorResult | dg.SkipReason]:
+def skipping_in_words(evaluate: Tick) -> Tick:
     """Where a setting cannot be used, a sensor skips, for the sentence that says why."""
 
     @wraps(evaluate)
