@@ -22,7 +22,7 @@ import pipelines.bitbucket.records as records
 from pipelines.bitbucket import REPOSITORIES, RUNS, WORKSPACES, Settings
 from pipelines.decode import table_of
 from pipelines.endpoint import Endpoint
-from pipelines.http import Budget, VendorClient, VendorError
+from pipelines.http import Budget, VendorClient, VendorError, may_tell_of_pages
 from pipelines.source import Account, Note, PartialAnswerError, RefusedError
 from pipelines.windows import Window
 
@@ -336,8 +336,8 @@ class Bitbucket(VendorClient):
                 following = self._following(page, params, about)
             else:
                 if len(asked) == 1 and page.size is None:
-                    full = page.pagelen or params["pagelen"]
-                    is_doubtful = seen == full or any(page.unknown_fields.values())
+                    is_full = seen == (page.pagelen or params["pagelen"])
+                    is_doubtful = is_full or may_tell_of_pages(page.unknown_fields)
                     ask = partial(self._names_next, path, params, about, kind)
                     self.prove_last(about, seen, is_doubtful, ask)
                 # `next` was missing where `size` says that there is more (BCLOUD-20639)

@@ -34,7 +34,13 @@ TRIES = 7
 # of one that nobody hears: a network that is gone is gone for every request
 TRIES_UNREACHABLE = 4
 LONGEST_BACKOFF_SECONDS = 30.0
+_OF_PAGES = re.compile("next|cursor|pag(e|ing|ination)|token|more", re.I)
 _log = logging.getLogger(__name__)
+
+
+def may_tell_of_pages(odd: Mapping[str, Any]) -> bool:
+    """Whether something in a page that is not known here may be that there are more."""
+    return any(said and _OF_PAGES.search(name) for name, said in odd.items())
 
 
 class VendorClient(Client):
@@ -300,9 +306,9 @@ class VendorClient(Client):
     def prove_last(
         self, about: str, count: int, is_doubtful: bool, names_next: Callable[[int], bool]
     ) -> None:
-        """That a page of so many items which names no next one is the last, where that is doubtful:
-        it is full, or says what is not known here. Asked for with one item fewer it is not, and
-        has to name the next one: else that is told in another way now, and pages would be lost."""
+        """That a page of so many items which names no next one is the last, where that is doubtful.
+        Asked for with one item fewer it is not, and has to name the next one: else that is told in
+        another way now, and pages would be lost."""
         if is_doubtful and count > 1 and not names_next(count - 1):
             what = f"there are more than {count - 1} items, and a page of so many names no next one"
             raise self.undocumented(about, what)

@@ -19,7 +19,7 @@ from pyrate_limiter import Duration, Rate
 import pipelines.neon.records as records
 from pipelines.decode import table_of
 from pipelines.endpoint import Endpoint
-from pipelines.http import Budget, VendorClient, VendorError
+from pipelines.http import Budget, VendorClient, VendorError, may_tell_of_pages
 from pipelines.neon import ACCOUNT_USAGE, BRANCHES, ORGANIZATIONS, PROJECTS, Settings
 from pipelines.source import (
     SAFE,
@@ -298,7 +298,7 @@ class Neon(VendorClient):
                     what = f"page {len(asked) + 1} repeats the cursor of an earlier page"
                     raise self.endless(about, what)
                 if not asked and "limit" in params:
-                    is_doubtful = len(page.items) == params["limit"] or page.is_odd
+                    is_doubtful = may_tell_of_pages(page.odd_fields)
                     names_next = partial(self._names_next, path, params, about, kind)
                     self.prove_last(about, len(page.items), is_doubtful, names_next)
                 yield page

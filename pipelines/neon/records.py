@@ -139,11 +139,11 @@ class Page(Record, kw_only=True):
     pagination: dict[str, Any] | None = None
 
     @property
-    def is_odd(self) -> bool:
-        """It says what is not known here, which may be that there are more pages."""
+    def odd_fields(self) -> dict[str, Any]:
+        """What it says, of itself and of pages, that is not known here."""
         paging = (self.pagination or {}).items()
-        odd = [value for name, value in paging if name not in PAGING]
-        return any([*odd, *self.unknown_fields.values()])
+        odd = {f"pagination.{name}": value for name, value in paging if name not in PAGING}
+        return self.unknown_fields | odd
 
 
 class ProjectUsagePage(Page):

@@ -64,19 +64,28 @@ def test_a_cursor_under_another_name_is_refused(scene: Scene, neon: Neon, name: 
         list(neon.project_usage(whose(scene.here)["org"], WINDOW))
 
 
-@pytest.mark.parametrize("is_told", [True, False])
-def test_a_page_that_is_full_and_has_no_cursor_is_proved(
-    scene: Scene, neon: Neon, is_told: bool
+@pytest.mark.parametrize(
+    ("more", "is_told", "limits"),
+    [
+        ({}, True, [100]),
+        ({"region": "eu"}, True, [100]),
+        ({"page_count": 1}, True, [100, 99]),
+        ({"page_count": 2}, False, [100, 99]),
+        ({"pagination": {"after": "p"}}, False, [100, 99]),
+    ],
+)
+def test_a_page_that_may_tell_of_more_is_proved_to_be_the_last(
+    scene: Scene, neon: Neon, more: dict[str, Any], is_told: bool, limits: list[int]
 ) -> None:
-    """A hundred projects are a full last page, or one whose cursor is gone: of 99 of them there has
-    to be one."""
-    limits = []
+    """A hundred projects, as many as are asked for, are a last page; one that says what is not
+    known may be one whose cursor is gone: of 99 of them there has to be one."""
+    asked_for = []
 
     def of_a_hundred(asked: Asked, reply: Reply) -> None:
-        limits.append(int(asked.query["limit"][0]))
-        projects = [{"project_id": f"p-{number}", "periods": []} for number in range(limits[-1])]
-        is_last = limits[-1] == PROJECTS_PER_PAGE or not is_told
-        reply.say({"projects": projects} | ({} if is_last else {"pagination": {"cursor": "p"}}))
+        asked_for.append(int(asked.query["limit"][0]))
+        projects = [{"project_id": f"p-{number}", "periods": []} for number in range(asked_for[-1])]
+        is_last = asked_for[-1] == PROJECTS_PER_PAGE or not is_told
+        reply.say({"projects": projects} | (more if is_last else {"pagination": {"cursor": "p"}}))
 
     scene.front.spoil = of_a_hundred
     pages = neon.project_usage(whose(scene.here)["org"], WINDOW)
@@ -85,7 +94,7 @@ def test_a_page_that_is_full_and_has_no_cursor_is_proved(
     else:
         with pytest.raises(VendorError, match=f"more than 99 items.*{LOST}"):
             list(pages)
-    assert limits == [100, 99]
+    assert asked_for == limits
 
 
 def test_a_full_page_of_bitbuckets_without_next_is_refused(scene: Scene) -> None:
