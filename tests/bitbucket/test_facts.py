@@ -345,6 +345,7 @@ def test_a_repository_that_moves_is_asked_where_it_is(four_days_ago: World) -> N
     assert {org for org, r, _ in seconds(here) if r == moved.uuid} == {there.workspace_uuid}
 
 
+@pytest.mark.slow
 def test_a_repository_that_is_gone_is_asked_no_more(a_day_later: Later) -> None:
     """It is no longer listed: ended, and neither missing nor at risk; what it used stays."""
     here, gone = a_day_later.here, a_day_later.gone
@@ -501,6 +502,7 @@ def test_minutes_of_users_hide_the_runs_of_their_organization(october: Exports) 
     assert october.read(f"{OF_RUNS} and org_id = '{{u}}'") == [(0, None)]
 
 
+@pytest.mark.slow
 def test_a_repository_that_moved_has_one_name_and_its_minutes_move_with_it(
     october: Exports,
 ) -> None:

@@ -94,6 +94,7 @@ def test_parts_that_are_missing_show_also_where_none_was_answered(settings: Sett
     ]
 
 
+@pytest.mark.slow
 def test_a_day_that_is_negative_in_all_groupings_is_no_part_above_its_whole(
     settings: Settings,
 ) -> None:

@@ -205,6 +205,7 @@ def test_sites_by_environment(cube: World) -> None:
     assert any(key[2] for key in expected)
 
 
+@pytest.mark.slow
 def test_sites_without_the_total_are_no_fact(cube: World) -> None:
     """Nobody knows what the whole is: unknown, until the total is asked for (see any order)."""
     first, second = cube.company.forge.app_ids
@@ -216,6 +217,7 @@ def test_sites_without_the_total_are_no_fact(cube: World) -> None:
     assert shown == [(first,)]
 
 
+@pytest.mark.slow
 def test_an_unknown_unit_is_in_the_fact_and_is_reported(cube: World) -> None:
     """In Atlassian's unit, converted to nothing; every other check holds."""
     report = cube.build()

@@ -516,6 +516,7 @@ def test_a_budget_that_is_spent_to_the_last_digit_is_passed(tmp_path: Path, worl
     assert here.read("select passed_threshold from reports.budgets") == [(1,)]
 
 
+@pytest.mark.slow
 def test_a_budget_tells_which_threshold_is_passed(tmp_path: Path, worlds: Worlds) -> None:
     """Ten days of 10, 5 and 4 hours are $20.14 of $20. Web has half of what is shared, and will
     have spent 31 / 10 of its $12.72; the shop is found by its name; apps have used nothing.
