@@ -26,7 +26,8 @@ summed as (
         any_value(cost.user_id) as user_id, any_value(cost.family) as family,
         any_value(cost.meter) as meter, any_value(cost.unit) as unit, any_value(cost.plan) as plan,
         any_value(cost.sku) as sku,
-        sum(cost.quantity) as quantity, sum(cost.billed_quantity) as billed_quantity,
+        sum(cost.quantity) as quantity, cast(floor(sum(cost.quantity)) as hugeint) as whole_units,
+        sum(cost.billed_quantity) as billed_quantity,
         any_value(cost.billed_unit) as billed_unit, sum(cost.cost) as cost,
         sum(cost.list_cost) as list_cost, max(cost.unpriced_reason) as unpriced_reason,
         bool_or(cost.is_open) as is_open
@@ -54,14 +55,19 @@ select
     summed.granularity,
     summed.period_date, -- UTC day
     cast(date_trunc('month', summed.period_date) as date) as period_month, -- first of its UTC month
-    -- exact where the vendor still tells the meter in this unit
+    -- DuckDB divides decimals as floats: whole numbers are divided instead, to 9 places; what is over a
+    -- billed unit apart, for all of it in billionths would be too long a number
     cast(case when summed.unit is not distinct from coalesce(one_unit.unit_now, summed.unit)
         then summed.quantity
         else cast(
-            cast(summed.quantity as double)
-            * cast(one_unit.quantity_per_billed_unit_now as double)
-            / cast(one_unit.quantity_per_billed_unit as double) as decimal(38, 9)
-        )
+            summed.whole_units // one_unit.quantity_per_billed_unit
+            * one_unit.quantity_per_billed_unit_now * 1000000000
+            + (summed.whole_units % one_unit.quantity_per_billed_unit * 1000000000
+                + cast((summed.quantity - cast(summed.whole_units as decimal(38, 9)))
+                    * 1000000000 as hugeint))
+            * one_unit.quantity_per_billed_unit_now // one_unit.quantity_per_billed_unit
+            as decimal(38, 0)
+        ) * 0.000000001
     end as decimal(38, 9)) as quantity, -- in `unit`
     cast(coalesce(one_unit.unit_now, summed.unit) as varchar)
         as unit, -- one for all rows of a meter

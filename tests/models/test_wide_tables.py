@@ -74,6 +74,29 @@ def test_a_meter_has_one_unit_whatever_it_was_told_in(named: Exports) -> None:
     assert found == [("byte-months", 2 * 10**9, "GB-month", 2, Decimal("0.70"))]
 
 
+def test_no_digit_is_lost_between_units(tmp_path: Path, worlds: Worlds) -> None:
+    """A double ends after 16 digits: 7 TB for all of a month, of which a branch has too much; and
+    a quantity of 20 digits, which no long number holds in billionths of another unit."""
+    here = opened(tmp_path, worlds)
+    land(
+        here.settings,
+        Neon("p", ROOT, "2026-03", 7482062309581176),
+        Neon("p", ROOT, "2026-03", 7482062309581921, branch="b"),
+        Neon("most", ROOT, "2026-03", 99999999999999999999),
+    )
+    here.build()
+    found = here.read(
+        "select project_id, branch_id, quantity, billed_quantity from marts.usage_monthly"
+        " where unit = 'byte-months' order by all"
+    )
+    whole = Decimal("134408602150537634.407258064")
+    assert found == [
+        ("most", None, whole, Decimal("134408602.150537634407258064")),
+        ("p", "b", Decimal("10056535362341.291666666"), Decimal("10056.535362341291666666")),
+        ("p", None, Decimal("-1.001344086"), Decimal("-0.000000001001344086")),
+    ]
+
+
 def test_days_have_no_months_and_months_have_all(named: Exports) -> None:
     """March is known as a month alone: no peak on its first day."""
     query = "select distinct period_date from marts.usage_daily where project_id = 'p' order by 1"
