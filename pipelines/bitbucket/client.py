@@ -104,6 +104,9 @@ class Bitbucket(VendorClient):
             # one of them may be named by its slug and by its uuid
             found, refused = self._each(self._uuid_of, self._asked_workspaces)
             return [*dict.fromkeys([*found, *refused])]
+        return self._once("workspaces of this token", self._seen_workspaces)
+
+    def _seen_workspaces(self) -> list[str]:
         params = {"sort": "slug", "pagelen": PER_PAGE}
         about = "workspaces of this token"
         pages = self._walk("user/workspaces", params, about, records.Page[records.WorkspaceAccess])

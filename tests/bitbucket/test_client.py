@@ -12,7 +12,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from pipelines.bitbucket import Settings
+from pipelines.bitbucket import REPOSITORIES, RUNS, Settings
 from pipelines.bitbucket.client import AT_ONCE, Bitbucket
 from pipelines.bitbucket.records import TABLES, Page, Run, runs_table
 from pipelines.decode import decode
@@ -302,6 +302,23 @@ def test_all_workspaces_that_the_token_sees_are_asked(bitbucket: Open) -> None:
     assert len(here.asked()) == 1 + len(here.org.workspaces)
 
 
+def test_workspaces_are_listed_once_a_run(bitbucket: Open) -> None:
+    """By whichever endpoint is asked first: names of workspaces, of repositories, or runs."""
+    here = bitbucket()
+    first, second = (workspace.uuid for workspace in here.org.workspaces)
+    rows(here.client.workspaces())
+    for scope in here.client.scopes(REPOSITORIES):
+        rows(here.client.repositories(scope))
+    assert here.client.scopes(RUNS)
+    assert [request.path for request in here.asked()] == [
+        "/user/workspaces",
+        f"/workspaces/{first}",
+        f"/workspaces/{second}",
+        f"/repositories/{first}",
+        f"/repositories/{second}",
+    ]
+
+
 def test_that_a_token_sees_no_workspace_is_refused(bitbucket: Open) -> None:
     """Those that it saw before would have ended."""
     here = bitbucket()
@@ -506,9 +523,9 @@ def test_a_refusal_says_what_to_do(bitbucket: Open, status: int, advice: str) ->
 @pytest.mark.parametrize("token", ["wrong", f"{EMAIL}:wrong"])
 def test_a_wrong_token_is_refused_and_not_repeated(bitbucket: Open, token: str) -> None:
     """Neither as it is nor encoded."""
-    here = bitbucket(token=token)
     with pytest.raises(VendorError, match="HTTP 401"):
-        here.client.workspace_uuids()
+        bitbucket(token=token).client.workspace_uuids()
+    here = bitbucket(token=token)
     here.sandbox.bitbucket.faults.append(
         Fault("/user", 403, message=f"{token} may not", headers={})
     )
