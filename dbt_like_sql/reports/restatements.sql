@@ -57,5 +57,6 @@ from said
 group by
     said.source, said.resource, said.org_id, said.project_id, said.branch_id, said.site_id,
     said.meter, said.unit, said.granularity, said.bucket_start, said.asked_before_at, said.asked_at
-having sum(case when said.is_before then said.quantity end)
-    is distinct from sum(case when said.is_after then said.quantity end)
+-- a zero is left out or told, by turns: neither corrects the other
+having coalesce(sum(case when said.is_before then said.quantity end), 0)
+    <> coalesce(sum(case when said.is_after then said.quantity end), 0)

@@ -1,11 +1,16 @@
 """The facts as a whole: one table and its views, and days that no session moves."""
 
+from pathlib import Path
+
 import duckdb
 
 from dbt_like_sql.engine.lakes.address import beside
 from dbt_like_sql.engine.warehouse import read_copy
-from tests.conftest import World
+from tests.conftest import World, Worlds
+from tests.landed import Neon, land
+from tests.models.test_cost import opened
 
+COMPUTE = "compute_unit_seconds"
 FAMILIES = ("compute", "credits", "operations", "storage", "transfer")
 
 
@@ -49,3 +54,22 @@ def test_no_session_moves_a_day(landed_world: World) -> None:
                 assert [day for _, day in connection.execute(days).fetchall()] == [
                     day for _, day in true
                 ]
+
+
+def test_a_zero_that_is_told_now_is_no_correction(tmp_path: Path, worlds: Worlds) -> None:
+    """Neon leaves out most zeros, and tells some: only what was used can be corrected."""
+    here, day = opened(tmp_path, worlds, "reports.restatements"), "2026-08-01"
+    land(here.settings, Neon("p", COMPUTE, day, 5), Neon("used", COMPUTE, day, 0))
+    land(
+        here.settings,
+        Neon("p", COMPUTE, day, 6),
+        Neon("used", COMPUTE, day, 7),
+        Neon("idle", COMPUTE, day, 0),
+        Neon("new", COMPUTE, day, 8),
+        asked_at="2026-08-09",
+    )
+    here.build()
+    found = here.read(
+        "select project_id, quantity_before, quantity_after from reports.restatements order by 1"
+    )
+    assert found == [("new", None, 8), ("p", 5, 6), ("used", 0, 7)]
