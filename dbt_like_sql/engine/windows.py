@@ -106,11 +106,13 @@ def due_windows(connection: duckdb.DuckDBPyConnection, through: datetime | None)
     """Days whose receipts landed after `through` (None: all receipts).
 
     A day is due where a bucket of the receipt's granularity starts: every day of an hourly or
-    daily window, the first of each month of a monthly one. Snapshots (no window_end) have no days.
+    daily window, the first of each month of a monthly one. Snapshots (no window_end) have no days,
+    nor has what was refused without a row: what is refused for good is asked for at every tick, as
+    far back as it would answer, and tells nothing.
     """
     receipts = connection.execute(
         "select distinct granularity, window_start, window_end from raw.loads"
-        " where window_end is not null and granularity <> 'snapshot'"
+        " where window_end is not null and granularity <> 'snapshot' and (complete or rows > 0)"
         f" and coalesce(landed_at > {literal(through)}, true)"
     ).fetchall()
     return coalesce(

@@ -582,6 +582,22 @@ def test_monthly_receipts_touch_the_first_of_the_month(
     )
 
 
+def test_what_was_refused_is_no_day_to_build(
+    warehouse: duckdb.DuckDBPyConnection, folder: Path
+) -> None:
+    """An organization that is refused at every tick, as far back as it would answer, changes
+    nothing; what did tell a row counts, however its walk ended."""
+    land(warehouse, "daily", (day(1), day(3)), {day(1): 5, day(2): 6})
+    build(warehouse, folder=folder)
+    refused = "insert into raw.loads select * replace (false as complete, {0} as rows,"
+    refused += " landed_at + interval {1} hour as landed_at) from raw.loads limit 1"
+    warehouse.execute(refused.format(0, 1))
+    assert due_windows(warehouse, datetime(2026, 3, 1, tzinfo=UTC)) == ()
+    assert changed(build(warehouse, folder=folder)) == ()
+    warehouse.execute(refused.format(1, 2))
+    assert due_windows(warehouse, datetime(2026, 3, 1, tzinfo=UTC)) == (Window(day(1), day(3)),)
+
+
 BY_MONTH = """-- What of a month its days add up to.
 -- grain: scope, period_start
 -- window: period_start, by month
