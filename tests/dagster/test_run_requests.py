@@ -129,19 +129,6 @@ def test_what_is_under_way_is_not_asked_for_twice(
     assert why_not(instance) == f"run {run.run_id[:8]} is under way for it"
 
 
-@pytest.mark.slow
-def test_what_fails_again_and_again_is_asked_for_less_and_less(
-    instance: dg.DagsterInstance,
-) -> None:
-    """The second failure is followed by a pause as long as all attempts so far."""
-    made(instance, asked(instance), "FAILURE")
-    threading.Event().wait(0.3)
-    made(instance, asked(instance), "FAILURE")
-    assert why_not(instance).startswith("2 runs did not do it, the last is ")
-    threading.Event().wait(0.5)
-    assert asked(instance).run_key == "today, attempt 3"
-
-
 @pytest.mark.slow  # three builds; by default what succeeds and is still due is asked for again
 def test_what_was_done_elsewhere_is_asked_for_here(
     landed_hours: World, instance: dg.DagsterInstance, tmp_path: Path
@@ -164,19 +151,29 @@ def test_what_was_done_elsewhere_is_asked_for_here(
     assert landed_hours.facts()
 
 
-def test_what_succeeds_and_is_still_due_is_asked_for_less_and_less(
-    instance: dg.DagsterInstance,
+@pytest.mark.parametrize("status", ["FAILURE", "SUCCESS"])
+def test_what_is_not_done_again_and_again_is_asked_for_less_and_less(
+    instance: dg.DagsterInstance, status: str
 ) -> None:
-    """As what fails again and again; and what is under way is waited for."""
+    """What failed, or succeeded and is still due, is asked for at once; after the second time there
+    is a pause as long as all attempts so far."""
+
+    def ask(now: datetime) -> dg.RunRequest | dg.SkipReason:
+        return run_request(instance, "today", {}, now, is_still_due=status == "SUCCESS")
+
     for attempt in ("today", "today, attempt 2"):
-        request = run_request(instance, "today", {}, datetime.now(UTC), is_still_due=True)
+        request = ask(datetime.now(UTC))
         assert isinstance(request, dg.RunRequest)
         assert request.run_key == attempt
-        made(instance, request, "SUCCESS")
+        made(instance, request, status)
         threading.Event().wait(0.1)
-    paused = run_request(instance, "today", {}, datetime.now(UTC), is_still_due=True)
+    last, first = (record.create_timestamp for record in instance.get_run_records())
+    paused = ask(last + (last - first) / 2)
     assert isinstance(paused, dg.SkipReason)
     assert f"{paused.skip_message}".startswith("2 runs did not do it, the last is ")
+    request = ask(last + (last - first))
+    assert isinstance(request, dg.RunRequest)
+    assert request.run_key == "today, attempt 3"
 
 
 @pytest.mark.slow
