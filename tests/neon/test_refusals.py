@@ -164,7 +164,6 @@ def test_usage_of_a_project_that_was_not_asked_for_is_refused(neon: Teller) -> N
             list(asker.client.branch_usage("org", window, ["another"]))  # type: ignore[attr-defined]
 
 
-@pytest.mark.slow
 def test_that_a_key_sees_no_org_is_a_failure(neon: Teller, tmp_path: Path, worlds: Worlds) -> None:
     """It ends none that was seen before: that would be told of all that it ever used."""
     models = worlds.once(tmp_path, "reports.coverage")
@@ -276,7 +275,6 @@ def test_a_list_of_organizations_that_is_refused_ends_none(held: Teller) -> None
     assert raw(neon, "select count(*) from raw.loads where granularity = 'ended'") == [(0,)]
 
 
-@pytest.mark.slow
 def test_names_of_branches_outlive_a_404(held: Teller) -> None:
     """A project that is listed and says no keeps the names it had, and is asked again."""
     neon = held
