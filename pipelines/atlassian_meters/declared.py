@@ -17,7 +17,7 @@ SHIPPED = Path(__file__).with_name("meters_api.toml")
 # what a request may hold in braces; a list of ids is a list where it stands alone, else has commas
 PLACEHOLDERS = ("org_id", "meter_key", "meter_id", "account_ids", "cursor")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-# no next renewal
+# how a next page is called, and no next renewal
 _NEXT = re.compile(r"next([-_/]?(page|cursor|token|link|ur[il]|href|id|start|after))*$", re.I)
 # a path, or a JSON pointer (RFC 6901); blank while it is not known
 _Slashed = Annotated[str, msgspec.Meta(pattern="^(/|$)")]
