@@ -215,6 +215,7 @@ class Bitbucket(VendorClient):
             raise VendorError(str(first), first.status, first.about, first.why)
         name = listed.full_name or repository
         about = f"pipelines of repository {name}, {window or f'since {since:%Y-%m-%dT%H:%MZ}'}"
+        # of a repository that was seen before it was told
         silent, has_seconds = 0, said is not None
         try:
             for runs in self._runs_of(repository, about, since, now):
@@ -252,12 +253,17 @@ class Bitbucket(VendorClient):
                 raise self.undocumented(about, what)
         return len(silent)
 
-    def runs_again(self, repository: str, runs: Collection[str]) -> Iterator[pa.Table]:
-        """These runs as they are now, one request each; none where one is gone."""
+    def runs_again(
+        self, repository: str, runs: Collection[str], said: Collection[str] = ()
+    ) -> Iterator[pa.Table]:
+        """These runs as they are now, one request each; none where one is gone. `said` are runs
+        that said seconds before."""
         workspace, _ = self._owners[repository]
         path = self._pipelines_path(repository)
         for run_uuid in runs:
-            yield records.runs_table(workspace, repository, self._run(path, run_uuid))
+            told = self._run(path, run_uuid)
+            self._without_seconds(told, said, f"pipeline {run_uuid}")
+            yield records.runs_table(workspace, repository, told)
 
     def _runs_of(
         self, repository: str, about: str, since: datetime, now: datetime

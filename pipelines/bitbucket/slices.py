@@ -74,7 +74,8 @@ def _runs(asked: AskedBitbucket) -> Iterator[Slice]:
         since, alone = plan(seen[repository], window, now)
         said = {run.uuid for run in seen[repository] if run.seconds} if seen[repository] else None
         runs = partial(asked.client.runs, repository, since, now, window, said)
-        asks.append(partial(_ask, runs, partial(asked.client.runs_again, repository, alone)))
+        again = partial(asked.client.runs_again, repository, alone, said or ())
+        asks.append(partial(_ask, runs, again))
     ahead = _Ahead(asks)
     for number, (repository, window) in enumerate(windows):
         yield Slice(repository, window, partial(_pages, ahead, number, seen[repository]))

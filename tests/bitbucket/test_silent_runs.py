@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from pipelines.bitbucket.client import Bitbucket
+from pipelines.http import VendorError
 from pipelines.windows import Window
 from tests.clock import TODAY
 from tests.conftest import Open, World
@@ -50,6 +52,25 @@ def test_runs_that_had_seconds_are_never_told_without(world: Open, name: str | N
     }
     assert all("no build_seconds_used, but it had before" in str(f) for f in after.failures)
     assert runs(here) == before
+
+
+def test_a_run_that_is_asked_for_alone_is_refused_as_well(world: Open) -> None:
+    """Where it had seconds before; else it ran on somebody's own runner."""
+    front = Front(is_meant=lambda asked: "/pipelines/" in asked.path, spoil=told_as(None))
+    here = world(**SMALL, front=front.before)
+    sql = "select repository_uuid, run_uuid from raw.bitbucket_pipeline_runs"
+    assert here.land(RUNS, WINDOW).failures == []
+    repository, run = here.raw(f"{sql} where build_seconds_used > 0 limit 1")[0]
+    client = Bitbucket(here.settings.accounts["bitbucket"][0])
+    try:
+        for workspace in client.workspace_uuids():
+            list(client.repositories(workspace))
+        (told,) = client.runs_again(repository, [run])
+        assert told["build_seconds_used"].to_pylist() == [None]
+        with pytest.raises(VendorError, match="no build_seconds_used, but it had before"):
+            list(client.runs_again(repository, [run], {run}))
+    finally:
+        client.close()
 
 
 def test_a_name_that_is_like_it_is_refused(world: Open) -> None:
